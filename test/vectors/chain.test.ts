@@ -1,4 +1,4 @@
-/** protocol.md §6: calldata, return data and values of contract views, claims, selectors and topics, by the production RPC reader. */
+/** protocol.md §6: calldata, return data and values of contract views, claims, selectors and topics, with the production RPC reader. */
 import { expect } from '@jest/globals';
 import { toEventSelector, toFunctionSelector, type Abi, type AbiEvent, type AbiFunction, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';
@@ -46,7 +46,7 @@ interface ChainFile {
 const ABIS: Readonly<Record<ViewCase['contract'], Abi>> = { NovaAppRegistry: novaAppRegistryAbi, KMSRegistry: kmsRegistryAbi };
 const ADDRESS: Hex = `0x${'11'.repeat(20)}`;
 
-/** An RPC that answers every eth_call with the same data and keeps the calldata it saw. */
+/** An RPC that answers every eth_call with the same data and records the calldata that it receives. */
 function rpcThatReturns(returnData: Hex): { rpc: Rpc; seen: Hex[] } {
   const seen: Hex[] = [];
   const fetch = (async (_: unknown, init?: RequestInit) => {
@@ -57,7 +57,7 @@ function rpcThatReturns(returnData: Hex): { rpc: Rpc; seen: Hex[] } {
   return { rpc: new Rpc({ url: 'http://rpc.test' }, { clock: systemClock, fetch }), seen };
 }
 
-/** A value as the vectors write it: numbers as decimal text, addresses and bytes in lower case. */
+/** A value in the form of the vectors: numbers as decimal strings, addresses and bytes in lower case. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint' || typeof value === 'number') return String(value);
   if (typeof value === 'string') return value.startsWith('0x') ? value.toLowerCase() : value;
@@ -85,7 +85,7 @@ describeVectors<ChainFile>('chain.json', ({ file, cases }) => {
     const { result, calldata } = await read(vector);
     expect(calldata).toBe(vector.calldata);
     expect(calldata.startsWith(vector.selector)).toBe(true);
-    // An open case may also decode to a value that later rules drop.
+    // In an open case, the data may also be decoded to a value that a later rule drops.
     if (vector.open === true) {
       expect(!result.ok || JSON.stringify(plain(result.value)).includes('\uFFFD')).toBe(true);
       return;

@@ -1,4 +1,4 @@
-/** protocol.md §3, the inner body of POST /kms/derive: through the real handler over real HTTP. */
+/** protocol.md §3, the inner body of POST /kms/derive, sent to the real handler over real HTTP. */
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import { toWireEnvelope } from '../../src/domain/envelope.ts';
 import { inProcessEnclave } from '../support/in-process-enclave.ts';
@@ -15,7 +15,7 @@ interface DeriveCase extends VectorCase {
 
 const INFO = 'enclaver-ecdh-aes256gcm-v1';
 
-/** Decisions for open cases: a text of digits is not an integer, and JavaScript cannot tell 32.0 and 1e2 from 32 and 100. */
+/** Decisions for open cases: a string of digits is not an integer, and JavaScript cannot distinguish 32.0 and 1e2 from 32 and 100. */
 const DECIDED_STATUS: Readonly<Record<string, number>> = { 'length "32"': 400, 'length 32.0': 200, 'length 1e2': 200 };
 
 describeVectors<{ derive_requests: { secret: string; cases: DeriveCase[] } }>('kdf.json', ({ file, cases }) => {

@@ -23,7 +23,7 @@ interface EnvelopeFile {
   readonly cases: EnvelopeCase[];
 }
 
-/** The result of a node: the inner text, or the reason of the refusal. */
+/** The result of opening an envelope: the inner text, or the reason for the refusal. */
 function open(file: EnvelopeFile, vector: EnvelopeCase): { plaintext: string } | { refuse: string } {
   const sealed = parseEnvelope(vector.envelope);
   if (sealed === null) return { refuse: 'malformed' };

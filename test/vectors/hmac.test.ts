@@ -13,7 +13,7 @@ interface HmacCase extends VectorCase {
   readonly expect: { readonly canonical?: string; readonly hmac?: string; readonly any_of?: string[]; readonly accept?: boolean | null };
 }
 
-/** This node's canonical texts where the references disagree: UTF-8, keys sorted by code units, numbers as in JavaScript. */
+/** The canonical texts of this node if the references disagree: UTF-8, keys sorted by code units, numbers like in JavaScript. */
 const DECIDED_CANONICAL: Readonly<Record<string, string>> = {
   'non-ASCII value': '{"k":"café"}',
   'escaped non-ASCII value': '{"k":"café"}',
@@ -22,7 +22,7 @@ const DECIDED_CANONICAL: Readonly<Record<string, string>> = {
   'float 1e3': '{"k":1000}',
   'minus zero': '{"k":0}',
 };
-/** Every node writes lower case, and only lower case is accepted. */
+/** All nodes write lower case, so only lower case is accepted. */
 const DECIDED_ACCEPT: Readonly<Record<string, boolean>> = { 'upper case': false };
 
 describeVectors<{ secret: string; cases: HmacCase[] }>('hmac.json', ({ file, cases }) => {

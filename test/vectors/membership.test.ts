@@ -62,7 +62,7 @@ interface MembershipFile {
   readonly app_authorization: AppCase[];
 }
 
-/** Decisions for open URLs (docs/decisions/0006): a text that a URL parser would repair, or drop a part of, is not a valid URL. */
+/** Decisions for open URLs (docs/decisions/0006): a string is not a valid URL if a URL parser would repair it or drop a part of it. */
 const DECIDED_URLS: Readonly<Record<string, 'keep' | 'drop'>> = {
   'https://ключ.example': 'keep',
   'https://kms.example.org:0': 'keep',
@@ -85,14 +85,14 @@ const DECIDED_URLS: Readonly<Record<string, 'keep' | 'drop'>> = {
   'https://kms.exa\tmple.org': 'drop',
 };
 
-/** The other open entries: the rules of protocol.md §6 drop all of them. */
+/** Decisions for the other open entries: the rules of protocol.md §6 drop all of them. */
 const DECIDED_CASES: Readonly<Record<string, 'keep' | 'drop'>> = {
   'id 0 but otherwise filled': 'drop',
   "another app's instance in the list": 'drop',
   'instance names another wallet': 'drop',
 };
 
-/** undefined: an open entry of another set of vectors, without a decision. */
+/** The expected result for an entry. Undefined for an open entry of a different set of vectors, for which there is no decision. */
 function wanted(vector: MembershipCase, entry: Entry): 'keep' | 'drop' | undefined {
   if (entry.expect !== 'open') return entry.expect;
   const url = vector.instances[entry.wallet]?.instanceUrl ?? '';
@@ -151,7 +151,7 @@ describeVectors<MembershipFile>('membership.json', ({ file, cases }) => {
       expect(memberEndpoint(member.url, '/sync')).toBe(entry.sync_endpoint);
     }
     expect(membership.members.length + membership.dropped.length).toBe(new Set(vector.active.map(toWallet)).size);
-    // Some cases test only the list. In others the key of the enclave cannot be read, so the step before this one fails.
+    // Some cases test only the list. In others, the key of the enclave cannot be read, so an earlier step fails.
     if (vector.own_wallet === undefined || vector.own_tee_pubkey === undefined || vector.own_tee_pubkey === null) return;
     const identity = { wallet: toWallet(vector.own_wallet), teePubkey: vector.own_tee_pubkey as TeePubkey };
     const why = judgeEligibility(identity, membership);

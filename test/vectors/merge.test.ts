@@ -1,4 +1,4 @@
-/** protocol.md §4, Merge, Local write, Refused and Ages: through the production store, one record or one batch at a time. */
+/** protocol.md §4, Merge, Local write, Refused and Ages, checked with the production store, one record or one batch at a time. */
 import { expect } from '@jest/globals';
 import { parseJson } from '../../src/crypto/json.ts';
 import { Vault } from '../../src/crypto/vault.ts';
@@ -62,7 +62,7 @@ interface MergeFile {
   readonly batches: BatchCase[];
 }
 
-/** Decisions for open cases: a record without all fields is refused, and JSON has one kind of number, so 2.0 is 2. */
+/** Decisions for open cases: a record with a missing field is refused. JSON has only one kind of number, so 2.0 is 2. */
 const DECIDED: Readonly<Record<string, MergeCase['expect']['verdict']>> = {
   'malformed: tombstone missing': 'reject',
   'malformed: ttl_ms missing': 'reject',
@@ -70,7 +70,7 @@ const DECIDED: Readonly<Record<string, MergeCase['expect']['verdict']>> = {
   'malformed: updated_at_ms with .0': 'replace',
 };
 
-/** @param ownClockKey clock key of the node that writes */
+/** @param ownClockKey the clock key of the node that writes */
 function startStore(file: MergeFile, ownClockKey = 'unused') {
   const random = new SeededRandom('merge');
   const vault = new Vault({ random });
@@ -124,7 +124,7 @@ describeVectors<MergeFile>('merge.json', ({ file, cases }) => {
     const { store, vault } = startStore(file, vector.own_clock_key);
     if (vector.local !== null) {
       const { [vector.own_clock_key]: own, ...others } = vector.local.version;
-      // A store can hold one of its own counts only after it has issued it.
+      // A store can have a count under its own clock key only after it has issued that count.
       if (own !== undefined) store.put(file.app_id, 'another key', vault.sealValue(Number(file.app_id) as AppId, Buffer.from('x')), 0, own);
       expect(Object.keys(others).length + Number(own !== undefined)).toBe(Object.keys(vector.local.version).length);
       expect(store.merge(file.app_id, vector.local, vector.local.updated_at_ms).kind).toBe('merged');

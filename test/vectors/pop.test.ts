@@ -58,7 +58,7 @@ interface PopFile {
   readonly wallet_forms: WalletCase[];
 }
 
-/** Decisions where the references disagree: the strict reading, except that a wallet without 0x is valid for peers, as for apps. */
+/** Decisions if the references disagree: the stricter result, except that a wallet without 0x is valid for peers and apps. */
 const DECIDED: Readonly<Record<string, boolean>> = Object.fromEntries(
   ['app', 'peer'].flatMap((kind) => [
     [`${kind}: wallet header empty`, false],
@@ -114,7 +114,7 @@ describeVectors<PopFile>('pop.json', ({ file, cases }) => {
     const verifier = new Verifier(vector.issued);
     for (const step of vector.steps) {
       const accepted = verifier.verify(vector.kind, step.now, vector.node_wallet, step.headers) !== null;
-      // An open step uses a nonce that came before with a stale timestamp. Its form was refused, so the nonce is still valid.
+      // An open step uses a nonce that an earlier step sent with a stale timestamp. That step was refused, so the nonce is still valid.
       expect({ step: step.step, accepted }).toEqual({ step: step.step, accepted: step.expect.accept ?? true });
     }
   });

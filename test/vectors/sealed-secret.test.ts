@@ -36,7 +36,7 @@ describeVectors<SealedFile>('sealed-secret.json', ({ file, cases }) => {
       }
       case 'open': {
         const opened = openSecret(p384FromScalar(file.recipient[vector.recipient!]!.scalar), vector.sealed);
-        // Open cases are decided as the files suggest: no 0x, bare points accepted, exactly 32 bytes.
+        // Open cases have the result that the files suggest: no 0x, bare points are accepted, exactly 32 bytes.
         expect(opened === null ? null : Buffer.from(opened).toString('hex')).toBe(vector.expect.secret ?? null);
         return;
       }

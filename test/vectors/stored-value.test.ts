@@ -37,7 +37,7 @@ describeVectors<{ cases: StoredValueCase[] }>('stored-value.json', ({ file, case
   });
 });
 
-/** Byte i of the plaintext is i mod 256. */
+/** Checks a plaintext in which byte i is i mod 256. */
 function checkPattern(vector: StoredValueCase, key: Buffer): void {
   const plaintext = Uint8Array.from({ length: vector.length! }, (_, index) => index % 256);
   const stored = sealStoredValue(key, bytes(vector.nonce!), plaintext);

@@ -1,6 +1,6 @@
 /**
- * Runs a file of golden vectors through production code: one test per case, and a line with the counts at the end. A file that runs no
- * case fails. `VECTORS_DIR` names another folder of files with the same form.
+ * Runs a file of golden vectors through production code: one test per case, and a line with the counts at the end. A file without any
+ * case fails. `VECTORS_DIR` can specify a different folder with files of the same form.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,8 +19,8 @@ const DIRECTORY = process.env['VECTORS_DIR'] ?? join(import.meta.dirname, 'data'
 export interface VectorSuite<File> {
   readonly file: File;
   /**
-   * Registers a test per case. `check` throws when the result of production code differs from `expect`. For an open case it compares
-   * with this node's decision, if there is one.
+   * Registers a test per case. `check` throws when the result of production code differs from `expect`. For an open case, the
+   * result is compared with the decision of this node, if there is one.
    */
   readonly cases: <Case extends VectorCase>(list: readonly Case[], title: string, check: (vector: Case) => void | Promise<void>) => void;
 }

@@ -1,6 +1,5 @@
 /**
- * protocol.md §4, whole `/sync` requests. The requests in `inbound` and `cases` go through the real HTTP pipeline as captured. The
- * answers in `cases` go through the side of a conversation that asks.
+ * protocol.md §4, whole `/sync` requests. The captured requests are sent unchanged through the real HTTP pipeline.
  */
 import { expect } from '@jest/globals';
 import { keccak256 } from '../../src/crypto/hash.ts';
@@ -54,7 +53,7 @@ interface SyncFile {
   readonly inbound: InboundCase[];
 }
 
-/** Node b of the file with its records, and with these nonces issued. */
+/** Node b of the file, with its records and with these issued nonces. */
 async function startB(file: SyncFile, nonces: readonly { nonce: string; at: number }[]): Promise<NodeOverHttp> {
   const node = await startNodeOverHttp({
     nowMs: file.now_ms,
@@ -77,7 +76,7 @@ async function post(node: NodeOverHttp, request: Pick<InboundCase, 'headers' | '
   return { status: answer.status, body: (await answer.json()) as Record<string, string>, headers: answer.headers };
 }
 
-/** The inner answer, opened with a's key. */
+/** The inner answer, opened with the key of a. */
 async function open(file: SyncFile, body: Record<string, string>): Promise<Inner> {
   const a = inProcessEnclave({ info: file.info, teeScalar: file.a.tee.scalar }, { random: new SeededRandom('a'), clock: { nowMs: () => file.now_ms } });
   const text = await a.decrypt({ senderPubkey: body['sender_tee_pubkey'] as TeePubkey, nonce: body['nonce']!, encryptedData: body['encrypted_data']! });
@@ -121,7 +120,7 @@ describeVectors<SyncFile>('sync-messages.json', ({ file, cases }) => {
     }
   });
 
-  cases(file.cases, 'as sent by another node', async (vector) => {
+  cases(file.cases, 'captured from a different node', async (vector) => {
     const nonce = Object.entries(vector.headers).find(([name]) => name.toLowerCase() === 'x-kms-nonce')![1];
     const node = await startB(file, [{ nonce, at: Math.floor(file.now_ms / 1000) }]);
     try {

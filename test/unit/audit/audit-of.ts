@@ -1,4 +1,4 @@
-/** An audit signed by a real enclave, and helpers to read it page by page. */
+/** An audit whose checkpoints are signed by an emulated enclave, and helpers to read it page by page. */
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
 import { AuditVerifier, type AuditReport } from '../../../src/audit/verifier.ts';
 import type { RingLimits } from '../../../src/audit/ring.ts';
@@ -40,7 +40,7 @@ export function pageOf(trail: AuditTrail, after: number, limit = 1_000): Page {
   return JSON.parse(trail.page(after, limit)) as Page;
 }
 
-/** Everything that a reader gets that reads on until there is no more. */
+/** All entries that a reader gets when it reads page by page to the end. */
 export function readAll(trail: AuditTrail, after = 0): Page['entries'] {
   const entries: Page['entries'][number][] = [];
   let at = after;

@@ -1,4 +1,4 @@
-/** When the end of an audit is signed (docs/audit.md), and that nothing waits for the signature. */
+/** When the end of an audit is signed (docs/audit.md). No request waits for a signature. */
 import { describe, expect, test } from '@jest/globals';
 import { CHECKPOINT_ENTRIES, CHECKPOINT_MS, planCheckpoint, type CheckpointPlan, type CheckpointState } from '../../../src/audit/checkpoint-plan.ts';
 import { Checkpoints } from '../../../src/audit/checkpoints.ts';
@@ -11,16 +11,16 @@ import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 import { derived, readAll, verify } from './audit-of.ts';
 
-describe('the plan', () => {
+describe('the plan for the next checkpoint', () => {
   const IDLE: CheckpointState = { unsigned: 0, isSigning: false, failures: 0, unit: 0 };
   test.each<[string, Partial<CheckpointState>, CheckpointPlan]>([
-    ['nothing while everything is signed', {}, { kind: 'nothing' }],
-    ['after a minute from the first entry', { unsigned: 1 }, { kind: 'in', delayMs: CHECKPOINT_MS }],
-    ['at once after a thousand', { unsigned: CHECKPOINT_ENTRIES }, { kind: 'now' }],
-    ['nothing while the enclave signs', { unsigned: CHECKPOINT_ENTRIES, isSigning: true }, { kind: 'nothing' }],
-    ['a second after a failure', { unsigned: 1, failures: 1 }, { kind: 'in', delayMs: 1_000 }],
-    ['later after more failures, however many entries wait', { unsigned: 5_000, failures: 3 }, { kind: 'in', delayMs: 4_000 }],
-    ['and never later than a minute and its jitter', { unsigned: 1, failures: 99, unit: 1 }, { kind: 'in', delayMs: 75_000 }],
+    ['to do nothing when all entries are signed', {}, { kind: 'nothing' }],
+    ['to sign a minute after the first unsigned entry', { unsigned: 1 }, { kind: 'in', delayMs: CHECKPOINT_MS }],
+    ['to sign immediately when a thousand entries are unsigned', { unsigned: CHECKPOINT_ENTRIES }, { kind: 'now' }],
+    ['to do nothing while the enclave is signing', { unsigned: CHECKPOINT_ENTRIES, isSigning: true }, { kind: 'nothing' }],
+    ['to try again a second after a failure', { unsigned: 1, failures: 1 }, { kind: 'in', delayMs: 1_000 }],
+    ['to wait longer after more failures, regardless of the number of unsigned entries', { unsigned: 5_000, failures: 3 }, { kind: 'in', delayMs: 4_000 }],
+    ['to wait at most one minute plus jitter', { unsigned: 1, failures: 99, unit: 1 }, { kind: 'in', delayMs: 75_000 }],
   ])('is %s', (_, state, plan) => {
     expect(planCheckpoint({ ...IDLE, ...state })).toEqual(plan);
   });
@@ -52,7 +52,7 @@ test('a checkpoint is made a minute after the first unsigned entry and covers al
   expect(signed()).toEqual([4]);
 });
 
-test('a checkpoint is made at once with the thousandth entry, and only one at a time', async () => {
+test('a checkpoint is made immediately at the thousandth entry, and never two at the same time', async () => {
   const held = Promise.withResolvers<undefined>();
   const { signed, record } = start((real) => async (message) => {
     await held.promise;
@@ -62,14 +62,14 @@ test('a checkpoint is made at once with the thousandth entry, and only one at a 
   expect(signed()).toEqual([]);
   held.resolve(undefined);
   await settle(4);
-  // The entries added meanwhile are enough for another checkpoint.
+  // The entries that were added in the meantime are enough for a second checkpoint.
   expect(signed()).toEqual([1_000, 5_002]);
 });
 
 test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   ['an enclave that fails', () => async () => Promise.reject(new DependencyError('enclave', 'unreachable', 'gone')), new DependencyError('enclave', 'unreachable', 'gone')],
   ['an enclave that does not answer', () => () => new Promise(() => undefined), new DeadlineError('the signature of an audit checkpoint', 5_000)],
-  ['an enclave that signs with another wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet')],
+  ['an enclave that signs with the wrong wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet')],
 ])('%s is asked again with backoff, and no entry is lost', async (_, broken, failure) => {
   let isBroken = true;
   const { clock, state, signed, record, trail } = start((real) => (message, signal) => (isBroken ? broken(real)(message, signal) : real.sign(message, signal)));
@@ -84,7 +84,7 @@ test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   expect(verify(readAll(trail)).problems).toEqual([]);
 });
 
-test('a node without a known wallet signs once it knows the wallet', async () => {
+test('a node that does not know its wallet yet makes no checkpoint until it does', async () => {
   const { clock, state, signed, record, real } = start();
   state.wallet = null;
   record(1);
@@ -95,8 +95,8 @@ test('a node without a known wallet signs once it knows the wallet', async () =>
   expect(signed()).toEqual([2]);
 });
 
-describe('the last checkpoint', () => {
-  test('covers all entries before it, even while another is signed, and no checkpoint follows', async () => {
+describe('the last checkpoint, when the node stops,', () => {
+  test('covers all entries even if a checkpoint is already being signed, and no checkpoint follows', async () => {
     const { clock, checkpoints, signed, record } = start();
     record(1_100);
     expect(await checkpoints.end()).toBe(true);

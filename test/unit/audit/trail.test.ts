@@ -1,6 +1,6 @@
 /**
- * What a node keeps of its audit (docs/audit.md): the last entries, complete and in order, within two limits. Dropped entries are counted
- * and reported.
+ * The part of its audit that a node keeps (docs/audit.md): the latest entries, complete and in order, within two limits. Dropped entries
+ * are counted and reported.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { auditOf, derived, readAll, verify } from './audit-of.ts';
 const numbersOf = (entries: readonly Readonly<Record<string, unknown>>[]): unknown[] => entries.map((entry) => entry['seq'] ?? `${String(entry['from'])}-${String(entry['to'])}`);
 
 describe('a page', () => {
-  test('has the entries after a sequence number, as many as asked for, and says whether there are more', () => {
+  test('has the requested number of entries after a sequence number, and tells whether there are more', () => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(numbersOf(page(0).entries)).toEqual([1, 2, 3, 4, 5, 6]);
@@ -25,12 +25,12 @@ describe('a page', () => {
     expect(page(after)).toEqual({ chain: page(0).chain, entries: [], more: false });
   });
 
-  test('names its chain, which is different after each start', () => {
+  test('contains the id of its chain, which is different after each start', () => {
     expect(auditOf().page(9).chain).toMatch(/^[0-9a-f]{32}$/);
     expect(auditOf(AUDIT_LIMITS, 'again').page(9).chain).not.toBe(auditOf().page(9).chain);
   });
 
-  test('has an event with all its fields and its time', () => {
+  test('contains each event with all its fields and its time', () => {
     const { trail, page } = auditOf();
     trail.record(derived(3, 'forbidden'));
     expect(page(1).entries).toEqual([
@@ -40,7 +40,7 @@ describe('a page', () => {
 });
 
 describe('without a reader', () => {
-  test('100,000 entries stay within both limits: the oldest are dropped and counted', async () => {
+  test('an audit of 100,000 entries stays within both limits: the oldest entries are dropped and counted', async () => {
     const { trail, checkpoint } = auditOf();
     let most = 0;
     for (let number = 0; number < 100_000; number += 1) {
@@ -55,7 +55,7 @@ describe('without a reader', () => {
     expect(trail.dropped).toBeGreaterThan(30_000);
   });
 
-  test('a later reader sees a gap for all dropped entries, and the chain continues from there', async () => {
+  test('all dropped entries become one gap, and the chain continues after the gap', async () => {
     const { trail, checkpoint } = auditOf({ maxEntries: 8, maxBytes: 1_000_000 });
     for (let number = 0; number < 20; number += 1) trail.record(derived(number));
     expect(trail.dropped).toBe(13);
@@ -69,7 +69,7 @@ describe('without a reader', () => {
   });
 });
 
-test('a reader that reads from time to time has every entry or a gap confirmed by the node, for any number of dropped entries', async () => {
+test('an occasional reader gets every entry, or a gap that the node confirms, for any number of dropped entries', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),
     fc.constant({ kind: 'read' as const }),

@@ -1,4 +1,4 @@
-/** What a reader can detect in an audit (docs/audit.md): changed, missing or added entries, and forged checkpoints. */
+/** What a reader of an audit can detect (docs/audit.md): changed, missing or added entries, and forged checkpoints. */
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { checkpointText, droppedText, eventText, gapText, HASH_BEFORE_FIRST, nextHash, startText, withHash } from '../../../src/audit/entry.ts';
@@ -14,7 +14,7 @@ const STRANGER = Buffer.alloc(32, 7);
 const STRANGERS_WALLET = walletOfPrivateKey(STRANGER);
 
 let wallet: Wallet;
-/** Entry 1 is the start, 2 to 6 are derives, 7 is the checkpoint of 6, 8 and 9 are derives, 10 is the checkpoint of 9. */
+/** Entry 1 is the start. Entries 7 and 10 are the checkpoints of entries 6 and 9. All other entries are derives. */
 let lines: Lines;
 beforeAll(async () => {
   const audit = auditOf();
@@ -26,7 +26,7 @@ beforeAll(async () => {
   lines = [...readAll(audit.trail)];
 });
 
-/** Makes the hashes valid again from a place on, as an attacker who changes an entry would. */
+/** Recomputes all hashes from an index to the end, like an attacker who has changed an entry. */
 function rehashed(given: Lines, from = 0): Lines {
   let before = from === 0 ? HASH_BEFORE_FIRST : (given[from - 1]!['hash'] as string);
   return given.map((line, at) => {
@@ -43,50 +43,50 @@ function changed(at: number, change: Readonly<Record<string, unknown>>): Lines {
 
 const firstProblem = (given: readonly unknown[], trusted: readonly Wallet[] | null = null) => verify(given, trusted).problems[0]?.what;
 
-test('an unchanged audit verifies, and the report says what it holds', () => {
+test('an unchanged audit passes the verification, and the report describes its contents', () => {
   expect(verify(lines)).toEqual({ chains: 1, entries: 10, checkpoints: 2, wallets: [wallet], missing: 0, unsigned: 0, problems: [] });
   expect(verify(lines, [wallet]).problems).toEqual([]);
 });
 
-test('several chains in sequence verify too', () => {
+test('an audit of several chains in a row passes the verification', () => {
   expect(verify([...lines, ...lines.slice(0, 3)])).toMatchObject({ chains: 2, entries: 13, unsigned: 3, problems: [] });
 });
 
 describe('the verifier finds', () => {
   test.each<[string, () => readonly unknown[], string]>([
-    ['an entry that was changed', () => changed(3, { outcome: 'forbidden' }), 'the hash of entry 4 does not follow'],
-    ['one whose hash was made right', () => rehashed(changed(3, { outcome: 'forbidden' }), 3), 'the checkpoint of entry 6 is of another hash'],
-    ['one that was removed', () => lines.toSpliced(3, 1), 'entry 5 stands where entry 4 should be'],
-    ['one removed, and the others numbered and chained again', () => rehashed(lines.toSpliced(3, 1).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
-    ['one that was added', () => lines.toSpliced(3, 0, lines[2]!), 'entry 3 stands where entry 4 should be'],
-    ['one added, and the others numbered and chained again', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
-    ['two that changed places', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'entry 5 stands where entry 4 should be'],
-    ['a field that was added', () => changed(3, { note: 'x' }), 'this is not an audit entry'],
-    ['a beginning that was taken away', () => lines.slice(1), 'the audit does not begin'],
-    ['a line that is none', () => [...lines, 'x'], 'this is not an audit entry'],
-    ['a checkpoint of a stranger in the name of the node', () => rehashed(changed(6, { signature: signEip191(STRANGER, auditMessage(6, lines[5]!['hash'] as string, wallet)) }), 6), 'the checkpoint of entry 6 is not signed by'],
-    ['a checkpoint whose signature is of another entry', () => rehashed(changed(6, { signature: lines[9]!['signature'] }), 6), 'the checkpoint of entry 6 is not signed by'],
-    ['a checkpoint of another hash', () => changed(9, { of_hash: lines[7]!['hash'] }), 'the hash of entry 10 does not follow'],
-    ['a gap that the node has not said', () => lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] }), 'entries 4 to 4 are shown as dropped, and the node has not said so'],
-    ['a gap that goes back', () => [...lines, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 3, hash: lines[3]!['hash'] }], 'a gap from 4 to 3 does not follow entry 10'],
+    ['a changed entry', () => changed(3, { outcome: 'forbidden' }), 'the hash of entry 4 does not follow'],
+    ['a changed entry with a recomputed hash', () => rehashed(changed(3, { outcome: 'forbidden' }), 3), 'the checkpoint of entry 6 is of another hash'],
+    ['a removed entry', () => lines.toSpliced(3, 1), 'entry 5 stands where entry 4 should be'],
+    ['a removed entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 1).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
+    ['an added entry', () => lines.toSpliced(3, 0, lines[2]!), 'entry 3 stands where entry 4 should be'],
+    ['an added entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
+    ['two swapped entries', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'entry 5 stands where entry 4 should be'],
+    ['an added field', () => changed(3, { note: 'x' }), 'this is not an audit entry'],
+    ['a missing beginning', () => lines.slice(1), 'the audit does not begin'],
+    ['a line that is not an entry', () => [...lines, 'x'], 'this is not an audit entry'],
+    ['a checkpoint that a stranger signed in the name of the node', () => rehashed(changed(6, { signature: signEip191(STRANGER, auditMessage(6, lines[5]!['hash'] as string, wallet)) }), 6), 'the checkpoint of entry 6 is not signed by'],
+    ['a checkpoint with the signature of a different checkpoint', () => rehashed(changed(6, { signature: lines[9]!['signature'] }), 6), 'the checkpoint of entry 6 is not signed by'],
+    ['a checkpoint of the wrong hash', () => changed(9, { of_hash: lines[7]!['hash'] }), 'the hash of entry 10 does not follow'],
+    ['a gap that the node has not reported', () => lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] }), 'entries 4 to 4 are shown as dropped, and the node has not said so'],
+    ['a gap that ends before it begins', () => [...lines, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 3, hash: lines[3]!['hash'] }], 'a gap from 4 to 3 does not follow entry 10'],
   ])('%s', (_, forged, what) => {
     expect(firstProblem(forged())).toContain(what);
   });
 
-  test('a checkpoint of a foreign wallet, if the trusted wallets are given', () => {
+  test('a checkpoint of a wallet that is not one of the trusted wallets, if these are given', () => {
     const [sequence, hash] = [6, lines[5]!['hash'] as string];
     const forged = rehashed(changed(6, { wallet: STRANGERS_WALLET, signature: signEip191(STRANGER, auditMessage(sequence, hash, STRANGERS_WALLET)) }), 6);
     expect(firstProblem(forged, [wallet])).toContain(`is signed by ${STRANGERS_WALLET}, which is none of the given wallets`);
     expect(verify(forged).wallets).toContain(STRANGERS_WALLET);
   });
 
-  test('an entry hidden behind a gap that is reported only after the last checkpoint', () => {
+  test('an entry hidden by a gap that is reported only after the last checkpoint', () => {
     const hidden = lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] });
     const forged = rehashed([...hidden, { op: 'dropped', at_ms: 1, seq: 11, up_to: 4 }], 10);
     expect(firstProblem(forged)).toBe('entries 4 to 4 are shown as dropped, and no checkpoint speaks yet for the entry that says so');
   });
 
-  test('any change of a signed line, and any missing line', () => {
+  test('any change of a signed line, and any missing signed line', () => {
     const text = lines.map((line) => JSON.stringify(line));
     fc.assert(
       fc.property(fc.nat(8), fc.nat(1_000), fc.constantFrom('a', '0', '1', 'f', ' ', '"'), (at, place, character) => {

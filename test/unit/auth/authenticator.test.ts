@@ -1,4 +1,4 @@
-/** The authenticator (protocol.md §3): which headers count in which mode, and how an unreadable registry is handled. */
+/** The authenticator (protocol.md §3): which headers are accepted in which mode, and what happens when the registry cannot be read. */
 import { describe, expect, test } from '@jest/globals';
 import { Authenticator } from '../../../src/auth/authenticator.ts';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -57,7 +57,7 @@ function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(1
 }
 
 describe('an app', () => {
-  test('that proves its wallet gets the identity that the registry holds', async () => {
+  test('that proves its wallet gets the identity from the registry', async () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('app');
     expect(await askApp(authenticator, headers, NODE)).toEqual({
@@ -72,19 +72,19 @@ describe('an app', () => {
 
   test.each<[string, boolean, Record<string, string>]>([
     ['sends nothing, in an enclave', true, {}],
-    ['names a wallet, in an enclave', true, { 'x-tee-wallet': WALLET }],
+    ['names a wallet without a proof, in an enclave', true, { 'x-tee-wallet': WALLET }],
     ['sends nothing, in development', false, {}],
-    ['names no wallet, in development', false, { 'x-tee-wallet': '0x12' }],
+    ['names an invalid wallet, in development', false, { 'x-tee-wallet': '0x12' }],
     ['names a wallet and sends half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
     ['names a wallet and sends an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
     ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
-  ])('that %s is unauthorized, without a read of the registry', async (_, inEnclave, headers) => {
+  ])('that %s is unauthorized, and the registry is not read', async (_, inEnclave, headers) => {
     const { authenticator, asked } = start({ inEnclave });
     await expect(askApp(authenticator, headers, NODE)).rejects.toMatchObject({ code: 'unauthorized' });
     expect(asked).toEqual([]);
   });
 
-  test('may name its wallet in development; it still needs authorization, and its answer is not signed', async () => {
+  test('may name its wallet without a proof in development, but it still needs authorization and its answer is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
     expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
@@ -103,21 +103,21 @@ describe('an app', () => {
   });
 
   test.each<[string, Error]>([
-    ['the chain fails', new DependencyError('chain', 'refused', 'the chain RPC at a.test:443 answered 401')],
-    ['the chain is silent', new DeadlineError('the registry lookup', 1)],
-  ])('is not refused when %s: the node has failed', async (_, failure) => {
+    ['the chain refuses the call', new DependencyError('chain', 'refused', 'the chain RPC at a.test:443 answered 401')],
+    ['the chain does not answer', new DeadlineError('the registry lookup', 1)],
+  ])('gets a failure of the node and not a refusal when %s', async (_, failure) => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toBe(failure);
   });
 
-  test('is not refused when an invariant is broken: the error is passed on', async () => {
+  test('gets the error and not a refusal when an invariant is broken', async () => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(new InvariantError('two apps at once')) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toThrow(InvariantError);
   });
 });
 
 describe('a peer', () => {
-  test('gets its identity from the peer cache, without a read of the chain', () => {
+  test('gets its identity from the peer cache, and the chain is not read', () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('peer');
     const peer = authenticator.peer(headers, NODE);
@@ -127,7 +127,7 @@ describe('a peer', () => {
 
   test.each<[string, readonly Member[] | null]>([
     ['is not a member', []],
-    ['asks before the first refresh', null],
+    ['calls before the first refresh of the peer cache', null],
     ['has no teePubkey', [memberOf(WALLET, '')]],
   ])('that %s is forbidden', (_, members) => {
     const { authenticator, prove } = start({ members });
@@ -136,7 +136,7 @@ describe('a peer', () => {
 
   test.each<[string, Record<string, string>]>([
     ['sends nothing', {}],
-    ['names a wallet alone', { 'x-kms-wallet': WALLET }],
+    ['names only a wallet', { 'x-kms-wallet': WALLET }],
     ['names a wallet as apps do in development', { 'x-tee-wallet': WALLET }],
   ])('that %s is unauthorized in every mode', (_, headers) => {
     for (const inEnclave of [true, false]) {

@@ -1,4 +1,4 @@
-/** Who is authorized (protocol.md §3): an app by the registry's three records, a peer by the peer cache alone. */
+/** Who is authorized (protocol.md §3): an app on the basis of three records of the registry, a peer on the basis of the peer cache. */
 import { describe, expect, test } from '@jest/globals';
 import { authorizeApp } from '../../../src/auth/app-authorization.ts';
 import { authorizePeer } from '../../../src/auth/peer-authorization.ts';
@@ -22,7 +22,7 @@ describe('an app', () => {
   test.each<[string, AppRecord, number]>([
     ['of an enrolled version', good, 100],
     ['of a deprecated version', { ...good, version: { id: 1n, status: 'DEPRECATED' } }, 100],
-    ['of the largest id that a JSON number holds', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
+    ['whose id is the largest integer that JSON numbers can represent', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
   ])('%s is authorized', (_, record, appId) => {
     expect(authorizeApp(record)).toEqual({ authorized: true, appId });
   });
@@ -34,19 +34,19 @@ describe('an app', () => {
     ),
     ['that is not zkVerified', instance({ zkVerified: false }), 'zkVerified'],
     ['without an app record', { ...good, app: null }, 'app'],
-    ['with the record of another app', { ...good, app: { id: 101n, status: 'ACTIVE' } }, 'app'],
+    ['with the record of a different app', { ...good, app: { id: 101n, status: 'ACTIVE' } }, 'app'],
     ...(['INACTIVE', 'REVOKED', 'UNKNOWN'] as AppStatus[]).map(
       (status): [string, AppRecord, string] => [`that is ${status}`, { ...good, app: { id: 100n, status } }, 'app'],
     ),
     ['without a version record', { ...good, version: null }, 'version'],
-    ['with the record of another version', { ...good, version: { id: 2n, status: 'ENROLLED' } }, 'version'],
+    ['with the record of a different version', { ...good, version: { id: 2n, status: 'ENROLLED' } }, 'version'],
     ...(['REVOKED', 'UNKNOWN'] as VersionStatus[]).map(
       (status): [string, AppRecord, string] => [`whose version is ${status}`, { ...good, version: { id: 1n, status } }, 'version'],
     ),
-    ['of app 0, which holds the keys of the cluster', ofApp(0n), 'range'],
-    ['of an id that a JSON number cannot hold', ofApp(2n ** 53n), 'range'],
-    ['of an id of 65 bits, which would be cut to 0', ofApp(2n ** 64n), 'range'],
-    ['of the largest id', ofApp(2n ** 256n - 1n), 'range'],
+    ['with the id 0, which is reserved for the keys of the cluster', ofApp(0n), 'range'],
+    ['whose id is too large for a JSON number', ofApp(2n ** 53n), 'range'],
+    ['whose id has 65 bits and would be truncated to 0', ofApp(2n ** 64n), 'range'],
+    ['with the largest possible id', ofApp(2n ** 256n - 1n), 'range'],
   ])('%s is not authorized', (_, record, why) => {
     expect(authorizeApp(record)).toEqual({ authorized: false, why: expect.stringContaining(why) });
   });
@@ -59,13 +59,13 @@ describe('a peer', () => {
     return authorizePeer(WALLET, { block: 1n, members, dropped: [] });
   }
 
-  test('in the peer cache is authorized, beside other members', () => {
+  test('in the peer cache is authorized, also when the cache has other members', () => {
     expect(ask([memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY), member])).toBe(member);
   });
 
   test.each<[string, readonly Member[]]>([
-    ['that is not in it', []],
-    ['beside whom only another is in it', [memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY)]],
+    ['when the peer cache is empty', []],
+    ['when only a different peer is in the peer cache', [memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY)]],
     ['without a teePubkey', [memberOf(WALLET, '')]],
     ['that is stopped', [{ ...member, instance: { ...member.instance, status: 'STOPPED' } }]],
     ['that is not zkVerified', [{ ...member, instance: { ...member.instance, zkVerified: false } }]],

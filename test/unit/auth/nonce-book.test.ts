@@ -1,4 +1,4 @@
-/** Nonces (protocol.md §3): issued by this node, valid once, and held only once they are used. */
+/** Nonces (protocol.md §3): issued by this node, valid once, and stored only after use. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -28,11 +28,11 @@ describe('a nonce', () => {
     expect(openBook().book.consume(nonce)).toBe('unknown');
   });
 
-  test('of another process is unknown', () => {
+  test('that a different process issued is unknown', () => {
     expect(openBook().book.consume(openBook(120, 'another process').book.issue())).toBe('unknown');
   });
 
-  test('with any bit changed is unknown, and the original stays valid', () => {
+  test('with a changed bit is unknown, and the original stays valid', () => {
     const { book } = openBook();
     const nonce = book.issue();
     const bytes = Buffer.from(nonce, 'base64');
@@ -46,10 +46,10 @@ describe('a nonce', () => {
 
   test.each<[string, (nonce: string) => string]>([
     ['without its padding', (nonce) => nonce.replace(/==$/, '')],
-    ['with other bits behind its last byte', (nonce) => `${nonce.slice(0, 21)}${String.fromCharCode(nonce.charCodeAt(21) + 1)}==`],
-    ['with a space behind it', (nonce) => `${nonce} `],
-    ['in the alphabet of URLs', (nonce) => nonce.replaceAll('+', '-').replaceAll('/', '_').slice(0, -2)],
-  ])('%s is another string and unknown', (_, change) => {
+    ['with different unused bits after its last byte', (nonce) => `${nonce.slice(0, 21)}${String.fromCharCode(nonce.charCodeAt(21) + 1)}==`],
+    ['with a trailing space', (nonce) => `${nonce} `],
+    ['in URL-safe base64', (nonce) => nonce.replaceAll('+', '-').replaceAll('/', '_').slice(0, -2)],
+  ])('%s is a different string and unknown', (_, change) => {
     const { book } = openBook();
     const nonce = book.issue();
     expect(book.consume(change(nonce))).toBe('unknown');
@@ -61,7 +61,7 @@ describe('a nonce', () => {
     [120_000, 'ok'],
     [121_000, 'expired'],
     [10_000_000, 'expired'],
-  ])('%i ms after it was issued is %s, and not valid afterwards', async (ageMs, expected) => {
+  ])('that is %i ms old is %s, and is not valid a second time', async (ageMs, expected) => {
     const { book, clock } = openBook();
     const nonce = book.issue();
     await clock.advance(ageMs);
@@ -69,7 +69,7 @@ describe('a nonce', () => {
     expect(book.consume(nonce)).not.toBe('ok');
   });
 
-  test('noted from another issuer is valid once, until its own expiry', async () => {
+  test('that was added with a given expiry is valid once, until that expiry', async () => {
     const { book, clock } = openBook();
     const now = Math.floor(clock.nowMs() / 1_000);
     book.note('one', now - 60);
@@ -80,8 +80,8 @@ describe('a nonce', () => {
   });
 });
 
-describe('a caller that asks for many nonces', () => {
-  test('makes the node hold nothing and invalidates no other nonce', () => {
+describe('a node, when a caller requests many nonces,', () => {
+  test('needs no memory for unused nonces, and earlier nonces stay valid', () => {
     const { book } = openBook();
     const first = book.issue();
     for (let count = 0; count < 100_000; count += 1) book.issue();
@@ -89,7 +89,7 @@ describe('a caller that asks for many nonces', () => {
     expect(book.consume(first)).toBe('ok');
   });
 
-  test('and uses them makes the node remember each until it would have expired, and no longer', async () => {
+  test('remembers each used nonce until its expiry, and no longer', async () => {
     const { book, clock } = openBook();
     const used = Array.from({ length: 5_000 }, () => book.issue());
     for (const nonce of used) book.consume(nonce);
@@ -115,7 +115,7 @@ test('a change of the wall clock does not make a used nonce valid again', () => 
   }
 });
 
-test('in any sequence of steps, no nonce is accepted twice, unissued or expired', () => {
+test('in any sequence of steps, a nonce is never accepted if it was used before, was not issued or has expired', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('issue' as const) }),
     fc.record({ kind: fc.constant('wait' as const), seconds: fc.nat(200) }),

@@ -1,4 +1,4 @@
-/** Proof of possession (protocol.md §3): a proof with a wrong form or time leaves its nonce valid. Any other check uses the nonce. */
+/** Proof of possession (protocol.md §3): a proof with a wrong form or time leaves its nonce valid. All other failures use up the nonce. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
@@ -38,7 +38,7 @@ function startVerifier(kind: ProofKind) {
 const UNAUTHORIZED = expect.objectContaining({ code: 'unauthorized' });
 
 describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
-  test('gives the wallet that signed, and the signature as sent', () => {
+  test('returns the wallet that signed, and the signature exactly as it was sent', () => {
     const { headers, verify } = startVerifier(kind);
     const given = headers({ wallet: WALLET.toUpperCase().replace('0X', '0x') });
     expect(verify(given)).toEqual({ wallet: WALLET, signature: given[`${PREFIX[kind]}signature`], nonce: given[`${PREFIX[kind]}nonce`] });
@@ -56,10 +56,10 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     ['has a timestamp with a fraction', ({ headers, now }) => headers({ timestamp: `${now}.0` })],
     ['has a timestamp in hex', ({ headers, now }) => headers({ timestamp: `0x${now.toString(16)}` })],
     ['has a timestamp in milliseconds', ({ headers, now }) => headers({ timestamp: `${now}000` })],
-    ['has a wallet that is none', ({ headers }) => headers({ wallet: '0x12' })],
+    ['has an invalid wallet', ({ headers }) => headers({ wallet: '0x12' })],
     ['has an empty wallet', ({ headers }) => headers({ wallet: '' })],
-    ['is older than the window', ({ headers, now }) => headers({ timestamp: String(now - 121) })],
-    ['is newer than the window', ({ headers, now }) => headers({ timestamp: String(now + 121) })],
+    ['is too old for the window', ({ headers, now }) => headers({ timestamp: String(now - 121) })],
+    ['is too new for the window', ({ headers, now }) => headers({ timestamp: String(now + 121) })],
   ])('that %s is refused, and its nonce stays valid', (_, make) => {
     const verifier = startVerifier(kind);
     expect(() => verifier.verify(make(verifier))).toThrow(UNAUTHORIZED);
@@ -68,8 +68,8 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
 
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([
     ['is not a signature', ({ headers }) => headers({ signature: '0x12' })],
-    ['is for another node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
-    ['is of another wallet than it names', ({ headers }) => headers({ wallet: OTHER_NODE })],
+    ['is for a different node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
+    ['names a different wallet from the one that signed', ({ headers }) => headers({ wallet: OTHER_NODE })],
     ['is of the other kind', ({ nonce, now }) => {
       const other = kind === 'app' ? peerAuthMessage : appAuthMessage;
       return Object.fromEntries(
@@ -78,7 +78,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
         ),
       );
     }],
-  ])('that %s is refused, and its nonce is used', (_, make) => {
+  ])('that %s is refused, and its nonce is used up', (_, make) => {
     const verifier = startVerifier(kind);
     expect(() => verifier.verify(make(verifier))).toThrow(UNAUTHORIZED);
     expect(() => verifier.verify(verifier.headers())).toThrow(expect.objectContaining({ message: expect.stringContaining('nonce') }));
@@ -87,7 +87,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test.each([
     [-121, "the timestamp is 121 s behind this node's clock, outside the window of 120 s"],
     [86_400, "the timestamp is 86400 s ahead of this node's clock, outside the window of 120 s"],
-  ])('dated %i s from now is refused with a message that says how far the clocks differ', (offset, message) => {
+  ])('dated %i s from now is refused with a message that gives the difference between the clocks', (offset, message) => {
     const { headers, verify, now } = startVerifier(kind);
     expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
   });
@@ -97,7 +97,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for another node, without a wallet, recovers to another wallet', () => {
+  test('for a different node, without a wallet header, recovers to the wrong wallet', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });
@@ -109,13 +109,13 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(given)).toThrow(UNAUTHORIZED);
   });
 
-  test('of an expired nonce is refused', async () => {
+  test('with an expired nonce is refused', async () => {
     const { clock, headers, now, verify } = startVerifier(kind);
     await clock.advance(121_000);
     expect(() => verify(headers({ timestamp: String(now + 121) }))).toThrow(expect.objectContaining({ message: 'the nonce has expired' }));
   });
 
-  test('made of any strings is refused, never with another error', () => {
+  test('made of arbitrary strings always ends in a refusal and never in a different error', () => {
     const header = fc.option(fc.string({ maxLength: 300 }), { nil: undefined });
     fc.assert(
       fc.property(header, header, header, header, (signature, nonce, timestamp, wallet) => {

@@ -1,4 +1,4 @@
-/** The charts of two machines: one that has every kind of element, and the node's. */
+/** The charts of two machines: a traffic light with every kind of element, and the machine of the node. */
 import { describe, expect, test } from '@jest/globals';
 import type { Chart, ChartEdge, ChartState } from '../../../src/chart/chart.ts';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -38,7 +38,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('name the child that is entered first, if there is one', () => {
+  test('specify which child is entered first, if there is one', () => {
     expect(chart.states.filter(({ initial }) => initial !== null).map(({ id, initial }) => [id, initial])).toEqual([
       ['light', 'light.testing'],
       ['light.working.cars', 'light.working.cars.red'],
@@ -46,7 +46,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('have the fields of the machine, and of meta only the plain values', () => {
+  test('have the fields of the machine, but only the plain values of its meta', () => {
     expect(state(chart, 'light.working')).toMatchObject({
       key: 'working',
       description: 'Both the cars and the walkers are shown something.',
@@ -57,7 +57,7 @@ describe('the states of a traffic light', () => {
     expect(state(chart, 'light.working.walkers').invokes).toEqual(['walkersLamp']);
   });
 
-  test("name entry and exit actions, without XState's own for delays", () => {
+  test('have their entry and exit actions, without the actions that XState adds for delays', () => {
     expect(state(chart, 'light.working.cars.red')).toMatchObject({ entry: ['note', 'raise button'], exit: ['switchOff'] });
     expect(state(chart, 'light.testing')).toMatchObject({ entry: [], exit: [] });
   });
@@ -109,7 +109,7 @@ describe('the edges of a traffic light', () => {
     ]);
   });
 
-  test('have unique ids made of source, event and place', () => {
+  test('have unique ids, built from source, event and position', () => {
     expect(edges(chart, 'light.testing').map(({ id }) => id)).toEqual([
       'light.testing|xstate.done.actor.0.light.testing|0',
       'light.testing|xstate.done.actor.0.light.testing|1',
@@ -133,7 +133,7 @@ describe('a chart', () => {
     expect(JSON.parse(JSON.stringify(chart))).toEqual(chart);
   });
 
-  test('of the node has its four regions, its delays by name and number, and no edge to a missing state', () => {
+  test('of the node has four regions, delays with name and number, and no edge to a missing state', () => {
     const chart = chartOf(node());
     expect(chart.states.filter(({ parent }) => parent === 'node').map(({ key }) => key)).toEqual(['readiness', 'nodeTick', 'probing', 'beats']);
     const known = new Set(chart.states.map(({ id }) => id));

@@ -1,4 +1,4 @@
-/** Charts as pictures: nested and parallel states, every arrow once, names that are valid in Mermaid; and the pictures in the documents. */
+/** Charts as pictures: nested and parallel states, each arrow once, names that are valid in Mermaid. Also the pictures in the documents. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -49,7 +49,7 @@ test('a picture of a traffic light shows nested states, parallel regions, and on
 `);
 });
 
-test('an edge into a region leaves the other states of that region, and a reentered state has an arrow to itself', () => {
+test('an edge into a region starts at every other state of that region, and a reentered state has an arrow to itself', () => {
   const machine = createMachine({
     id: 'm',
     type: 'parallel',
@@ -63,7 +63,7 @@ test('an edge into a region leaves the other states of that region, and a reente
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('keys that are Mermaid keywords, hold other characters or come twice get separate names', () => {
+test('keys that are Mermaid keywords, contain special characters or occur twice get separate names', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',
@@ -89,7 +89,7 @@ test('keys that are Mermaid keywords, hold other characters or come twice get se
 describe('a region', () => {
   const chart = chartOf(trafficLight());
 
-  test('is a separate chart: its state is the root, and edges that leave it are left out', () => {
+  test('becomes a separate chart: its state is the root, and edges that leave it are omitted', () => {
     const cars = regionOf(chart, 'light.working.cars')!;
     expect(cars.name).toBe('light cars');
     expect(cars.states.map(({ id, parent }) => [id, parent])).toEqual([
@@ -104,7 +104,7 @@ describe('a region', () => {
 
   test('that does not exist is null', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
 
-  test('of the node is one of four, or the whole node', () => {
+  test('of the node can be any of its four regions, or the whole node', () => {
     expect(regionNames()).toEqual(['readiness', 'nodeTick', 'probing', 'beats', 'all']);
     expect(nodeChart('readiness').states.map(({ key }) => key)).toEqual(['readiness', 'ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
     expect(nodeChart().states[0]!.id).toBe('node');
@@ -116,6 +116,6 @@ test.each(DOCUMENTS)('%s shows the current machine (npm run chart:update)', (nam
   expect(withPicture(document)).toBe(document);
 });
 
-test('a document without a place for the picture is an error', () => {
+test('a document without the comments that mark the place of the picture is an error', () => {
   expect(() => withPicture('# Nothing here')).toThrow('there is no <!-- chart --> <!-- /chart --> in the document');
 });

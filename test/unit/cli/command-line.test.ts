@@ -1,4 +1,4 @@
-/** The frame of all commands: where the output goes, and the exit code. */
+/** What all commands have in common: where the output goes, and the exit code. */
 import { describe, expect, test } from '@jest/globals';
 import { wholeNumber } from '../../../src/cli/option-values.ts';
 import { runCommandLine, type CommandRow } from '../../../src/cli/command-line.ts';
@@ -65,18 +65,18 @@ test.each([
   ['works --n 10', 2, "error: option '--n <n>' argument '10' is invalid. It must be a whole number from 1 to 9.\n"],
   ['works --n', 2, "error: option '--n <n>' argument missing\n"],
   ['works a b', 2, "error: too many arguments for 'works'. Expected 1 argument but got 2: a, b.\n"],
-])('%s ends with %i and at most one line', async (line, code, stderr) => {
+])('"%s" exits with %i and prints at most one error line', async (line, code, stderr) => {
   expect(await run(line.split(' '))).toEqual({ code, stdout: '', stderr });
 });
 
-test('a command is loaded only when it is named', async () => {
+test('a command is loaded only when it is used', async () => {
   await run(['works']);
   expect(loaded).toEqual(['works']);
   await run(['--help']);
   expect(loaded).toEqual([]);
 });
 
-test('help and version go to standard output; help for a missing command goes to standard error', async () => {
+test('help and version go to standard output, but the help that is shown when no command is given goes to standard error', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: '1.2.3\n', stderr: '' });
   for (const argv of [['--help'], ['-h'], ['help']]) {
     const { code, stdout, stderr } = await run(argv);
@@ -93,7 +93,7 @@ test('help for an unknown command is refused', async () => {
 });
 
 describe.each(COMMANDS.map(({ name }) => [name] as const))('nova-kms %s', (name) => {
-  test.each([[[name, '--help']], [['help', name]]])('prints its help at %j, with examples and exit codes', async (argv) => {
+  test.each([[[name, '--help']], [['help', name]]])('prints its help for %j, with examples and exit codes', async (argv) => {
     const { code, stdout, stderr } = await run(argv, COMMANDS);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`Usage: nova-kms ${name} `);

@@ -1,4 +1,4 @@
-/** Splits a stream into lines: the result does not depend on the chunks, and a long line costs no more work than many short ones. */
+/** Splits a stream into lines. The result does not depend on the chunks, and a long line costs no more work than many short lines. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { LineSplitter, LongLineError } from '../../../src/cli/line-splitter.ts';
@@ -9,7 +9,7 @@ function chunksOf(bytes: Uint8Array, size: number): readonly Uint8Array[] {
   return Array.from({ length: Math.ceil(bytes.length / size) }, (_, place) => bytes.subarray(place * size, (place + 1) * size));
 }
 
-/** The lines of a text that comes in chunks, including a last line without an end, and the number of bytes copied for them. */
+/** The lines of a text that arrives in chunks, including a last line without a line break, and the number of copied bytes. */
 function split(text: string, size: number) {
   let copied = 0;
   const concat = (parts: readonly Uint8Array[]): Buffer => {
@@ -35,7 +35,7 @@ describe('lines', () => {
     for (let size = 1; size <= 5; size += 1) expect(split(text, size).lines).toEqual(lines);
   });
 
-  test('do not depend on the chunks of the text', () => {
+  test('are the same for any chunks of the text', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme' }).filter((line) => !line.includes('\n'))), fc.integer({ min: 1, max: 9 }), (lines, size) => {
         expect(split(lines.map((line) => `${line}\n`).join(''), size).lines).toEqual(lines);
@@ -56,7 +56,7 @@ describe('the cost', () => {
   });
 });
 
-test('a line may be as long as the limit; a longer one is refused before its end arrives', () => {
+test('a line may be as long as the limit, and a longer line is refused before its end arrives', () => {
   const splitter = new LineSplitter({ maxLineBytes: 4 });
   expect(splitter.take(Buffer.from('1234\n12')).map(String)).toEqual(['1234']);
   splitter.take(Buffer.from('34'));

@@ -1,4 +1,4 @@
-/** Text from others cannot control a terminal, and its length is limited. */
+/** Text from other nodes cannot control a terminal, and its length is limited. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyLine } from '../../../src/cli/app/list.ts';
@@ -20,7 +20,7 @@ test.each([
   ['', 5, ''],
 ])('%j with a limit of %i becomes %j', (text, max, expected) => expect(plainText(text, max)).toBe(expected));
 
-test('any text is made harmless to a terminal and is at most as long as the limit', () => {
+test('any text becomes harmless to a terminal and no longer than the limit', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.integer({ min: 2, max: 100 }), (text, max) => {
       const shown = plainText(text, max);
@@ -42,7 +42,7 @@ describe('the line of a key of the store', () => {
     ['\u202egnp', '"\\u202egnp"'],
   ])('of %j is %s', (key, line) => expect(keyLine(key)).toBe(line));
 
-  test('is one line, is harmless to a terminal, and gives the key back', () => {
+  test('is one line, is harmless to a terminal, and can be turned back into the key', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 50 }), (key) => {
         const line = keyLine(key);

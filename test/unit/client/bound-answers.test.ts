@@ -1,6 +1,6 @@
 /**
- * What the client accepts when a party that ends TLS in front of a node swaps, withholds or forges answers (protocol.md §10, Bound to the
- * request). The client also works with older nodes, which lack these bonds.
+ * What the client accepts when a party that terminates TLS in front of a node swaps, withholds or forges answers (protocol.md §10, Bound
+ * to the request). The client also accepts answers of older nodes, which are not bound to the request.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -45,8 +45,8 @@ const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>
   ['a delete', (client) => client.delete({ key: 'white' }), 'delete'],
 ];
 
-describe('a request', () => {
-  test.each(CALLS)('%s carries its nonce and operation inside the envelope, and asks for sealed errors and a next nonce', async (_, call, op) => {
+describe('the request for', () => {
+  test.each(CALLS)('%s asks for sealed errors and a next nonce, and all except reads have their nonce and operation inside the envelope', async (_, call, op) => {
     const { client, node } = await start();
     await call(client);
     const [{ request, inner }] = node.received as [(typeof node.received)[0]];
@@ -56,7 +56,7 @@ describe('a request', () => {
 });
 
 describe.each(CALLS)('the answer to %s', (_, call) => {
-  test('of an older node, which does not name the request, is accepted', async () => {
+  test('of an older node is accepted, although it does not name the request', async () => {
     const { client } = await start();
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
@@ -66,13 +66,13 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
 
-  test('is refused when it names another request', async () => {
+  test('is refused when it names a different request', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (__, received) => node.sealedAnswer(received, { nonce: Buffer.from('another nonce').toString('base64') });
     expect(await outcomeOf(call(client))).toBe('bad_answer');
   });
 
-  test('is refused when it names no request although the node has named one before', async () => {
+  test('is refused when it names no request although an earlier answer of the node did', async () => {
     const { client, node } = await start(NEWER);
     await client.derive({ path: 'first' });
     node.habits.binds = false;
@@ -80,7 +80,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
   });
 });
 
-test('the answers to two requests under way cannot be swapped, although both are well-formed', async () => {
+test('the client notices when the answers to two simultaneous requests are swapped, although both are well-formed', async () => {
   const { client, node } = await start(NEWER);
   const both: { readonly answer: TransportAnswer; readonly give: (answer: TransportAnswer) => void }[] = [];
   node.nonce = () => answerOf(200, { nonce: node.nextNonce() });
@@ -89,7 +89,7 @@ test('the answers to two requests under way cannot be swapped, although both are
     both.push({ answer, give: resolve });
     const [one, other] = both;
     if (other !== undefined) {
-      // Each caller gets the right signature with the wrong body, as an attacker in between would arrange it.
+      // Each caller gets the right signature with the wrong body, like from an attacker on the path.
       one!.give({ ...other.answer, headers: one!.answer.headers });
       other.give({ ...one!.answer, headers: other.answer.headers });
     }
@@ -99,32 +99,32 @@ test('the answers to two requests under way cannot be swapped, although both are
   expect(outcomes).toEqual(['bad_answer', 'bad_answer']);
 });
 
-describe('the bounds of a listing', () => {
+describe('the bounds of a listing that the answer repeats', () => {
   const nonce = PEER_NONCE;
   test.each<[string, object, ListingBounds | undefined, string]>([
-    ['repeated', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
-    ['none, and none said', {}, {}, 'bound'],
-    ['none, and said to be null', { prefix: null, after: null, limit: null }, {}, 'bound'],
-    ['none, and said to be empty', { prefix: '', after: '' }, {}, 'bound'],
-    ['empty, and said to be none', {}, { prefix: '', after: '' }, 'bound'],
-    ['a prefix that was added on the way', { prefix: 'a' }, {}, 'foreign'],
-    ['a limit that was added on the way', { limit: 1 }, {}, 'foreign'],
-    ['an after that was added on the way', { after: 'x' }, { prefix: 'a' }, 'foreign'],
-    ['a prefix that was taken away', {}, { prefix: 'a' }, 'foreign'],
-    ['another prefix', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
-    ['a limit as text', { limit: '2' }, { limit: 2 }, 'foreign'],
-    ['of no listing', { prefix: 'a' }, undefined, 'bound'],
+    ['the same bounds as in the request', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
+    ['none requested, none in the answer', {}, {}, 'bound'],
+    ['none requested, null in the answer', { prefix: null, after: null, limit: null }, {}, 'bound'],
+    ['none requested, empty in the answer', { prefix: '', after: '' }, {}, 'bound'],
+    ['empty in the request, none in the answer', {}, { prefix: '', after: '' }, 'bound'],
+    ['a prefix that was added in transit', { prefix: 'a' }, {}, 'foreign'],
+    ['a limit that was added in transit', { limit: 1 }, {}, 'foreign'],
+    ['an after that was added in transit', { after: 'x' }, { prefix: 'a' }, 'foreign'],
+    ['a prefix that was removed in transit', {}, { prefix: 'a' }, 'foreign'],
+    ['a different prefix', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
+    ['a limit as a string', { limit: '2' }, { limit: 2 }, 'foreign'],
+    ['not checked for a request that is not a listing', { prefix: 'a' }, undefined, 'bound'],
   ])('%s', (_, said, listing, bond) => expect(bondOf({ nonce, ...said }, { nonce, listing })).toBe(bond));
 
   test.each<[string, unknown, string]>([
     ['that names no request', { prefix: 'other' }, 'unbound'],
-    ['that names another', { nonce: 'x' }, 'foreign'],
-    ['that names null', { nonce: null }, 'foreign'],
-    ['that is a text', 'text', 'foreign'],
+    ['that names a different request', { nonce: 'x' }, 'foreign'],
+    ['that names null as its request', { nonce: null }, 'foreign'],
+    ['that is a string', 'text', 'foreign'],
     ['that is null', null, 'foreign'],
   ])('an inner answer %s is %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));
 
-  test('a listing of a node that names requests is refused when it lacks the bounds', async () => {
+  test('a listing without bounds is refused when it names its request', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (_, received) => node.sealedAnswer(received, { prefix: undefined });
     expect(await outcomeOf(client.list({ prefix: 'r' }))).toBe('bad_answer');
@@ -135,15 +135,15 @@ describe('a 404 for a key', () => {
   const PLAIN = answerOf(404, { code: 'not_found', message: 'there is no such key' });
 
   test.each<[string, Partial<Habits>]>([
-    ['that an older node gives is taken', {}],
-    ['that a node seals for the request is taken', NEWER],
+    ['from an older node is accepted', {}],
+    ['that a node has sealed for the request is accepted', NEWER],
   ])('%s', async (_, habits) => {
     const { client } = await start(habits);
     expect(await client.get('absent')).toBeNull();
     expect(await client.delete({ key: 'absent' })).toMatchObject({ deleted: false });
   });
 
-  test.each(['red', 'absent'])('that is not sealed is refused from a node that has sealed one before (%s)', async (key) => {
+  test.each(['red', 'absent'])('that is not sealed is refused if the node sealed an earlier one (%s)', async (key) => {
     const { client, node } = await start(NEWER);
     expect(await client.get('absent')).toBeNull();
     node.bend = () => PLAIN;
@@ -152,25 +152,25 @@ describe('a 404 for a key', () => {
   });
 
   test.each<[string, (node: NodeSide) => void]>([
-    ['for another request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: Buffer.from('another').toString('base64') }))],
+    ['for a different request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: Buffer.from('another').toString('base64') }))],
     ['for no request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: undefined }))],
-    ['with another code inside', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { code: 'forbidden' }))],
-    ['under another key', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"sender_tee_pubkey":"../, '"sender_tee_pubkey":"00')) }))],
-    ['and does not open', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"nonce":"[0-9a-f]{24}"/, `"nonce":"${'0'.repeat(24)}"`)) }))],
+    ['with a different code inside', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { code: 'forbidden' }))],
+    ['with the wrong key', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"sender_tee_pubkey":"../, '"sender_tee_pubkey":"00')) }))],
+    ['but cannot be opened', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"nonce":"[0-9a-f]{24}"/, `"nonce":"${'0'.repeat(24)}"`)) }))],
   ])('that is sealed %s is refused', async (_, spoil) => {
     const { client, node } = await start(NEWER);
     spoil(node);
     expect(await outcomeOf(client.get('absent'))).toBe('bad_answer');
   });
 
-  test('that has an answer with 200 inside is refused', async () => {
+  test('that wraps an answer with status 200 is refused', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (answer) => ({ ...answer, status: 404 });
     expect(await outcomeOf(client.get('red'))).toBe('bad_answer');
   });
 });
 
-test('a node that restarted with another key counts as a new node', () => {
+test('a node that restarted with a different key is treated as a new node', () => {
   const habits = new NodeHabits();
   const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
   habits.note(node, 'seals');

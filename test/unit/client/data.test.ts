@@ -1,6 +1,6 @@
 /**
- * The client's put, get, list and delete (protocol.md §2, §3, §10) against the real HTTP pipeline of nodes: typed results, base64 handled,
- * and keys that no URL client rewrites.
+ * The client's put, get, list and delete (protocol.md §2, §3, §10) against the real HTTP pipeline of nodes: typed results, base64 hidden
+ * from the caller, and keys that never become part of a URL path.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -71,7 +71,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
   return error as KmsClientError;
 }
 
-/** Lets a peer acknowledge the next write that waits. */
+/** Waits for a write that needs an acknowledgement, and lets a peer acknowledge it. */
 async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
   await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
   node.acknowledgements.note(PEER, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
@@ -85,21 +85,21 @@ describe('a value', () => {
     expect(await client.get('k')).toEqual({ value, updatedAtMs: node.clock.nowMs(), node: answering });
   });
 
-  test.each([0, 1, 2, 3])('of %d bytes is read back unchanged, not as null', async (length) => {
+  test.each([0, 1, 2, 3])('of %d bytes is read back unchanged and never as null', async (length) => {
     const { client } = await start();
     const value = new Uint8Array(length).fill(0xff);
     await client.put({ key: 'k', value });
     expect((await client.get('k'))!.value).toEqual(value);
   });
 
-  test('of 1 MiB is within every limit of the client', async () => {
+  test('of 1 MiB is below every limit of the client', async () => {
     const { client } = await start();
     const value = new Uint8Array(1_048_576).fill(7);
     await client.put({ key: 'k', value });
     expect(Buffer.from((await client.get('k'))!.value).equals(value)).toBe(true);
   });
 
-  test('given as part of a larger buffer is stored as that part only', async () => {
+  test('that is part of a larger buffer is stored without the rest of that buffer', async () => {
     const { client } = await start();
     await client.put({ key: 'k', value: bytes('xx value xx').subarray(3, 8) });
     expect((await client.get('k'))!.value).toEqual(bytes('value'));
@@ -113,7 +113,7 @@ describe('a value', () => {
     expect(await client.get('k')).toBeNull();
   });
 
-  test('is null only when a second node confirms it', async () => {
+  test('is null only when a second node confirms that the key is absent', async () => {
     const { client, nodes } = await start(2);
     await client.put({ key: 'k', value: bytes('v') }, { node: nodes[1]!.url });
     for (let call = 0; call < 3; call += 1) expect((await client.get('k'))!.node.url).toBe(nodes[1]!.url);
@@ -123,7 +123,7 @@ describe('a value', () => {
 });
 
 describe('a delete', () => {
-  test('says whether the key was there', async () => {
+  test('reports whether the key was present', async () => {
     const { client, answering } = await start();
     await client.put({ key: 'k', value: bytes('v') });
     expect(await client.delete({ key: 'k' })).toEqual({ deleted: true, acks: undefined, node: answering });
@@ -131,7 +131,7 @@ describe('a delete', () => {
     expect(await client.get('k')).toBeNull();
   });
 
-  test('deletes a key that only another node holds', async () => {
+  test('also deletes a key that only the second node has', async () => {
     const { client, nodes } = await start(2);
     await client.put({ key: 'k', value: bytes('v') }, { node: nodes[1]!.url });
     expect(await client.delete({ key: 'k' })).toMatchObject({ deleted: true, node: { url: nodes[1]!.url } });
@@ -156,12 +156,12 @@ describe('a list', () => {
     [{ limit: 2, after: 'a/1' }, ['a/2', 'b c'], true],
     [{ after: 'b c' }, ['😀&?'], false],
     [{ after: '' }, ['a', 'a/1', 'a/2', 'b c', '😀&?'], false],
-  ])('%j gives %j', async (arguments_, keys, more) => {
+  ])('%j returns %j', async (arguments_, keys, more) => {
     const { client } = await filled();
     expect(await client.list(arguments_)).toMatchObject({ keys, more });
   });
 
-  test('continues after the last key of a page until there are no more', async () => {
+  test('continues after the last key of each page until no keys are left', async () => {
     const { client } = await filled();
     const keys: string[] = [];
     for (let more = true, pages = 0; more && pages < 10; pages += 1) {
@@ -190,11 +190,11 @@ describe('a key', () => {
   });
 });
 
-describe('a key of an older node, longer than this client may write,', () => {
+describe('a key that an older node has and that is too long for this client to write', () => {
   const LONG = 'k'.repeat(2_000);
   const LONGEST = '\u0001'.repeat(65_536);
 
-  test('is read if it fits into a request head, and deleted in any length', async () => {
+  test('can be read if it fits into a request head, and can be deleted at any length', async () => {
     const { client, node } = await start();
     for (const key of [LONG, LONGEST]) node.store.put('100', key, Buffer.from(node.vault.sealValue(100 as AppId, bytes('v'))), 0, node.clock.nowMs());
     expect((await client.get(LONG))!.value).toEqual(bytes('v'));
@@ -204,7 +204,7 @@ describe('a key of an older node, longer than this client may write,', () => {
 });
 
 describe('acknowledgements (acks)', () => {
-  test('a put and a delete say how many peers have it', async () => {
+  test('a put and a delete report how many peers acknowledged the write', async () => {
     const { client, node } = await start();
     const put = client.put({ key: 'k', value: bytes('v'), acks: 1 });
     await acknowledge(node, 'k');
@@ -214,7 +214,7 @@ describe('acknowledgements (acks)', () => {
     expect(await deleted).toMatchObject({ deleted: true, acks: 1 });
   });
 
-  test('a write that is not replicated in time is refused with 504 after one node was asked, and stays there', async () => {
+  test('a write that is not replicated in time is refused with 504 and stays at the node; no other node is asked', async () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);
@@ -240,7 +240,7 @@ describe('a refusal', () => {
   });
 });
 
-describe('arguments that can never be accepted', () => {
+describe('calls with invalid arguments', () => {
   const value = bytes('v');
   const INVALID: readonly (readonly [string, (client: KmsClient) => Promise<unknown>])[] = [
     ['an empty key', (client) => client.put({ key: '', value })],
@@ -248,24 +248,24 @@ describe('arguments that can never be accepted', () => {
     ['a key of 1,028 bytes in 257 characters', (client) => client.put({ key: '😀'.repeat(257), value })],
     ['a key that is not valid UTF-8', (client) => client.put({ key: 'a\ud800', value })],
     ['a key that is not a string', (client) => client.put({ key: 7 as never, value })],
-    ['a value that is a text', (client) => client.put({ key: 'k', value: 'text' as never })],
+    ['a value that is a string', (client) => client.put({ key: 'k', value: 'text' as never })],
     ['no value', (client) => client.put({ key: 'k', value: undefined as never })],
     ['a negative lifetime', (client) => client.put({ key: 'k', value, ttlMs: -1 })],
-    ['half a millisecond', (client) => client.put({ key: 'k', value, ttlMs: 0.5 })],
+    ['a lifetime of half a millisecond', (client) => client.put({ key: 'k', value, ttlMs: 0.5 })],
     ['a lifetime above 2^53', (client) => client.put({ key: 'k', value, ttlMs: 2 ** 53 })],
     ['negative acks', (client) => client.put({ key: 'k', value, acks: -1 })],
     ['half an ack', (client) => client.put({ key: 'k', value, acks: 0.5 })],
     ['too many acks', (client) => client.put({ key: 'k', value, acks: 1_025 })],
-    ['no time for acks', (client) => client.put({ key: 'k', value, acks: 1, ackTimeoutMs: 0 })],
-    ['too much time for acks', (client) => client.delete({ key: 'k', acks: 1, ackTimeoutMs: 60_001 })],
+    ['zero milliseconds to wait for acks', (client) => client.put({ key: 'k', value, acks: 1, ackTimeoutMs: 0 })],
+    ['too many milliseconds to wait for acks', (client) => client.delete({ key: 'k', acks: 1, ackTimeoutMs: 60_001 })],
     ['an empty key to get', (client) => client.get('')],
-    ['a key to get that fits into no head', (client) => client.get('k'.repeat(12_289))],
+    ['a key to get that is too long for a request head', (client) => client.get('k'.repeat(12_289))],
     ['a key to delete of 65,537 bytes', (client) => client.delete({ key: 'x'.repeat(65_537) })],
     ['a key to get that is not valid UTF-8', (client) => client.get('\udc00')],
     ['an empty key to delete', (client) => client.delete({ key: '' })],
     ['acks of a delete that are not a number', (client) => client.delete({ key: 'k', acks: NaN })],
     ['a limit of 0', (client) => client.list({ limit: 0 })],
-    ['half a key', (client) => client.list({ limit: 0.5 })],
+    ['a limit of half a key', (client) => client.list({ limit: 0.5 })],
     ['a prefix that is not valid UTF-8', (client) => client.list({ prefix: '\ud800' })],
     ['an after that is not valid UTF-8', (client) => client.list({ after: 'a\udc00' })],
     ['a prefix that is not a string', (client) => client.list({ prefix: 7 as never })],

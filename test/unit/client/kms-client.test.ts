@@ -1,4 +1,4 @@
-/** The client for apps (protocol.md §3): what it sends, what it accepts, and how it moves from one node to the next. */
+/** The client for apps (protocol.md §3): what it sends, what it accepts, and when it tries the next node. */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClientErrorCode, type KmsClientOptions } from '../../../src/client/index.ts';
 import { appAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
@@ -35,7 +35,7 @@ function start(names: readonly string[], more: Partial<KmsClientOptions> = {}) {
   return { client, clock, nodes, registry, asked };
 }
 
-/** Advances the clock in steps, and before each step lets the nodes and the client finish their work. */
+/** Advances the clock in steps, and lets the nodes and the client finish their work before each step. */
 async function pass(clock: ManualClock, ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 500) {
     await settle(2_000);
@@ -56,7 +56,7 @@ const status =
     answerOf(code, body, headers);
 
 describe('a derived key', () => {
-  test('comes with the app id and the node that answered', async () => {
+  test('is returned together with the app id and the node that answered', async () => {
     const { client, nodes } = start(['a']);
     const { wallet, url, teePubkey } = nodes[0]!.member;
     expect(await client.derive({ path: 'sessions' })).toEqual({
@@ -66,7 +66,7 @@ describe('a derived key', () => {
     });
   });
 
-  test('is requested with exactly the given arguments, only inside an envelope', async () => {
+  test('is requested inside an envelope with exactly the given arguments', async () => {
     const { client, nodes } = start(['a']);
     await client.derive({ path: ' spaced:ä ', context: 'c', length: 64 });
     const [{ request, inner }] = nodes[0]!.received as [(typeof nodes)[0]['received'][0]];
@@ -85,7 +85,7 @@ describe('a derived key', () => {
     expect(signer).toBe((await client.identity()).wallet);
   });
 
-  test('is requested from the nodes in turn', async () => {
+  test('is requested from a different node at each call, in turn', async () => {
     const { client, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 6; call += 1) await client.derive({ path: 'p' });
     expect(asked()).toEqual([2, 2, 2]);
@@ -93,10 +93,10 @@ describe('a derived key', () => {
 
   test.each([
     ['wallet', (member: Member) => member.wallet],
-    ['wallet in another case', (member: Member) => member.wallet.toUpperCase().replace('0X', '0x')],
+    ['wallet in upper case', (member: Member) => member.wallet.toUpperCase().replace('0X', '0x')],
     ['URL', (member: Member) => member.url],
-    ['URL with a slash', (member: Member) => `${member.url}/`],
-  ])('is requested only from the node named by its %s', async (_, nameOf) => {
+    ['URL with a trailing slash', (member: Member) => `${member.url}/`],
+  ])('is requested only from the node that the caller specified by its %s', async (_, nameOf) => {
     const { client, nodes, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 3; call += 1) await client.derive({ path: 'p' }, { node: nameOf(nodes[1]!.member) });
     expect(asked()).toEqual([0, 3, 0]);
@@ -107,14 +107,14 @@ describe('invalid arguments send nothing', () => {
   test.each<[string, Parameters<ReturnType<typeof start>['client']['derive']>[0]]>([
     ['an empty path', { path: '' }],
     ['a blank path', { path: ' \t' }],
-    ['a path too long in bytes, though not in characters', { path: 'ä'.repeat(2_049) }],
-    ['path and context too long together', { path: 'p'.repeat(4_000), context: 'c'.repeat(97) }],
-    ['half of a character in the path', { path: 'p\ud800' }],
-    ['half of a character in the context', { path: 'p', context: '\udc00' }],
-    ['no bytes', { path: 'p', length: 0 }],
-    ['too many bytes', { path: 'p', length: 1_025 }],
-    ['half a byte', { path: 'p', length: 32.5 }],
-    ['no number of bytes', { path: 'p', length: NaN }],
+    ['a path with too many bytes, but not too many characters', { path: 'ä'.repeat(2_049) }],
+    ['a path and a context that are too long together', { path: 'p'.repeat(4_000), context: 'c'.repeat(97) }],
+    ['an unpaired surrogate in the path', { path: 'p\ud800' }],
+    ['an unpaired surrogate in the context', { path: 'p', context: '\udc00' }],
+    ['a length of zero bytes', { path: 'p', length: 0 }],
+    ['a length above the limit', { path: 'p', length: 1_025 }],
+    ['a length of half a byte', { path: 'p', length: 32.5 }],
+    ['a length that is not a number', { path: 'p', length: NaN }],
   ])('%s', async (_, arguments_) => {
     const { client, nodes, registry } = start(['a']);
     expect((await failureOf(client.derive(arguments_))).code).toBe('invalid_argument');
@@ -122,15 +122,15 @@ describe('invalid arguments send nothing', () => {
   });
 
   test.each<[string, Partial<KmsClientOptions>, string]>([
-    ['a private key that is none', { identity: { privateKey: 'ff'.repeat(32) } }, 'identity.privateKey'],
-    ['a P-384 scalar that is none', { identity: { privateKey: PRIVATE_KEY, teeScalar: '00' } }, 'identity.teeScalar'],
-    ['an enclave URL that is none', { identity: { odynUrl: 'enclave' } }, 'identity.odynUrl'],
-    ['an RPC URL that is none', { chain: { rpcUrl: 'rpc' } }, 'chain.rpcUrl'],
-    ['a registry that is none', { chain: { rpcUrl: 'http://127.0.0.1:1' }, registry: '0x12' }, 'registry'],
-    ['an app id that is none', { chain: { rpcUrl: 'http://127.0.0.1:1' }, appId: 0 }, 'appId'],
-    ['confirmations below zero', { chain: { rpcUrl: 'http://127.0.0.1:1' }, confirmations: -1 }, 'confirmations'],
-    ['no time', { timeoutMs: 0 }, 'timeoutMs'],
-    ['no tries', { maxAttempts: 0 }, 'maxAttempts'],
+    ['an invalid private key', { identity: { privateKey: 'ff'.repeat(32) } }, 'identity.privateKey'],
+    ['an invalid P-384 scalar', { identity: { privateKey: PRIVATE_KEY, teeScalar: '00' } }, 'identity.teeScalar'],
+    ['an invalid enclave URL', { identity: { odynUrl: 'enclave' } }, 'identity.odynUrl'],
+    ['an invalid RPC URL', { chain: { rpcUrl: 'rpc' } }, 'chain.rpcUrl'],
+    ['an invalid registry', { chain: { rpcUrl: 'http://127.0.0.1:1' }, registry: '0x12' }, 'registry'],
+    ['an invalid app id', { chain: { rpcUrl: 'http://127.0.0.1:1' }, appId: 0 }, 'appId'],
+    ['a negative number of confirmations', { chain: { rpcUrl: 'http://127.0.0.1:1' }, confirmations: -1 }, 'confirmations'],
+    ['a timeout of zero', { timeoutMs: 0 }, 'timeoutMs'],
+    ['zero attempts', { maxAttempts: 0 }, 'maxAttempts'],
   ])('%s is named in the error when the client is created', (_, options, name) => {
     let thrown: unknown;
     try {
@@ -143,18 +143,18 @@ describe('invalid arguments send nothing', () => {
   });
 });
 
-describe('a node is skipped for the next one when', () => {
+describe('the client tries the next node after a node when', () => {
   const stranger = new NodeSide('stranger');
 
   test.each<[string, Bend, string]>([
     ['it is not ready', status(503, { code: 'service_unavailable', message: 'initializing' }, { 'retry-after': '5' }), 'unready'],
-    ['it limits its clients', status(429, { code: 'rate_limited' }, { 'retry-after': '5' }), 'rate_limited'],
-    ['it fails', status(500, { code: 'internal_error' }), 'server_error'],
-    ['something before it fails', status(502, '<html>'), 'server_error'],
-    ['it sends elsewhere', status(302, '', { location: 'https://elsewhere.test' }), 'bad_answer'],
+    ['it refuses because of its rate limit', status(429, { code: 'rate_limited' }, { 'retry-after': '5' }), 'rate_limited'],
+    ['it fails with 500', status(500, { code: 'internal_error' }), 'server_error'],
+    ['a proxy in front of it fails', status(502, '<html>'), 'server_error'],
+    ['it answers with a redirect', status(302, '', { location: 'https://elsewhere.test' }), 'bad_answer'],
     ['its answer has no signature', (answer) => ({ ...answer, headers: {} }), 'bad_answer_signature'],
     [
-      'its answer is signed by another wallet',
+      'its answer is signed by the wrong wallet',
       async (answer, { request }, node) => ({
         ...answer,
         headers: { 'x-kms-response-signature': await stranger.enclave.sign(responseMessage(request.headers!['x-app-signature']!, node.member.wallet)) },
@@ -162,7 +162,7 @@ describe('a node is skipped for the next one when', () => {
       'bad_answer_signature',
     ],
     [
-      'its answer is signed for another request',
+      'its answer is signed for a different request',
       async (answer, _, node) => ({
         ...answer,
         headers: { 'x-kms-response-signature': await node.enclave.sign(responseMessage(`0x${'ab'.repeat(65)}`, node.member.wallet)) },
@@ -170,7 +170,7 @@ describe('a node is skipped for the next one when', () => {
       'bad_answer_signature',
     ],
     [
-      'its answer comes under another key',
+      'its answer is sealed with the wrong key',
       async (answer, { request }) => {
         const { sender_tee_pubkey: sender } = JSON.parse(request.body!) as { sender_tee_pubkey: Member['teePubkey'] & string };
         const sealed = await stranger.enclave.encrypt(JSON.stringify(RIGHT_ANSWER), sender as Exclude<Member['teePubkey'], ''>);
@@ -180,8 +180,8 @@ describe('a node is skipped for the next one when', () => {
     ],
     ['its answer is plaintext', (answer) => ({ ...answer, body: Buffer.from('{"key":"AAAA"}') }), 'bad_answer'],
     ['its answer is garbage', (answer) => ({ ...answer, body: Buffer.from('\x00garbage') }), 'bad_answer'],
-    ['its key is of another length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
-    ['its key is for another path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
+    ['its key has the wrong length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
+    ['its key is for a different path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
     ['its key is not valid base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
     ['its key is for app 0', (_, received, node) => node.sealedAnswer(received, { app_id: 0 }), 'bad_answer'],
   ])('%s', async (_, bend, failure) => {
@@ -196,10 +196,10 @@ describe('a node is skipped for the next one when', () => {
 
   test.each([
     ['no nonce', answerOf(503, {})],
-    ['a nonce that is none', answerOf(200, { nonce: 'NovaKMS:Auth:' })],
-    ['a nonce too long to sign over', answerOf(200, { nonce: 'A'.repeat(68) })],
-    ['a refusal of a nonce', answerOf(403, { code: 'forbidden' })],
-  ])('it gives %s', async (_, answer) => {
+    ['an invalid nonce', answerOf(200, { nonce: 'NovaKMS:Auth:' })],
+    ['a nonce that is too long to sign', answerOf(200, { nonce: 'A'.repeat(68) })],
+    ['a refusal instead of a nonce', answerOf(403, { code: 'forbidden' })],
+  ])('it returns %s', async (_, answer) => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.nonce = () => answer;
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
@@ -221,7 +221,7 @@ describe('a node is skipped for the next one when', () => {
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
   });
 
-  test('it failed a short while ago: it is asked last, and in its turn again later', async () => {
+  test('it has failed recently: for a while it is asked last', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(500);
     for (let call = 0; call < 4; call += 1) await client.derive({ path: 'p' });
@@ -233,7 +233,7 @@ describe('a node is skipped for the next one when', () => {
 });
 
 describe('Retry-After', () => {
-  test('is waited for when no node is ready; then the nodes are asked again', async () => {
+  test('is respected when no node is ready: after that time the client asks the nodes again', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(503, {}, { 'retry-after': '4' })));
     const derived = client.derive({ path: 'p' });
@@ -244,7 +244,7 @@ describe('Retry-After', () => {
     expect((await derived).appId).toBe(100);
   });
 
-  test('beyond the time limit ends the call at once', async () => {
+  test('beyond the time limit of the call ends the call immediately', async () => {
     const { client, nodes } = start(['a'], { timeoutMs: 10_000 });
     nodes[0]!.bend = status(503, {}, { 'retry-after': '60' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'unavailable' });
@@ -253,11 +253,11 @@ describe('Retry-After', () => {
 
 describe('a call ends with', () => {
   test.each<[string, number, unknown, KmsClientErrorCode, string | undefined]>([
-    ['the refusal of the request, which no other node would take', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
-    ['the refusal of the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
-    ['the refusal of the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
-    ['the refusal of its size', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
-    ['no node to answer, when a refusal is not in the form of one', 403, '<html>secret</html>', 'bad_answer', undefined],
+    ['the refusal of the request when both nodes refuse', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
+    ['the refusal of the app when both nodes refuse', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
+    ['the refusal of the proof when both nodes refuse', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
+    ['the refusal of the size of the request when both nodes refuse', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
+    ['bad_answer when a refusal does not have the right form', 403, '<html>secret</html>', 'bad_answer', undefined],
   ])('%s', async (_, httpStatus, body, code, serverCode) => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(httpStatus, body)));
@@ -273,14 +273,14 @@ describe('a call ends with', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('the refusal of the node that the caller named, although another would answer', async () => {
+  test('the refusal of the node that the caller specified, although a different node would answer', async () => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://a.test' }))).code).toBe('refused');
     expect(asked()).toEqual([1, 0]);
   });
 
-  test('the answer of another node when only one refuses, because a refusal is not signed', async () => {
+  test('the answer of the second node when only the first refuses, because a refusal is not signed', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
@@ -303,7 +303,7 @@ describe('a call ends with', () => {
     expect(asked().reduce((sum, count) => sum + count)).toBe(5);
   });
 
-  test('timeout at the limit over all attempts', async () => {
+  test('timeout at the limit for all attempts together', async () => {
     const { client, clock, nodes } = start(['a', 'b'], { timeoutMs: 3_000, attemptTimeoutMs: 2_000 });
     nodes.forEach((node) => (node.nonce = never));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -313,7 +313,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
   });
 
-  test('timeout at the limit of the call, if it has one', async () => {
+  test('timeout at the limit that the call specifies, if there is one', async () => {
     const { client, clock, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
@@ -321,7 +321,7 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
-  test('timeout only after the time that a write may wait for acknowledgements', async () => {
+  test('timeout no earlier than the end of the wait for acknowledgements of a write', async () => {
     const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
     nodes[0]!.nonce = never;
     let failed: unknown = null;
@@ -333,7 +333,7 @@ describe('a call ends with', () => {
     expect(failed).toMatchObject({ code: 'timeout' });
   });
 
-  test('aborted when the caller gives up', async () => {
+  test('aborted when the caller aborts', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const controller = new AbortController();
@@ -347,19 +347,19 @@ describe('a call ends with', () => {
     expect((await failureOf(start([]).client.derive({ path: 'p' }))).code).toBe('no_nodes');
   });
 
-  test('no_nodes when the named node is not listed', async () => {
+  test('no_nodes when the node that the caller specified is not listed', async () => {
     const { client, asked } = start(['a']);
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://z.test' }))).code).toBe('no_nodes');
     expect(asked()).toEqual([0]);
   });
 
-  test('registry_unavailable when the registry was never read', async () => {
+  test('registry_unavailable when no read of the registry has succeeded', async () => {
     const { client, registry } = start(['a']);
     registry.failing = true;
     expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('registry_unavailable');
   });
 
-  test("identity_unavailable when the client's own enclave does not sign", async () => {
+  test('identity_unavailable when the enclave of the client does not sign', async () => {
     const refusal = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
     const identity = { address: async () => Promise.reject(refusal), publicKey: async () => Promise.reject(refusal), sign: async () => Promise.reject(refusal), encrypt: async () => Promise.reject(refusal), decrypt: async () => Promise.reject(refusal) };
     const { client } = start(['a', 'b'], { identity });
@@ -369,7 +369,7 @@ describe('a call ends with', () => {
 });
 
 describe('the list of nodes', () => {
-  test('is read once for many calls, and again when it is old', async () => {
+  test('is read once for many calls, and again when it is too old', async () => {
     const { client, clock, registry } = start(['a']);
     await Promise.all([1, 2, 3].map(() => client.derive({ path: 'p' })));
     expect(registry.reads).toBe(1);
@@ -378,7 +378,7 @@ describe('the list of nodes', () => {
     expect(registry.reads).toBe(2);
   });
 
-  test('is kept when it cannot be read again', async () => {
+  test('is still used when it cannot be read again', async () => {
     const { client, clock, registry } = start(['a']);
     await client.derive({ path: 'p' });
     registry.failing = true;
@@ -414,7 +414,7 @@ describe('the list of nodes', () => {
 });
 
 describe('close', () => {
-  test('ends the calls under way and refuses all later ones', async () => {
+  test('ends the current calls and makes all later calls fail', async () => {
     const { client, nodes, asked } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }));

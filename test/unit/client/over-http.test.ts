@@ -16,7 +16,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** What lies between the client and the nodes. */
+/** The connection between the client and the nodes, which a test can change. */
 interface Way {
   /** The paths of the requests, in order. */
   readonly requests: string[];
@@ -24,7 +24,7 @@ interface Way {
   bend: (answer: TransportAnswer, request: TransportRequest) => TransportAnswer;
 }
 
-/** Two nodes with the same secret, and an app that both know once it is registered. */
+/** Two nodes with the same secret, and an app that both know after it is registered. */
 async function start() {
   const registered = new Map<Wallet, TeePubkey>();
   const registry = { down: false };
@@ -56,7 +56,7 @@ async function start() {
       chain: { source: { readMembership: async () => ({ members }) } },
       identity: { privateKey: '31'.repeat(32) },
       inEnclave: false,
-      // One attempt per node, so that the client does not wait for a node to come back.
+      // One attempt per node, so that the client does not wait until a node is back.
       maxAttempts: 2,
     },
     { transport },
@@ -74,7 +74,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 }
 
 describe('an app', () => {
-  test('gets the same key from every node, and a different key for a different path', async () => {
+  test('gets the same key from all nodes, and a different key for a different path', async () => {
     const { client, nodes } = await start();
     const keys = await Promise.all(nodes.map(({ url }) => client.derive({ path: 'sessions' }, { node: url })));
     expect(keys[0]!.key).toEqual(keys[1]!.key);
@@ -83,19 +83,19 @@ describe('an app', () => {
     expect((await client.derive({ path: 'sessions', length: 64 })).key).toHaveLength(64);
   });
 
-  test('is answered by the other node while one is not ready', async () => {
+  test('gets its answer from the second node while the first is not ready', async () => {
     const { client, nodes } = await start();
     nodes[0]!.state.view = { ...READY, state: 'syncing-secret', reason: reason(REASONS.secretSyncFailed) };
     for (let call = 0; call < 3; call += 1) expect((await client.derive({ path: 'p' })).node.url).toBe(nodes[1]!.url);
   });
 
-  test('is answered by the other node when one is gone', async () => {
+  test('gets its answer from the second node when the first is gone', async () => {
     const { client, nodes } = await start();
     await nodes[0]!.close();
     for (let call = 0; call < 3; call += 1) expect((await client.derive({ path: 'p' })).node.url).toBe(nodes[1]!.url);
   });
 
-  test('cannot derive its own data key (§9.14)', async () => {
+  test('cannot derive the key that encrypts its data (§9.14)', async () => {
     const { client } = await start();
     expect(await failureOf(client.derive({ path: 'data_key' }))).toMatchObject({ code: 'refused', status: 400, serverCode: 'bad_request' });
   });
@@ -106,7 +106,7 @@ describe('an app', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('is not refused when the chain cannot be read: the nodes count as unavailable', async () => {
+  test('is not refused when the chain cannot be read: the call ends as unavailable', async () => {
     const { client, registry } = await start();
     registry.down = true;
     const error = await failureOf(client.derive({ path: 'p' }));
@@ -118,7 +118,7 @@ describe('an app', () => {
 describe('with a real node', () => {
   const value = new Uint8Array(Buffer.from('v'));
 
-  test('an app asks for a nonce once, then uses those that come with the answers', async () => {
+  test('an app requests one nonce, and then uses the nonces that come with the answers', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);
@@ -141,7 +141,7 @@ describe('with a real node', () => {
     expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(2);
   });
 
-  test('a plain 404 in place of a sealed one is not accepted', async () => {
+  test('a plain 404 instead of a sealed 404 is not accepted', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     expect(await client.get('absent', at)).toBeNull();
@@ -150,7 +150,7 @@ describe('with a real node', () => {
     expect(await failureOf(client.get('k', at))).toMatchObject({ code: 'bad_answer' });
   });
 
-  test('the answer to another request of the same caller is not accepted', async () => {
+  test('the answer to a different request of the same caller is not accepted', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     const seen: TransportAnswer[] = [];
@@ -162,7 +162,7 @@ describe('with a real node', () => {
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(2) }, at))).toMatchObject({ code: 'bad_answer' });
   });
 
-  test('a prefix added in transit is noticed', async () => {
+  test('a prefix that was added in transit is noticed', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);

@@ -1,6 +1,6 @@
 /**
- * A client reads its own writes and deletes, although the other nodes get them a moment later. It first asks the node that took the last
- * write of a key, and that node's answer that the key is absent is final.
+ * A client can read its own writes and deletes immediately, although the other nodes get them later. It first asks the node that accepted
+ * the last write of a key. If that node answers that the key is absent, the client asks no other node.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClient } from '../../../src/client/index.ts';
@@ -39,21 +39,21 @@ async function textOf(client: KmsClient, key: string): Promise<string | null> {
 }
 
 describe('a written key', () => {
-  test('is read from the node that took the write, every time', async () => {
+  test('is always read from the node that accepted the write', async () => {
     const { client, nodes } = await start();
     for (const node of nodes) node.values.set('k', Buffer.from('old').toString('base64'));
     await client.put({ key: 'k', value: bytes('new') });
     for (let turn = 0; turn < 6; turn += 1) expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('is in the list, because the node that took the last write is asked', async () => {
+  test('is in the list, because the client asks the node that accepted the last write', async () => {
     const { client } = await start();
     await client.put({ key: 'first', value: bytes('1') });
     const { node } = await client.put({ key: 'second', value: bytes('2') });
     for (let turn = 0; turn < 3; turn += 1) expect((await client.list()).node.url).toBe(node.url);
   });
 
-  test('is written again, and deleted, at the same node', async () => {
+  test('is written again and deleted at the same node', async () => {
     const { client, nodes } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('1') });
     for (let turn = 0; turn < 4; turn += 1) expect((await client.put({ key: 'k', value: bytes('2') })).node.url).toBe(node.url);
@@ -68,7 +68,7 @@ describe('a written key', () => {
     expect(new Set(urls).size).toBe(3);
   });
 
-  test('is read elsewhere when its node is down, and there again when it is back', async () => {
+  test('is read from a different node while its node is down, and from its node again afterwards', async () => {
     const { client, clock, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('new') });
     const taker = at(node.url);
@@ -80,7 +80,7 @@ describe('a written key', () => {
     expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('that could not be acknowledged in time is read from the node where it stayed', async () => {
+  test('that was not acknowledged in time is read from the node that has the write', async () => {
     const { client, nodes } = await start();
     for (const node of nodes) node.bend = (answer, { request }) => (request.method === 'PUT' ? answerOf(504, { code: 'not_replicated', message: 'no peer has it yet' }) : answer);
     await expect(client.put({ key: 'k', value: bytes('v'), acks: 1 })).rejects.toMatchObject({ serverCode: 'not_replicated' });
@@ -93,7 +93,7 @@ describe('a deleted key', () => {
   test.each<[string, Partial<Habits>]>([
     ['nodes that seal their 404', NEWER],
     ['older nodes', {}],
-  ])('is absent at once, although the other nodes still have it: %s', async (_, habits) => {
+  ])('is absent immediately, although the other nodes still have it: %s', async (_, habits) => {
     const { client, nodes } = await start(habits);
     for (const node of nodes) node.values.set('k', Buffer.from('v').toString('base64'));
     expect((await client.delete({ key: 'k' })).deleted).toBe(true);
@@ -104,8 +104,8 @@ describe('a deleted key', () => {
   });
 });
 
-describe('a 404 of the node that took a put', () => {
-  test('is final when it is sealed: the value has expired, or another caller deleted it', async () => {
+describe('a 404 of the node that accepted a put', () => {
+  test('is final when it is sealed: the value has expired or was deleted by someone else', async () => {
     const { client, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -113,7 +113,7 @@ describe('a 404 of the node that took a put', () => {
     expect(await textOf(client, 'k')).toBeNull();
   });
 
-  test('needs confirmation when it is not sealed, because any party in between could have made it', async () => {
+  test('needs confirmation when it is not sealed, because any party on the path could have made it', async () => {
     const { client, at, others } = await start({});
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -121,24 +121,24 @@ describe('a 404 of the node that took a put', () => {
     expect(await textOf(client, 'k')).toBe('v');
   });
 
-  test('needs confirmation for a key that this node did not take', async () => {
+  test('needs confirmation when this client has not put that key on the node', async () => {
     const { client, nodes } = await start();
     nodes[1]!.values.set('k', Buffer.from('v').toString('base64'));
     for (let turn = 0; turn < 3; turn += 1) expect(await textOf(client, 'k')).toBe('v');
   });
 });
 
-describe('own writes', () => {
+describe('the writes that a client remembers', () => {
   const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
   const rebooted = { ...node, teePubkey: '02' as TeePubkey };
 
-  test('do not count for a node that restarted with an empty store', () => {
+  test('are not expected at a node that has restarted with an empty store', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     expect([writes.took('k', node), writes.took('k', rebooted), writes.tookLast(rebooted), writes.isFinallyAbsent('k', rebooted, true)]).toEqual([true, false, false, false]);
   });
 
-  test('are remembered for 4,096 keys: the least recently used one is dropped', () => {
+  test('have at most 4,096 keys: the least recently used key is dropped', () => {
     const writes = new OwnWrites();
     writes.note('first', node, 'put');
     writes.note('second', node, 'put');
@@ -146,14 +146,14 @@ describe('own writes', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
-  test('are remembered for 2 Mi characters of keys, which is 32 of the longest that a delete may name', () => {
+  test('have at most 2 Mi characters of keys, which is 32 keys of the maximum length for a delete', () => {
     const writes = new OwnWrites();
     const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
     for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');
     expect([writes.took(longKey(0), node), writes.took(longKey(1), node)]).toEqual([false, true]);
   });
 
-  test('of different kinds replace each other', () => {
+  test('are one per key: a put replaces a delete', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     writes.note('k', node, 'put');

@@ -1,4 +1,4 @@
-/** How a client treats the refusal of a node (protocol.md §2): it is not signed, so the client asks a second node before it counts. */
+/** How a client treats the refusal of a node (protocol.md §2): a refusal is not signed, so the client first asks a second node. */
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ const BAD_REQUEST = refused(400, 'bad_request');
 const TOO_LARGE = refused(413, 'payload_too_large');
 const UNREADY = new AttemptError('unready', { status: 503, retryAfterMs: 60_000 });
 const LYING = new AttemptError('bad_answer_signature', { status: 200 });
-/** An answer, or the way in which it fails. */
+/** What a call returns, or the error that it throws. */
 type Behaviour = string | Error;
 const HANGS = 'hangs';
 
@@ -55,14 +55,14 @@ function start(...behaviours: readonly Behaviour[]) {
   return { clock, asked, call };
 }
 
-describe('the answer of the next node overrides a refusal of one node:', () => {
-  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('%s', async (_, error) => {
+describe('when a node refuses and the next node answers,', () => {
+  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('that answer is returned: %s', async (_, error) => {
     const { call, asked } = start(error, 'the answer');
     expect(await call()).toEqual({ answer: 'the answer' });
     expect(asked).toEqual([0, 1]);
   });
 
-  test('and the node that refused is asked last for a while', async () => {
+  test('the node that refused is asked last for a while', async () => {
     const { call, asked } = start('first', FORBIDDEN, 'third');
     await call();
     await call();
@@ -77,7 +77,7 @@ describe('the answer of the next node overrides a refusal of one node:', () => {
 
 describe('a refusal is final', () => {
   test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))(
-    'when a second node gives the same: %s',
+    'when a second node refuses with the same code: %s',
     async (_, error) => {
       const { call, asked } = start(error, error, 'never asked');
       expect(await call()).toEqual({ code: 'refused', status: error.status, serverCode: error.serverCode, failures: ['refused'] });
@@ -85,7 +85,7 @@ describe('a refusal is final', () => {
     },
   );
 
-  test('but not when a second node refuses for another reason: the third decides', async () => {
+  test('but not when a second node refuses for a different reason: then a third node decides', async () => {
     const { call, asked } = start(BAD_REQUEST, FORBIDDEN, FORBIDDEN, 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', serverCode: 'forbidden', failures: ['refused', 'refused'] });
     expect(asked).toEqual([0, 1, 2]);
@@ -93,22 +93,22 @@ describe('a refusal is final', () => {
 
   test.each<[string, Behaviour, readonly string[]]>([
     ['there is no other node', NOT_FOUND, ['refused']],
-    ['the others are not ready, and is not waited out with them', UNREADY, ['refused', 'unready']],
-    ['the others prove wrong', LYING, ['refused', 'bad_answer_signature']],
+    ['the other nodes are not ready, and the client does not wait for them', UNREADY, ['refused', 'unready']],
+    ['the answers of the other nodes have wrong signatures', LYING, ['refused', 'bad_answer_signature']],
   ])('when %s', async (_, other, failures) => {
     const { call, asked } = other === NOT_FOUND ? start(NOT_FOUND) : start(NOT_FOUND, other);
     expect(await call()).toEqual({ code: 'refused', status: 404, serverCode: 'not_found', failures });
     expect(asked).toHaveLength(failures.length);
   });
 
-  test('when the time runs out before a second node has answered', async () => {
+  test('when the time limit ends before a second node has answered', async () => {
     const { clock, call } = start(FORBIDDEN, HANGS);
     const ended = call();
     await clock.advance(30_000);
     expect(await ended).toMatchObject({ code: 'refused', serverCode: 'forbidden' });
   });
 
-  test('at once when the caller named the node', async () => {
+  test('immediately when the caller specified the node', async () => {
     const { call, asked } = start('never asked', FORBIDDEN);
     expect(await call({ node: 'https://node-1.test' })).toMatchObject({ code: 'refused', serverCode: 'forbidden' });
     expect(asked).toEqual([1]);
@@ -117,7 +117,7 @@ describe('a refusal is final', () => {
   test.each<[ErrorCode, number]>([
     ['not_replicated', 504],
     ['insufficient_storage', 507],
-  ])('at once when it is %s, because another node would write it twice', async (code, status) => {
+  ])('immediately when it is %s, because a second node would write the value twice', async (code, status) => {
     const { call, asked } = start(refused(status, code), 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', status, serverCode: code });
     expect(asked).toEqual([0]);

@@ -1,4 +1,4 @@
-/** The configuration against the table of the protocol (docs/protocol.md §8): each variable of a node has the default of the table. */
+/** The configuration and the table of the protocol (docs/protocol.md §8): each variable of a node has the default that the table gives. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -7,10 +7,10 @@ import { SETTINGS } from '../../../src/config/settings.ts';
 const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8');
 const [, section8 = ''] = /^## 8\. .*?$(.*?)^## 9\. /ms.exec(PROTOCOL) ?? [];
 
-/** Variables of this implementation: the platform's proxy (§7), and the visualiser, which the protocol does not have. */
+/** Variables that only this implementation has: the platform's proxy (§7) and the visualiser. */
 const OWN = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'VISUALIZER_PORT', 'VISUALIZER_IN_ENCLAVE', 'VISUALIZER_COMMAND_TOKEN'];
 
-/** Maps each variable to its default, as the table writes it; `unset` and `empty` are written as words. */
+/** Maps each variable to its default exactly as it is written in the table. `unset` and `empty` are words there. */
 const TABLE = new Map(
   section8
     .split('\n')
@@ -19,9 +19,9 @@ const TABLE = new Map(
     .flatMap(([, names = '', fallback = '']) => [...names.matchAll(/`([A-Z0-9_]+)`/g)].map(([, name = '']) => [name, fallback.replaceAll('`', '')] as const)),
 );
 
-test('the table is parsed', () => expect(TABLE.get('KMS_NODE_TICK_SECONDS')).toBe('60'));
+test('the table can be parsed', () => expect(TABLE.get('KMS_NODE_TICK_SECONDS')).toBe('60'));
 
 test.each(Object.values(SETTINGS).map(({ variable, fallback }) => [variable, fallback] as const).filter(([variable]) => !OWN.includes(variable)))(
-  '%s has the default of the table',
+  '%s has the default that the table gives',
   (variable, fallback) => expect(fallback === undefined ? 'unset' : fallback === '' ? 'empty' : fallback).toBe(TABLE.get(variable)),
 );

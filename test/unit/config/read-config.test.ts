@@ -1,4 +1,4 @@
-/** The configuration (protocol.md §8): every variable with its default, its bounds and its alias; all problems at once; no secret shown. */
+/** The configuration (protocol.md §8): the default, bounds and alias of each variable. Problems are reported together, without secrets. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { readConfig, type Environment } from '../../../src/config/read-config.ts';
@@ -65,7 +65,7 @@ describe('without any variable', () => {
     expect(configOf({})[name]).toEqual(value);
   });
 
-  test('all variables set to empty give the same', () => {
+  test('empty variables have the same effect as unset ones', () => {
     const empty = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, '']));
     expect(configOf(empty)).toEqual(configOf({}));
   });
@@ -81,7 +81,7 @@ describe('a variable', () => {
     ['LOG_LEVEL', 'debug', 'logLevel', 'DEBUG'],
     ['BIND_ADDR', '127.0.0.1:0', 'bindAddress', { host: '127.0.0.1', port: 0 }],
     ['BIND_ADDR', '[::1]:65535', 'bindAddress', { host: '::1', port: 65_535 }],
-    // Keeps its slash: for some servers it is part of the address.
+    // The trailing slash stays, because for some servers it is part of the address.
     ['NODE_URL', 'https://rpc.test/v1/', 'nodeUrl', 'https://rpc.test/v1/'],
     ['ODYN_URL', 'http://127.0.0.1:18000/', 'odynUrl', 'http://127.0.0.1:18000'],
     ['CHAIN_ID', '84532', 'chainId', 84_532],
@@ -156,7 +156,7 @@ describe('a variable', () => {
     }
   });
 
-  test('with any text is read or refused, and never makes the reader throw', () => {
+  test('with arbitrary text is accepted or refused, and never makes the reader throw', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable);
     const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
     fc.assert(
@@ -168,7 +168,7 @@ describe('a variable', () => {
 });
 
 describe('problems', () => {
-  test('are all reported at once, one line each', () => {
+  test('are all reported together, one line each', () => {
     const problems = problemsOf({ KMS_APP_ID: 'x', LOG_LEVEL: 'x', HELIOS_RPC_URL: 'x', NODE_PRIVATE_KEY: '11'.repeat(32), NODE_WALLET: `0x${'ab'.repeat(20)}` });
     expect(problems.map((line) => line.split(' ', 1)[0]).sort()).toEqual(['HELIOS_RPC_URL', 'KMS_APP_ID', 'LOG_LEVEL', 'NODE_PRIVATE_KEY', 'NODE_WALLET']);
   });
@@ -177,14 +177,14 @@ describe('problems', () => {
     ['NODE_PRIVATE_KEY', '11'.repeat(32)],
     ['NODE_WALLET', `0x${'ab'.repeat(20)}`],
     ['MASTER_SECRET_HEX', '11'.repeat(32)],
-  ])('%s is reported in an enclave, whose environment is public; strict mode is the default', (variable, value) => {
+  ])('%s is reported in an enclave, because its environment is public; strict mode is the default', (variable, value) => {
     for (const strict of [{}, { IN_ENCLAVE: 'true' }]) {
       expect(problemsOf({ ...strict, [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     }
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
   });
 
-  test('never repeat the value of a variable', () => {
+  test('never contain the value of a variable', () => {
     const value = 'deadbeefdeadbeef';
     const environment = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, `${value}\n@`]));
     expect(problemsOf(environment).length).toBeGreaterThan(20);
@@ -197,7 +197,7 @@ describe('the effective configuration', () => {
     expect(Object.keys(effectiveOf({})).sort()).toEqual(Object.values(SETTINGS).map(({ variable }) => variable).sort());
   });
 
-  test('shows secrets as set or unset', () => {
+  test('shows secrets only as set or unset', () => {
     expect(effectiveOf(DEVELOPMENT)).toMatchObject({ MASTER_SECRET_HEX: 'unset', NODE_PRIVATE_KEY: 'unset' });
     const shown = effectiveOf({ ...DEVELOPMENT, MASTER_SECRET_HEX: 'ab'.repeat(32), NODE_PRIVATE_KEY: '11'.repeat(32) });
     expect(shown).toMatchObject({ MASTER_SECRET_HEX: 'set', NODE_PRIVATE_KEY: 'set' });
@@ -218,7 +218,7 @@ describe('the effective configuration', () => {
     expect(effectiveOf({ [variable]: text })[variable]).toBe(shown);
   });
 
-  test('keeps the credentials for the connection itself', () => {
+  test('hides credentials only in its output: the connection still uses them', () => {
     expect(configOf({ NODE_URL: 'https://user:word@rpc.test/v1' }).nodeUrl).toBe('https://user:word@rpc.test/v1');
   });
 });
@@ -228,12 +228,12 @@ describe('the metrics', () => {
   const taken = 'METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: give it another';
 
   test.each<[string, Environment, readonly string[]]>([
-    ['may be read in an enclave', { ...token, METRICS_PORT: '9090' }, []],
-    ['need the hash and not the token', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
-    ['need a whole hash', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
-    ['need their own port', { METRICS_PORT: '8000' }, [taken]],
-    ['need their own port beside the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
-    ['need none with port 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
+    ['are allowed in an enclave', { ...token, METRICS_PORT: '9090' }, []],
+    ['need the hash of the token, not the token', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need a hash of the full length', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need a port that differs from the port of the node', { METRICS_PORT: '8000' }, [taken]],
+    ['need a port that differs from the port of the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
+    ['have no conflict when both ports are 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
   ])('%s', (_, environment, problems) => {
     expect(problemsOf(environment)).toEqual(problems);
   });
@@ -244,24 +244,24 @@ describe('the visualiser', () => {
   const token = 'a-token-of-enough-letters';
 
   test.each<[string, Environment, readonly string[]]>([
-    ['is refused in an enclave', { VISUALIZER_PORT: '9000' }, [refusal]],
-    ['is refused in an enclave that is named', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
-    ['is allowed in an enclave where that is said', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
-    ['is allowed outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
-    ['is another port than the node’s own', { ...DEVELOPMENT, VISUALIZER_PORT: '8000' }, ['VISUALIZER_PORT is the port of BIND_ADDR: give it another']],
-    ['takes no port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
-    ['takes commands outside', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
+    ['is refused in an enclave, which is the default', { VISUALIZER_PORT: '9000' }, [refusal]],
+    ['is refused when IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
+    ['is allowed in an enclave when VISUALIZER_IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
+    ['is allowed outside an enclave', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
+    ['needs a port that differs from the port of the node', { ...DEVELOPMENT, VISUALIZER_PORT: '8000' }, ['VISUALIZER_PORT is the port of BIND_ADDR: give it another']],
+    ['does not accept port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
+    ['accepts commands outside an enclave', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
     [
-      'takes no commands in an enclave, regardless of the settings',
+      'does not accept commands in an enclave, regardless of the settings',
       { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true', VISUALIZER_COMMAND_TOKEN: token },
       ['VISUALIZER_COMMAND_TOKEN is for development: it needs IN_ENCLAVE=false'],
     ],
-    ['takes no short token', { ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: 'short' }, ['VISUALIZER_COMMAND_TOKEN must be 16 to 256 visible characters']],
+    ['does not accept a short token', { ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: 'short' }, ['VISUALIZER_COMMAND_TOKEN must be 16 to 256 visible characters']],
   ])('%s', (_, environment, problems) => {
     expect(problemsOf(environment)).toEqual(problems);
   });
 
-  test('does not show its token', () => {
+  test('keeps its token out of the shown configuration', () => {
     expect(effectiveOf({ ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: token })['VISUALIZER_COMMAND_TOKEN']).toBe('set');
   });
 });

@@ -1,4 +1,4 @@
-/** The development NovaAppRegistry on a real chain (protocol.md §6): the views that nodes read, after changes by the deployer. */
+/** The development NovaAppRegistry on a real chain (protocol.md §6): what nodes read from it after changes by the deployer. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hex } from 'viem';
 import { APP_STATUS, INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
@@ -25,7 +25,7 @@ const active = async (appId: bigint) =>
   (await running.chain.client.readContract({ ...at(), functionName: 'getActiveInstances', args: [appId] })).map((text) => text.toLowerCase());
 
 describe('an app', () => {
-  test('is read with its newest version and status', async () => {
+  test('is returned with its latest version and its status', async () => {
     const { chain } = running;
     await chain.createApp(100);
     await chain.setVersionStatus(100, 4, VERSION_STATUS.DEPRECATED);
@@ -38,14 +38,14 @@ describe('an app', () => {
     expect(toVersion(version)).toEqual({ id: 4n, status: 'DEPRECATED' });
   });
 
-  test('that was never set has id 0, and so do its versions', async () => {
+  test('that was never created has id 0, and so do its versions', async () => {
     expect((await running.chain.client.readContract({ ...at(), functionName: 'getApp', args: [9_999n] })).id).toBe(0n);
     expect((await running.chain.client.readContract({ ...at(), functionName: 'getVersion', args: [9_999n, 1n] })).id).toBe(0n);
   });
 });
 
 describe('an instance', () => {
-  test('is found by wallet, by id and by version, as registered', async () => {
+  test('can be found by wallet, by id and by version', async () => {
     const { chain } = running;
     await chain.createApp(101);
     await chain.register({ appId: 101, url: 'https://one.test', teePubkey: 'aabbcc' as TeePubkey, wallet: wallet('1') });
@@ -82,7 +82,7 @@ describe('an instance', () => {
 });
 
 describe('the active instances of an app', () => {
-  test('are the ACTIVE ones in order of registration, each wallet once', async () => {
+  test('are the instances with status ACTIVE in order of registration, each wallet once', async () => {
     const { chain } = running;
     await chain.createApp(102);
     const register = (of: Wallet) => chain.register({ appId: 102, url: 'http://n.test', teePubkey: 'aa' as TeePubkey, wallet: of });

@@ -36,7 +36,7 @@ afterEach(async () => {
 
 const addressOf = (account: number): Wallet => accounts[account]!.account.address.toLowerCase() as Wallet;
 
-/** Sends as one of the accounts and returns the events. @throws with the contract's error */
+/** Sends a transaction from one of the accounts and returns its events. @throws with the error of the contract */
 async function send(from: number, functionName: string, args: readonly unknown[] = [], address: Hex = running.chain.kmsRegistry as Hex) {
   const { account, client } = accounts[from]!;
   const { abi } = running.chain.contracts.KMSRegistry;
@@ -82,7 +82,7 @@ describe('the ABI that nodes use', () => {
 });
 
 describe('a fresh contract', () => {
-  test('knows its owner, registry and app id; hash and operators are empty', async () => {
+  test('has an owner, a registry and an app id, and neither a hash nor operators', async () => {
     expect(((await read('OWNER')) as string).toLowerCase()).toBe(addressOf(0));
     expect(((await read('novaAppRegistry')) as string).toLowerCase()).toBe(running.chain.novaAppRegistry);
     expect(await read('kmsAppId')).toBe(BigInt(KMS_APP_ID));
@@ -100,7 +100,7 @@ describe('only the owner', () => {
     expect(await errorOf(send(1, functionName, args))).toBe('NotOwner');
   });
 
-  test('sets the app id, and only once', async () => {
+  test('sets the app id, but only once', async () => {
     const fresh = await deployFresh();
     expect(await send(0, 'setKmsAppId', [7n], fresh)).toEqual([{ eventName: 'KmsAppIdSet', values: { appId: 7n }, indexed: 0 }]);
     expect(await errorOf(send(0, 'setKmsAppId', [7n], fresh))).toBe('AppIdAlreadySet');
@@ -123,14 +123,14 @@ describe('only the owner', () => {
 });
 
 describe('the hash', () => {
-  test('is set by an ACTIVE instance on an ENROLLED version, with both values indexed', async () => {
+  test('can be set by an ACTIVE instance of an ENROLLED version, and its event has both values indexed', async () => {
     await registerAccount(1);
     const [event] = await send(1, 'setMasterSecretHash', [HASH]);
     expect(event).toEqual({ eventName: 'MasterSecretHashSet', values: { hash: HASH, setter: accounts[1]!.account.address }, indexed: 2 });
     expect(await read('masterSecretHash')).toBe(HASH);
   });
 
-  test.each([1, 2])('is set once: account %i cannot set it again', async (account) => {
+  test.each([1, 2])('can be set only once: account %i cannot set it again', async (account) => {
     await registerAccount(1);
     await registerAccount(2);
     await send(1, 'setMasterSecretHash', [HASH]);
@@ -153,8 +153,8 @@ describe('the hash', () => {
     ['a FAILED instance', async () => { await registerAccount(1); await chain().setInstanceStatus(addressOf(1), INSTANCE_STATUS.FAILED); }],
     ['an instance on a DEPRECATED version', async () => { await registerAccount(1); await chain().setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS.DEPRECATED); }],
     ['an instance on a REVOKED version', async () => { await registerAccount(1); await chain().setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS.REVOKED); }],
-    ['an instance of another app', async () => { await chain().createApp(50); await registerAccount(1, { appId: 50 }); }],
-  ])('is not set by %s', async (_, prepare) => {
+    ['an instance of a different app', async () => { await chain().createApp(50); await registerAccount(1, { appId: 50 }); }],
+  ])('cannot be set by %s', async (_, prepare) => {
     await prepare();
     expect(await errorOf(send(1, 'setMasterSecretHash', [HASH]))).toBe('NotAuthorizedToSetHash');
     expect(await read('masterSecretHash')).toBe(ZERO);
@@ -178,7 +178,7 @@ describe('operators', () => {
     await send(0, 'setNovaAppRegistry', [addressOf(3)]);
   });
 
-  test.each(['addOperator', 'removeOperator'])('%s may be called only by the registry, not even by the owner', async (functionName) => {
+  test.each(['addOperator', 'removeOperator'])('%s can be called only by the registry and not even by the owner', async (functionName) => {
     expect(await errorOf(send(0, functionName, [operator(1), BigInt(KMS_APP_ID), 1n, 1n]))).toBe('OnlyNovaAppRegistry');
   });
 
@@ -186,7 +186,7 @@ describe('operators', () => {
     expect(await errorOf(change(functionName, 1, 50n))).toBe('AppIdMismatch');
   });
 
-  test('are added and removed with an event each', async () => {
+  test('are added and removed, with one event each', async () => {
     const values = { operator: operator(1), appId: BigInt(KMS_APP_ID), versionId: 1n, instanceId: 9n };
     expect(await change('addOperator', 1)).toEqual([{ eventName: 'OperatorAdded', values, indexed: 2 }]);
     expect(await read('isOperator', [operator(1)])).toBe(true);
@@ -194,7 +194,7 @@ describe('operators', () => {
     expect(await read('isOperator', [operator(1)])).toBe(false);
   });
 
-  test('are listed once each, and the list stays complete when one in the middle is removed', async () => {
+  test('are listed once each, and the list stays complete when an operator in the middle is removed', async () => {
     for (const number of [1, 2, 3, 2]) await change('addOperator', number);
     expect(await read('operatorCount')).toBe(3n);
     await change('removeOperator', 1);

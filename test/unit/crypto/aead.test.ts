@@ -1,4 +1,4 @@
-/** AES-256-GCM: no part of a plaintext stays in memory that its owner cannot wipe. */
+/** AES-256-GCM: every copy of a plaintext in memory can be wiped by its owner. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import crypto from 'node:crypto';
 import { AEAD_TAG_BYTES, aesGcmOpen, aesGcmSeal } from '../../../src/crypto/aead.ts';
@@ -7,7 +7,7 @@ const KEY = new Uint8Array(32).fill(1);
 const NONCE = new Uint8Array(12).fill(2);
 const PLAINTEXT = new Uint8Array(32).fill(0x42);
 
-/** Collects the outputs of Node's decipher. Nothing else refers to that memory. */
+/** Collects the outputs of Node's decipher, because nothing else has a reference to that memory. */
 const { prototype } = crypto.Decipheriv as unknown as { readonly prototype: { update: (this: object, sealed: Uint8Array) => Uint8Array } };
 const { update } = prototype;
 let given: Uint8Array[] = [];
@@ -23,7 +23,7 @@ afterEach(() => {
   prototype.update = update;
 });
 
-test('an opened plaintext is the only copy, so its owner can wipe it', () => {
+test('the returned plaintext is the only copy, so its owner can wipe it', () => {
   const opened = aesGcmOpen(KEY, NONCE, aesGcmSeal(KEY, NONCE, PLAINTEXT))!;
   expect(Uint8Array.from(opened)).toEqual(PLAINTEXT);
   expect(opened.buffer.byteLength).toBe(PLAINTEXT.length);
@@ -31,7 +31,7 @@ test('an opened plaintext is the only copy, so its owner can wipe it', () => {
   expect(given.map((bytes) => bytes.some((byte) => byte !== 0))).toEqual([false]);
 });
 
-test('a sealed text that does not open leaves no plaintext behind', () => {
+test('a ciphertext that cannot be opened leaves no plaintext in memory', () => {
   const sealed = Uint8Array.from(aesGcmSeal(KEY, NONCE, PLAINTEXT));
   sealed[sealed.length - 1]! ^= 1;
   expect(aesGcmOpen(KEY, NONCE, sealed)).toBeNull();
@@ -39,8 +39,8 @@ test('a sealed text that does not open leaves no plaintext behind', () => {
 });
 
 test.each([
-  ['the tag alone', AEAD_TAG_BYTES, 0],
-  ['less than a tag', AEAD_TAG_BYTES - 1, null],
+  ['a tag without a ciphertext opens as an empty plaintext', AEAD_TAG_BYTES, 0],
+  ['fewer bytes than a tag cannot be opened', AEAD_TAG_BYTES - 1, null],
 ])('%s', (_, length, opened) => {
   const sealed = length === AEAD_TAG_BYTES ? aesGcmSeal(KEY, NONCE, new Uint8Array()) : new Uint8Array(length);
   expect(aesGcmOpen(KEY, NONCE, sealed)?.length ?? null).toBe(opened);

@@ -1,9 +1,9 @@
-/** Base64 as requests and answers carry it (RFC 4648 §4): one spelling for the same bytes, and no character ignored. */
+/** Base64 in requests and answers (RFC 4648 §4): the same bytes have only one valid spelling, and no character is ignored. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('any bytes are read back from their base64, in their own memory', () => {
+test('any bytes can be decoded from their base64, into separate memory', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');

@@ -5,7 +5,7 @@ import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { parseJson } from '../../../src/crypto/json.ts';
 import { hasMisreadName } from '../../support/misread-names.ts';
 
-/** Values as JSON.parse gives them: JavaScript writes -0 as 0. */
+/** Values that JSON.parse can return, with 0 instead of -0, because JavaScript writes -0 as 0. */
 const json = fc
   .jsonValue({ maxDepth: 5 })
   .map((value) => JSON.stringify(value))
@@ -32,7 +32,7 @@ describe('canonical JSON', () => {
     expect(canonicalJson(parseJson(text))).toBe(canonical);
   });
 
-  test('reads back as the value that it was made from', () => {
+  test('can be parsed back into the same value', () => {
     fc.assert(fc.property(json, (value) => expect(JSON.parse(canonicalJson(value))).toEqual(value)));
   });
 
@@ -40,7 +40,7 @@ describe('canonical JSON', () => {
     fc.assert(fc.property(json, (value) => expect(canonicalJson(reversed(value))).toBe(canonicalJson(value))));
   });
 
-  test('is a fixed point, and has spaces only inside strings', () => {
+  test('does not change when it is made canonical again, and has spaces only inside strings', () => {
     fc.assert(
       fc.property(json, (value) => {
         const once = canonicalJson(value);
@@ -50,7 +50,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  test('allows 128 levels and refuses more, at any depth', () => {
+  test('allows 128 levels and refuses any deeper nesting', () => {
     const nested = (levels: number): unknown => parseJson('['.repeat(levels) + ']'.repeat(levels));
     expect(canonicalJson(nested(128))).toHaveLength(256);
     for (const levels of [129, 200_000]) {

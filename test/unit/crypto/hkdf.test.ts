@@ -1,4 +1,4 @@
-/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one function for an info of any length. */
+/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one implementation for an info of any length. */
 import { describe, expect, test } from '@jest/globals';
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
@@ -46,7 +46,7 @@ describe('HKDF', () => {
     expect(hex(hkdfSha256(a!, b!, c!, length))).toBe(okm);
   });
 
-  test.each([0, 1, 1_023, 1_024, 1_025, 2_048, 4_096, 4_097])('for an info of %i bytes agrees with the RFC', (bytes) => {
+  test.each([0, 1, 1_023, 1_024, 1_025, 2_048, 4_096, 4_097])('agrees with the RFC for an info of %i bytes', (bytes) => {
     const info = Buffer.alloc(bytes, 'i');
     const ikm = Buffer.alloc(32, 1);
     for (const length of [1, 32, 33, 1_024]) {
@@ -54,7 +54,7 @@ describe('HKDF', () => {
     }
   });
 
-  test('for any input agrees with the RFC', () => {
+  test('agrees with the RFC for any input', () => {
     const bytes = fc.uint8Array({ maxLength: 80 });
     const info = fc.oneof(bytes, fc.uint8Array({ minLength: 1_000, maxLength: 1_100 }));
     fc.assert(
@@ -74,15 +74,15 @@ describe('an app key', () => {
     expect(hex(deriveKey(secret, 49, derivationInfo('pfad/ü', 'ctx'), 32))).toBe(expected);
   });
 
-  test('is the same for an id as number, string or bigint', () => {
+  test('is the same for an app id as a number, a string or a bigint', () => {
     expect(new Set([49, '49', 49n].map((id) => hex(deriveKey(secret, id, 'p', 32)))).size).toBe(1);
   });
 
-  test('has no context in its info when the context is empty', () => {
+  test('is the same with an empty context as without a context', () => {
     expect([derivationInfo('p', undefined), derivationInfo('p', ''), derivationInfo('p', ' ')]).toEqual(['p', 'p', 'p: ']);
   });
 
-  test('that is shorter is the start of a longer one', () => {
+  test('of a shorter length is the beginning of a longer key', () => {
     expect(hex(deriveKey(secret, 49, 'p', 1_024)).startsWith(hex(deriveKey(secret, 49, 'p', 16)))).toBe(true);
   });
 });

@@ -1,4 +1,4 @@
-/** The ids under which keys that peers name are remembered, at a bounded cost. */
+/** Short ids for keys that peers send, so that remembering a key has a bounded cost. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyIdOf } from '../../../src/crypto/key-id.ts';
@@ -7,7 +7,7 @@ test.each([1, 64, 65, 1_024, 65_536])('the id of a key of %i characters has at m
   expect(keyIdOf('9007199254740991', 'k'.repeat(length)).length).toBeLessThanOrEqual(81);
 });
 
-test('different keys, and the same key of different apps, have different ids; the same key of the same app has the same id', () => {
+test('an id depends on the key and its app: only the same key of the same app has the same id', () => {
   const keys = fc.oneof(fc.string({ maxLength: 70 }), fc.string({ minLength: 60, maxLength: 200 }));
   fc.assert(
     fc.property(fc.constantFrom('1', '11'), keys, fc.constantFrom('1', '11'), keys, (appId, key, otherApp, otherKey) => {

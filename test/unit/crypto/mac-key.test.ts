@@ -1,4 +1,4 @@
-/** HMAC-SHA256 for keys that are used repeatedly (crypto/mac-key.ts), compared with node:crypto's. */
+/** HMAC-SHA256 for keys that are used repeatedly (crypto/mac-key.ts), compared with node:crypto. */
 import { createHmac } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -24,12 +24,12 @@ test.each([0, 1, 4_095, 4_096, 4_097, 100_000])('a message of %i bytes has the r
   expect(hex(key.mac('a'.repeat(length)))).toBe(expected(KEY, 'a'.repeat(length)));
 });
 
-test('the length of a string is that of its UTF-8, not the number of its characters', () => {
+test('a string is measured in bytes of UTF-8, not in characters', () => {
   const text = 'é'.repeat(4_000);
   expect(hex(new MacKey(KEY).mac(text))).toBe(expected(KEY, text));
 });
 
-test('a returned MAC does not change later', () => {
+test('a returned MAC does not change when the key is used again', () => {
   const key = new MacKey(KEY);
   const first = key.mac(Uint8Array.of(1));
   const copy = Uint8Array.from(first);
@@ -44,7 +44,7 @@ test('the key is copied, so the given bytes may be wiped', () => {
   expect(hex(key.mac('text'))).toBe(expected(KEY, 'text'));
 });
 
-test('a wiped key makes no MAC of the old key', () => {
+test('a wiped key no longer makes the MACs of the old key', () => {
   const key = new MacKey(KEY);
   key.wipe();
   expect(hex(key.mac('text'))).not.toBe(expected(KEY, 'text'));

@@ -1,4 +1,4 @@
-/** The texts that a wallet signs (protocol.md §3, docs/audit.md): no text belongs to two kinds, so a signature proves one thing only. */
+/** The messages that a wallet signs (protocol.md §3, docs/audit.md). No message is of two kinds, so a signature proves only one thing. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { appAuthMessage, auditMessage, peerAuthMessage, readNonce, responseMessage } from '../../../src/crypto/messages.ts';
@@ -6,11 +6,11 @@ import type { Wallet } from '../../../src/domain/ids.ts';
 
 const hexOf = (digits: number) => fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: digits, maxLength: digits });
 const wallet = hexOf(40).map((digits) => `0x${digits}` as Wallet);
-/** As hostile as a caller may choose it. A node signs over no other nonce. */
+/** Hostile nonces that a caller may choose. A node only signs nonces of the valid form. */
 const nonce = fc.oneof(fc.constantFrom('Audit', 'Audit:1', '1', 'AppAuth', ''), fc.base64String({ maxLength: 64 })).filter((text) => readNonce(text) !== null);
 const text = fc.oneof(fc.string(), fc.constantFrom('Audit:1:', ':', '1'));
 
-test('a checkpoint of the audit is never a proof or an answer, for any parts', () => {
+test('the message of an audit checkpoint never equals the message of a proof or an answer', () => {
   fc.assert(
     fc.property(fc.nat(), hexOf(64), wallet, nonce, text, wallet, (sequence, hash, ofAudit, given, free, other) => {
       const checkpoint = auditMessage(sequence, hash, ofAudit);

@@ -6,7 +6,7 @@ test('the native library is used when the package has a binary for the platform'
   expect(signsNatively()).toBe(true);
 });
 
-test('the native library is not used when its binary cannot be loaded, and no other file is tried', () => {
+test('the native library is not used when its binary cannot be loaded, and the node loads no other file instead', () => {
   const asked: string[] = [];
   const load = (name: string): never => {
     asked.push(name);

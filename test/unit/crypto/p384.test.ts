@@ -1,4 +1,4 @@
-/** P-384 keys as the protocol writes them (protocol.md, Terms; §3, Envelope; §4, Sealed). */
+/** P-384 keys in the form of the protocol (protocol.md, Terms; §3, Envelope; §4, Sealed). */
 import { describe, expect, test } from '@jest/globals';
 import { createECDH, generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
@@ -18,7 +18,7 @@ function spki(namedCurve: string): string {
 const good = p384FromScalar(ALICE).publicKeyDer;
 
 describe('a public key', () => {
-  test('is DER with an uncompressed point, as OpenSSL writes it', () => {
+  test('is DER with an uncompressed point, like the output of OpenSSL', () => {
     const theirs = spki('secp384r1');
     expect(isP384PublicKey(theirs)).toBe(true);
     expect(theirs.slice(0, 46)).toBe(good.slice(0, 46));
@@ -33,8 +33,8 @@ describe('a public key', () => {
     ['empty', ''],
     ['not hex', `${good.slice(0, -2)}zz`],
     ['with 0x', `0x${good}`],
-    ['cut by a byte', good.slice(0, -2)],
-    ['longer by a byte', `${good}00`],
+    ['one byte too short', good.slice(0, -2)],
+    ['one byte too long', `${good}00`],
     ['off the curve', `${good.slice(0, -2)}${good.endsWith('00') ? '01' : '00'}`],
     ['the point at infinity', `${good.slice(0, 46)}00${'00'.repeat(96)}`],
     ['a point of zeros', `${good.slice(0, 48)}${'00'.repeat(96)}`],
@@ -47,13 +47,13 @@ describe('a public key', () => {
     expect(() => p384FromScalar(BOB).sharedSecret(key)).toThrow(P384Error);
   });
 
-  test('is made from a bare point, as other nodes send it; other strings are unchanged', () => {
+  test('can be made from a bare point, which other nodes send, and any other string is returned unchanged', () => {
     expect(toDer(good.slice(46))).toBe(good);
     expect(toDer(good)).toBe(good);
     expect(toDer('04')).toBe('04');
   });
 
-  test('of any string is checked without a throw', () => {
+  test('can be checked for any string without an exception', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: fc.constantFrom('0', '4', 'f', 'x') })), (text) => {
       expect(isP384PublicKey(text)).toBe(false);
       expect(typeof toDer(text)).toBe('string');
@@ -74,7 +74,7 @@ describe('a scalar', () => {
     expect(() => p384FromScalar(scalar)).toThrow(P384Error);
   });
 
-  test('is wiped by the pair that takes it over', () => {
+  test('is wiped when a key pair takes it over', () => {
     const scalar = new Uint8Array(48).fill(0x11);
     expect(new P384KeyPair(scalar).publicKeyDer).toBe(good);
     expect(scalar).toEqual(new Uint8Array(48));
@@ -86,7 +86,7 @@ describe('a scalar', () => {
     expect(scalar).toEqual(new Uint8Array(48));
   });
 
-  test('is drawn again when it is too large, but not forever', () => {
+  test('is drawn again when it is too large, but only a limited number of times', () => {
     let draws = 0;
     const random = (bad: number) => ({
       bytes: (length: number) => ((draws += 1) <= bad ? new Uint8Array(length).fill(0xff) : new SeededRandom('p384').bytes(length)),
@@ -100,7 +100,7 @@ describe('a scalar', () => {
 });
 
 describe('a shared secret', () => {
-  test('is the same on both sides, and the same that OpenSSL computes', () => {
+  test('is the same on both sides, and OpenSSL computes the same', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const ecdh = createECDH('secp384r1');
     ecdh.setPrivateKey(ALICE, 'hex');
@@ -109,7 +109,7 @@ describe('a shared secret', () => {
     expect(bob.sharedSecret(alice.publicKeyDer)).toEqual(expected);
   });
 
-  test('is kept for the next use, wiped with the pair, and never computed afterwards', () => {
+  test('is kept for the next use, is wiped with the pair, and cannot be computed afterwards', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const shared = alice.sharedSecret(bob.publicKeyDer);
     expect(alice.sharedSecret(bob.publicKeyDer)).toBe(shared);

@@ -1,7 +1,7 @@
 /**
- * A process that takes a secret through its life and counts the places in its own memory that hold it, as bytes or as hex. It counts after
- * the garbage collector has run. The searched bytes are masked, so that the search does not hold the secret itself. The argument is the URL
- * of an enclave API. Prints one line of JSON.
+ * A process that takes a secret through its whole life and counts the copies of the secret in its own memory, as bytes or as hex. Each
+ * count follows a garbage collection. The search uses masked bytes, so that it is not itself a copy of the secret. The argument is the
+ * URL of an enclave API. The output is one line of JSON.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import process from 'node:process';
@@ -19,7 +19,7 @@ const CHUNK_BYTES = 1 << 20;
 const MASK = 0x5a;
 const collect = (globalThis as unknown as { gc: () => void }).gc;
 
-/** A secret as two halves. Each is useless without the other. */
+/** A secret, split into two halves. Neither half reveals anything without the other half. */
 class Halves {
   readonly #one = systemRandom.bytes(32);
   readonly #other: Uint8Array;
@@ -39,13 +39,13 @@ class Halves {
     return Array.from(this.#one, (byte, at) => byte ^ MASK ^ this.#other[at]!);
   }
 
-  /** The digits in lower case. */
+  /** The hex digits in lower case. */
   maskedHex(): readonly number[] {
     return this.masked().flatMap((byte) => [(byte ^ MASK) >> 4, (byte ^ MASK) & 15].map((digit) => (digit < 10 ? 0x30 + digit : 0x57 + digit) ^ MASK));
   }
 }
 
-/** The number of places in the writable memory of this process. */
+/** The number of places in the writable memory of this process that have these bytes. */
 function placesOf(masked: readonly number[]): number {
   const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
   const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + masked.length - 1));
@@ -63,7 +63,7 @@ function placesOf(masked: readonly number[]): number {
         if (isAt(found)) addresses.push(at + found);
       }
       chunk.fill(0);
-      // The memory that was read may include `chunk` itself. A copy that the search made is gone by now.
+      // A match may have been in `chunk` itself. `chunk` is cleared now, so only real copies are still there.
       for (const address of addresses) {
         readSync(memory, chunk, 0, masked.length, address);
         if (isAt(0)) copies += 1;
@@ -111,7 +111,7 @@ function takeAnother(): void {
 }
 
 note('drawn, and wiped');
-// The HTTP client's copy of an answer is overwritten by the next answer.
+// The next answer overwrites the copy that the HTTP client has of the previous answer.
 await enclave.address();
 note('drawn, and another call answered');
 await enclave.close();

@@ -1,6 +1,6 @@
 /**
- * How many places in the memory of a process hold the master secret, as bytes or as hex, in each phase of its life. A real process reads
- * its own memory. Only the vault holds the secret. No place holds a replaced secret, and none holds any secret after the stop.
+ * The number of copies of the master secret in the memory of a process, as bytes or as hex, in each phase of its life. A real process
+ * searches its own memory. Only the vault may have a copy. A replaced secret has no copy, and after the stop no secret has one.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -16,9 +16,9 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { runningEmulator } from '../../support/running-emulator.ts';
 
-/** The most places allowed: of the first secret, and of the one that replaces it. */
+/** Maximum number of copies of the first secret, and of the secret that replaces the first. */
 const AT_MOST: Readonly<Record<string, readonly [number, number]>> = {
-  // The parser of the HTTP client holds the answer until the next one.
+  // The parser of the HTTP client keeps an answer until the next answer arrives.
   'drawn, and wiped': [2, 0],
   'drawn, and another call answered': [0, 0],
   generated: [1, 0],
@@ -27,7 +27,7 @@ const AT_MOST: Readonly<Record<string, readonly [number, number]>> = {
   'after stop': [0, 0],
 };
 
-test('the secret is in at most the stated number of places, and in no place once it was replaced or wiped', async () => {
+test('memory contains at most the stated number of copies of the secret, and none once it was replaced or wiped', async () => {
   const emulator = await runningEmulator('residues');
   try {
     const script = fileURLToPath(new URL('residues.process.ts', import.meta.url));
@@ -38,7 +38,7 @@ test('the secret is in at most the stated number of places, and in no place once
       const [most, mostSecond] = AT_MOST[phase]!;
       expect({ phase, places: [Math.min(first, most), Math.min(second, mostSecond)] }).toEqual({ phase, places: [first, second] });
     }
-    // Shows that the search can find a secret.
+    // This proves that the search can find a secret.
     expect(phases['serving']![0]).toBeGreaterThan(0);
   } finally {
     await emulator.close();
@@ -57,7 +57,7 @@ async function startNode(secretHex: string, inEnclave: boolean) {
   return { node, url: `http://127.0.0.1:${port}` };
 }
 
-test('in development, a secret in the environment is once in the environment that Linux keeps of the process, and no child process has it', async () => {
+test('in development, a secret in the environment is in /proc/PID/environ only once, and no child process has it', async () => {
   const secretHex = randomBytes(32).toString('hex');
   const { node, url } = await startNode(secretHex, false);
   try {

@@ -1,4 +1,4 @@
-/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and accepts one form only. */
+/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and accepts only one form of each signature. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
@@ -17,13 +17,13 @@ function hex64(value: bigint): string {
   return value.toString(16).padStart(64, '0');
 }
 
-/** The same proof with s mirrored: mathematically valid, but a different string. */
+/** The same signature with a mirrored s: mathematically valid, but a different string. */
 function highTwin(): string {
   return `0x${rs.slice(0, 64)}${hex64(ORDER - BigInt(`0x${rs.slice(64)}`))}${(v === 27 ? 28 : 27).toString(16)}`;
 }
 
 describe('a signature', () => {
-  test('agrees with viem in both directions', async () => {
+  test('can be recovered by viem, and a signature of viem can be recovered by this code', async () => {
     const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
     const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
     for (const text of texts) {
@@ -33,7 +33,7 @@ describe('a signature', () => {
   });
 
   test.each([
-    ['as signed', signed],
+    ['in the form that this node writes', signed],
     ['without 0x', signed.slice(2)],
     ['in upper case', `0x${signed.slice(2).toUpperCase()}`],
     ['with v as 0 or 1', `0x${rs}0${v - 27}`],
@@ -43,35 +43,35 @@ describe('a signature', () => {
 
   test.each([
     ['empty', ''],
-    ['0x alone', '0x'],
+    ['only 0x', '0x'],
     ['with 0X', `0X${signed.slice(2)}`],
-    ['cut', signed.slice(0, -2)],
-    ['longer', `${signed}00`],
+    ['too short', signed.slice(0, -2)],
+    ['too long', `${signed}00`],
     ['with a space', `${signed} `],
-    ['with a line end', `${signed}\n`],
-    ['of an EIP-155 v', `0x${rs}25`],
-    ['of v 29', `0x${rs}1d`],
-    ['of v 2', `0x${rs}02`],
+    ['with a line break', `${signed}\n`],
+    ['with an EIP-155 v', `0x${rs}25`],
+    ['with v 29', `0x${rs}1d`],
+    ['with v 2', `0x${rs}02`],
     ['with a high s', highTwin()],
-    ['of r zero', `0x${'00'.repeat(32)}${rs.slice(64)}1b`],
-    ['of s zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
-    ['of r at the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
-    ['of all ones', `0x${'ff'.repeat(64)}1b`],
+    ['with r equal to zero', `0x${'00'.repeat(32)}${rs.slice(64)}1b`],
+    ['with s equal to zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
+    ['with r equal to the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
+    ['made of one-bits', `0x${'ff'.repeat(64)}1b`],
   ])('is not valid when it is %s', (_, text) => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });
 
-  test('is valid with an s of at most half the order', () => {
+  test('is valid if s is at most half of the order', () => {
     const withS = (s: bigint): string => `0x${rs.slice(0, 64)}${hex64(s)}1b`;
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n))).not.toBeNull();
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();
   });
 
-  test('over another text recovers to another wallet', () => {
+  test('over a different message recovers to a different wallet', () => {
     expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
   });
 
-  test('of any string is checked without a throw', () => {
+  test('can be checked for any string without an exception', () => {
     const hexish = fc.uint8Array({ minLength: 65, maxLength: 65 }).map((bytes) => Buffer.from(bytes).toString('hex'));
     fc.assert(
       fc.property(fc.string(), fc.oneof(fc.string(), hexish), (message, signature) => {
@@ -86,7 +86,7 @@ describe('a private key', () => {
   test.each<[string, Uint8Array, boolean]>([
     ['of 32 bytes', KEY, true],
     ['of zeros', Buffer.alloc(32), false],
-    ['at the order', Buffer.from(hex64(ORDER), 'hex'), false],
+    ['equal to the order', Buffer.from(hex64(ORDER), 'hex'), false],
     ['of 31 bytes', Buffer.alloc(31, 1), false],
     ['of 33 bytes', Buffer.alloc(33, 1), false],
   ])('%s is checked', (_, key, good) => {

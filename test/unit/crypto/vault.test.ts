@@ -1,4 +1,4 @@
-/** The vault (protocol.md §3, §5): derives from the one serving secret, wipes on request, and never prints a secret. */
+/** The vault (protocol.md §3, §5): derives keys from the serving secret, wipes secrets on request, and never prints a secret. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
@@ -13,7 +13,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const APP = 100 as AppId;
 const NO_SECRET = { code: 'service_unavailable' };
 
-/** 32 new bytes of this value. New each time, because the vault wipes what it is given. */
+/** 32 bytes with this value. They are created at each call, because the vault wipes the bytes that it gets. */
 function secret(value: number): Uint8Array {
   return new Uint8Array(32).fill(value);
 }
@@ -36,7 +36,7 @@ function peerKeys(): P384KeyPair {
   return p384FromScalar('11'.repeat(48));
 }
 
-/** The answer of a peer: the secret, sealed for this request. */
+/** The answer of a peer: a secret, sealed for this request. */
 function sealedTo(ecdhPubkey: string, bytes: Uint8Array) {
   return sealSecret(peerKeys(), ecdhPubkey, new Uint8Array(12).fill(7), bytes);
 }
@@ -52,19 +52,19 @@ function derivedFrom(value: number): string {
 describe('the tag of a path or key in the audit', () => {
   const tag = (vault: Vault, kind: 'derive' | 'data' = 'derive', appId: AppId = APP, text = 'path') => vault.auditTag(kind, appId, text);
 
-  test('is the same on all nodes with one secret, and different with another secret', () => {
+  test('is the same on all nodes with the same secret, and different with a different secret', () => {
     expect(tag(servingVault(1))).toMatch(/^[0-9a-f]{32}$/);
     expect(tag(servingVault(1))).toBe(tag(servingVault(1)));
     expect(tag(servingVault(2))).not.toBe(tag(servingVault(1)));
   });
 
-  test('differs by app, kind and text, even if they join to the same string', () => {
+  test('depends on app, kind and text separately, even if these join to the same string', () => {
     const vault = servingVault();
     const tags = [tag(vault), tag(vault, 'data'), tag(vault, 'derive', 10 as AppId, '0:path'), tag(vault, 'derive', APP, 'path2'), tag(vault, 'derive', 10 as AppId)];
     expect(new Set(tags).size).toBe(tags.length);
   });
 
-  test('cannot be derived by an app, and reveals no derived key', () => {
+  test('cannot be derived by an app, and reveals nothing about a derived key', () => {
     const vault = servingVault();
     const keys = ['path', 'audit_tag_key', `derive:${APP}:path`].map((path) => Buffer.from(vault.deriveAppKey(APP, path, undefined, 32)));
     for (const key of keys) {
@@ -89,10 +89,10 @@ describe('the tag of a path or key in the audit', () => {
 describe('a secret that does not serve', () => {
   test.each<[string, (vault: Vault) => unknown]>([
     ['derives no key', (vault) => vault.deriveAppKey(APP, 'path', undefined, 32)],
-    ['is handed to no one', (vault) => vault.sealMasterSecret(peerKeys().publicKeyDer)],
+    ['is not handed out', (vault) => vault.sealMasterSecret(peerKeys().publicKeyDer)],
     ['seals no value', (vault) => vault.sealValue(APP, Buffer.from('text'))],
     ['opens no value', (vault) => vault.openValue(APP, new Uint8Array(28))],
-    ['opens no value of a batch', (vault) => vault.opensValue('100', new Uint8Array(28))],
+    ['opens no value in a batch', (vault) => vault.opensValue('100', new Uint8Array(28))],
   ])('%s', (_, use) => {
     const holding = emptyVault();
     holding.hold(secret(1));
@@ -105,7 +105,7 @@ describe('a secret that does not serve', () => {
     expect(() => use(wiped)).toThrow(expect.objectContaining(NO_SECRET));
   });
 
-  test('gives no sync key, and no HMAC passes', () => {
+  test('has no sync key, and every HMAC is refused', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const before = vault.syncHmac('{}');
@@ -118,14 +118,14 @@ describe('a secret that does not serve', () => {
 });
 
 describe('the secret that serves', () => {
-  test('must be a secret that is held: another breaks an invariant', () => {
+  test('must be in the vault: any other secret breaks an invariant', () => {
     const vault = emptyVault();
     vault.hold(secret(1));
     expect(() => vault.serve(hashOf(2))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('can be replaced, and everything derived from it is dropped', () => {
+  test('can be replaced, and then everything that was derived from it is dropped', () => {
     const vault = servingVault(1);
     vault.installSyncKey();
     const stored = vault.sealValue(APP, Buffer.from('hello'));
@@ -143,7 +143,7 @@ describe('the secret that serves', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test('does not change when another one is set aside or wiped', () => {
+  test('does not change when a different secret is set aside or wiped', () => {
     const vault = servingVault(1);
     vault.hold(secret(2));
     vault.setAside(hashOf(2));
@@ -161,7 +161,7 @@ describe('the secret that serves', () => {
 });
 
 describe('a secret from a peer', () => {
-  test('gives its hash and does not serve until it is kept and served', () => {
+  test('has a readable hash, but does not serve until the vault keeps it and is told to serve it', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));
@@ -185,17 +185,17 @@ describe('a secret from a peer', () => {
     ['is not an object', () => 'sealed'],
     ['lacks a field', ({ nonce, encrypted_data }) => ({ nonce, encrypted_data })],
     ['is not hex', (sealed) => ({ ...sealed, encrypted_data: 'zz' })],
-    ['has a nonce of another length', (sealed) => ({ ...sealed, nonce: 'aa'.repeat(32) })],
-    ['has a key that is none', (sealed) => ({ ...sealed, ephemeral_pubkey: 'aa'.repeat(120) })],
+    ['has a nonce of the wrong length', (sealed) => ({ ...sealed, nonce: 'aa'.repeat(32) })],
+    ['has an invalid key', (sealed) => ({ ...sealed, ephemeral_pubkey: 'aa'.repeat(120) })],
     ['has a changed tag', (sealed) => ({ ...sealed, encrypted_data: `${sealed['encrypted_data']!.slice(0, -2)}00` })],
     ['is sealed to someone else', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
-  ])('does not open when it %s', (_, change) => {
+  ])('cannot be opened when it %s', (_, change) => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, change({ ...sealedTo(request.ecdhPubkey, secret(1)) }))).toBeNull();
   });
 
-  test.each([0, 16, 31, 33, 64])('does not open when %i bytes are inside; longer ones are never cut', (length) => {
+  test.each([0, 16, 31, 33, 64])('cannot be opened when it has %i bytes: a longer secret is never truncated', (length) => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, new Uint8Array(length).fill(1)))).toBeNull();
@@ -208,7 +208,7 @@ describe('a secret from a peer', () => {
     expect(() => vault.openReceived(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('can be requested at most 64 times at once', () => {
+  test('can be requested by at most 64 simultaneous requests', () => {
     const vault = emptyVault();
     const requests = Array.from({ length: 64 }, () => vault.beginSecretRequest());
     expect(new Set(requests.map(({ ecdhPubkey }) => ecdhPubkey)).size).toBe(64);
@@ -218,8 +218,8 @@ describe('a secret from a peer', () => {
   });
 });
 
-describe('holding and wiping secrets', () => {
-  test('clears the given bytes, of which the vault keeps a copy', () => {
+describe('the vault, when it takes over or wipes secrets,', () => {
+  test('wipes the given bytes after it has copied them', () => {
     const given = secret(1);
     const vault = emptyVault();
     expect(vault.hold(given)).toBe(hashOf(1));
@@ -228,11 +228,11 @@ describe('holding and wiping secrets', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('refuses a secret of another length: an invariant is broken', () => {
+  test('breaks an invariant when a secret has the wrong length', () => {
     expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('everything makes the vault refuse callers, and further use breaks an invariant', () => {
+  test('refuses callers once all secrets are wiped, and breaks an invariant at further use', () => {
     const vault = servingVault();
     vault.installSyncKey();
     vault.wipe();
@@ -247,13 +247,13 @@ describe('holding and wiping secrets', () => {
 
 describe('an app can get', () => {
   test.each<[string, number, string, string | undefined, string | null]>([
-    ['its own key', 100, 'path', undefined, null],
-    ['with a context that makes the text longer', 100, 'data_key', 'x', null],
-    ['of a path that only resembles the reserved one', 100, ' data_key', undefined, null],
-    ['the sync path under its own id', 100, 'sync_hmac_key', undefined, null],
+    ['a key for its path', 100, 'path', undefined, null],
+    ['a key for the reserved path with a context, which is a different key', 100, 'data_key', 'x', null],
+    ['a key for a path that only resembles the reserved path', 100, ' data_key', undefined, null],
+    ['a key for the path of the sync key, which depends on the id of the app', 100, 'sync_hmac_key', undefined, null],
     ['not its storage key', 100, 'data_key', undefined, 'bad_request'],
-    ['not its storage key by an empty context', 100, 'data_key', '', 'bad_request'],
-    ['nothing of app 0', 0, 'path', undefined, 'forbidden'],
+    ['not its storage key with an empty context', 100, 'data_key', '', 'bad_request'],
+    ['no key of app 0', 0, 'path', undefined, 'forbidden'],
     ['not the sync key of app 0', 0, 'sync_hmac_key', undefined, 'forbidden'],
   ])('%s', (_, appId, path, context, code) => {
     const vault = servingVault();
@@ -262,7 +262,7 @@ describe('an app can get', () => {
     else expect(derive()).toEqual(deriveKey(secret(1), appId, context === undefined ? path : `${path}:${context}`, 32));
   });
 
-  test('its value back, and no other app can', () => {
+  test('its own value back, and no other app can', () => {
     const vault = servingVault();
     const stored = vault.sealValue(APP, Buffer.from('hello'));
     expect(stored).toHaveLength(5 + 28);
@@ -289,11 +289,11 @@ describe('a peer can get', () => {
     expect(vault.sealMasterSecret(asking.publicKeyDer).ephemeral_pubkey).not.toBe(sealed.ephemeral_pubkey);
   });
 
-  test.each(['', 'zz', 'aa'.repeat(120), '04'])('nothing for the key %j', (key) => {
+  test.each(['', 'zz', 'aa'.repeat(120), '04'])('no secret for the invalid key %j', (key) => {
     expect(() => servingVault().sealMasterSecret(key)).toThrow(expect.objectContaining({ code: 'bad_request' }));
   });
 
-  test('past the HMAC check only with the right HMAC in lower-case hex', () => {
+  test('past the HMAC check only with the right HMAC in lower-case hex digits', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const right = vault.syncHmac('{"a":1}');
@@ -312,9 +312,9 @@ describe('a secret in the vault is never printed', () => {
   test.each<[string, (vault: Vault) => string]>([
     ['as text', (vault) => String(vault)],
     ['as JSON', (vault) => JSON.stringify({ vault })],
-    ['by inspection', (vault) => inspect({ vault }, { depth: 9, showHidden: true })],
-    ['by its own keys', (vault) => JSON.stringify(Object.entries(vault))],
-    ['by its requests', (vault) => inspect(vault.beginSecretRequest(), { depth: 9, showHidden: true })],
+    ['by an inspection of the vault', (vault) => inspect({ vault }, { depth: 9, showHidden: true })],
+    ['by an enumeration of its properties', (vault) => JSON.stringify(Object.entries(vault))],
+    ['by an inspection of its requests', (vault) => inspect(vault.beginSecretRequest(), { depth: 9, showHidden: true })],
   ])('%s', (_, print) => {
     const vault = servingVault(value);
     vault.installSyncKey();

@@ -1,4 +1,4 @@
-/** The files of `deploy`, against what the platform accepts and what the node reads. */
+/** The files in `deploy` are checked against what the platform accepts and what the node reads. */
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,19 +19,19 @@ describe('the Dockerfile', () => {
   const { text, stages, entryPoint } = readDockerfile();
   const image = stages.at(-1)!;
 
-  test('takes its base as an argument, and keeps only the root file system', () => {
+  test('takes its base image as an argument, and its result contains only the root file system', () => {
     expect(text).toMatch(/^ARG BUILD_BASE=\S+$/m);
     expect(stages.map(({ from }) => from)).toEqual(['${BUILD_BASE} AS build', 'scratch']);
     expect(image.instructions.filter(([name]) => ['COPY', 'ADD', 'RUN', 'USER'].includes(name))).toEqual([['COPY', '--from=build /build/artifacts/image/root/ /']]);
   });
 
-  test('starts the node directly, with the flags of the launcher', () => {
+  test('starts the node directly, with the same flags as the launcher', () => {
     const environment = Object.fromEntries(Object.entries(image.environment).filter(([name]) => !Object.hasOwn(NODE_ENVIRONMENT, name)));
     expect(entryPoint).toEqual(['/bin/node', ...nodeFlags(environment), '/opt/nova-kms/dist/bundle/node-program.js', 'node']);
     expect(image.environment).toMatchObject(NODE_ENVIRONMENT);
   });
 
-  test('has a valid configuration in strict mode, without secrets', () => {
+  test('sets a configuration that is valid in strict mode and contains no secrets', () => {
     const environment = Object.fromEntries(Object.entries(image.environment).filter(([name]) => !Object.hasOwn(NODE_ENVIRONMENT, name)));
     expect(readConfig(environment)).toMatchObject({ ok: true, config: { inEnclave: true } });
     const settings = Object.values(SETTINGS);
@@ -42,18 +42,18 @@ describe('the Dockerfile', () => {
 describe('nova-build.yaml', () => {
   const given = load('nova-build.yaml');
 
-  test('is accepted by the hub and has this version', () => {
+  test('is accepted by the hub and has the version of this package', () => {
     expect(novaBuild.parse(given)).toMatchObject({ build: { dockerfile: 'deploy/Dockerfile' } });
     const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, string>;
     expect([given['name'], given['version']]).toEqual([name, version]);
   });
 
   test.each([
-    ['another field', { owner: 'me' }],
+    ['an unknown field', { owner: 'me' }],
     ['capitals in the name', { name: 'Nova' }],
     ['a name that is too long', { name: 'n'.repeat(64) }],
-    ['a version that is none', { version: 'v1' }],
-    ['a repository elsewhere', { repo: 'https://example.test/a/b' }],
+    ['an invalid version', { version: 'v1' }],
+    ['a repository outside GitHub', { repo: 'https://example.test/a/b' }],
     ['an environment', { build: { environment: {} } }],
     ['a long description', { metadata: { description: 'd'.repeat(501) } }],
   ])('would be refused with %s', (_, change) => {
@@ -76,7 +76,7 @@ describe('capsule.yaml', () => {
     ['an environment', { environment: { IN_ENCLAVE: 'false' } }],
     ['a chain id that is a number', { helios_rpc: { enabled: true, chains: [{ network_id: 84_532 }] } }],
     ['no sources', { sources: undefined }],
-    ['a port that is none', { ingress: [{ listen_port: 0 }] }],
+    ['an invalid port', { ingress: [{ listen_port: 0 }] }],
   ])('would be refused with %s', (_, change) => {
     expect(capsule.safeParse({ ...given, ...change }).success).toBe(false);
   });
@@ -85,7 +85,7 @@ describe('capsule.yaml', () => {
 describe('compose.yaml', () => {
   const { services } = load('compose.yaml') as { readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
 
-  test('runs three nodes with few privileges, and their monitoring', () => {
+  test('runs three nodes with few privileges, and monitors them', () => {
     expect(Object.keys(services)).toEqual(['node-1', 'node-2', 'node-3', 'prometheus', 'grafana']);
     for (const name of ['node-1', 'node-2', 'node-3']) expect(services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'], user: '65534:65534' });
   });
@@ -95,7 +95,7 @@ describe('compose.yaml', () => {
     for (const name of ['node-1', 'node-2', 'node-3']) expect(known).toEqual(expect.arrayContaining(Object.keys(services[name]!['environment'] as object)));
   });
 
-  test('publishes ports only to this host', () => {
+  test('publishes ports only on the local host', () => {
     expect(Object.values(services).flatMap(({ ports }) => ports as string[]).filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
   });
 });

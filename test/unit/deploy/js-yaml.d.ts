@@ -1,4 +1,4 @@
 declare module 'js-yaml' {
-  /** The only document of a text. @throws Error when the text is not valid */
+  /** Parses a string that contains exactly one document. @throws Error when the string is not valid YAML */
   export function safeLoad(text: string): unknown;
 }

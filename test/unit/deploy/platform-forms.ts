@@ -1,5 +1,5 @@
 /**
- * The forms of `nova-build.yaml` and `capsule.yaml` that the platform accepts: unknown fields are refused, and neither has an environment.
+ * The forms of `nova-build.yaml` and `capsule.yaml` that the platform accepts. Unknown fields are refused. Neither form has an environment.
  */
 import { z } from 'zod';
 

@@ -1,4 +1,4 @@
-/** Apps of a development cluster: each is a separate app on the chain, even when several are created at once. */
+/** Apps of a development cluster: each is a separate app on the chain, even when several are created at the same time. */
 import { afterEach, expect, test } from '@jest/globals';
 import type { Anvil } from '../../../src/dev/anvil.ts';
 import { Cluster } from '../../../src/dev/cluster.ts';
@@ -6,7 +6,7 @@ import type { DevChain } from '../../../src/dev/dev-chain.ts';
 
 let cluster: Cluster;
 
-/** A cluster whose chain records the apps created on it. */
+/** A cluster whose chain records the apps that are created on it. */
 function start() {
   const created: number[] = [];
   const chain = {
@@ -23,7 +23,7 @@ afterEach(async () => {
   await cluster.close();
 });
 
-test('apps that are created at once have different ids', async () => {
+test('apps that are created at the same time have different ids', async () => {
   const created = start();
   const apps = await Promise.all([cluster.createApp(), cluster.createApp(), cluster.createApp()]);
   expect(apps.map(({ appId }) => appId)).toEqual([1_001, 1_002, 1_003]);

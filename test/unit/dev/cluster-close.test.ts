@@ -27,8 +27,8 @@ afterEach(async () => {
 
 test.each([
   ['closes', () => cluster.close()],
-  ['kills all', async () => cluster.killAll()],
-])('when it %s, a node that is being restarted stays down', async (_, end) => {
+  ['kills all nodes', async () => cluster.killAll()],
+])('when the cluster %s, a node that is being restarted stays down', async (_, end) => {
   const links = await PeerLinks.start(['node-1']);
   const rpc = await TcpRelay.start();
   const controls = new ClusterControls({ cluster, links, rpc, token: '' });
@@ -41,7 +41,7 @@ test.each([
   await Promise.all([links.close(), rpc.close()]);
 });
 
-test('the end of every process of a node is reported once', async () => {
+test('each time a process of a node ends, this is reported once', async () => {
   for (let times = 0; times < 2; times += 1) {
     node.spawn();
     await node.kill();

@@ -1,4 +1,4 @@
-/** The links between the nodes of a development cluster: what passes, and what a cut link stops. */
+/** The links between the nodes of a development cluster: which requests pass, and which ones a cut link stops. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
@@ -44,13 +44,13 @@ async function linksBetween(...answers: readonly (string | null)[]) {
   return { links, ask };
 }
 
-test('a node reaches the others through its proxy', async () => {
+test('a node reaches the other nodes through its proxy', async () => {
   const { ask } = await linksBetween('one', 'two', 'three');
   expect(await ask(1, 2)).toBe('two /hello');
   expect(await ask(3, 1)).toBe('one /hello');
 });
 
-test('a cut link is cut both ways, other links are not, and a healed link works again', async () => {
+test('a cut link stops requests in both directions, all other links still work, and a healed link works again', async () => {
   const { links, ask } = await linksBetween('one', 'two', 'three');
   expect(await ask(1, 2)).toBe('two /hello');
   links.cut('node-2', 'node-1');
@@ -63,7 +63,7 @@ test('a cut link is cut both ways, other links are not, and a healed link works 
   expect(await ask(1, 2)).toBe('two /hello');
 });
 
-test('a request under way is cut too', async () => {
+test('a cut link also aborts a request that has already started', async () => {
   const { links, ask } = await linksBetween('one', null);
   const asking = ask(1, 2);
   const cut = (): void => {
@@ -75,7 +75,7 @@ test('a request under way is cut too', async () => {
   clearImmediate(timer);
 });
 
-test('a relay forwards to its port, not while it is shut, and again when it is opened', async () => {
+test('a relay forwards to its target port, except while it is shut', async () => {
   const relay = await TcpRelay.start();
   closers.push(() => relay.close());
   relay.targetPort = await serverSaying('the chain');

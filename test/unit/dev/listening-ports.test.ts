@@ -21,19 +21,19 @@ test('free ports are different and usable', async () => {
   for (const port of ports) await listen(port);
 });
 
-test('a chosen port is not chosen again at once, even if it is still free', async () => {
+test('a chosen port is not chosen again immediately, even if it is still free', async () => {
   const [first, second] = [await freePort(), await freePort()];
   expect(second).not.toBe(first);
 });
 
-test('no chosen port is one that the system uses for outgoing connections or that browsers refuse', async () => {
+test('ports that browsers refuse or that the system uses for outgoing connections are never chosen', async () => {
   for (const port of await choosePorts(20, 0)) {
     expect(port).toBeGreaterThan(10_080);
     expect(port).toBeLessThan(32_768);
   }
 });
 
-test('a base port gives the ports after it, and a used port is named', async () => {
+test('with a base port, the chosen ports begin there, and the error names a port that is in use', async () => {
   const base = await freePort();
   expect(await choosePorts(1, base)).toEqual([base]);
   await listen(base);

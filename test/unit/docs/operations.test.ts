@@ -1,4 +1,4 @@
-/** The runbook says what to do for every reason that a node may give. */
+/** The runbook tells operators what to do for every reason that a node may report. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';

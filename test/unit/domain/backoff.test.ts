@@ -1,4 +1,4 @@
-/** The exponential backoff that the whole project uses. */
+/** The exponential backoff, which the whole project uses. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { backoffMs, withJitter } from '../../../src/domain/backoff.ts';
@@ -19,11 +19,11 @@ describe('the wait after a failure', () => {
     expect(backoffMs(LIMITS, failures, 0)).toBe(waitMs);
   });
 
-  test('gets up to a quarter more by jitter, also at its limit', () => {
+  test('is up to a quarter longer because of jitter, also at its limit', () => {
     expect([backoffMs(LIMITS, 0, 0.5), backoffMs(LIMITS, 8, 1), withJitter(100, 0.5)]).toEqual([562.5, 75_000, 112.5]);
   });
 
-  test('never shrinks, and stays between the first wait and the last one with its jitter', () => {
+  test('never shrinks, and stays between the first wait and the limit plus jitter', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), fc.nat(100_000), fc.nat(2_000), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), (firstMs, more, failures, unit) => {
         const limits = { firstMs, lastMs: firstMs + more };

@@ -1,4 +1,4 @@
-/** Many waits with one timeout (domain/deadline-queue.ts). */
+/** Many waits that have the same timeout (domain/deadline-queue.ts). */
 import { expect, test } from '@jest/globals';
 import { DeadlineQueue } from '../../../src/domain/deadline-queue.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -37,7 +37,7 @@ test('each wait ends at its own deadline', async () => {
   expect(ended).toEqual(['first at 1000', 'second at 1300']);
 });
 
-test('a removed wait does not end and does not delay others', async () => {
+test('a removed wait never ends and does not delay other waits', async () => {
   const { clock, queue, ended, wait } = start();
   const first = wait('first');
   queue.add(first);
@@ -48,14 +48,14 @@ test('a removed wait does not end and does not delay others', async () => {
   expect(ended).toEqual(['second at 1600']);
 });
 
-test('a wait that begins when another ends has the whole time', async () => {
+test('a wait that begins when a different wait ends gets the full timeout', async () => {
   const { clock, queue, ended, wait } = start();
   queue.add({ onDeadline: () => queue.add(wait('second')) });
   await clock.advance(10_000);
   expect(ended).toEqual(['second at 2000']);
 });
 
-test('waits that come and go share a timer', async () => {
+test('waits that are added and removed share one timer', async () => {
   const { clock, queue, wait, timers } = start();
   for (let count = 0; count < 100; count += 1) {
     const one = wait('one');
@@ -66,7 +66,7 @@ test('waits that come and go share a timer', async () => {
   expect(timers.set).toBe(1);
 });
 
-test('no wait ends after the queue was closed', async () => {
+test('no wait ends after the queue is closed', async () => {
   const { clock, queue, ended, wait } = start();
   queue.add(wait('first'));
   queue.close();

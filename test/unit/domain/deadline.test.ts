@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { DeadlineError, retry, sleep, within } from '../../../src/domain/deadline.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 
-/** A manual clock that counts its timers, to show that none is left behind. */
+/** A manual clock that counts its timers, so that a test can check that no timer is left behind. */
 class CountingClock extends ManualClock {
   readonly armed = new Set<unknown>();
 
@@ -27,7 +27,7 @@ function never<T>(): Promise<T> {
 }
 
 describe('sleep', () => {
-  test('ends when the time has passed, not earlier', async () => {
+  test('ends when the time has passed, and not earlier', async () => {
     const clock = new CountingClock();
     let done = false;
     const slept = sleep(clock, 1_000).then(() => (done = true));
@@ -38,7 +38,7 @@ describe('sleep', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test.each([true, false])('ends with the reason of its signal and leaves no timer (aborted before the call: %s)', async (before) => {
+  test.each([true, false])('ends with the reason of its signal and leaves no timer behind (aborted before the call: %s)', async (before) => {
     const clock = new CountingClock();
     const controller = new AbortController();
     const why = new Error('called off');
@@ -51,13 +51,13 @@ describe('sleep', () => {
 });
 
 describe('within', () => {
-  test('returns the result of the work and leaves no timer', async () => {
+  test('returns the result of the work and leaves no timer behind', async () => {
     const clock = new CountingClock();
     expect(await within(clock, 'the work', 1_000, undefined, async () => 7)).toBe(7);
     expect(clock.armed.size).toBe(0);
   });
 
-  test('throws what the work throws', async () => {
+  test('throws the error that the work throws', async () => {
     const clock = new CountingClock();
     await expect(within(clock, 'the work', 1_000, undefined, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     expect(clock.armed.size).toBe(0);
@@ -77,7 +77,7 @@ describe('within', () => {
     expect(seen?.aborted).toBe(true);
   });
 
-  test('ends with its parent signal and removes its listener there', async () => {
+  test('ends when its parent signal aborts, and removes its listener from that signal', async () => {
     const clock = new CountingClock();
     const parent = new AbortController();
     const why = new Error('the step is over');
@@ -87,7 +87,7 @@ describe('within', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test('does not begin the work when its parent signal is aborted already', async () => {
+  test('does not begin the work when its parent signal is already aborted', async () => {
     const parent = new AbortController();
     const why = new Error('the step is over');
     parent.abort(why);
@@ -112,7 +112,7 @@ describe('within', () => {
 describe('retry', () => {
   const signal = new AbortController().signal;
 
-  test('waits twice as long each time and returns the first success', async () => {
+  test('waits twice as long after each failure, and returns the first success', async () => {
     const clock = new ManualClock();
     const triedAtMs: number[] = [];
     const result = retry(clock, 4, 250, signal, async (attempt) => {

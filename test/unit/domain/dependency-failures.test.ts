@@ -1,4 +1,4 @@
-/** The message about a failed dependency: which one, where and how, without the words that callers misread (protocol.md §10). */
+/** The message about a failed dependency: its name, its endpoint and the failure, without words that callers misread (protocol.md §10). */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { malformedAnswer, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../../../src/domain/dependency-failures.ts';
@@ -6,7 +6,7 @@ import { endpointOf } from '../../../src/domain/endpoint.ts';
 import type { DependencyError } from '../../../src/domain/errors.ts';
 
 const CALL: DependencyCall = { dependency: 'chain', endpoint: 'rpc.example:443', call: 'eth_call', setting: 'NODE_URL' };
-/** Callers search for these words in the body of an error, in any case. */
+/** Callers search the body of an error for these words, in upper or lower case. */
 const STUMBLED_ON = /timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i;
 
 const coded = (code: string): Error => new TypeError('fetch failed', { cause: Object.assign(new Error('foreign'), { code }) });
@@ -20,24 +20,24 @@ const SAID: readonly [string, DependencyError, string, string][] = [
     'refused',
     'the chain RPC at rpc.example:443 answered 308, a redirect to other.example:443: NODE_URL must be the address that it leads to',
   ],
-  ['a redirect to nowhere', statusFailure({ dependency: 'peer', endpoint: 'rpc.example:443', call: 'GET' }, 302, '::'), 'refused', 'the peer at rpc.example:443 answered 302, a redirect'],
-  ['silence', noAnswer(CALL, new DeadlineError('it', 5_000), false), 'timeout', 'the chain RPC at rpc.example:443 gave no answer in 5 s'],
-  ['a call called off', noAnswer(CALL, new Error('foreign'), true), 'aborted', 'the chain RPC at rpc.example:443 was not waited for any longer'],
-  ['a wrong name', noAnswer(CALL, coded('ENOTFOUND'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: its name is not known (ENOTFOUND)'],
+  ['a redirect to an invalid address', statusFailure({ dependency: 'peer', endpoint: 'rpc.example:443', call: 'GET' }, 302, '::'), 'refused', 'the peer at rpc.example:443 answered 302, a redirect'],
+  ['no answer', noAnswer(CALL, new DeadlineError('it', 5_000), false), 'timeout', 'the chain RPC at rpc.example:443 gave no answer in 5 s'],
+  ['an aborted call', noAnswer(CALL, new Error('foreign'), true), 'aborted', 'the chain RPC at rpc.example:443 was not waited for any longer'],
+  ['an unknown host name', noAnswer(CALL, coded('ENOTFOUND'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: its name is not known (ENOTFOUND)'],
   ['a closed port', noAnswer(CALL, coded('ECONNREFUSED'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: nothing listens there (ECONNREFUSED)'],
   ['a cut connection', noAnswer(CALL, coded('ECONNRESET'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it closed the connection (ECONNRESET)'],
   ['a broken pipe', noAnswer(CALL, coded('EPIPE'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it closed the connection (EPIPE)'],
   ['a connection that hangs', noAnswer(CALL, coded('ETIMEDOUT'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached: it does not take a connection (ETIMEDOUT)'],
   [
-    'a certificate of another name',
+    'a certificate for a different name',
     noAnswer(CALL, coded('ERR_TLS_CERT_ALTNAME_INVALID'), false),
     'unreachable',
     'the chain RPC at rpc.example:443 cannot be reached: its certificate is for another name (ERR_TLS_CERT_ALTNAME_INVALID)',
   ],
-  ['another code', noAnswer(CALL, coded('EHOSTDOWN'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached (EHOSTDOWN)'],
-  ['no code', noAnswer(CALL, new Error('foreign'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached'],
+  ['an unknown code', noAnswer(CALL, coded('EHOSTDOWN'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached (EHOSTDOWN)'],
+  ['an error without a code', noAnswer(CALL, new Error('foreign'), false), 'unreachable', 'the chain RPC at rpc.example:443 cannot be reached'],
   ['a malformed answer', malformedAnswer(CALL, 'gave an answer that is not JSON'), 'malformed', 'the chain RPC at rpc.example:443 gave an answer that is not JSON'],
-  ['an endless answer', tooLargeAnswer(CALL, 1_024), 'too_large', 'the chain RPC at rpc.example:443 gave an answer of more than 1024 bytes'],
+  ['an answer that is too large', tooLargeAnswer(CALL, 1_024), 'too_large', 'the chain RPC at rpc.example:443 gave an answer of more than 1024 bytes'],
 ];
 
 test.each(SAID)('the message for %s names the endpoint and avoids the words that callers search for', (_, error, failure, message) => {
@@ -45,7 +45,7 @@ test.each(SAID)('the message for %s names the endpoint and avoids the words that
   expect(error.message).not.toMatch(STUMBLED_ON);
 });
 
-test('a failure that has its message already is passed on unchanged', () => {
+test('a failure that already has its message is passed on unchanged', () => {
   const error = statusFailure(CALL, 401);
   expect(noAnswer(CALL, error, true)).toBe(error);
 });

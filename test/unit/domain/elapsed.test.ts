@@ -1,4 +1,4 @@
-/** The time that has passed, measured with two clocks. Either may be wrong. */
+/** The time that has passed, measured with two clocks, of which either may be wrong. */
 import { expect, test } from '@jest/globals';
 import { elapsedMs } from '../../../src/domain/elapsed.ts';
 
@@ -13,7 +13,7 @@ function startClocks() {
   return { elapsed, pass };
 }
 
-test('if both clocks agree, that time has passed', () => {
+test('if both clocks agree, the elapsed time is what they show', () => {
   const { elapsed, pass } = startClocks();
   expect([elapsed(), pass(1_000, 1_000), pass(500, 500)]).toEqual([0, 1_000, 1_500]);
 });
@@ -27,12 +27,12 @@ test('if the clocks advance alternately, their steps are not added up', () => {
   expect(elapsed()).toBe(2_000);
 });
 
-test('if the machine slept and the monotonic clock did not advance, the time counts', () => {
+test('if the machine slept and the monotonic clock did not advance, the elapsed time includes the sleep', () => {
   const { pass } = startClocks();
   expect(pass(10, 28_800_000)).toBe(28_800_000);
 });
 
-test('if the wall clock is set forward, that counts as passed; set back takes nothing away; set forward again counts again', () => {
+test('if the wall clock jumps forward, the elapsed time grows by the jump; if it jumps back, the elapsed time does not shrink', () => {
   const { pass } = startClocks();
   expect([pass(1_000, 3_600_000), pass(1_000, -3_600_000), pass(1_000, 1_000), pass(0, -5)]).toEqual([3_600_000, 3_601_000, 3_602_000, 3_602_000]);
 });

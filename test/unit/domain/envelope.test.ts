@@ -1,4 +1,4 @@
-/** The form of the envelope (protocol.md §3, Envelope): an invalid one is refused before anything is decrypted. */
+/** The form of the envelope (protocol.md §3, Envelope): an invalid envelope is refused before anything is decrypted. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
@@ -9,7 +9,7 @@ const read = { senderPubkey: good.sender_tee_pubkey, nonce: good.nonce, encrypte
 
 describe('an envelope', () => {
   test.each<[string, unknown, object]>([
-    ['of an empty text', good, read],
+    ['with an empty plaintext', good, read],
     ['with 0x and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
     ['with a legacy nonce of 32 bytes', { ...good, nonce: '01'.repeat(32) }, { ...read, nonce: '01'.repeat(32) }],
     ['with unknown fields', { ...good, version: 2, ['__proto__']: 1 }, read],
@@ -19,7 +19,7 @@ describe('an envelope', () => {
 
   test.each<[string, unknown]>([
     ['null', null],
-    ['a text', 'envelope'],
+    ['a string', 'envelope'],
     ['a number', 7],
     ['a list', [good]],
     ['plaintext', { path: 'app/key' }],
@@ -29,36 +29,36 @@ describe('an envelope', () => {
     ['with a nonce of 11 bytes', { ...good, nonce: '01'.repeat(11) }],
     ['with a nonce of 16 bytes', { ...good, nonce: '01'.repeat(16) }],
     ['with a nonce that is a number', { ...good, nonce: 1 }],
-    ['with less than a tag', { ...good, encrypted_data: 'cd'.repeat(15) }],
+    ['with fewer bytes than a tag', { ...good, encrypted_data: 'cd'.repeat(15) }],
     ['with half a byte', { ...good, encrypted_data: `${good.encrypted_data}c` }],
-    ['with what is not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
-    ['with a line end', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
+    ['with characters that are not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
+    ['with line breaks', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
     ['in base64', { ...good, encrypted_data: Buffer.alloc(32).toString('base64') }],
   ])('is not valid when it is %s', (_, body) => {
     expect(parseEnvelope(body)).toBeNull();
   });
 
-  test('made of any JSON is checked without a throw', () => {
+  test('can be checked for any JSON without an exception', () => {
     const fields = fc.record({ sender_tee_pubkey: fc.jsonValue(), nonce: fc.jsonValue(), encrypted_data: fc.jsonValue() });
     fc.assert(fc.property(fc.oneof(fc.jsonValue(), fields), (body) => expect(parseEnvelope(body)).toBeNull()));
   });
 
-  test('is written in the form in which it is read', () => {
+  test('is written in the form that the parser expects', () => {
     expect(toWireEnvelope(parseEnvelope(good)!)).toEqual(good);
   });
 });
 
 describe('the sender', () => {
   test.each<[string, string, boolean]>([
-    ['the registered one', good.sender_tee_pubkey, true],
-    ['another', 'ac'.repeat(120), false],
-    ['a beginning', 'ab', false],
-    ['none', '', false],
+    ['the registered key', good.sender_tee_pubkey, true],
+    ['a different key', 'ac'.repeat(120), false],
+    ['only the beginning of the key', 'ab', false],
+    ['an empty key', '', false],
   ])('is compared with %s', (_, registered, same) => {
     expect(isRegisteredSender(parseEnvelope(good)!, registered as TeePubkey)).toBe(same);
   });
 });
 
-test('the text of an envelope is the same as that of JSON.stringify', () => {
+test('an envelope is written as the same JSON that JSON.stringify returns', () => {
   expect(envelopeJson(parseEnvelope(good)!)).toBe(JSON.stringify(toWireEnvelope(parseEnvelope(good)!)));
 });

@@ -1,4 +1,4 @@
-/** What may be logged of an error (docs/decisions/0021): our own messages, codes and places, never a foreign byte. */
+/** The parts of an error that may be logged (docs/decisions/0021): our own messages, codes and source lines, and no text from others. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
@@ -14,8 +14,8 @@ describe('an expected failure', () => {
     ['of a connection', new DependencyError('peer', 'unreachable', 'why', { cause: coded('UND_ERR_SOCKET', coded('ECONNRESET')) }), { code: 'peer_unreachable', why: 'why', cause: 'ECONNRESET' }],
     ['that is a refusal', new RefusalError('forbidden', 'not you'), { code: 'forbidden', why: 'not you' }],
     ['that was caused by a dependency', new RefusalError('service_unavailable', 'not now', 1, { cause: new DependencyError('chain', 'timeout', 'slow', { call: 'eth_call', endpoint: 'a:1' }) }), { code: 'service_unavailable', why: 'not now', call: 'eth_call', endpoint: 'a:1' }],
-    ['of time', new DeadlineError('the call', 5), { code: 'deadline_passed', why: 'the call took longer than 5 ms' }],
-  ])('%s gives its message, its call and the code of its cause, and no stack', (_, error, told) => {
+    ['that is a timeout', new DeadlineError('the call', 5), { code: 'deadline_passed', why: 'the call took longer than 5 ms' }],
+  ])('%s is logged with its message, its call and the code of its cause, without a stack', (_, error, told) => {
     expect(failureLogFacts(failureFacts(error))).toEqual(told);
     expect(JSON.stringify(failureFacts(error))).not.toContain(SECRET);
   });
@@ -26,7 +26,7 @@ describe('a broken assumption', () => {
     throw new TypeError(`cannot read ${SECRET}`);
   }
 
-  test('gives its class and where it was thrown, relative to the project, but not its message', () => {
+  test('is logged with its class and the place where it was thrown, relative to the project, but without its message', () => {
     const error = thrownBy(readField);
     const facts = failureFacts(error);
     expect(facts).toMatchObject({ code: 'TypeError', isExpected: false, why: null });
@@ -36,31 +36,31 @@ describe('a broken assumption', () => {
     expect(describeFailure(error)).toBe('unexpected failure (TypeError)');
   });
 
-  test('whose message looks like stack frames shows none of them', () => {
+  test('whose message looks like stack frames is logged without these lines', () => {
     const error = new TypeError(`x\n    at ${SECRET} (/srv/src/vault.ts:1:1)\n    at again (/srv/src/vault.ts:2:2)`);
     const { frames } = failureFacts(error);
     expect(frames.length).toBeGreaterThan(0);
     expect(JSON.stringify(frames)).not.toMatch(/c0ffee|again/);
   });
 
-  test('whose message was changed later shows no frame, because the end of the old message is unknown', () => {
+  test('whose message was changed later is logged without frames, because the end of the old message is unknown', () => {
     const error = new TypeError(`${SECRET}\n    at ${SECRET} (/srv/src/vault.ts:1:1)`);
-    // The stack is made at the first read.
+    // The first read creates the stack.
     expect(error.stack).toContain(SECRET);
     for (const message of ['another', '']) expect(failureFacts(Object.assign(error, { message })).frames).toEqual([]);
   });
 
-  test('that is an InvariantError gives its message and its frames', () => {
+  test('that is an InvariantError is logged with its message and its frames', () => {
     expect(failureFacts(new InvariantError('two secrets serve'))).toMatchObject({ code: 'InvariantError', isExpected: false, why: 'two secrets serve' });
     expect(failureFacts(new InvariantError('two secrets serve')).frames).not.toEqual([]);
   });
 
   test.each<[string, unknown, string]>([
-    ['a text', SECRET, 'thrown string'],
-    ['nothing', undefined, 'thrown undefined'],
+    ['a string', SECRET, 'thrown string'],
+    ['undefined', undefined, 'thrown undefined'],
     ['an object', { toString: () => SECRET }, 'thrown object'],
     ['an error whose name is not a name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
-  ])('thrown as %s gives its kind, but not its content', (_, thrown, code) => {
+  ])('thrown as %s is logged with its kind, but without its content', (_, thrown, code) => {
     expect(failureFacts(thrown).code).toBe(code);
     expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);
   });
@@ -68,10 +68,10 @@ describe('a broken assumption', () => {
 
 describe('the code of a cause', () => {
   test.each<[string, unknown, string | null]>([
-    ['is that of the deepest', new Error('fetch failed', { cause: coded('UND_ERR_SOCKET', coded('ENOTFOUND')) }), 'ENOTFOUND'],
-    ['is found behind several tries of a connection', new AggregateError([coded('ECONNREFUSED')]), 'ECONNREFUSED'],
-    ['is none of another form', coded(SECRET), null],
-    ['is not taken from what is not an error', { code: 'ENOTFOUND' }, null],
+    ['is the code of the innermost cause', new Error('fetch failed', { cause: coded('UND_ERR_SOCKET', coded('ENOTFOUND')) }), 'ENOTFOUND'],
+    ['is found inside an AggregateError (from several attempts to connect)', new AggregateError([coded('ECONNREFUSED')]), 'ECONNREFUSED'],
+    ['is null when it does not look like a code', coded(SECRET), null],
+    ['is null when the cause is not an error', { code: 'ENOTFOUND' }, null],
   ])('%s', (_, error, code) => {
     expect(causeCode(error)).toBe(code);
   });

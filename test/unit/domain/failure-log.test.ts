@@ -1,4 +1,4 @@
-/** What a boundary does with a failure (docs/decisions/0021). */
+/** How a boundary logs and counts a failure (docs/decisions/0021). */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { LogFacts } from '../../../src/domain/ports.ts';
@@ -15,7 +15,7 @@ function start() {
 }
 
 describe('an expected failure', () => {
-  test('is logged as a warning with its facts and those of the boundary, and is not counted as a fault', () => {
+  test('is logged as a warning with its own facts and the facts of the boundary, and is not counted as a fault', () => {
     const { log, failures } = start();
     failures.note(log, 'the step readHash', unreachable(), { peer: '0xab' });
     expect(log.lines).toEqual([
@@ -29,7 +29,7 @@ describe('an expected failure', () => {
     expect(failures.faults()).toEqual({ count: 0, last: null });
   });
 
-  test('that passes a second boundary is logged by both', () => {
+  test('that passes a second boundary is logged at both', () => {
     const { log, failures } = start();
     const error = unreachable();
     failures.note(log, 'a call of the chain RPC', error);
@@ -37,7 +37,7 @@ describe('an expected failure', () => {
     expect(log.lines.map(({ sentence }) => sentence)).toEqual(['a call of the chain RPC failed', 'the step readHash failed']);
   });
 
-  test('that repeats within a minute is counted, and the count is logged with the next line', async () => {
+  test('that occurs again within a minute is only counted, and the next line contains the count', async () => {
     const { clock, log, failures } = start();
     for (let time = 0; time < 5; time += 1) failures.note(log, 'a call', unreachable());
     expect(log.lines).toHaveLength(1);
@@ -47,10 +47,10 @@ describe('an expected failure', () => {
   });
 
   test.each<[string, string, DependencyError, LogFacts]>([
-    ['another place', 'another call', unreachable(), {}],
-    ['another endpoint', 'a call', unreachable('other.test:1'), {}],
-    ['another peer', 'a call', unreachable(), { peer: '0xcd' }],
-  ])('is not merged with that of %s', (_, where, error, more) => {
+    ['a different place', 'another call', unreachable(), {}],
+    ['a different endpoint', 'a call', unreachable('other.test:1'), {}],
+    ['a different peer', 'a call', unreachable(), { peer: '0xcd' }],
+  ])('is not merged with a failure of %s', (_, where, error, more) => {
     const { log, failures } = start();
     failures.note(log, 'a call', unreachable(), { peer: '0xab' });
     failures.note(log, where, error, more);
@@ -68,7 +68,7 @@ describe('a broken assumption', () => {
     expect(failures.faults()).toEqual({ count: 1, last: { atMs: clock.nowMs(), where: 'the step readHash', code: 'TypeError' } });
   });
 
-  test('that passes a second boundary is logged and counted only by the first', () => {
+  test('that passes a second boundary is logged and counted only at the first', () => {
     const { log, failures } = start();
     const error = new TypeError('x');
     failures.note(log, 'a request', error);
@@ -77,7 +77,7 @@ describe('a broken assumption', () => {
     expect(failures.faults()).toMatchObject({ count: 1, last: { where: 'a request' } });
   });
 
-  test('that keeps repeating is counted each time and logged once a minute', () => {
+  test('that occurs again and again is counted each time and logged once a minute', () => {
     const { log, failures } = start();
     for (let time = 0; time < 100; time += 1) failures.note(log, 'a request', new TypeError('x'));
     expect(log.lines).toHaveLength(1);
@@ -85,7 +85,7 @@ describe('a broken assumption', () => {
   });
 });
 
-test('the number of remembered failures is limited: the one that was logged longest ago is dropped', () => {
+test('the number of remembered failures is limited: the failure that was logged longest ago is dropped', () => {
   const { log, failures } = start();
   for (let place = 0; place < 300; place += 1) failures.note(log, 'a call', unreachable(`host-${place}:1`));
   failures.note(log, 'a call', unreachable('host-299:1'));

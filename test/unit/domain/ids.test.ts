@@ -36,7 +36,7 @@ describe('a teePubkey', () => {
 });
 
 describe('a hash', () => {
-  test('needs 0x and 64 hex digits, and becomes lower case', () => {
+  test('needs 0x and 64 hex digits, and is converted to lower case', () => {
     expect(parseHash32(`0x${'AB'.repeat(32)}`)).toBe(`0x${'ab'.repeat(32)}`);
     for (const text of ['', 'ab'.repeat(32), `0x${'ab'.repeat(31)}`, `0x${'ab'.repeat(33)}`, `0x${'zz'.repeat(32)}`]) expect(parseHash32(text)).toBeNull();
   });
@@ -56,12 +56,12 @@ describe('an app id', () => {
     [1.5, null],
     [Number.NaN, null],
     [Number.POSITIVE_INFINITY, null],
-  ])('%s becomes %s, never another id', (value, id) => {
+  ])('%s becomes %s and never a different id', (value, id) => {
     expect(toAppId(value)).toBe(id);
   });
 });
 
-test('no text makes a parse function throw, and a parsed identifier parses to itself', () => {
+test('no string makes a parse function throw, and a parsed identifier parses to itself', () => {
   const hexish = fc.string({ unit: fc.constantFrom('0x', '0X', 'a', 'F', '7', '00000000000000000000', ' ', '\n'), maxLength: 66 });
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), hexish), (text) => {

@@ -1,4 +1,4 @@
-/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. An unreadable entry is refused and named. */
+/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. The error names an invalid entry. */
 import { describe, expect, test } from '@jest/globals';
 import { parseNoProxy } from '../../../src/domain/no-proxy.ts';
 
@@ -67,6 +67,6 @@ test.each([
   ['a*b.test', 'a*b.test'],
   ['user@example.test', 'user@example.test'],
   ['-example.test', '-example.test'],
-])('"%s" is refused with the name of the entry', (text, entry) => {
+])('"%s" is refused, and the error names the entry', (text, entry) => {
   expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges: "${entry}" is none`);
 });

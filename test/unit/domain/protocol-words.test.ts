@@ -1,4 +1,4 @@
-/** The words of the wire against the text of the protocol (docs/protocol.md): byte for byte, no word missing and none added. */
+/** The words that nodes send must be exactly those in the protocol (docs/protocol.md): none is missing, none is added. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -9,7 +9,7 @@ import { errorAnswer } from '../../../src/http/error-table.ts';
 
 const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8').split('\n');
 
-/** The paragraph with this beginning, up to `end`. */
+/** The part of the protocol from this beginning up to `end`. */
 function paragraph(beginning: string, end: string): string {
   const found = PROTOCOL.filter((line) => line.startsWith(beginning));
   expect(found).toHaveLength(1);
@@ -20,7 +20,7 @@ function paragraph(beginning: string, end: string): string {
 
 const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
 
-test('the reasons of a node that is not ready are those of §1', () => {
+test('the reasons of a node that is not ready are exactly those in §1', () => {
   const reasons = quoted(paragraph('Reasons, as operators know them: ', 'Details may follow a reason'));
   expect(reasons.length).toBeGreaterThan(0);
   expect(Object.values(REASONS).toSorted()).toEqual(reasons.toSorted());
@@ -47,18 +47,18 @@ describe('an error', () => {
   const table = paragraph('Errors are always ', 'No stack');
   const documented = [...table.matchAll(/(\d{3}) (`[a-z_]+`(?: or `[a-z_]+`)*)/g)].flatMap(([, status, words = '']) => quoted(words).map((code) => [code, Number(status)] as const));
 
-  test('has a code of §2', () => {
+  test('has one of the codes in §2', () => {
     const known = Object.entries(CODES).flatMap(([code, owner]) => (owner === 'of the contract' ? [code] : []));
     expect(known.toSorted()).toEqual(documented.map(([code]) => code).toSorted());
   });
 
-  test.each(documented)('%s has the status of §2: %i', (code, status) => {
+  test.each(documented)('%s has the status from §2: %i', (code, status) => {
     const answer = errorAnswer(new RefusalError(code as ErrorCode, 'a message'));
     expect([answer.body.code, answer.status]).toEqual([code, status]);
   });
 });
 
-test('the states of readiness are those of §10', () => {
+test('the states of readiness are exactly those in §10', () => {
   const STATES: Readonly<Record<ReadinessState, true>> = { ineligible: true, bootstrapping: true, 'syncing-secret': true, ready: true };
   expect(Object.keys(STATES)).toEqual(quoted(paragraph('**Readiness** is one of ', '; `/status` gains')));
 });

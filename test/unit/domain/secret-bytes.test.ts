@@ -1,4 +1,4 @@
-/** Memory for key bytes: a separate buffer, neither on the JavaScript heap nor in a pool. */
+/** Memory for key bytes: a separate buffer that is neither on the JavaScript heap nor in a pool. */
 import { expect, test } from '@jest/globals';
 import { copyOfSecret, secretBytes, secretFromHex } from '../../../src/domain/secret-bytes.ts';
 
@@ -6,17 +6,17 @@ test.each<[string, () => Uint8Array]>([
   ['fresh', () => secretBytes(32)],
   ['copied', () => copyOfSecret(Buffer.from('07'.repeat(32), 'hex'))],
   ['read from hex', () => secretFromHex('07'.repeat(32))],
-])('%s bytes do not share their buffer', (_, make) => {
+])('%s bytes have a separate buffer of exactly the same size', (_, make) => {
   const bytes = make();
   expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([32, 0, 32]);
 });
 
-test('valid hex is read, and anything else is refused', () => {
+test('valid hex is decoded, and any other string is refused', () => {
   expect([...secretFromHex('00ff0Ab1')]).toEqual([0, 255, 10, 177]);
   expect(() => secretFromHex('zz')).toThrow(TypeError);
 });
 
-test('a copy does not affect the given bytes', () => {
+test('copying leaves the given bytes unchanged', () => {
   const given = new Uint8Array([1, 2]);
   copyOfSecret(given).fill(0);
   expect([...given]).toEqual([1, 2]);

@@ -1,4 +1,4 @@
-/** `npm run emulator` (protocol.md §7): a single enclave API, which prints its address in one line of JSON. */
+/** `npm run emulator` (protocol.md §7): one emulated enclave API, which prints its address as one line of JSON. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const child of running.splice(0)) await child.stop();
 });
 
-/** The command of the package script. */
+/** The command line of the package script. */
 function commandOf(): { readonly script: readonly string[] } {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
   return { script: scripts['emulator']!.replace(/^exec node /, '').split(' ') };
@@ -34,7 +34,7 @@ function startEmulator(further: readonly string[], environment: Readonly<Record<
 }
 
 describe('npm run emulator', () => {
-  test('prints one line when it listens, serves, and exits cleanly', async () => {
+  test('prints one line when it is listening, answers requests, and exits cleanly', async () => {
     const { child, output } = startEmulator(['--port', '0'], { EMULATOR_PRIVATE_KEY: KEY });
     const line = JSON.parse(await child.firstLine(WAIT_TIMEOUT_MS)) as Record<string, string>;
     expect(Object.keys(line).sort()).toEqual(['tee_pubkey', 'url', 'wallet']);
@@ -64,11 +64,11 @@ describe('npm run emulator', () => {
   });
 
   test.each([
-    ['a port that is none', ['--port', '70000'], {}],
+    ['an invalid port', ['--port', '70000'], {}],
     ['an unknown generation', ['--port', '0', '--generation', 'other'], {}],
-    ['a text that is not a wallet key', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is not a key' }],
+    ['a string that is not a wallet key', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is not a key' }],
     ['a wallet key outside the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
-  ])('refuses %s in one line that does not quote the value', async (_, further, environment) => {
+  ])('refuses %s with a message of one line that does not quote the value', async (_, further, environment) => {
     const { child, output } = startEmulator(further, environment);
     expect((await child.exited).code).toBe(2);
     const lines = output.lines().map(({ text }) => text);

@@ -1,4 +1,4 @@
-/** Observed behaviour of the platform's enclave API (protocol.md §7), as a table: the emulator is equally strict and equally lenient. */
+/** Observed behaviour of the platform's enclave API (protocol.md §7), as tables. The emulator is as strict and lenient as the platform. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import fc from 'fast-check';
@@ -36,7 +36,7 @@ const TRANSACTION = {
 
 const sign = (payload: object) => api.request('POST', '/v1/eth/sign-tx', { payload });
 
-/** A text that the app's enclave seals for the API's, in the form that the API decrypts. */
+/** A message that the enclave of the app seals for the enclave of the API, in the form that the API can decrypt. */
 async function sealed(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${api.enclave.teePubkey}` });
   return { nonce: json['nonce'] as string, client_public_key: json['enclave_public_key'] as string, encrypted_data: json['encrypted_data'] as string };
@@ -48,7 +48,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api, [0, 1]],
     ['enclaver', () => older, [27, 28]],
-  ] as const)('of generation %s ends in one of two values of v', async (_, emulator, vs) => {
+  ] as const)('of an enclave of generation %s ends in one of two values of v', async (_, emulator, vs) => {
     const seen = new Set<number>();
     for (let count = 0; seen.size < 2 && count < 200; count += 1) {
       const { json } = await emulator().request('POST', '/v1/eth/sign', { message: `message ${count}`, include_attestation: false });
@@ -63,7 +63,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api],
     ['enclaver', () => older],
-  ] as const)('of generation %s is accepted by our client of the API', async (_, emulator) => {
+  ] as const)('of an enclave of generation %s is accepted by our client', async (_, emulator) => {
     const client = new OdynClient({ baseUrl: emulator().url }, { clock: new ManualClock() });
     expect(recoverEip191('hello', await client.sign('hello'))).toBe(emulator().enclave.wallet);
     await client.close();
@@ -73,21 +73,21 @@ describe('a signature', () => {
 describe('an error', () => {
   test.each<[string, string, string, unknown, number]>([
     ['an empty message', 'POST', '/v1/eth/sign', { message: '' }, 400],
-    ['a message that is none', 'POST', '/v1/eth/sign', { message: 7 }, 400],
+    ['a message that is a number', 'POST', '/v1/eth/sign', { message: 7 }, 400],
     ['no body', 'POST', '/v1/eth/sign', '', 400],
     ['a body that is not valid JSON', 'POST', '/v1/eth/sign', 'hello', 400],
     ['a field twice', 'POST', '/v1/eth/sign', '{"message":"a","message":"b"}', 400],
     ['a field twice, once escaped', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
-    ['a field twice further in', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
-    ['half of a surrogate pair', 'POST', '/v1/eth/sign', '{"message":"\\ud800"}', 400],
-    ['half of a surrogate pair in a plaintext', 'POST', '/v1/encryption/encrypt', '{"plaintext":"\\udc00","client_public_key":"00"}', 400],
+    ['a nested field twice', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
+    ['an unpaired surrogate', 'POST', '/v1/eth/sign', '{"message":"\\ud800"}', 400],
+    ['an unpaired surrogate in a plaintext', 'POST', '/v1/encryption/encrypt', '{"plaintext":"\\udc00","client_public_key":"00"}', 400],
     ['bytes that are not valid UTF-8', 'POST', '/v1/eth/sign', Buffer.from('{"message":"\xff"}', 'latin1'), 400],
     ['a byte order mark', 'POST', '/v1/eth/sign', '\ufeff{"message":"a"}', 400],
     ['chain id 0', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, chain_id: '0x0' } }, 400],
-    ['another kind of transaction', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, kind: 'raw' } }, 400],
-    ['a key that is none', 'POST', '/v1/encryption/encrypt', { plaintext: 'a', client_public_key: '0xabcd' }, 400],
+    ['an unknown kind of transaction', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, kind: 'raw' } }, 400],
+    ['an invalid key', 'POST', '/v1/encryption/encrypt', { plaintext: 'a', client_public_key: '0xabcd' }, 400],
     ['a nonce of an attestation that is not valid base64', 'POST', '/v1/attestation', { nonce: '{}' }, 400],
-    ['user data that is text', 'POST', '/v1/attestation', { user_data: 'text' }, 400],
+    ['user data that is a string', 'POST', '/v1/attestation', { user_data: 'text' }, 400],
     ['user data that is a list', 'POST', '/v1/attestation', { user_data: [] }, 400],
     ['a public key that is not valid PEM', 'POST', '/v1/attestation', { public_key: 'abcd' }, 400],
     ['a body above 10 MiB', 'POST', '/v1/eth/sign', 'x'.repeat(ENCLAVE_BODY_BYTES + 1), 413],
@@ -99,8 +99,8 @@ describe('an error', () => {
 
   test.each([
     ['an unknown route', 'GET', '/v1/nothing', 404],
-    ['another method', 'GET', '/v1/eth/sign', 405],
-    ['another method of a read', 'POST', '/v1/random', 405],
+    ['the wrong method', 'GET', '/v1/eth/sign', 405],
+    ['the wrong method for a read', 'POST', '/v1/random', 405],
   ])('for %s has an empty body', async (_, method, path, status) => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
@@ -118,7 +118,7 @@ describe('an error', () => {
 describe('a ciphertext that was opened once', () => {
   const isOpened = async (body: unknown): Promise<boolean> => (await decrypt(body)).status === 200;
 
-  test('opens again only after 4,096 other pairs of all clients together', async () => {
+  test('can be opened again only after 4,096 different pairs of key and nonce, from any clients', async () => {
     const first = await sealed('first');
     expect(await isOpened(first)).toBe(true);
     const burn = (number: number) => {
@@ -153,7 +153,7 @@ describe('sign-tx', () => {
     ['without to, value, data and access_list', {}, { chainId: 84_532 }],
     ['with all of them null', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
     ['with all of them', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
-    ['with fields that it does not know', { to, gas_price: '0x1' }, { to }],
+    ['with unknown fields', { to, gas_price: '0x1' }, { to }],
     ['in hex without 0x', { to: to.slice(2), value: '7', data: 'abcd', nonce: '5' }, { to, value: 7n, data: '0xabcd', nonce: 5 }],
   ])('accepts a transaction %s', async (_, change, expected) => {
     const { status, json } = await sign({ ...TRANSACTION, ...change });
@@ -164,7 +164,7 @@ describe('sign-tx', () => {
     expect(json['signature']).toMatch(/^0x[0-9a-f]{128}0[01]$/);
   });
 
-  test('answers with the signature that is in the transaction', async () => {
+  test('returns the same signature that is in the transaction', async () => {
     const { json } = await sign({ ...TRANSACTION, to });
     const { r, s, yParity } = parseTransaction(json['raw_transaction'] as `0x02${string}`);
     const padded = (text: string | undefined): string => text!.slice(2).padStart(64, '0');
@@ -180,13 +180,13 @@ describe('an attestation', () => {
   };
   const userData = (held: Record<string, unknown>): unknown => JSON.parse(Buffer.from(held['user_data'] as Uint8Array).toString());
 
-  test.each([{}, { nonce: null, public_key: null, user_data: null }])('without any given data names only the enclave: %j', async (body) => {
+  test.each([{}, { nonce: null, public_key: null, user_data: null }])('without data from the caller contains only facts about the enclave: %j', async (body) => {
     const held = await document(body);
     expect([held['nonce'], userData(held)]).toEqual([null, { eth_addr: api.enclave.wallet }]);
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(api.enclave.teePubkey);
   });
 
-  test('holds the given nonce, key and object, and adds the address to the object', async () => {
+  test('contains the nonce, key and object of the caller, and the address is added to the object', async () => {
     const held = await document({ nonce: 'bm9uY2U=', public_key: app.enclave.teePubkeyPem, user_data: { a: 1, eth_addr: 'mine' } });
     expect(Buffer.from(held['nonce'] as Uint8Array).toString()).toBe('nonce');
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(app.enclave.teePubkey);
@@ -194,7 +194,7 @@ describe('an attestation', () => {
   });
 });
 
-test('a JSON text without duplicate names is parsed as JSON.parse does', () => {
+test('JSON without duplicate names is parsed with the same result as by JSON.parse', () => {
   const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {

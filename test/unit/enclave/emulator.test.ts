@@ -1,4 +1,4 @@
-/** The emulator of the enclave API over HTTP (protocol.md §7): every route, and what each of them refuses. */
+/** The emulator of the enclave API over HTTP (protocol.md §7): every route, and which requests it refuses. */
 import { createPublicKey, verify } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await node.close();
 });
 
-/** A text that the app's enclave seals for the node's, in the form that the node's enclave decrypts. */
+/** A message that the enclave of the app seals for the enclave of the node, in the form that the latter can decrypt. */
 async function sealedForNode(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${node.enclave.teePubkey}` });
   return {
@@ -34,13 +34,13 @@ async function sealedForNode(plaintext: string) {
 }
 
 describe('the wallet', () => {
-  test('is given with its public key', async () => {
+  test('is returned together with its public key', async () => {
     const { status, json } = await node.request('GET', '/v1/eth/address');
     expect(status).toBe(200);
     expect(json).toEqual({ address: node.enclave.wallet, public_key: expect.stringMatching(/^0x04[0-9a-f]{128}$/) as unknown });
   });
 
-  test('signs a message as personal_sign does', async () => {
+  test('signs a message like personal_sign', async () => {
     const { json } = await node.request('POST', '/v1/eth/sign', { message: 'NovaKMS:Auth:x', include_attestation: false });
     expect(json).toMatchObject({ address: node.enclave.wallet, attestation: null });
     expect(recoverEip191('NovaKMS:Auth:x', json['signature'] as string)).toBe(node.enclave.wallet);
@@ -58,7 +58,7 @@ describe('the wallet', () => {
     data: claimCalldata(`0x${'ab'.repeat(32)}` as Hash32),
   };
 
-  test('signs a structured transaction with the right hash and sender', async () => {
+  test('signs a structured transaction, and the hash and the sender are right', async () => {
     const { status, json } = await node.request('POST', '/v1/eth/sign-tx', { payload });
     expect(status).toBe(200);
     const raw = json['raw_transaction'] as `0x02${string}`;
@@ -76,7 +76,7 @@ describe('the wallet', () => {
   });
 
   test.each<[string, object]>([
-    ['of another kind', { payload: { ...payload, kind: 'raw' } }],
+    ['of an unknown kind', { payload: { ...payload, kind: 'raw' } }],
     ['without a kind', { payload: { ...payload, kind: undefined } }],
     ['with a number that is not a hex string', { payload: { ...payload, nonce: 5 } }],
     ['without its wrapper', payload],
@@ -86,7 +86,7 @@ describe('the wallet', () => {
 });
 
 describe('randomness', () => {
-  test('is 32 bytes, different each time', async () => {
+  test('is 32 bytes, which are different each time', async () => {
     const [first, second] = await Promise.all([node.request('GET', '/v1/random'), node.request('GET', '/v1/random')]);
     expect(first.json['random_bytes']).toMatch(/^0x[0-9a-f]{64}$/);
     expect(first.json['random_bytes']).not.toBe(second.json['random_bytes']);
@@ -94,7 +94,7 @@ describe('randomness', () => {
 });
 
 describe('the encryption key', () => {
-  test('is given as DER with 0x, and as the same key in PEM', async () => {
+  test('is returned as DER with 0x, and in PEM', async () => {
     const { json } = await node.request('GET', '/v1/encryption/public_key');
     expect(json['public_key_der']).toBe(`0x${node.enclave.teePubkey}`);
     const key = createPublicKey(json['public_key_pem'] as string);
@@ -110,27 +110,27 @@ describe('the encryption key', () => {
   });
 });
 
-describe('a text sealed by one enclave', () => {
-  test.each(['', 'plain', '{"key":"ä€𝄞"}', '\ufeffmark'])('is decrypted by another: %j', async (plaintext) => {
+describe('a message that one enclave has sealed', () => {
+  test.each(['', 'plain', '{"key":"ä€𝄞"}', '\ufeffmark'])('can be decrypted by the receiving enclave: %j', async (plaintext) => {
     const sealed = await sealedForNode(plaintext);
     expect(sealed.nonce).toMatch(/^[0-9a-f]{24}$/);
     expect(sealed.client_public_key).toBe(app.enclave.teePubkey);
     expect(await node.request('POST', '/v1/encryption/decrypt', sealed)).toMatchObject({ status: 200, type: 'application/json', json: { plaintext } });
   });
 
-  test('is decrypted with 0x before each field too', async () => {
+  test('can also be decrypted with 0x before each field', async () => {
     const sealed = await sealedForNode('prefixed');
     const prefixed = Object.fromEntries(Object.entries(sealed).map(([name, value]) => [name, `0x${value}`]));
     expect((await node.request('POST', '/v1/encryption/decrypt', prefixed)).json).toEqual({ plaintext: 'prefixed' });
   });
 
-  test('is decrypted with the first 12 bytes of a legacy nonce of 32', async () => {
+  test('can be decrypted with a legacy nonce of 32 bytes, of which the first 12 are used', async () => {
     const sealed = await sealedForNode('legacy');
     const legacy = { ...sealed, nonce: sealed.nonce + '77'.repeat(20) };
     expect((await node.request('POST', '/v1/encryption/decrypt', legacy)).json).toEqual({ plaintext: 'legacy' });
   });
 
-  test('is decrypted once: the same key and nonce are refused afterwards', async () => {
+  test('can be decrypted once: the same key and nonce are refused afterwards', async () => {
     const sealed = await sealedForNode('once');
     expect((await node.request('POST', '/v1/encryption/decrypt', sealed)).status).toBe(200);
     expect((await node.request('POST', '/v1/encryption/decrypt', sealed)).status).toBe(400);
@@ -138,7 +138,7 @@ describe('a text sealed by one enclave', () => {
     expect((await node.request('POST', '/v1/encryption/decrypt', other)).status).toBe(400);
   });
 
-  test('cannot be decrypted after a first try that failed', async () => {
+  test('cannot be decrypted after a failed attempt', async () => {
     const sealed = await sealedForNode('burnt');
     const tampered = { ...sealed, encrypted_data: `${sealed.encrypted_data.slice(0, -2)}${sealed.encrypted_data.endsWith('00') ? '01' : '00'}` };
     expect((await node.request('POST', '/v1/encryption/decrypt', tampered)).status).toBe(400);
@@ -146,12 +146,12 @@ describe('a text sealed by one enclave', () => {
   });
 
   test.each<[string, (sealed: Awaited<ReturnType<typeof sealedForNode>>) => object]>([
-    ['from another sender', (sealed) => ({ ...sealed, client_public_key: node.enclave.teePubkey })],
-    ['under a key that is none', (sealed) => ({ ...sealed, client_public_key: '00'.repeat(120) })],
-    ['under a key off the curve', (sealed) => ({ ...sealed, client_public_key: `${sealed.client_public_key.slice(0, -4)}0000` })],
-    ['with a nonce of another length', (sealed) => ({ ...sealed, nonce: 'ab'.repeat(11) })],
-    ['shorter than a tag', (sealed) => ({ ...sealed, encrypted_data: 'ab'.repeat(15) })],
-    ['that is not valid hex', (sealed) => ({ ...sealed, encrypted_data: 'zz'.repeat(20) })],
+    ['from a different sender', (sealed) => ({ ...sealed, client_public_key: node.enclave.teePubkey })],
+    ['with an invalid key', (sealed) => ({ ...sealed, client_public_key: '00'.repeat(120) })],
+    ['with a key that is not on the curve', (sealed) => ({ ...sealed, client_public_key: `${sealed.client_public_key.slice(0, -4)}0000` })],
+    ['with a nonce of the wrong length', (sealed) => ({ ...sealed, nonce: 'ab'.repeat(11) })],
+    ['with fewer bytes than a tag', (sealed) => ({ ...sealed, encrypted_data: 'ab'.repeat(15) })],
+    ['when it is not valid hex', (sealed) => ({ ...sealed, encrypted_data: 'zz'.repeat(20) })],
     ['without a nonce', (sealed) => ({ ...sealed, nonce: undefined })],
   ])('is refused %s', async (_, change) => {
     const answer = await node.request('POST', '/v1/encryption/decrypt', change(await sealedForNode('refused')));
@@ -166,7 +166,7 @@ describe('a text sealed by one enclave', () => {
 });
 
 describe('the attestation', () => {
-  test('is CBOR that holds the key and is marked as emulated', async () => {
+  test('is CBOR that contains the key and is marked as emulated', async () => {
     const answer = await fetch(`${node.url}/v1/attestation`, { method: 'POST', body: JSON.stringify({ nonce: 'bm9uY2U=' }) });
     expect(answer.headers.get('content-type')).toBe('application/cbor');
     const document = decode(new Uint8Array(await answer.arrayBuffer())) as Record<string, unknown>;
@@ -195,7 +195,7 @@ describe('a request', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('of one byte more is answered with 413, whether or not it states its length', async () => {
+  test('that is one byte larger than 10 MiB is answered with 413, whether or not it announces its length', async () => {
     const body = JSON.stringify({ message: 'x'.repeat(ENCLAVE_BODY_BYTES) });
     expect((await node.request('POST', '/v1/eth/sign', body)).status).toBe(413);
     const stream = new Blob([body]).stream();
@@ -222,7 +222,7 @@ describe('an emulator that allows faults', () => {
     await faulty.close();
   });
 
-  test('fails the requested number of times, only on the requested route', async () => {
+  test('fails the requested number of times, and only on the requested route', async () => {
     await faulty.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'fail', times: 2 });
     const statuses: number[] = [];
     for (let count = 0; count < 3; count += 1) statuses.push((await faulty.request('GET', '/v1/random')).status);

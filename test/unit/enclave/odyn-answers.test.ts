@@ -1,4 +1,4 @@
-/** The hand-written reader of the enclave API's answers accepts the same answers as a schema and gives the same result (protocol.md §7). */
+/** The hand-written reader of the enclave API (protocol.md §7) accepts the same answers as a schema and returns the same result. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
@@ -35,7 +35,7 @@ const FIELDS: Readonly<Record<OdynOperation, readonly string[]>> = {
 };
 
 const digits = (length: number) => fc.array(fc.constantFrom(...Array.from('0123456789abcdefABCDEF')), { minLength: length, maxLength: length });
-/** Texts close to the accepted forms: the right lengths and their neighbours, with or without a prefix, with an invalid digit. */
+/** Strings that are close to the accepted forms: of a right or nearly right length, with or without a prefix, or with an invalid digit. */
 const text = fc
   .tuple(
     fc.constantFrom('', '0x', '0X', ' 0x'),
@@ -43,18 +43,18 @@ const text = fc
     fc.constantFrom('', '', '', 'g', 'ß', '\n'),
   )
   .map(([prefix, digits, last]) => prefix + digits.join('') + last);
-/** Valid wallets, hashes and signatures. Without them, two valid fields in one answer would be too rare. */
+/** Valid wallets, hashes and signatures. Without these, two valid fields in the same answer would be too rare. */
 const right = fc.constantFrom(40, 64, 130).chain(digits).map((each) => `0x${each.join('')}`);
 const value = fc.oneof({ weight: 8, arbitrary: text }, { weight: 4, arbitrary: right }, fc.constantFrom(undefined, null, 17, true, {}, ['ab']));
 
-/** Accepted answers that the generator does not produce in every run. */
+/** Answers that must be accepted. The generator does not produce them in every run. */
 const TAKEN: Readonly<Partial<Record<OdynOperation, readonly string[]>>> = {
   signTransaction: ['0x12', `0x${'Ab'.repeat(32)}`, ''],
   encrypt: ['abcd', '0xAb', '0xef'],
 };
 
 describe.each(Object.keys(SCHEMAS) as OdynOperation[])('%s', (operation) => {
-  test('is read as its schema reads it', () => {
+  test('has an answer reader that returns the same result as its schema', () => {
     let taken = 0;
     fc.assert(
       fc.property(fc.array(value, { minLength: 3, maxLength: 3 }), fc.boolean(), (values, extra) => {

@@ -1,4 +1,4 @@
-/** The client of the enclave API (protocol.md §7) against the real emulator, and against a server that misbehaves. */
+/** The client of the enclave API (protocol.md §7) with the emulator, and with a server that misbehaves. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { recoverTransactionAddress } from 'viem';
 import { recoverEip191 } from '../../../src/crypto/signature.ts';
@@ -48,8 +48,8 @@ async function startMisbehaving(answer: Answering) {
   return { server, ...startClient(server.url) };
 }
 
-describe('with a real enclave API', () => {
-  test('the client reads wallet, key and randomness', async () => {
+describe('with the emulated enclave API', () => {
+  test('the client can read the wallet, the key and random bytes', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(await client.address()).toBe(enclave.wallet);
     expect(await client.publicKey()).toBe(enclave.teePubkey);
@@ -58,19 +58,19 @@ describe('with a real enclave API', () => {
     expect(first).not.toEqual(second);
   });
 
-  test('the client gets messages signed', async () => {
+  test('the client can have a message signed', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(recoverEip191('a message', await client.sign('a message'))).toBe(enclave.wallet);
   });
 
-  test('the client gets transactions signed in the form that the API accepts (§9.20)', async () => {
+  test('the client can have a transaction signed, because it uses the form that the API accepts (§9.20)', async () => {
     const { client, enclave } = await startEnclave('a');
     const { rawTransaction } = await client.signTransaction(TRANSACTION);
     const sender = await recoverTransactionAddress({ serializedTransaction: rawTransaction as `0x02${string}` });
     expect(sender.toLowerCase()).toBe(enclave.wallet);
   });
 
-  test('two enclaves can open once what they seal for each other', async () => {
+  test('an enclave can open once what a different enclave has sealed for it', async () => {
     const a = await startEnclave('a');
     const b = await startEnclave('b');
     const sealed = await a.client.encrypt('for b', b.enclave.teePubkey);
@@ -79,12 +79,12 @@ describe('with a real enclave API', () => {
     await expect(b.client.decrypt(sealed)).rejects.toMatchObject({ dependency: 'enclave', failure: 'refused', status: 400 });
   });
 
-  test('a text too large for the API is refused, not retried', async () => {
+  test('a message that is too large for the API is refused, and the client does not retry', async () => {
     const { client } = await startEnclave('a');
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });
 
-  test('a base URL may have a path and a slash at its end', async () => {
+  test('the base URL may have a path and a trailing slash', async () => {
     const { client, server } = await startMisbehaving(json({ address: `0x${'AB'.repeat(20)}` }));
     const { client: below } = startClient(`${server.url}/enclave/`);
     expect(await below.address()).toBe(`0x${'ab'.repeat(20)}`);
@@ -122,8 +122,8 @@ describe.each(CALLS)('%s', (_, call, kind) => {
     ['null is malformed', json(null), 'malformed', 1],
     ['400 is a refusal', json({ error: 'secret reason' }, 400), 'refused', 1],
     ['413 is a refusal', json({}, 413), 'refused', 1],
-    ['500 is a failure worth another try, but not of decrypt', json({ error: 'secret reason' }, 500), 'unreachable', tries],
-    ['a cut connection is a failure worth another try, but not of decrypt', (__, response) => void response.destroy(), 'unreachable', tries],
+    ['500 is a failure, and the client retries if the call may be repeated', json({ error: 'secret reason' }, 500), 'unreachable', tries],
+    ['a cut connection is a failure, and the client retries if the call may be repeated', (__, response) => void response.destroy(), 'unreachable', tries],
   ])('%s', async (__, answer, failure, requests) => {
     const { client, server } = await startMisbehaving(answer);
     const error = await failureOf(call(client));
@@ -133,7 +133,7 @@ describe.each(CALLS)('%s', (_, call, kind) => {
     expect(server.requests).toHaveLength(requests);
   });
 
-  test('silence ends at the timeout', async () => {
+  test('no answer is a failure at the timeout', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = failureOf(call(client));
     await server.received(1);
@@ -155,7 +155,7 @@ describe('an enclave API that closes a used connection', () => {
     '/v1/encryption/decrypt': { plaintext: 'x' },
   };
 
-  /** Every connection answers once and closes without an answer when it is used again. */
+  /** A server that answers one request per connection. It closes a connection without an answer when a second request arrives. */
   function startClosing() {
     const used = new WeakSet();
     return startMisbehaving((request, response) => {
@@ -166,7 +166,7 @@ describe('an enclave API that closes a used connection', () => {
     });
   }
 
-  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('is asked again for %s on a new one', async (_, call) => {
+  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('gets a call of %s again on a new connection', async (_, call) => {
     const { client } = await startClosing();
     for (let time = 0; time < 4; time += 1) await expect(call(client)).resolves.toBeDefined();
   });
@@ -174,11 +174,11 @@ describe('an enclave API that closes a used connection', () => {
 
 describe('a malformed part of an answer', () => {
   test.each<[string, (enclave: Enclave) => Promise<unknown>, object]>([
-    ['an address that is none', (enclave) => enclave.address(), { address: '0x1234' }],
-    ['randomness of another length', (enclave) => enclave.random(), { random_bytes: `0x${'ab'.repeat(31)}` }],
-    ['randomness that is not valid hex', (enclave) => enclave.random(), { random_bytes: `0x${'zz'.repeat(32)}` }],
-    ['a signature of another length', (enclave) => enclave.sign('x'), { signature: `0x${'ab'.repeat(64)}` }],
-    ['a transaction hash that is none', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
+    ['an invalid address', (enclave) => enclave.address(), { address: '0x1234' }],
+    ['random bytes of the wrong length', (enclave) => enclave.random(), { random_bytes: `0x${'ab'.repeat(31)}` }],
+    ['random bytes that are not valid hex', (enclave) => enclave.random(), { random_bytes: `0x${'zz'.repeat(32)}` }],
+    ['a signature of the wrong length', (enclave) => enclave.sign('x'), { signature: `0x${'ab'.repeat(64)}` }],
+    ['an invalid transaction hash', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
     ['a public key that is not valid hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
     ['a plaintext that is not a string', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
   ])('%s makes the answer malformed', async (_, call, answer) => {
@@ -188,7 +188,7 @@ describe('a malformed part of an answer', () => {
 });
 
 describe('the client', () => {
-  test('refuses an answer above the largest that the API can give', async () => {
+  test('refuses an answer that is larger than any answer of the API can be', async () => {
     const { client, server } = await startMisbehaving((_, response) => {
       const chunk = 'x'.repeat(1024 * 1024);
       const pump = (): void => {
@@ -210,13 +210,13 @@ describe('the client', () => {
     expect(await failed).toMatchObject({ failure: 'aborted', call: 'sign' });
   });
 
-  test("sends nothing if the caller's signal is aborted already", async () => {
+  test('sends nothing if the signal of the caller is already aborted', async () => {
     const { client, server } = await startMisbehaving(silence);
     expect((await failureOf(client.sign('x', AbortSignal.abort()))).failure).toBe('aborted');
     expect(server.requests).toHaveLength(0);
   });
 
-  test('ends calls that wait for a connection at the timeout too', async () => {
+  test('also ends calls that wait for a connection at the timeout', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = Promise.all(Array.from({ length: 80 }, () => failureOf(client.sign('x'))));
     await server.received(1);
@@ -225,7 +225,7 @@ describe('the client', () => {
     await server.deserted();
   });
 
-  test('ends a second try at the timeout of the call', async () => {
+  test('ends a retry at the timeout of the call', async () => {
     let requests = 0;
     const { client, clock, server } = await startMisbehaving((_, response) => {
       requests += 1;
@@ -238,7 +238,7 @@ describe('the client', () => {
     await server.deserted();
   });
 
-  test('reports the API as unreachable when there is none', async () => {
+  test('reports the API as unreachable when nothing is listening', async () => {
     expect((await failureOf(startClient('http://127.0.0.1:1').client.address())).failure).toBe('unreachable');
   });
 

@@ -1,4 +1,4 @@
-/** The last look of a field run: which keys it reports as lost or unchecked, and that it ends. */
+/** The last look of a field run: which keys are reported as lost or unchecked. The look must come to an end. */
 import { describe, expect, test } from '@jest/globals';
 import { Ledger } from '../../../bench/field/ledger.ts';
 import { LastLook, NotAnswered, PASSES, type LookedAtNode } from '../../../bench/field/last-look.ts';
@@ -9,7 +9,7 @@ const READ_MS = 1_000;
 type Read = (key: string, nth: number) => string | null;
 
 interface Scene {
-  /** The answer of each node for a key at its nth read, from 1 on. */
+  /** What each node answers at the nth read of a key. The first read is number 1. */
   readonly nodes: readonly { readonly read: Read; readonly roots?: readonly (string | null)[] }[];
   readonly keys?: readonly string[];
 }
@@ -65,15 +65,15 @@ function sceneOf({ nodes, keys = ['k'] }: Scene) {
 
 const written: Read = () => 'as written';
 
-describe('a key that a node', () => {
+describe('a key', () => {
   test.each<[string, Read, object]>([
-    ['gives as it was written is right', written, { read: 1, lost: [], unchecked: new Map() }],
-    ['gives only when it is asked again is right', (_, nth) => (nth < 3 ? null : 'as written'), { lost: [] }],
-    ['never gives is lost', () => null, { lost: ['app: k (absent) on node-1'] }],
-    ['gives as it was never written is foreign', () => 'else', { foreign: ['app: k (foreign) on node-1'], lost: [] }],
-    ['answers 503 for first is right', (_, nth) => (nth < 3 ? refuse('unready 503', 2_000) : 'as written'), { lost: [], unchecked: new Map() }],
-    ['answers 503 for all along is not checked, and not lost', () => refuse('unready 503', 2_000), { read: 0, lost: [], unchecked: new Map([['unready 503', 1]]), nowhereChecked: 1 }],
-    ['asks to be left alone for longer than there is time is not checked', () => refuse('unready 503', LIMIT_MS), { unchecked: new Map([['unready 503', 1]]) }],
+    ['is right if the node returns it as it was written', written, { read: 1, lost: [], unchecked: new Map() }],
+    ['is right if the node returns it only after some attempts', (_, nth) => (nth < 3 ? null : 'as written'), { lost: [] }],
+    ['is lost if the node never returns it', () => null, { lost: ['app: k (absent) on node-1'] }],
+    ['is foreign if the node returns a value that was never written', () => 'else', { foreign: ['app: k (foreign) on node-1'], lost: [] }],
+    ['is right if the node refuses with 503 only at first', (_, nth) => (nth < 3 ? refuse('unready 503', 2_000) : 'as written'), { lost: [], unchecked: new Map() }],
+    ['is not checked, and not lost, if the node always refuses with 503', () => refuse('unready 503', 2_000), { read: 0, lost: [], unchecked: new Map([['unready 503', 1]]), nowhereChecked: 1 }],
+    ['is not checked if the node sends a Retry-After beyond the end of the look', () => refuse('unready 503', LIMIT_MS), { unchecked: new Map([['unready 503', 1]]) }],
   ])('%s', async (_, read, expected) => {
     const { look, reads, tookMs } = sceneOf({ nodes: [{ read }] });
     await look.run();
@@ -83,13 +83,13 @@ describe('a key that a node', () => {
   });
 });
 
-test('a key counts as checked somewhere when one node answers', async () => {
+test('a key is reported as checked somewhere when one node answers', async () => {
   const { look } = sceneOf({ nodes: [{ read: () => refuse('unready 503') }, { read: written }] });
   await look.run();
   expect(look.result()).toMatchObject({ due: 2, read: 1, nowhereChecked: 0, unchecked: new Map([['unready 503', 1]]) });
 });
 
-test('keys for which no time is left are counted, and the look ends', async () => {
+test('keys that the look has no time for are counted, and the look ends', async () => {
   const keys = Array.from({ length: 2 * (LIMIT_MS / READ_MS) }, (_, nth) => `k${nth}`);
   const { look } = sceneOf({ nodes: [{ read: written }], keys });
   await look.run();
@@ -98,19 +98,19 @@ test('keys for which no time is left are counted, and the look ends', async () =
   expect(read).toBeGreaterThan(0);
 });
 
-test('a node is asked by at most the given number of readers at once', async () => {
+test('at most the given number of readers ask a node at the same time', async () => {
   const { look, most } = sceneOf({ nodes: [{ read: written }], keys: Array.from({ length: 50 }, (_, nth) => `k${nth}`) });
   await look.run();
   expect(most()).toBe(4);
 });
 
-describe('of two nodes', () => {
+describe('two nodes', () => {
   test.each<[string, readonly (string | null)[], readonly (string | null)[], object]>([
-    ['with equal stores one is read', ['r'], ['r'], { read: 1, byEqualStore: 1 }],
-    ['whose stores become equal one is read', ['q', 'r'], ['r'], { read: 1, byEqualStore: 1 }],
-    ['with different stores both are read', ['q'], ['r'], { read: 2, byEqualStore: 0 }],
-    ['that say no digest both are read', [null], [null], { read: 2, byEqualStore: 0 }],
-    ['of which one changes while the other is read both are read', ['r'], ['r', 'q'], { read: 2, byEqualStore: 0 }],
+    ['with equal stores: only one is read', ['r'], ['r'], { read: 1, byEqualStore: 1 }],
+    ['whose stores become equal: only one is read', ['q', 'r'], ['r'], { read: 1, byEqualStore: 1 }],
+    ['with different stores: both are read', ['q'], ['r'], { read: 2, byEqualStore: 0 }],
+    ['that report no digest: both are read', [null], [null], { read: 2, byEqualStore: 0 }],
+    ['of which one changes while the other is read: both are read', ['r'], ['r', 'q'], { read: 2, byEqualStore: 0 }],
   ])('%s', async (_, first, second, expected) => {
     const { look } = sceneOf({ nodes: [{ read: written, roots: first }, { read: written, roots: second }] });
     await look.run();

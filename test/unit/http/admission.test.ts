@@ -1,4 +1,4 @@
-/** Requests of one caller at once (protocol.md §10, Bounds), on real sockets: the limits of 32 for an app, and of 8 and 2 for a peer. */
+/** Simultaneous requests of one caller (protocol.md §10, Bounds), on real sockets: at most 32 of an app, 8 of a peer, 2 for snapshots. */
 import { once } from 'node:events';
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -11,9 +11,9 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** One per test, so that work left over from an earlier test does not hold answers of this one. */
+/** Each test has a separate object, so that unfinished work of an earlier test does not add answers to it. */
 interface Hold {
-  /** Answers about to be sealed. They wait until the test lets them go on. */
+  /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
   isOn: boolean;
 }
@@ -21,7 +21,7 @@ interface Hold {
 let hold: Hold;
 const sent: ClientRequest[] = [];
 
-/** Requests are carried out, but their answers wait to be sealed. */
+/** An enclave that carries out requests, but seals an answer only when the test releases it. */
 function holding(real: Enclave, own: Hold): Enclave {
   return {
     ...real,
@@ -82,22 +82,22 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Waits until so many proofs are checked. Requests beyond the limit wait after that, so their nonces are used. */
+/** Waits until this number of proofs has been checked. Requests above the limit wait only after that check, so their nonces are used. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
 describe('requests of an app', () => {
-  test('32 are carried out at once; more wait and are answered later', async () => {
+  test('are carried out 32 at a time: all others wait and are answered later', async () => {
     const first = await times(40, () => list(app));
     await looksAt(40);
     await until('the answers being sealed', () => hold.held.length === 32);
-    // Another caller does not have to wait.
+    // A different caller does not have to wait.
     await list(otherApp);
     await until('the answer to another caller', () => hold.held.length === 33);
     letAllGo();
     expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(first.map(() => '200'));
   });
 
-  test('a caller that has waited 5 s is refused with 429, and the other requests go on', async () => {
+  test('a request that has waited 5 s is refused with 429, and the other requests continue', async () => {
     const first = await times(33, () => list(app));
     await looksAt(33);
     await until('the answers being sealed', () => hold.held.length === 32);
@@ -107,7 +107,7 @@ describe('requests of an app', () => {
     expect((await Promise.all(first.map(({ answered }) => answered))).filter((answer) => answer === '200')).toHaveLength(32);
   });
 
-  test('a caller that hangs up while it waits leaves the queue', async () => {
+  test('a caller that hangs up while its request waits leaves the queue', async () => {
     await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     const gone = await list(app);
@@ -121,7 +121,7 @@ describe('requests of an app', () => {
     expect(await waiting.answered).toBe('200');
   });
 
-  test('a caller that hangs up while its request is carried out keeps its place until that work has ended', async () => {
+  test('a caller that hangs up while its request is carried out keeps the place of that request until the work has ended', async () => {
     const first = await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     for (const { request } of first) request.destroy();
@@ -134,7 +134,7 @@ describe('requests of an app', () => {
     expect(await (await list(app)).answered).toBe('200');
   });
 
-  test('a caller that only names the wallet of another takes no place', async () => {
+  test('a caller that names the wallet of a different app without its proof takes no place from that app', async () => {
     await times(31, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
@@ -145,7 +145,7 @@ describe('requests of an app', () => {
 });
 
 describe('requests of a peer', () => {
-  test('8 are carried out at once', async () => {
+  test('are carried out 8 at a time', async () => {
     await times(9, () => sync(peer, { type: 'digest_request' }));
     await looksAt(9);
     await until('the answers being sealed', () => hold.held.length === 8);
@@ -153,7 +153,7 @@ describe('requests of a peer', () => {
     await until('the answer to another peer', () => hold.held.length === 9);
   });
 
-  test('2 for a snapshot are carried out at once, and other requests beside them', async () => {
+  test('for a snapshot are carried out 2 at a time, and other requests do not wait for them', async () => {
     const first = await times(3, () => sync(peer, { type: 'snapshot_request' }));
     await until('the answers being sealed', () => hold.held.length === 2);
     const digests = await sync(peer, { type: 'digest_request' });
@@ -163,7 +163,7 @@ describe('requests of a peer', () => {
     const refused = Promise.race(first.map(({ answered }) => answered));
     let answer = '';
     void refused.then((text) => (answer = text));
-    // The third begins to wait only after its envelope has been opened.
+    // The third request begins to wait only after its envelope has been opened.
     await waitUntil({ what: 'the third', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
       await node.clock.advance(5_000);
       return answer === '' ? 'it still waits' : null;
@@ -172,7 +172,7 @@ describe('requests of a peer', () => {
   });
 });
 
-test('there is room for the largest pages of a snapshot to two peers at once', async () => {
+test('there is room for snapshot pages of the maximum size for two peers at the same time', async () => {
   for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
   const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];
   await until('the pages being sealed', () => hold.held.length === 2);
@@ -180,14 +180,14 @@ test('there is room for the largest pages of a snapshot to two peers at once', a
   expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
 });
 
-test('a waiting request counts with the largest size of its headers', async () => {
+test('a waiting request is counted with the maximum size of its headers', async () => {
   await node.close();
   const half = 1024 * 1024;
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * half } });
   await times(32, () => list(app));
   await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
-  // A quarter of 1 MiB is 256 KiB: room for the headers of sixteen requests, less what the answers hold.
+  // A quarter of 1 MiB is 256 KiB. The answers use a part of it, so it has room for the headers of fewer than sixteen requests.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);
 });

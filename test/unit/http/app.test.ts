@@ -1,6 +1,6 @@
 /**
  * From request to answer (protocol.md §2), in this order: shutdown, rate limit, gate, route, error table. Requests are injected into the
- * Express app, so that a test sees whether a body is read.
+ * Express app, so that a test can check whether a body is read.
  */
 import { describe, expect, test } from '@jest/globals';
 import { Readable } from 'node:stream';
@@ -30,7 +30,7 @@ interface Given {
   readonly nonces?: AppModules['node']['nonces'];
 }
 
-/** The app of a node, and a count of the bodies that were read. */
+/** The app of a node, and the number of bodies that were read. */
 function start({ options, readiness = READY, isStopping = false, identity, nonces }: Given = {}) {
   const parts: NodeParts = nodeParts(options === undefined ? {} : { http: options });
   parts.state.view = readiness;
@@ -92,11 +92,11 @@ describe('an unready node', () => {
     ['GET', '/kmsx', 404],
     ['GET', '/KMS/data', 404],
     ['GET', '/sync', 405],
-  ])('answers %s %s with %i, as a ready node does', async (method, path, status) => {
+  ])('answers %s %s with %i, like a ready node', async (method, path, status) => {
     expect((await start({ readiness: UNREADY }).ask(method, path)).status).toBe(status);
   });
 
-  test('opens /sync when its secret is confirmed; the other checks still apply', async () => {
+  test('opens /sync when its secret is confirmed, but the other checks still apply', async () => {
     const view: ReadinessView = { ...UNREADY, state: 'syncing-secret', secretConfirmed: true, confirmedHash: READY.confirmedHash };
     expect(codeOf(await start({ readiness: view }).ask('POST', '/sync'))).toBe('unauthorized');
   });
@@ -118,11 +118,11 @@ describe('a ready node', () => {
     expect(Object.keys(reply.body)).toEqual(['code', 'message']);
   });
 
-  test('refuses HEAD without a body where there is no GET', async () => {
+  test('refuses HEAD on a route without GET, and sends no body', async () => {
     expect(await start().ask('HEAD', '/sync')).toEqual({ status: 405, headers: { allow: 'POST' }, body: {} });
   });
 
-  test('refuses everything while it shuts down', async () => {
+  test('refuses all requests while it shuts down', async () => {
     const { ask } = start({ isStopping: true });
     for (const path of ['/health', '/status', '/kms/derive', '/nothing']) expect(codeOf(await ask('GET', path))).toBe('service_unavailable');
   });
@@ -153,18 +153,18 @@ describe('the rate limit', () => {
     ['POST', '/kms/derive', 'unauthorized'],
     ['GET', '/kms/nothing', 'not_found'],
     ['POST', '/sync', 'unauthorized'],
-  ])('counts %s %s for its client', async (method, path, code) => {
+  ])('applies to %s %s', async (method, path, code) => {
     const { ask } = start({ options: { rateLimitPerMinute: 2 } });
     expect(await codes(ask, method, path, 3)).toEqual([code, code, 'rate_limited']);
     expect(await codes(ask, method, path, 1, '203.0.113.8')).toEqual([code]);
   });
 
-  test('comes before the gate', async () => {
+  test('is checked before the gate', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 }, readiness: UNREADY });
     expect(await codes(ask, 'POST', '/kms/derive', 2)).toEqual(['service_unavailable', 'rate_limited']);
   });
 
-  test('counts /nonce separately from the other paths', async () => {
+  test('is separate for /nonce', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 2 } });
     expect(await codes(ask, 'GET', '/nonce', 3)).toEqual([200, 200, 'rate_limited']);
     expect(await codes(ask, 'GET', '/status', 2)).toEqual([200, 'rate_limited']);
@@ -175,19 +175,19 @@ describe('the rate limit', () => {
     expect(await codes(ask, 'GET', '/health', 5)).toEqual([200, 200, 200, 200, 200]);
   });
 
-  test('says when the caller may retry', async () => {
+  test('tells the caller when to retry', async () => {
     const { ask } = start({ options: { nonceRateLimitPerMinute: 1 } });
     await ask('GET', '/nonce');
     expect((await ask('GET', '/nonce')).headers).toEqual({ 'retry-after': '60' });
   });
 
-  test('counts all clients behind the platform’s ingress as one, with ten times the limit', async () => {
+  test('treats all clients behind the platform’s ingress as one client with ten times the limit', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 } });
     const both = [...(await codes(ask, 'GET', '/nothing', 5, '127.0.0.1')), ...(await codes(ask, 'GET', '/nothing', 6, '::1'))];
     expect(both.filter((code) => code === 'not_found')).toHaveLength(10);
   });
 
-  test.each(['/nonce', '/status', '/nodes', '/'])('does not apply to %s behind the platform’s ingress, where a refusal costs as much as an answer', async (path) => {
+  test.each(['/nonce', '/status', '/nodes', '/'])('does not apply to %s behind the platform’s ingress, because a refusal costs as much as an answer there', async (path) => {
     const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 1 } });
     expect(await codes(ask, 'GET', path, 30, '127.0.0.1')).toEqual(Array.from({ length: 30 }, () => 200));
     expect(await codes(ask, 'GET', path, 2)).toEqual([200, 'rate_limited']);
@@ -223,7 +223,7 @@ describe('a failure', () => {
     expect(await failing(new RefusalError('forbidden', 'why'))).toMatchObject({ reply: { status: 403 }, broken: [], logged: '[]' });
   });
 
-  test('that is unexpected is logged with its type, without its message', async () => {
+  test('that is unexpected is logged with its type but without its message', async () => {
     const { reply, broken, logged } = await failing(new TypeError('key deadbeef'));
     expect(reply.status).toBe(500);
     expect(broken).toEqual([]);

@@ -1,4 +1,4 @@
-/** `POST /.well-known/attestation` over real HTTP: the document of a real emulator, and an enclave API that has none or fails. */
+/** `POST /.well-known/attestation` over real HTTP: the document of the emulator, and an enclave API that has no attestation or fails. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
@@ -39,7 +39,7 @@ async function startScripted(answer: Answering) {
 const errorOf = async (answer: Response) => ({ status: answer.status, ...((await answer.json()) as { code: string; message: string }) });
 
 describe('the attestation', () => {
-  test('is the document of the enclave API and holds the nonce of the caller', async () => {
+  test('is the document of the enclave API and contains the nonce of the caller', async () => {
     const { ask, enclave } = await startWithEmulator();
     const answer = await ask({ nonce: NONCE });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/cbor']);
@@ -54,7 +54,7 @@ describe('the attestation', () => {
     expect((decode(new Uint8Array(await answer.arrayBuffer())) as Record<string, unknown>)['nonce']).toBeNull();
   });
 
-  test('takes nothing but the nonce from the request', async () => {
+  test('contains nothing from the request except the nonce', async () => {
     const { ask, api } = await startScripted((_request, response) => void response.end(Buffer.from([0xa0])));
     const answer = await ask({ nonce: NONCE, public_key: 'mine', user_data: { eth_addr: 'mine' } });
     expect(Buffer.from(await answer.arrayBuffer())).toEqual(Buffer.from([0xa0]));
@@ -77,7 +77,7 @@ describe('a request for the attestation is refused', () => {
   test.each<[string, unknown, number, string]>([
     ['when its nonce is not valid base64', { nonce: 'not base64!' }, 400, 'bad_request'],
     ['when its nonce is not a string', { nonce: 17 }, 400, 'bad_request'],
-    ['when its nonce is longer than the hardware takes', { nonce: Buffer.alloc(514).toString('base64') }, 400, 'bad_request'],
+    ['when its nonce is too long for the hardware', { nonce: Buffer.alloc(514).toString('base64') }, 400, 'bad_request'],
     ['when it is not valid JSON', 'nonce', 400, 'bad_request'],
     ['when it is not an object', [], 400, 'bad_request'],
     ['when it is null', null, 400, 'bad_request'],
@@ -88,7 +88,7 @@ describe('a request for the attestation is refused', () => {
     expect(api.requests).toHaveLength(0);
   });
 
-  test('when it uses another method', async () => {
+  test('when its method is not POST', async () => {
     const { ask } = await startWithEmulator();
     const answer = await ask(undefined, 'GET');
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
@@ -102,7 +102,7 @@ describe('a request for the attestation is refused', () => {
   test.each<[string, Answering, string]>([
     ['fails', (_request, response) => void response.writeHead(500).end('inside'), 'service_unavailable'],
     ['closes the connection', (_request, response) => void response.socket?.destroy(), 'service_unavailable'],
-    ['gives a document that is too large', (_request, response) => void response.end(Buffer.alloc(65 * 1024)), 'service_unavailable'],
+    ['returns a document that is too large', (_request, response) => void response.end(Buffer.alloc(65 * 1024)), 'service_unavailable'],
   ])('with 503 when the enclave API %s', async (_, answer, code) => {
     const { ask } = await startScripted(answer);
     const refused = await ask();

@@ -50,7 +50,7 @@ async function askAsPeer(inner: object): Promise<number> {
   return (await fetch(`${node.url}/sync`, { method: 'POST', headers, body: JSON.stringify(envelope) })).status;
 }
 
-/** The audit entry is written after the answer has been sent, so the caller may see the answer first. */
+/** Waits for this number of audit entries. An entry is written after the answer, so the caller may see the answer first. */
 async function entriesOnce(count: number) {
   while (trail.last.sequence < count + 1) await new Promise((resolve) => setImmediate(resolve));
   return pageOf(trail, 1).entries;
@@ -61,24 +61,24 @@ const authorized = (token: string): RequestInit => ({ headers: { authorization: 
 describe('GET /audit', () => {
   test.each<[string, RequestInit]>([
     ['no token', {}],
-    ['another token', authorized(`${TOKEN}.`)],
+    ['the wrong token', authorized(`${TOKEN}.`)],
     ['the hash of the token', authorized(tokenHash.toString('hex'))],
-    ['no bearer token', { headers: { authorization: `Basic ${TOKEN}` } }],
+    ['a token that is not a bearer token', { headers: { authorization: `Basic ${TOKEN}` } }],
     ['a token that is far too long', authorized('a'.repeat(2_000))],
-  ])('with %s is answered with 401 and reveals nothing of the audit', async (_, init) => {
+  ])('with %s is answered with 401 and reveals nothing about the audit', async (_, init) => {
     const answer = await fetch(`${node.url}/audit`, init);
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="audit"');
     expect(await answer.json()).toEqual({ code: 'unauthorized', message: 'the token for audit is missing or wrong' });
   });
 
-  test('with the right token gives a page', async () => {
+  test('with the right token returns a page', async () => {
     const answer = await fetch(`${node.url}/audit`, authorized(TOKEN));
     expect([answer.status, answer.headers.get('content-type'), answer.headers.get('cache-control')]).toEqual([200, 'application/json; charset=utf-8', 'no-store']);
     expect(await answer.json()).toEqual(pageOf(trail, 0));
   });
 
-  test('starts after the sequence number asked for, and gives as many entries as asked for, at most 1,000', async () => {
+  test('starts after the requested sequence number and returns the requested number of entries, at most 1,000', async () => {
     for (let number = 0; number < 1_100; number += 1) trail.record({ operation: 'stop', wallet: null, appId: null, target: null, outcome: 'ok' });
     const sizes: number[] = [];
     for (const query of ['after=2&limit=3', 'after=2', 'after=2&limit=5000', 'after=5000']) {
@@ -108,7 +108,7 @@ describe('GET /audit', () => {
 });
 
 describe('the audit records', () => {
-  test('derive, put and delete: the caller, a tag in place of path and key, and the outcome', async () => {
+  test('derive, put and delete, with the caller, a tag instead of the path or key, and the outcome', async () => {
     expect(await ask('POST', '/kms/derive', { path: 'a path', context: 'c' })).toBe(200);
     expect(await ask('POST', '/kms/derive', { path: '' })).toBe(400);
     expect(await ask('PUT', '/kms/data', { key: 'a key', value: '' })).toBe(200);

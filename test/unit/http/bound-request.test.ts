@@ -1,6 +1,6 @@
 /**
- * How a caller and a node bind request and answer, so that no party between them can change the meaning of a request (protocol.md §10:
- * Bound to the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors), over real HTTP.
+ * A caller and a node bind a request and its answer together, so that no party between them can change the meaning of a request. Over
+ * real HTTP (protocol.md §10: Bound to the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors).
  */
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -29,11 +29,11 @@ type Inner = Record<string, unknown>;
 interface Asked {
   readonly method?: string;
   readonly path: string;
-  /** Called with the nonce of the request. A string is sealed unchanged. */
+  /** Makes the inner body from the nonce of the request. A string is sealed unchanged. */
   readonly inner?: (nonce: string) => Inner | string;
   readonly nonce?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body to send, made from the envelope. */
+  /** Makes the body to send from the envelope. */
   readonly body?: (envelope: string) => string | Uint8Array<ArrayBuffer>;
 }
 
@@ -57,7 +57,7 @@ async function ask({ method = 'POST', path, inner, nonce = node.nonces.issue(), 
   return { status: answer.status, isSealed: sealed !== null, said, nonce, next: answer.headers.get('x-nova-next-nonce') };
 }
 
-/** Puts a value directly into the store, as a merge does. */
+/** Puts a value directly into the store, like a merge. */
 function hold(key: string, value = 'value'): void {
   node.store.put(String(APP), key, node.vault.sealValue(APP as AppId, Buffer.from(value)), 0, node.clock.nowMs());
 }
@@ -75,13 +75,13 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
   beforeEach(() => hold('k'));
 
   test.each<[string, (nonce: string) => Inner, number]>([
-    ['what it is', (nonce) => ({ nonce, op }), 200],
-    ['nothing of it', () => ({}), 200],
-    ['its nonce alone', (nonce) => ({ nonce }), 200],
-    ['another nonce', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
-    ['a nonce that is none', () => ({ nonce: null }), 400],
-    ['to be another request', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
-    ['to be an unknown operation', () => ({ op: 'get' }), 400],
+    ['the right nonce and operation', (nonce) => ({ nonce, op }), 200],
+    ['neither a nonce nor an operation', () => ({}), 200],
+    ['only the right nonce', (nonce) => ({ nonce }), 200],
+    ['a wrong nonce', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
+    ['null as its nonce', () => ({ nonce: null }), 400],
+    ['a different operation', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
+    ['an unknown operation', () => ({ op: 'get' }), 400],
   ])('whose inner body claims %s: %#', async (_, bond, status) => {
     const before = node.store.rootDigest();
     const answer = await ask({ method, path, inner: (nonce) => ({ ...body, ...bond(nonce) }) });
@@ -101,7 +101,7 @@ test.each<[string, Inner]>([
   ['/kms/data', { prefix: null, after: null, limit: null }],
   ['/kms/data?prefix=a%20b&after=a&limit=7', { prefix: 'a b', after: 'a', limit: 7 }],
   ['/kms/data?limit=99999', { prefix: null, after: null, limit: 99_999 }],
-])('a listing repeats the parameters as the node understood them: %s', async (path, understood) => {
+])('the answer to a listing repeats the parameters as the node has read them: %s', async (path, understood) => {
   const { said, nonce } = await ask({ method: 'GET', path });
   expect(said).toMatchObject({ ...understood, nonce });
 });
@@ -113,12 +113,12 @@ describe('a 404 for a key', () => {
     { method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k' }) },
   ];
 
-  test.each(ABSENT)('is sealed and holds the nonce if the caller asks for that: $method $path', async (asked) => {
+  test.each(ABSENT)('is sealed and contains the nonce if the caller requests that: $method $path', async (asked) => {
     const { status, isSealed, said, nonce } = await ask({ ...asked, headers: { 'x-nova-sealed-errors': '1' } });
     expect([status, isSealed, said]).toEqual([404, true, { code: 'not_found', message: 'there is no such key', nonce }]);
   });
 
-  test.each(ABSENT)('is plain for other callers: $method $path', async (asked) => {
+  test.each(ABSENT)('is plain for all other callers: $method $path', async (asked) => {
     const { status, isSealed, said } = await ask(asked);
     expect([status, isSealed, said]).toEqual([404, false, { code: 'not_found', message: 'there is no such key' }]);
   });
@@ -127,24 +127,24 @@ describe('a 404 for a key', () => {
 describe('the next nonce', () => {
   const WANTED = { 'x-nova-next-nonce': '1' };
 
-  test('comes with the answer if the caller asks for it, and is valid once', async () => {
+  test('is part of the answer if the caller requests it, and is valid once', async () => {
     const { next } = await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), headers: WANTED });
     const following: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: next! };
     expect([(await ask(following)).status, (await ask(following)).status]).toEqual([200, 403]);
   });
 
-  test('comes with a refusal too, once the caller has proved its identity', async () => {
+  test('is also part of a refusal once the caller has proved its identity', async () => {
     expect((await ask({ method: 'GET', path: '/kms/data/k', headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({}), headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: 'AAAA', headers: WANTED })).next).toBeNull();
   });
 
-  test('does not come if the caller does not ask for it', async () => {
+  test('is not part of the answer if the caller does not request it', async () => {
     expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }) })).next).toBeNull();
   });
 });
 
-describe('a key longer than apps may write', () => {
+describe('a key that is too long for apps to write', () => {
   test('can be read and deleted, but not written', async () => {
     hold(LONG_KEY, 'long');
     expect(valueOf(await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` }))).toBe('long');
@@ -153,7 +153,7 @@ describe('a key longer than apps may write', () => {
     expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
   });
 
-  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes, in a delete, is answered with %i', async (bytes, status) => {
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes in a delete is answered with %i', async (bytes, status) => {
     expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
   });
 });
@@ -167,7 +167,7 @@ describe('a + in a path', () => {
     ['/kms/data/a%20b', ['a b', 'a+b'], 'a b'],
     ['/kms/data/a%2Fb+c%2Bd', ['a/b c+d'], 'a/b c+d'],
     ['/kms/data/a+b', [], null],
-  ])('%s, with the keys %j stored, finds %j', async (path, held, found) => {
+  ])('%s finds, among the stored keys %j, the key %j', async (path, held, found) => {
     for (const key of held) hold(key, key);
     const answer = await ask({ method: 'GET', path });
     expect(answer.status === 200 ? [answer.said['key'], valueOf(answer)] : null).toEqual(found === null ? null : [found, found]);
@@ -177,7 +177,7 @@ describe('a + in a path', () => {
 describe('a body', () => {
   const DERIVE: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }) };
 
-  test('with a byte order mark is read, outside and inside the envelope', async () => {
+  test('may begin with a byte order mark, outside and inside the envelope', async () => {
     expect((await ask({ ...DERIVE, body: (envelope) => `\ufeff${envelope}` })).status).toBe(200);
     expect((await ask({ ...DERIVE, inner: () => '\ufeff{"path":"p"}' })).status).toBe(200);
     expect((await ask({ ...DERIVE, body: (envelope) => `\ufeff\ufeff${envelope}` })).status).toBe(400);
@@ -188,7 +188,7 @@ describe('a body', () => {
     expect([answer.status, answer.said['code']]).toEqual([415, 'unsupported_media_type']);
   });
 
-  test('in the content coding identity is accepted', async () => {
+  test('in the content coding "identity" is accepted', async () => {
     expect((await ask({ ...DERIVE, headers: { 'content-encoding': 'Identity' } })).status).toBe(200);
   });
 });
@@ -198,7 +198,7 @@ test.each(['9007199254740992', '18446744073709551615'])('a lifetime of %s ms mea
   expect(node.store.recordOf(String(APP), 'k')?.ttl_ms).toBe(0);
 });
 
-test('an error message contains no words that the platform’s client reads as a dead node', async () => {
+test('an error message contains no words from which the platform’s client concludes that the node is dead', async () => {
   const body = { key: 'k', value: '', acks: 1 };
   const { said } = await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ ...body, timeout_ms: -1 }) });
   expect(said['message']).not.toMatch(/timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i);

@@ -18,7 +18,7 @@ afterEach(async () => {
 const until = (what: string, reached: () => boolean): Promise<void> =>
   waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
 
-/** A server that is closed after the test, together with its open connections. */
+/** Starts a server. It is closed after the test, together with its open connections. */
 async function serve(listener: RequestListener, limits: Partial<ServerLimits> = {}, clock: Parameters<typeof listen>[1]['clock'] = systemClock): Promise<HttpServer> {
   const server = await listen({ host: '127.0.0.1', port: 0, limits }, { listener, clock });
   closers.push(async () => {
@@ -49,8 +49,8 @@ async function open(port: number): Promise<Opened> {
 
 const REQUEST = 'GET /health HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
-describe('pipelining', () => {
-  test('the sixteenth unanswered request is the last one carried out; the connection closes after its answer', async () => {
+describe('on one connection,', () => {
+  test('the node carries out sixteen unanswered requests, answers them and closes the connection', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response));
     const { socket, text, isClosed } = await open(server.port);
@@ -75,14 +75,14 @@ describe('pipelining', () => {
 });
 
 describe('at the limit of connections', () => {
-  test('the connection that has been idle longest is closed, and the new one is answered', async () => {
+  test('the connection that has been idle longest is closed, and a request on the new connection is answered', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 3 });
     const busy = await open(server.port);
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
     const [first, second] = [await open(server.port), await open(server.port)];
-    // The first connection is used again, so the second one has been idle longer.
+    // The first connection is used again, so the second connection has been idle longer.
     first.socket.write(REQUEST);
     await until('the request', () => waiting.length === 2);
     waiting[1]!.end('answer');
@@ -94,7 +94,7 @@ describe('at the limit of connections', () => {
     expect([busy.isClosed(), first.isClosed(), newcomer.isClosed()]).toEqual([false, false, false]);
   });
 
-  test('a new connection is closed when all others are busy', async () => {
+  test('a new connection is closed when all other connections are busy', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 1 });
     const busy = await open(server.port);
@@ -114,12 +114,12 @@ describe('the timeouts of a connection', () => {
       headersTimeoutMs: 10_000,
       answerTimeoutMs: 60_000,
       checkEveryMs: 1_000,
-      // Longer than the 90 s for which callers keep a connection.
+      // Longer than the 90 s for which callers keep an idle connection.
       keepAliveMs: 100_000,
     });
   });
 
-  test('are announced to callers for an idle connection', async () => {
+  test('include the keep-alive timeout, which callers learn from the answer', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     socket.write(REQUEST);
@@ -127,7 +127,7 @@ describe('the timeouts of a connection', () => {
     expect(text()).toMatch(/keep-alive: timeout=100\r\n/i);
   });
 
-  test('close an idle connection, but not one that waits for its answer', async () => {
+  test('close an idle connection, but not a connection that waits for an answer', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { keepAliveMs: 1 });
     const [busy, idle] = [await open(server.port), await open(server.port)];
@@ -143,7 +143,7 @@ describe('the timeouts of a connection', () => {
   test.each<[string, string, Partial<ServerLimits>]>([
     ['headers', 'GET /health HTTP/1.1\r\nHost: node.test\r\n', { headersTimeoutMs: 30, requestTimeoutMs: 30_000 }],
     ['a body', 'PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100\r\n\r\n{', { headersTimeoutMs: 30, requestTimeoutMs: 30 }],
-  ])('end %s that never complete, with an answer', async (_, begun, limits) => {
+  ])('end a request with %s that never become complete, and the node sends an answer', async (_, begun, limits) => {
     const server = await serve((request) => void request.resume(), { checkEveryMs: 10, ...limits });
     const { socket, text, isClosed } = await open(server.port);
     socket.write(begun);
@@ -151,7 +151,7 @@ describe('the timeouts of a connection', () => {
     expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to come"/);
   });
 
-  test('end an answer that the client does not read, but not one that is still being made', async () => {
+  test('end an answer that the client does not read, but not an answer that is still being made', async () => {
     const waiting: ServerResponse[] = [];
     const clock = new ManualClock();
     const server = await serve((_, response) => void waiting.push(response), {}, clock);
@@ -172,14 +172,14 @@ describe('the timeouts of a connection', () => {
   });
 });
 
-describe('an answer that leaves the body unread', () => {
+describe('an answer that is sent before the whole body was read', () => {
   const BODY = Buffer.alloc(6 * 1024 * 1024, 0x61);
 
   test.each([
-    ['for its size', 'ready', 413],
-    ['for want of a proof', 'ready', 403],
-    ['by a node that is not ready', 'ineligible', 503],
-  ] as const)('refused %s, reaches a caller that sends 6 MiB before it reads', async (_, state, status) => {
+    ['because of the size of the body', 'ready', 413],
+    ['because there is no proof', 'ready', 403],
+    ['because the node is not ready', 'ineligible', 503],
+  ] as const)('reaches a caller that sends 6 MiB before it reads (refused %s)', async (_, state, status) => {
     const node = await startNodeOverHttp({ inEnclave: status !== 413, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey) });
     closers.push(() => node.close());
     node.state.view = { ...node.state.view, state };
@@ -195,7 +195,7 @@ describe('an answer that leaves the body unread', () => {
     }
   });
 
-  test.each(['GET', 'HEAD', 'OPTIONS'])('to %s is the last one on its connection, and at most 16 MiB of the body may still arrive', async (method) => {
+  test.each(['GET', 'HEAD', 'OPTIONS'])('to %s is the last answer on its connection, and at most 16 MiB of the body may still arrive', async (method) => {
     const node = await startNodeOverHttp();
     closers.push(() => node.close());
     const { socket, text, isClosed } = await open(node.port);

@@ -60,7 +60,7 @@ async function proof({ enclave }: App): Promise<Record<string, string>> {
   return { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp };
 }
 
-/** Checks seal and signature, then opens the envelope. */
+/** Checks that the answer is sealed and signed, and opens its envelope. */
 async function opened(status: number, headers: Answer['headers'], text: string, sent: Readonly<Record<string, string>>, from: App): Promise<Answer> {
   const json = JSON.parse(text) as Record<string, unknown>;
   if (status !== 200) return { status, headers, body: json };
@@ -91,7 +91,7 @@ async function send(method: 'PUT' | 'DELETE' | 'POST', inner: unknown, { from = 
   return promise;
 }
 
-/** Sends a request without a body. The target is sent byte for byte. */
+/** Sends a request without a body. The target is sent exactly as given. */
 async function raw(target: string | Buffer, { method = 'GET', from = app }: { method?: string; from?: App } = {}): Promise<Answer> {
   const headers = await proof(from);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -120,13 +120,13 @@ async function valueOf(key: string, from = app): Promise<string | null> {
   return status === 404 ? null : Buffer.from(body['value'] as string, 'base64').toString();
 }
 
-/** Everything that a request could change. */
+/** All state that a request could change. */
 function stateOfStore(): unknown {
   return { root: node.store.rootDigest(), last: node.store.lastSequenceNumber, held: node.store.heldBytes };
 }
 
 describe('a value', () => {
-  test('reads back by path and by query, sealed and signed', async () => {
+  test('can be read by path and by query, and the answers are sealed and signed', async () => {
     await start();
     const written = await put('k', 'a value');
     expect(written).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', updated_at_ms: node.clock.nowMs() } });
@@ -135,13 +135,13 @@ describe('a value', () => {
     expect((await raw('/kms/data?key=k')).body).toEqual(expected);
   });
 
-  test('that is empty reads back as empty, not as null (§9.21)', async () => {
+  test('that is empty is read as an empty value, not as null (§9.21)', async () => {
     await start();
     expect((await put('k', '')).status).toBe(200);
     expect((await raw('/kms/data/k')).body['value']).toBe('');
   });
 
-  test('is replaced by the next one, with a later time even if the clock does not advance', async () => {
+  test('is replaced by the next write, which gets a later time even if the clock does not advance', async () => {
     await start();
     const first = await put('k', 'first');
     const second = await put('k', 'second');
@@ -159,7 +159,7 @@ describe('a value', () => {
     expect((await raw('/kms/data')).body['keys']).toEqual(['k']);
   });
 
-  test('is encrypted under the key of its app, in the store and in transit', async () => {
+  test('is encrypted with the key of its app in the store, and is sealed in transit', async () => {
     await start();
     await put('k', 'a readable value');
     const record = node.store.recordOf('100', 'k')!;
@@ -167,7 +167,7 @@ describe('a value', () => {
     expect(record.value).toHaveLength(2 * (16 + 28));
   });
 
-  test('may be exactly as long as the limit, and no other limit refuses it (§9.6)', async () => {
+  test('may be exactly as long as the limit for values, because all other limits are larger (§9.6)', async () => {
     await start();
     const value = Buffer.alloc(VALUE_LIMIT, 7);
     expect((await put('k', value)).status).toBe(200);
@@ -175,7 +175,7 @@ describe('a value', () => {
     expect(Buffer.from(body['value'] as string, 'base64').equals(value)).toBe(true);
   });
 
-  test.each([1, 2, 3, 100_000])('that is longer than the limit by %d is refused', async (more) => {
+  test.each([1, 2, 3, 100_000])('that is %d bytes longer than the limit is refused', async (more) => {
     await start();
     await put('k', 'old');
     const before = stateOfStore();
@@ -184,14 +184,14 @@ describe('a value', () => {
     expect(stateOfStore()).toEqual(before);
   });
 
-  test.each([0, 1, 2, 3, 10])('may be as long as a limit of %d bytes, but not one byte longer', async (maxValueBytes) => {
+  test.each([0, 1, 2, 3, 10])('may have exactly %d bytes if that is the limit, but not one byte more', async (maxValueBytes) => {
     await start({ maxValueBytes });
     expect((await put('k', 'x'.repeat(maxValueBytes))).status).toBe(200);
     expect((await put('l', 'x'.repeat(maxValueBytes + 1))).status).toBe(413);
     expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual(['k']);
   });
 
-  test('with a lifetime reads as absent afterwards, but not before', async () => {
+  test('with a lifetime is absent after its lifetime, but not before', async () => {
     await start();
     await put('k', 'value', { ttl_ms: 5_000 });
     await node.clock.advance(5_000);
@@ -204,14 +204,14 @@ describe('a value', () => {
 });
 
 describe('an absent key', () => {
-  test('is answered with 404 for both kinds of read and for a delete', async () => {
+  test('is answered with 404 by both kinds of read and by a delete', async () => {
     await start();
     const answers = [await raw('/kms/data/k'), await raw('/kms/data?key=k'), await send('DELETE', { key: 'k' })];
     for (const { status, body } of answers) expect([status, body['code']]).toEqual([404, 'not_found']);
     expect(node.state.written).toBe(0);
   });
 
-  test('is answered with 404 again after a delete, and can be written again', async () => {
+  test('is still answered with 404 at a second delete, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });
@@ -243,13 +243,13 @@ describe('a list', () => {
     ['?prefix=a%2F&limit=1&after=a%2F1', ['a/2'], false],
     ['?after=%F0%9F%98%80', [], undefined],
     ['?other=1&limit=1', ['a'], true],
-  ])('%s gives %j', async (query, keys, more) => {
+  ])('with the query "%s" returns %j', async (query, keys, more) => {
     await start();
     for (const key of [...KEYS].reverse()) node.store.put('100', key, Buffer.alloc(28), 0, node.clock.nowMs());
     expect((await raw(`/kms/data${query}`)).body).toMatchObject({ app_id: 100, keys, count: keys.length, ...(more === undefined ? {} : { more }) });
   });
 
-  test('comes in pages of at most 10,000 keys, which together hold every key once', async () => {
+  test('has pages of at most 10,000 keys, which together contain every key once', async () => {
     await start();
     for (let index = 0; index < 10_050; index += 1) node.store.put('100', `k${index}`, Buffer.alloc(28), 0, node.clock.nowMs());
     const first = (await raw('/kms/data?limit=20000')).body as { keys: string[]; more: boolean };
@@ -270,7 +270,7 @@ describe('a list', () => {
   });
 });
 
-/** Each key, and how a careful client encodes it in a path. */
+/** Each key, and its encoding in a path by a careful client. */
 const KEYS: readonly (readonly [string, string])[] = [
   ['plain', 'plain'],
   ['a/b/c', 'a/b/c'],
@@ -320,7 +320,7 @@ const KEYS: readonly (readonly [string, string])[] = [
 ];
 
 describe('a key', () => {
-  test.each(KEYS.map(([key, inPath]) => [inPath.slice(0, 40), key, inPath]))('that a path encodes as %s is written, read, listed and deleted unchanged', async (_, key, inPath) => {
+  test.each(KEYS.map(([key, inPath]) => [inPath.slice(0, 40), key, inPath]))('that is encoded in a path as %s is written, read, listed and deleted unchanged', async (_, key, inPath) => {
     await start();
     expect((await put(key, `value of ${key}`)).status).toBe(200);
     const read = await raw(`/kms/data/${inPath}`);
@@ -332,7 +332,7 @@ describe('a key', () => {
     expect((await raw(`/kms/data/${inPath}`)).status).toBe(404);
   });
 
-  test('is decoded once: a key encoded twice is another key', async () => {
+  test('is decoded once: a key that is encoded twice is a different key', async () => {
     await start();
     await put('a/b', 'once');
     await put('a%2Fb', 'twice');
@@ -341,7 +341,7 @@ describe('a key', () => {
     expect(Buffer.from(String((await raw('/kms/data?key=a%252Fb')).body['value']), 'base64').toString()).toBe('twice');
   });
 
-  test('that holds a space may be requested with a plus, in a path and in a query, as forms encode it', async () => {
+  test('that contains a space may be requested with a plus, like in a form, in a path and in a query', async () => {
     await start();
     await put('a b', 'space');
     await put('a+b', 'plus');
@@ -359,7 +359,7 @@ describe('a key', () => {
 
   test.each([
     ['malformed percent-encoding', '/kms/data/%zz'],
-    ['half of one', '/kms/data/a%2'],
+    ['half of a percent-encoded byte', '/kms/data/a%2'],
     ['a bare percent sign', '/kms/data/100%'],
     ['bytes that are not valid UTF-8', '/kms/data/%ff'],
     ['an overlong slash', '/kms/data/%c0%af'],
@@ -367,15 +367,15 @@ describe('a key', () => {
     ['no key', '/kms/data/'],
     ['no key in the query', '/kms/data?key='],
     ['no value in the query', '/kms/data?key'],
-    ['bytes that are not encoded', Buffer.concat([Buffer.from('/kms/data/'), Buffer.from('é')])],
-    ['bytes that are not encoded in the query', Buffer.concat([Buffer.from('/kms/data?key='), Buffer.from('é')])],
+    ['unencoded bytes', Buffer.concat([Buffer.from('/kms/data/'), Buffer.from('é')])],
+    ['unencoded bytes in the query', Buffer.concat([Buffer.from('/kms/data?key='), Buffer.from('é')])],
   ])('with %s in the request line is answered with 400', async (_, target) => {
     await start();
     await put('Ã©');
     expect(await raw(target)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 
-  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is not valid, in a body, is answered with 400 and changes nothing: %j', async (key) => {
+  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is invalid in a body is answered with 400 and changes nothing: %j', async (key) => {
     await start();
     const before = stateOfStore();
     for (const answer of [await send('PUT', { key, value: base64('v') }), await send('DELETE', { key })]) {
@@ -385,30 +385,30 @@ describe('a key', () => {
   });
 });
 
-describe('a wrong body', () => {
+describe('an invalid body', () => {
   const WRONG: readonly (readonly [string, object])[] = [
     ['no value', { value: undefined }],
-    ['null for a value', { value: null }],
-    ['a number for a value', { value: 7 }],
-    ['no base64', { value: '***' }],
+    ['null as the value', { value: null }],
+    ['a number as the value', { value: 7 }],
+    ['a value that is not base64', { value: '***' }],
     ['base64 without its padding', { value: 'YQ' }],
     ['base64 with padding in the middle', { value: 'YQ==YQ==' }],
-    ['base64 for URLs', { value: '_-8=' }],
-    ['base64 in lines', { value: 'YWFh\nYWFh' }],
-    ['base64 with bits left over', { value: 'YR==' }],
+    ['URL-safe base64', { value: '_-8=' }],
+    ['base64 with a line break', { value: 'YWFh\nYWFh' }],
+    ['base64 with unused bits that are not zero', { value: 'YR==' }],
     ['a negative lifetime', { ttl_ms: -1 }],
     ['a lifetime of half a millisecond', { ttl_ms: 0.5 }],
-    ['a lifetime that is a text', { ttl_ms: '5' }],
+    ['a lifetime that is a string', { ttl_ms: '5' }],
     ['a lifetime that is null', { ttl_ms: null }],
     ['a lifetime that is true', { ttl_ms: true }],
     ['negative acks', { acks: -1 }],
     ['half an ack', { acks: 0.5 }],
-    ['acks that are a text', { acks: '1' }],
+    ['acks that are a string', { acks: '1' }],
     ['acks that are true', { acks: true }],
     ['too many acks', { acks: 1_025 }],
-    ['no time for acks', { acks: 1, timeout_ms: 0 }],
-    ['too much time for acks', { acks: 1, timeout_ms: 60_001 }],
-    ['a time for acks that is a text', { acks: 1, timeout_ms: '5' }],
+    ['zero milliseconds to wait for acks', { acks: 1, timeout_ms: 0 }],
+    ['too many milliseconds to wait for acks', { acks: 1, timeout_ms: 60_001 }],
+    ['a timeout for acks that is a string', { acks: 1, timeout_ms: '5' }],
   ];
 
   test.each(WRONG)('is answered with 400 and changes nothing: %s', async (_, changes) => {
@@ -420,14 +420,14 @@ describe('a wrong body', () => {
     expect([stateOfStore(), node.state.written]).toEqual([before, 1]);
   });
 
-  test.each(WRONG.filter(([, changes]) => 'acks' in changes))('of a delete gets 400 and deletes nothing: %s', async (_, changes) => {
+  test.each(WRONG.filter(([, changes]) => 'acks' in changes))('of a delete is answered with 400 and deletes nothing: %s', async (_, changes) => {
     await start();
     await put('k', 'old');
     expect((await send('DELETE', { key: 'k', ...changes })).status).toBe(400);
     expect(await valueOf('k')).toBe('old');
   });
 
-  test('is refused with the name of the field, without any value that was sent', async () => {
+  test('is refused with a message that names the field and repeats no value', async () => {
     await start();
     const answer = await send('PUT', { key: 'k', value: base64('v'), ttl_ms: 'a readable lifetime' });
     expect(answer.body['message']).toMatch(/ttl_ms/);
@@ -436,7 +436,7 @@ describe('a wrong body', () => {
 });
 
 describe('the quota of an app', () => {
-  test('answers 507, changes nothing and evicts nothing (§9.7)', async () => {
+  test('refuses a write with 507, and nothing is changed or evicted (§9.7)', async () => {
     await start({ maxAppBytes: 1_000 });
     for (const key of ['k1', 'k2', 'k3']) expect((await put(key, 'x'.repeat(270))).status).toBe(200);
     const before = stateOfStore();
@@ -447,7 +447,7 @@ describe('the quota of an app', () => {
     for (const key of ['k1', 'k2', 'k3']) expect(await valueOf(key)).toBe('x'.repeat(270));
   });
 
-  test('allows a write that does not grow, and one that fits after a delete', async () => {
+  test('allows a write that uses no more bytes than before, and a write that fits after a delete', async () => {
     await start({ maxAppBytes: 1_000 });
     for (const key of ['k1', 'k2', 'k3']) await put(key, 'x'.repeat(270));
     expect((await put('k1', 'y'.repeat(270))).status).toBe(200);
@@ -461,7 +461,7 @@ describe('the quota of an app', () => {
     expect((await put('k4', 'x'.repeat(270), {}, otherApp)).status).toBe(200);
   });
 
-  test('of tombstones that a peer has not acknowledged answers 507 to a delete, and the key stays', async () => {
+  test('for tombstones that a peer has not acknowledged refuses a delete with 507, and the key stays', async () => {
     await start({ maxTombstonesPerApp: 1 });
     node.replicas.keepOnly([PEER]);
     await put('k1');
@@ -473,20 +473,20 @@ describe('the quota of an app', () => {
 });
 
 describe('acknowledgements (acks)', () => {
-  /** Lets the peer acknowledge the last write once a request waits for it. */
+  /** Waits for a request that needs an acknowledgement, and then lets the peer acknowledge the last write. */
   async function acknowledge(key: string): Promise<void> {
     await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
     node.acknowledgements.note(PEER.wallet, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
   }
 
-  test('a write is answered when that many peers have it, and the answer says how many', async () => {
+  test('a write is answered when the requested number of peers has acknowledged it, and the answer contains that number', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
     await acknowledge('k');
     expect((await answer).body).toMatchObject({ key: 'k', acks: 1 });
   });
 
-  test('a delete is answered when that many peers have it', async () => {
+  test('a delete is answered when the requested number of peers has acknowledged it', async () => {
     await start();
     await put('k');
     const answer = send('DELETE', { key: 'k', acks: 1 });
@@ -502,7 +502,7 @@ describe('acknowledgements (acks)', () => {
     expect((await answer).status).toBe(200);
   });
 
-  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('a write with %j is answered with 504 after the timeout, and stays', async (fields, timeoutMs) => {
+  test.each([[{ acks: 2, timeout_ms: 1_000 }, 1_000], [{ acks: 2 }, 5_000]])('a write with %j is answered with 504 after the timeout, and stays in the store', async (fields, timeoutMs) => {
     await start();
     const answer = put('k', 'value', fields);
     await acknowledge('k');
@@ -513,7 +513,7 @@ describe('acknowledgements (acks)', () => {
     expect([await valueOf('k'), node.acknowledgements.size]).toEqual(['value', 0]);
   });
 
-  test('a write without acks, or with 0, does not wait, and its answer has no acks', async () => {
+  test('a write with no acks or 0 acks does not wait, and its answer has no acks', async () => {
     await start();
     expect((await put('k', 'value', { acks: 0 })).body).not.toHaveProperty('acks');
     expect((await put('k')).body).not.toHaveProperty('acks');
@@ -533,14 +533,14 @@ describe('the gate', () => {
     ['PUT', '/kms/data/k'],
     ['DELETE', '/kms/data'],
     ['POST', '/kms/data'],
-  ])('of an unready node answers 503 before anything else: %s %s', async (method, target) => {
+  ])('of an unready node answers 503 before any other check: %s %s', async (method, target) => {
     await start();
     const { used } = node.nonces;
     node.state.view = { ...READY, state: 'syncing-secret' };
     const answer = await raw(target, { method });
     expect(answer).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
     expect(answer.headers['retry-after']).toMatch(/^\d+$/);
-    // The proof was not checked: its nonce is still valid.
+    // The proof was not checked, because its nonce is still valid.
     expect(node.nonces.used).toBe(used);
   });
 
@@ -558,13 +558,13 @@ describe('a method that a route does not accept', () => {
     ['DELETE', '/kms/data/a/b', 'GET'],
     ['POST', '/kms/data/..', 'GET'],
     ['POST', '/kms/data', 'GET, PUT, DELETE'],
-  ])('%s %s is answered with 405 and the methods that it accepts', async (method, target, allow) => {
+  ])('is answered with 405 and the accepted methods: %s %s', async (method, target, allow) => {
     await start();
     const answer = await raw(target, { method });
     expect(answer).toMatchObject({ status: 405, body: { code: 'method_not_allowed' }, headers: { allow } });
   });
 
-  test('does not write, even with a proof and a body', async () => {
+  test('changes nothing, even with a proof and a body', async () => {
     await start();
     expect((await send('PUT', { key: 'k', value: base64('v') }, { path: '/kms/data/k' })).status).toBe(405);
     expect(node.store.lastSequenceNumber).toBe(0);
@@ -583,14 +583,14 @@ describe('a node that is not sure of its store', () => {
   }
 
   test.each<[string, () => Promise<Answer>]>([
-    ['a key that it does not hold', () => raw('/kms/data/absent')],
-    ['the same as a query', () => raw('/kms/data?key=absent')],
-    ['a key that may be written in two ways', () => raw('/kms/data/a+b')],
-    ['a key whose tombstone it holds', () => raw('/kms/data/deleted')],
-    ['a key that is to be deleted', () => send('DELETE', { key: 'absent' })],
+    ['a key that it does not have', () => raw('/kms/data/absent')],
+    ['a key in a query that it does not have', () => raw('/kms/data?key=absent')],
+    ['a key in a path that stands for two keys', () => raw('/kms/data/a+b')],
+    ['a key that was deleted', () => raw('/kms/data/deleted')],
+    ['a delete of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
-  ])('answers 503 for %s, and answers 404 or a list once it is sure', async (_, ask) => {
+  ])('answers 503 to a request for %s, and 404 or a list once it is sure', async (_, ask) => {
     await becomeUnsure();
     const { status, headers, body } = await ask();
     expect([status, headers['retry-after'], body]).toEqual([503, '1', UNSURE]);
@@ -598,7 +598,7 @@ describe('a node that is not sure of its store', () => {
     expect([200, 404]).toContain((await ask()).status);
   });
 
-  test('serves everything else', async () => {
+  test('serves all other requests', async () => {
     await becomeUnsure();
     expect(await valueOf('held')).toBe('value');
     expect((await put('new')).status).toBe(200);
@@ -606,12 +606,12 @@ describe('a node that is not sure of its store', () => {
     expect((await send('POST', { path: 'p' }, { path: '/kms/derive' })).status).toBe(200);
   });
 
-  test.each(['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error', 'not found'])('does not say "%s", which callers search for', async (words) => {
+  test.each(['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error', 'not found'])('sends no message with "%s", because callers search for these words', async (words) => {
     await becomeUnsure();
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('answers the same for a key that was left out, although the node is sure', async () => {
+  test('answers like a sure node for a key that was left out: both send 503', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

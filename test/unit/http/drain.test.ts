@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): connections without a request under way do not keep it open. */
+/** The shutdown of the server (protocol.md §2): a connection without a current request does not keep it open. */
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import type { ServerResponse } from 'node:http';
@@ -33,7 +33,7 @@ async function startServer() {
     socket.write(text);
     return { socket, received: () => state.text, closed: () => state.closed };
   };
-  /** Once this request has arrived, everything sent earlier on other connections has arrived too. */
+  /** Sends one more request. Once it has arrived, all bytes that were sent earlier on other connections have arrived too. */
   const arrived = async (): Promise<void> => {
     const before = waiting.length;
     const { socket, closed } = await open('GET /marker HTTP/1.1\r\nHost: node.test\r\nConnection: close\r\n\r\n');

@@ -1,4 +1,4 @@
-/** The edge (protocol.md §2): arbitrary bytes on a socket, and one form for every error. Real Express, real sockets. */
+/** The edge (protocol.md §2): arbitrary bytes on a socket, and the same form for every error. Real Express, real sockets. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
@@ -29,7 +29,7 @@ function parseAnswer(text: string): RawAnswer {
   return { status: Number(line.split(' ')[1]), headers, body: rest.join('\r\n\r\n') };
 }
 
-/** Writes text to a connection and returns everything received until the node closes it. */
+/** Writes text to a connection and returns all bytes that arrive until the node closes the connection. */
 async function raw(text: string): Promise<RawAnswer> {
   const socket = connect(node.port, '127.0.0.1');
   const closed = Promise.withResolvers<undefined>();
@@ -87,12 +87,12 @@ describe('a request line', () => {
     'GET http://node.test/health HTTP/1.1',
     'GET HTTP://node.test:80/health?x=1 HTTP/1.1',
     'GET http://[::1]:8000/health HTTP/1.1',
-  ])('in absolute form is served by its path, as a server must do: %s', async (line) => {
+  ])('in absolute form is served according to its path, as HTTP requires: %s', async (line) => {
     const answer = await raw(request(line));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
 
-  test('with a query and dots is served by the path that it resolves to', async () => {
+  test('with dots and a query is served according to the resolved path', async () => {
     const answer = await raw(request('GET /kms/../health?x=%zz HTTP/1.1'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
@@ -105,8 +105,8 @@ describe('headers', () => {
     ['with two Hosts', 'Host: node.test\r\nHost: node.test\r\n', '', 400, 'bad_request'],
     ['with two lengths', 'Host: node.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n', 'abc', 400, 'bad_request'],
     ['with a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
-    ['with a length that is none', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],
-  ])('%s are refused in the form of every error', async (_, headers, body, status, code) => {
+    ['with a length that is not a number', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],
+  ])('%s are refused with an error in the usual form', async (_, headers, body, status, code) => {
     expectRefusal(await raw(request('POST /kms/derive HTTP/1.1', headers, body)), status, code);
   });
 
@@ -115,7 +115,7 @@ describe('headers', () => {
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
 
-  test('of an answer do not name the server software and forbid caching', async () => {
+  test('of an answer forbid caching and do not reveal the server software', async () => {
     const { headers } = await raw(request('GET /status HTTP/1.1'));
     expect(Object.keys(headers)).not.toEqual(expect.arrayContaining(['x-powered-by']));
     expect(headers).not.toHaveProperty('x-powered-by');
@@ -139,14 +139,14 @@ describe('a browser', () => {
     }
   });
 
-  test('may also read errors', async () => {
+  test('may also read error answers', async () => {
     const answer = await fetch(`${node.url}/nothing`);
     expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([404, '*']);
   });
 });
 
 describe('HEAD', () => {
-  test.each(['/health', '/status', '/nothing'])('at %s has the status of GET and no body', async (path) => {
+  test.each(['/health', '/status', '/nothing'])('for %s has the same status as GET, and no body', async (path) => {
     const [get, head] = await Promise.all(['GET', 'HEAD'].map((method) => raw(request(`${method} ${path} HTTP/1.1`))));
     expect(head).toMatchObject({ status: get!.status, body: '' });
   });
@@ -160,7 +160,7 @@ describe('a body', () => {
   }
 
   test('whose stated length is too large is not read', async () => {
-    // The body never comes, so an answer shows that the node does not wait for it.
+    // The body never arrives. So an answer proves that the node does not wait for it.
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES + 1}`, ''));
     expectRefusal(answer, 413, 'payload_too_large');
     expect(answer.headers['connection']).toBe('close');
@@ -169,11 +169,11 @@ describe('a body', () => {
   test('that turns out to be too large is refused while it arrives', async () => {
     const chunk = 'a'.repeat(1_000);
     const chunks = `${chunk.length.toString(16)}\r\n${chunk}\r\n`.repeat(21);
-    // The last chunk never comes.
+    // The last chunk never arrives.
     expectRefusal(await raw(post('/kms/derive', 'Transfer-Encoding: chunked', chunks)), 413, 'payload_too_large');
   });
 
-  test('of exactly the limit is read', async () => {
+  test('whose size is exactly the limit is read', async () => {
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES}`, '{'.repeat(MAX_BODY_BYTES)));
     expectRefusal(answer, 400, 'bad_request');
     expect(answer.body).toContain('not JSON');
@@ -185,7 +185,7 @@ describe('a body', () => {
     expectRefusal(answer, 404, 'not_found');
   });
 
-  test('of garbage changes nothing, and the node keeps serving', async () => {
+  test('of random bytes changes nothing, and the node keeps serving', async () => {
     const garbage = '\u00ff\u0000{'.repeat(5_000);
     const answer = await fetch(`${node.url}/sync`, { method: 'POST', body: garbage });
     expect(answer.status).toBe(403);

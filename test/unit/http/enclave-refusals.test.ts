@@ -1,4 +1,4 @@
-/** The enclave API refuses (protocol.md §2, §7), over real HTTP: it is the caller's fault only when a decryption is refused. */
+/** Refusals by the enclave API (protocol.md §2, §7), over real HTTP. Only a refused decryption can be the fault of the caller. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { appAuthMessage } from '../../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../../src/domain/envelope.ts';
@@ -15,7 +15,7 @@ const { teePubkey } = app.emulated;
 let node: NodeOverHttp;
 afterEach(() => node.close());
 
-/** Sends a derive request to a node in whose enclave the given functions are replaced. */
+/** Sends a derive request to a node whose enclave has the given functions replaced. */
 async function derive(broken: Partial<Enclave>): Promise<{ status: number; code: string; retryAfter: string | null }> {
   node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(100n, of, teePubkey), enclave: (real) => ({ ...real, ...broken }) });
   const nonce = node.nonces.issue();
@@ -35,7 +35,7 @@ async function derive(broken: Partial<Enclave>): Promise<{ status: number; code:
 
 const refusing = (status: number) => () => Promise.reject(new DependencyError('enclave', 'refused', 'refused', { status }));
 
-describe('a refused decryption', () => {
+describe('a decryption that the enclave API refuses', () => {
   test.each([
     [400, { status: 400, code: 'bad_request', retryAfter: null }],
     [413, { status: 413, code: 'payload_too_large', retryAfter: null }],
@@ -47,7 +47,7 @@ describe('a refused decryption', () => {
   });
 });
 
-describe('a refused signature is a failure of this node', () => {
+describe('a signature that the enclave API refuses is a failure of this node', () => {
   test.each([400, 404, 413])('with %i', async (status) => {
     expect(await derive({ sign: refusing(status) })).toEqual({ status: 503, code: 'service_unavailable', retryAfter: '2' });
   });

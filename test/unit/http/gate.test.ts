@@ -1,4 +1,4 @@
-/** The gate and the error table (protocol.md §2): how an unready node answers, and how every failure looks on the wire. */
+/** The gate and the error table (protocol.md §2): how an unready node answers, and how each failure is sent to the caller. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError, type ErrorCode } from '../../../src/domain/errors.ts';
@@ -21,7 +21,7 @@ describe('the gate', () => {
         { kms: state === 'ready', sync: secretConfirmed },
       ]),
     ),
-  )('in state %s with a confirmed secret %s is open for %j', (state, secretConfirmed, open) => {
+  )('in the state %s with a confirmed secret (%s) is open as follows: %j', (state, secretConfirmed, open) => {
     const view: ReadinessView = { ...READY, state, secretConfirmed, reason: state === 'ready' ? null : WAITING };
     for (const [isOpen, enter] of [[open.kms, assertReady], [open.sync, assertSecretConfirmed]] as const) {
       if (isOpen) expect(() => enter(view)).not.toThrow();
@@ -34,7 +34,7 @@ describe('the gate', () => {
     [1, 1],
     [0, 0],
     [null, 1],
-  ])('gives the reason, and with %s ms to the next node_tick, a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
+  ])('returns the reason, and if the next node_tick is due in %s ms, a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
     const view: ReadinessView = { ...READY, state: 'bootstrapping', reason: WAITING, nextTickInMs };
     expect(() => assertReady(view)).toThrow(
       expect.objectContaining({ message: 'master secret hash not deep enough: claimed here', retryAfterSeconds }),
@@ -72,16 +72,16 @@ describe('the error table', () => {
     ['the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the app registry cannot be read: the chain RPC at a.test:443 answered 401'],
     ['the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
     ['a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
-    ['a time limit', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
-  ])('answers a failure of %s with 503 and a message of this node', (_, thrown, retryAfterSeconds, message) => {
+    ['a timeout', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
+  ])('answers a failure of %s with 503 and a message that this node has written', (_, thrown, retryAfterSeconds, message) => {
     expect(errorAnswer(thrown)).toEqual({ status: 503, retryAfterSeconds, body: { code: 'service_unavailable', message } });
   });
 
   test.each<[string, unknown]>([
     ['an unexpected error', new TypeError('cannot read key deadbeef of /srv/app.ts')],
     ['a broken invariant', new InvariantError('secret deadbeef')],
-    ['a text', 'deadbeef'],
-    ['nothing', undefined],
+    ['a thrown string', 'deadbeef'],
+    ['a thrown undefined', undefined],
   ])('reveals only "internal error" about %s', (_, thrown) => {
     expect(errorAnswer(thrown)).toEqual({ status: 500, retryAfterSeconds: null, body: { code: 'internal_error', message: 'internal error' } });
   });

@@ -1,4 +1,4 @@
-/** The memory that bodies and answers may hold together (protocol.md §10, Bounds): the count, and bodies on real sockets. */
+/** The memory that bodies and answers may use together (protocol.md §10, Bounds): how it is counted, and bodies on real sockets. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -9,8 +9,8 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 
 const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
 
-describe('a half of 1,000 bytes', () => {
-  test('admits one request of any size while it is empty, and nothing beside it', () => {
+describe('one half of the memory, with 1,000 bytes,', () => {
+  test('admits one request of any size while it is empty, and then no other request', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');
     large.add(900);
@@ -21,7 +21,7 @@ describe('a half of 1,000 bytes', () => {
     half.open('b').add(5_000);
   });
 
-  test('lets that request grow further even if others have come since', () => {
+  test('lets its first request grow further even after other requests have arrived', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');
     large.add(600);
@@ -32,7 +32,7 @@ describe('a half of 1,000 bytes', () => {
     expect(() => half.open('a').add(300)).toThrow(FULL);
   });
 
-  test('gives a caller at most a quarter while others hold bytes', () => {
+  test('gives a caller at most a quarter while other callers use bytes', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];
@@ -44,14 +44,14 @@ describe('a half of 1,000 bytes', () => {
     expect(half.held).toBe(251);
   });
 
-  test('never holds more than its size for all callers together', () => {
+  test('is never exceeded by all callers together', () => {
     const half = new InflightBytes(1_000);
     for (const caller of ['a', 'b', 'c', 'd']) half.open(caller).add(240);
     expect(() => half.open('e').add(41)).toThrow(FULL);
     half.open('e').add(40);
   });
 
-  test('reserves room for an answer that is being made, then counts its real size', () => {
+  test('reserves room for an answer that is being made, and then counts the real size of the answer', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];
@@ -61,14 +61,14 @@ describe('a half of 1,000 bytes', () => {
     one.countAnswer(100, true);
     expect(half.held).toBe(111);
     two.reserve(100);
-    // The work is done, so its answer must be sent.
+    // The work has been carried out, so the answer must be sent.
     two.countAnswer(900, false);
     expect(() => two.countAnswer(900, true)).toThrow(FULL);
     for (const lease of [one, two]) lease.release();
     expect(half.held).toBe(1);
   });
 
-  test('counts the bytes that arrived, not those announced', () => {
+  test('counts the bytes that have arrived, not the announced bytes', () => {
     const half = new InflightBytes(1_000);
     half.open('a').expect(1_000_000);
     expect(half.held).toBe(0);
@@ -96,7 +96,7 @@ describe('bodies', () => {
     return { socket, text: () => text };
   }
 
-  /** The status line and Retry-After of the answer. The body is sent at once. */
+  /** The status and Retry-After of the answer to a request that is sent with its whole body. */
   async function answerTo(caller: string, bytes: number): Promise<string> {
     const { text } = put(caller, bytes, bytes);
     await waitUntil({ what: 'the answer', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (text().includes('\r\n\r\n') ? null : 'none yet'));
@@ -109,20 +109,20 @@ describe('bodies', () => {
       return answer === wanted ? null : `it is ${answer}`;
     });
 
-  test('that stay incomplete leave room for small ones, but not for a second large one until they are gone', async () => {
+  test('that stay incomplete leave room for small bodies, but not for a second large body until they are gone', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
-    // It is the only one in its half of 1 MiB, so it may hold more than a quarter.
+    // This request is the only one in its half of 1 MiB, so it may use more than a quarter.
     const held = put('a', 900_000, 600_000);
     await becomes('503 1', 'b', 500_000);
-    // The body is read, then refused for its content.
+    // The body is read, and then it is refused because of its content.
     expect(await answerTo('b', 200_000)).toBe('400 ');
-    // A caller that holds a quarter of its half gets no more.
+    // A caller that already uses a quarter of the half gets no more.
     expect(await answerTo('a', 1_000)).toBe('503 1');
     held.socket.destroy();
     await becomes('400 ', 'b', 500_000);
   });
 
-  test('that are announced but never arrive hold nothing', async () => {
+  test('that are announced but never arrive use no memory', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     for (const caller of ['a', 'c', 'd', 'e']) put(caller, 900_000, 10);
     expect(await answerTo('b', 200_000)).toBe('400 ');

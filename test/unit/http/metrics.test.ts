@@ -1,4 +1,4 @@
-/** `GET /metrics` on the main port, and what the meter records of requests: route patterns and never a path, over real HTTP. */
+/** `GET /metrics` on the main port, and the route patterns (never the paths) that the meter records for requests, over real HTTP. */
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -53,7 +53,7 @@ describe('GET /metrics', () => {
     expect((await fetch(`${url}/metrics`, { headers: bearer(TOKEN) })).status).toBe(404);
   });
 
-  test('gives the metrics to a caller with the token', async () => {
+  test('returns the metrics to a caller with the token', async () => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers: bearer(TOKEN) });
     expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([200, METRICS.contentType, 'up 1\n']);
@@ -62,13 +62,13 @@ describe('GET /metrics', () => {
 
   test.each<readonly [string, Record<string, string>]>([
     ['no token', {}],
-    ['another token', bearer('another-token-of-no-one')],
-    ['the hash itself', bearer(METRICS.tokenHash.toString('hex'))],
+    ['the wrong token', bearer('another-token-of-no-one')],
+    ['the hash of the token', bearer(METRICS.tokenHash.toString('hex'))],
     ['an empty token', { authorization: 'Bearer ' }],
-    ['another scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],
+    ['the wrong scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],
     ['the token without a scheme', { authorization: TOKEN }],
-    ['more than the token', bearer(`${TOKEN} ${TOKEN}`)],
-  ])('refuses %s and names the scheme that it expects', async (_, headers) => {
+    ['the token twice', bearer(`${TOKEN} ${TOKEN}`)],
+  ])('refuses %s, and the answer names the expected scheme', async (_, headers) => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers });
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="metrics"']);
@@ -81,7 +81,7 @@ describe('GET /metrics', () => {
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET']);
   });
 
-  test('limits a caller that guesses tokens, but not one with the right token', async () => {
+  test('limits the rate of a caller that guesses tokens, but not of a caller with the right token', async () => {
     const url = await start({ metrics: METRICS }, { http: { rateLimitPerMinute: 1, trustedProxies: ['127.0.0.1'] } });
     const statuses: number[] = [];
     for (const token of ['guess', 'guess', TOKEN, TOKEN]) statuses.push((await fetch(`${url}/metrics`, { headers: bearer(token) })).status);
@@ -89,7 +89,7 @@ describe('GET /metrics', () => {
   });
 });
 
-describe('the meter records', () => {
+describe('the meter of requests records', () => {
   test.each<readonly [string, string, string, string, number]>([
     ['GET', '/', '/', 'GET', 200],
     ['GET', '/health', '/health', 'GET', 200],
@@ -124,7 +124,7 @@ describe('the meter records', () => {
     if (told !== 'other') expect(METERED_ROUTES[route as '/']).toContain(told);
   });
 
-  test('a request that breaks off before its answer, without a code', async () => {
+  test('a request that breaks off before its answer as a request without a code', async () => {
     const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');

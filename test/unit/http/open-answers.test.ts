@@ -1,6 +1,6 @@
 /**
- * Answers of the open routes count for `MAX_INFLIGHT_BYTES` (protocol.md §10, Bounds), on real sockets. An answer that is not read waits
- * in the node; here it waits behind an answer on the same connection that is still being sealed.
+ * `MAX_INFLIGHT_BYTES` includes the answers of the open routes (protocol.md §10, Bounds), on real sockets. An unread answer waits in the
+ * node. In these tests, it waits because an earlier answer on the same connection has not been sealed yet.
  */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -12,14 +12,14 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const KIB = 1024;
 
-/** The share of all open routes together: a quarter of one half of `MAX_INFLIGHT_BYTES`. Bytes. */
+/** Bytes that all open routes may use together: a quarter of one half of `MAX_INFLIGHT_BYTES`. */
 const SHARE = 16 * KIB;
 
 const app = new ProvenCaller('app');
 const MEMBERS = Array.from({ length: 10 }, (_, number) => memberOf(`0x${String(number + 1).padStart(40, '0')}` as Wallet, app.teePubkey));
 
 let node: NodeOverHttp;
-/** Lets go of the first answer of each test, which waits to be sealed. Null: no answer waits yet. */
+/** Releases the first answer of each test, which waits to be sealed. Null if no answer is waiting yet. */
 let letGo: (() => void) | null;
 const sockets: Socket[] = [];
 
@@ -45,7 +45,7 @@ afterEach(async () => {
   await node.close();
 });
 
-/** Sends a request whose answer is not sealed yet. Then sends `count` requests for `path` on the same connection. */
+/** Sends a request whose answer waits to be sealed, and then `count` requests for `path` on the same connection. */
 async function waitingBehindAnAnswer(path: string, count: number): Promise<{ readonly received: () => string }> {
   const { hostname, port } = new URL(node.url);
   const proof = await app.proof(node, 'x-app');
@@ -69,18 +69,18 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
   return [answer.status, answer.headers.get('retry-after') ?? ''].join(' ').trim();
 }
 
-test.each(['/status', '/nodes'])('%s is refused while unread answers hold their share, and answered once they are read', async (path) => {
+test.each(['/status', '/nodes'])('%s is refused while unread answers use all bytes of the open routes, and is answered once the answers have been read', async (path) => {
   const bytes = (await (await fetch(`${node.url}${path}`)).text()).length;
   const fit = Math.floor(SHARE / bytes);
   expect(fit).toBeGreaterThan(0);
-  // A connection closes after its sixteenth unanswered request.
+  // The node closes a connection after its sixteenth unanswered request.
   expect(fit).toBeLessThan(15);
   const { received } = await waitingBehindAnAnswer(path, fit);
   await waitUntil({ what: `a refusal of ${path}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
     const status = await statusOf(path);
     return status === '503 1' ? null : status;
   });
-  // Apps may use the rest of this half.
+  // Apps may still use the other bytes of this half.
   expect(await statusOf('/kms/data', await app.proof(node, 'x-app'))).toBe('200');
   letGo!();
   await until('the unread answers', () => received().split('HTTP/1.1 200').length === fit + 2);

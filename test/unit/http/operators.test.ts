@@ -18,7 +18,7 @@ async function read(path: string): Promise<Record<string, unknown>> {
 }
 
 describe('GET /status', () => {
-  test('has the fields of other nodes, and the readiness', async () => {
+  test('has the fields of nodes in other languages, and the readiness', async () => {
     await start();
     node.peerCache.update({ block: 7n, members: [PEER, memberOf(node.identity.wallet, node.identity.teePubkey)], dropped: [] });
     expect(await read('/status')).toMatchObject({
@@ -38,7 +38,7 @@ describe('GET /status', () => {
     });
   });
 
-  test('says why a node does not serve, and how its last tick ended', async () => {
+  test('reports why a node does not serve, and how its last tick ended', async () => {
     await start();
     node.state.view = {
       ...READY,
@@ -63,7 +63,7 @@ describe('GET /status', () => {
     });
   });
 
-  test('holds no byte of the secret', async () => {
+  test('never contains the secret', async () => {
     await start();
     const text = JSON.stringify([await read('/status'), await read('/nodes'), await read('/')]);
     expect(text).not.toContain('42'.repeat(16));
@@ -72,7 +72,7 @@ describe('GET /status', () => {
 });
 
 describe('GET /nodes', () => {
-  test('lists the members from the peer cache, in the form of other nodes', async () => {
+  test('lists the members from the peer cache, in the form of nodes in other languages', async () => {
     await start();
     expect(await read('/nodes')).toEqual({
       operators: [
@@ -105,7 +105,7 @@ describe('GET /nodes', () => {
 });
 
 describe('GET /', () => {
-  test('names every endpoint', async () => {
+  test('lists the endpoints', async () => {
     await start();
     const overview = await read('/');
     expect(Object.keys(overview)).toEqual(expect.arrayContaining(['service', 'docs', 'auth', 'endpoints']));
@@ -114,7 +114,7 @@ describe('GET /', () => {
 });
 
 describe('a client', () => {
-  /** How many requests pass: one with each of these X-Forwarded-For headers, at a limit of one per minute. */
+  /** Sends one request with each of these X-Forwarded-For headers, and returns how many of them pass a limit of one per minute. */
   async function passing(trustedProxies: readonly string[], forwarded: readonly string[]): Promise<number> {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies } });
     let passed = 0;
@@ -129,12 +129,12 @@ describe('a client', () => {
   const many = Array.from({ length: 14 }, (_, number) => `203.0.113.${number}`);
 
   test.each<[string, readonly string[], readonly string[], number]>([
-    ['is not told apart by X-Forwarded-For, which no one vouches for', [], many, 10],
-    ['is told apart by what a trusted proxy says', ['127.0.0.1'], many, 14],
-    ['is the right-most entry that is not a trusted proxy', ['127.0.0.1', '10.0.0.0/8'], many.map((own) => `${own}, 198.51.100.7, 10.0.0.1`), 1],
-    ['cannot choose its address by what it puts on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],
-    ['is the proxy itself without the header of anybody', ['127.0.0.1'], ['', '', ''], 1],
-    ['is the socket where the proxy is another one', ['10.0.0.1'], many, 1],
+    ['is not identified by X-Forwarded-For when there is no trusted proxy', [], many, 10],
+    ['is identified by X-Forwarded-For when a trusted proxy sends it', ['127.0.0.1'], many, 14],
+    ['is identified by the right-most entry that is not a trusted proxy', ['127.0.0.1', '10.0.0.0/8'], many.map((own) => `${own}, 198.51.100.7, 10.0.0.1`), 1],
+    ['cannot choose its address with additional entries on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],
+    ['is identified by the address of the proxy when the header is empty', ['127.0.0.1'], ['', '', ''], 1],
+    ['is identified by the address of the socket when that is not a trusted proxy', ['10.0.0.1'], many, 1],
   ])('%s', async (_, trusted, forwarded, count) => {
     expect(await passing(trusted, forwarded)).toBe(count);
   });

@@ -1,4 +1,4 @@
-/** `/livez` and `/readyz`: which check fails in which state, in the form of etcd and Kubernetes, over real HTTP. */
+/** `/livez` and `/readyz`: which check fails in which state, in the format of etcd and Kubernetes, over real HTTP. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { FirstSnapshotState, ReadinessState, ReadinessView } from '../../../src/domain/readiness.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
@@ -16,16 +16,16 @@ const WITHOUT_SECRET = { secretConfirmed: false, confirmedHash: null };
 
 const STATES: readonly (readonly [string, Partial<ProbedState>, readonly string[]])[] = [
   ['ready', {}, []],
-  ['ready, and no member had a snapshot to give', { view: { ...READY, firstSnapshot: 'none' } }, []],
-  ['no member', { view: view('ineligible') }, ['membership']],
+  ['ready, although no member could send a snapshot', { view: { ...READY, firstSnapshot: 'none' } }, []],
+  ['not a member', { view: view('ineligible') }, ['membership']],
   ['bootstrapping without a secret', { view: view('bootstrapping', WITHOUT_SECRET) }, ['secret_confirmed']],
   ['bootstrapping with a secret that the chain just confirmed', { view: view('bootstrapping') }, ['secret_confirmed']],
   ['without the secret that the chain shows', { view: view('syncing-secret', WITHOUT_SECRET) }, ['secret_confirmed']],
   ['without a first snapshot', { view: view('syncing-secret', { firstSnapshot: 'missing' }) }, ['first_snapshot']],
-  ['with all of it, before the end of the tick', { view: view('syncing-secret') }, ['first_snapshot']],
+  ['with its secret and its snapshot, before the end of the tick', { view: view('syncing-secret') }, ['first_snapshot']],
   ['just started', { view: view('ineligible', { ...WITHOUT_SECRET, firstSnapshot: 'missing' }), chain: { viewAgeMs: null, viewBlockMs: null, failing: null, isFresh: false } }, ['membership', 'chain_fresh', 'secret_confirmed', 'first_snapshot']],
-  ['reading the chain in vain, by a view that is young enough', { chain: { viewAgeMs: 90_000, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
-  ['serving by a view that is too old', { chain: { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
+  ['without successful reads of the chain, with a view that is fresh enough', { chain: { viewAgeMs: 90_000, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
+  ['without successful reads of the chain, with a view that is too old', { chain: { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
   ['without an enclave API', { enclave: { failing: 'connection refused' } }, ['enclave_api']],
   ['stopping', { isStopping: true }, ['stopping']],
 ];
@@ -111,7 +111,7 @@ describe('over HTTP', () => {
     expect((await fetch(`${node.url}${path}`, { method })).status).toBe(status);
   });
 
-  test('/livez has no rate limit; the others have that of /status', async () => {
+  test('/livez has no rate limit, and the other probes share the rate limit of /status', async () => {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies: ['127.0.0.1'] } });
     const first = await Promise.all(['/livez', '/livez', '/livez'].map(read));
     expect(first.map(([status]) => status)).toEqual([200, 200, 200]);

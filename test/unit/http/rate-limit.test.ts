@@ -1,4 +1,4 @@
-/** Rate limits (protocol.md §8): which callers count as one client, and how many requests it may make. */
+/** Rate limits (protocol.md §8): which callers are treated as one client, and how many requests a client may make. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -20,7 +20,7 @@ function granted(limit: RateLimit, client: string, times: number, factor?: numbe
 }
 
 describe('a limit per minute', () => {
-  test('grants its number of requests at once, then refills evenly', async () => {
+  test('allows its number of requests immediately, and is then refilled evenly', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(120, { clock });
     expect(granted(limit, 'a', 500)).toBe(120);
@@ -32,7 +32,7 @@ describe('a limit per minute', () => {
     expect(granted(limit, 'a', 500)).toBe(120);
   });
 
-  test('says when the next request may come, and grants it then', async () => {
+  test('tells when the next request is allowed, and allows it then', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(30, { clock });
     granted(limit, 'a', 30);
@@ -46,11 +46,11 @@ describe('a limit per minute', () => {
     expect([granted(limit, 'a', 9), granted(limit, 'b', 9)]).toEqual([3, 3]);
   });
 
-  test('is ten times as high for a client with a factor of ten', () => {
+  test('is ten times higher for a client with a factor of ten', () => {
     expect(granted(new RateLimit(3, { clock: new ManualClock() }), 'a', 99, 10)).toBe(30);
   });
 
-  test('of 0 is off and remembers no client', () => {
+  test('of 0 is turned off and remembers no client', () => {
     const limit = new RateLimit(0, { clock: new ManualClock() });
     expect(granted(limit, 'a', 10_000)).toBe(10_000);
     expect(limit.size).toBe(0);
@@ -63,7 +63,7 @@ describe('a limit per minute', () => {
     expect(granted(limit, '29999', 1)).toBe(0);
   });
 
-  test('grants at most its capacity and the refill since, in any window', () => {
+  test('allows in any window at most its capacity plus the refill during that window', () => {
     const steps = fc.array(fc.record({ waitMs: fc.nat(20_000), takes: fc.nat(20) }), { maxLength: 40 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 10), (sequence, perMinute, factor) => {
@@ -105,12 +105,12 @@ describe('one client', () => {
     ['[2001:db8::1]:443', true, '2001:db8:0:0::/64', 1],
     ['[2001:DB8::1]', true, '2001:db8:0:0::/64', 1],
     ['127.0.0.1:9', false, 'loopback', 10],
-    // Everything that is not an address is one client.
+    // All values that are not addresses are one client.
     ['unknown', true, 'unknown', 1],
     ['_hidden:1', true, 'unknown', 1],
     ['203.0.113.7:500011', true, 'unknown', 1],
     ['', false, 'unknown', 1],
-  ])('%j with trusted proxies %s is %j with %i times the limit', (address, trusts, key, factor) => {
+  ])('has the address %j with trusted proxies (%s): it is %j with %i times the limit', (address, trusts, key, factor) => {
     expect(countedClient(address, trusts)).toEqual({ key, factor });
   });
 });

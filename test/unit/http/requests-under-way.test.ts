@@ -1,4 +1,4 @@
-/** Requests of one caller at once (protocol.md §10, Bounds): the rule, on a clock that the test advances. */
+/** Simultaneous requests of one caller (protocol.md §10, Bounds): the rule, with a clock that the test advances. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import { RequestsUnderWay } from '../../../src/http/requests-under-way.ts';
@@ -18,7 +18,7 @@ beforeEach(() => {
   ended = [];
 });
 
-/** Takes a place, or waits for one. */
+/** Takes a place or waits for a place. */
 function ask(name: string, caller = 'a', gone = new AbortController()): AbortController {
   if (underWay.enter(caller)) ended.push(`${name} at once`);
   else underWay.wait(caller, gone.signal).then(() => ended.push(`${name} goes on`), (error: unknown) => ended.push(`${name}: ${error instanceof RefusalError ? error.code : (error as Error).message}`));
@@ -28,10 +28,10 @@ function ask(name: string, caller = 'a', gone = new AbortController()): AbortCon
 const AT_ONCE = ['1 at once', '2 at once'];
 
 test.each<[string, () => void | Promise<void>, string[]]>([
-  ['as many as are allowed go on at once', () => undefined, []],
-  ['one more waits', () => void ask('3'), []],
+  ['the maximum number of requests continue immediately', () => undefined, []],
+  ['a request above the maximum number waits', () => void ask('3'), []],
   [
-    'a place that is left passes to who has waited longest',
+    'a free place goes to the request that has waited longest',
     () => {
       ask('3');
       ask('4');
@@ -40,7 +40,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3 goes on'],
   ],
   [
-    'who comes later does not overtake',
+    'a later request does not overtake an earlier request',
     () => {
       ask('3');
       underWay.leave('a');
@@ -49,7 +49,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3 goes on'],
   ],
   [
-    'each place that is left lets one go on',
+    'each free place lets one request continue',
     () => {
       for (const name of ['3', '4', '5']) ask(name);
       for (let left = 0; left < 3; left += 1) underWay.leave('a');
@@ -57,14 +57,14 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3 goes on', '4 goes on', '5 goes on'],
   ],
   [
-    'one more than may wait is refused at once',
+    'a request is refused immediately when the maximum number of requests is waiting',
     () => {
       for (const name of ['3', '4', '5', '6']) ask(name);
     },
     ['6: rate_limited'],
   ],
   [
-    'who has waited too long is refused',
+    'a request that has waited too long is refused',
     async () => {
       ask('3');
       await clock.advance(4_999);
@@ -74,7 +74,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3: rate_limited'],
   ],
   [
-    'who has gone leaves the queue, and the next one is not held up by it',
+    'an aborted request leaves the queue and does not delay the next request',
     () => {
       ask('3').abort(new Error('gone'));
       ask('4');
@@ -83,7 +83,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3: gone', '4 goes on'],
   ],
   [
-    'a place never passes to a request that gave up in the same moment',
+    'a place never goes to a request that was aborted at the same moment',
     () => {
       const third = ask('3');
       ask('4');
@@ -92,8 +92,8 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     },
     ['3: gone', '4 goes on'],
   ],
-  ['who had gone before it waits takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
-  ['another caller is not held up', () => void ask('3', 'b'), ['3 at once']],
+  ['a request that was aborted before it waits takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
+  ['requests of a different caller do not wait', () => void ask('3', 'b'), ['3 at once']],
 ])('%s', async (_, then, expected) => {
   ask('1');
   ask('2');
@@ -109,7 +109,7 @@ function aborted(): AbortController {
 }
 
 describe('a refusal', () => {
-  test('says when the caller may retry', async () => {
+  test('tells the caller when to retry', async () => {
     ask('1');
     ask('2');
     const waiting = expect(underWay.wait('a', new AbortController().signal)).rejects.toThrow(TOO_MANY);
@@ -118,7 +118,7 @@ describe('a refusal', () => {
   });
 });
 
-test('callers whose requests have ended are not remembered', async () => {
+test('a caller whose requests have all ended is forgotten', async () => {
   for (const name of ['1', '2', '3']) ask(name);
   ask('4', 'b');
   expect(underWay.callers).toBe(2);

@@ -1,4 +1,4 @@
-/** The declared routes (`domain/routes.ts`) match the routers. The type checker cannot see which routes a router serves. */
+/** The declared routes (`domain/routes.ts`) match the routers. The type checker cannot check which routes a router serves. */
 import { createHash } from 'node:crypto';
 import type { Express } from 'express';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,7 +11,7 @@ const TOKEN = 'a-token-of-operators';
 const tokenHash = createHash('sha256').update(TOKEN).digest();
 const PARAMETERS: Readonly<Record<RouteParameter, string>> = { key: 'a%2Fb', check: 'membership' };
 
-/** The parts of an Express router that are read here: its routes, and its layers with nested routers. */
+/** The parts of an Express router that this test reads: its routes, and the layers with its nested routers. */
 interface Layer {
   readonly route?: { readonly path: string | RegExp };
   readonly handle: { readonly stack?: readonly Layer[] };
@@ -27,7 +27,7 @@ let app: Express;
 let server: HttpServer;
 beforeAll(async () => {
   const parts = nodeParts();
-  // Turns on every route that is off by default.
+  // Turns on all routes that are off by default.
   app = createApp(parts.appOptions, {
     ...parts.appModules,
     metrics: { tokenHash, contentType: 'text/plain', render: async () => '' },
@@ -53,7 +53,7 @@ describe('a declared route', () => {
 test('each route that a router serves is declared', () => {
   const served = routesOf(app.router.stack as unknown as readonly Layer[]);
   expect(served).toEqual(expect.arrayContaining(['/nonce', '/derive', '/readyz/membership', /^\/data\//]));
-  // A router does not know where it is mounted.
+  // A router does not know the path at which it is mounted.
   const declared = Object.keys(ROUTE_METHODS).map(pathOf).flatMap((path) => [path, path.replace(/^\/kms/, '')]);
   const undeclared = served.filter((route) => !declared.some((path) => (typeof route === 'string' ? route.replace(/^\/readyz\/.*/, '/readyz/membership') === path : route.test(path))));
   expect(undeclared).toEqual([]);

@@ -44,9 +44,9 @@ interface Answer {
 
 interface Change {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Fields added to those of the envelope. */
+  /** Fields that are added to the envelope. */
   readonly fields?: Readonly<Record<string, unknown>>;
-  /** The body to send in place of an envelope. */
+  /** The body to send instead of an envelope. */
   readonly body?: string;
 }
 
@@ -66,7 +66,7 @@ async function ask(kind: Kind, inner: unknown, change: Change = {}): Promise<Ans
   try {
     canonical = canonicalJson(envelope);
   } catch {
-    // Too deep to be signed: the node has to refuse it.
+    // The inner body is too deep for an HMAC. The test sends it without one, and the node has to refuse it.
   }
   const answer = await fetch(`${node.url}${kind === 'app' ? '/kms/derive' : '/sync'}`, {
     method: 'POST',
@@ -93,7 +93,7 @@ const SECRET_REQUEST = { type: 'master_secret_request', ecdh_pubkey: 'aa' };
 const GOOD: Readonly<Record<Kind, unknown>> = { app: { path: 'app/key' }, peer: SNAPSHOT };
 
 describe('an app', () => {
-  test('gets its key, sealed to its registered key; the node signs over the signature of the app', async () => {
+  test('gets its key, sealed to its registered key, and an answer signature that covers the signature of the app', async () => {
     await start();
     const answer = await ask('app', { path: 'app/key', context: 'v1', length: 48 });
     expect(await open(answer)).toEqual({
@@ -107,7 +107,7 @@ describe('an app', () => {
     expect(recoverEip191(responseMessage(answer.signature, node.identity.wallet), signature)).toBe(node.identity.wallet);
   });
 
-  test('without a signature gets an answer without one, in development', async () => {
+  test('without a signature gets an answer without a signature, in development', async () => {
     await start({ inEnclave: false });
     const answer = await fetch(`${node.url}/kms/derive`, {
       method: 'POST',
@@ -117,7 +117,7 @@ describe('an app', () => {
     expect([answer.status, answer.headers.get('x-kms-response-signature')]).toEqual([200, null]);
   });
 
-  test('takes two round trips to the enclave: first opening and signing together, then sealing', async () => {
+  test('causes two round trips to the enclave: opening and signing at the same time, and then sealing', async () => {
     const log: string[] = [];
     const noted = async <T>(what: string, work: Promise<T>): Promise<T> => {
       log.push(`${what} begins`);
@@ -143,7 +143,7 @@ describe('an app', () => {
     ['no path', {}, 400],
     ['an empty path', { path: ' ' }, 400],
     ['a path that is not a string', { path: 7 }, 400],
-    ['a path with half a character', '{"path":"\\ud800"}', 400],
+    ['a path with an unpaired surrogate', '{"path":"\\ud800"}', 400],
     ['a length of 0', { path: 'p', length: 0 }, 400],
     ['a length of 1025', { path: 'p', length: 1_025 }, 400],
     ['a length of 32.5', { path: 'p', length: 32.5 }, 400],
@@ -154,7 +154,7 @@ describe('an app', () => {
     ['the reserved path', { path: 'data_key' }, 400],
     ['a length of 1024', { path: 'p', length: 1_024 }, 200],
     ['a path with spaces around it', { path: ' p ' }, 200],
-  ])('that sends %s (%j) gets %i', async (_, inner, status) => {
+  ])('that sends %s (%j) is answered with %i', async (_, inner, status) => {
     await start();
     expect((await ask('app', inner)).status).toBe(status);
   });
@@ -167,12 +167,12 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     ['in plaintext', GOOD[kind], { body: JSON.stringify(GOOD[kind]) }, 400, 'bad_request'],
     ['that is not valid JSON', GOOD[kind], { body: '{' }, 400, 'bad_request'],
     ['that is not a string', GOOD[kind], { body: '' }, 400, 'bad_request'],
-    ['whose sender is another key', GOOD[kind], { fields: { sender_tee_pubkey: 'bb'.repeat(120) } }, 403, 'forbidden'],
-    ['whose text was tampered with', GOOD[kind], { fields: { encrypted_data: 'cd'.repeat(40) } }, 400, 'bad_request'],
+    ['whose sender is the wrong key', GOOD[kind], { fields: { sender_tee_pubkey: 'bb'.repeat(120) } }, 403, 'forbidden'],
+    ['whose ciphertext was tampered with', GOOD[kind], { fields: { encrypted_data: 'cd'.repeat(40) } }, 400, 'bad_request'],
     ['whose inner body is not valid JSON', 'path=app/key', {}, 400, 'bad_request'],
     ['whose inner body is a list', '[]', {}, 400, 'bad_request'],
     ['whose inner body is null', 'null', {}, 400, 'bad_request'],
-    ['whose inner body is a text', '"path"', {}, 400, 'bad_request'],
+    ['whose inner body is a string', '"path"', {}, 400, 'bad_request'],
   ])('%s is refused, and the answer is not signed', async (_, inner, change, status, code) => {
     await start();
     const answer = await ask(kind, inner, change);
@@ -193,7 +193,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     ['opening', { decrypt: () => Promise.reject(new DependencyError('enclave', 'timeout', 'the enclave API failed')) }],
     ['signing', { sign: () => Promise.reject(new DependencyError('enclave', 'unreachable', 'the enclave API failed')) }],
     ['sealing', { encrypt: () => Promise.reject(new DependencyError('enclave', 'malformed', 'the enclave API failed')) }],
-  ])('is answered with 503 and Retry-After when the enclave fails at %s', async (_, failing) => {
+  ])('is answered with 503 and Retry-After when %s fails in the enclave', async (_, failing) => {
     await start({ enclave: (real) => ({ ...real, ...failing }) });
     const answer = await ask(kind, GOOD[kind]);
     expect([answer.status, answer.headers.get('retry-after'), answer.body['message']]).toEqual([503, '2', 'the enclave API failed']);
@@ -201,7 +201,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
 });
 
 describe('a peer', () => {
-  test('gets an answer that the node signs over the signature of the peer', async () => {
+  test('gets an answer signature that covers the signature of the peer', async () => {
     await start();
     const answer = await ask('peer', SNAPSHOT);
     expect(await open(answer)).toMatchObject({ status: 'ok', data: {} });
@@ -209,14 +209,14 @@ describe('a peer', () => {
     expect(recoverEip191(responseMessage(answer.signature, node.identity.wallet), signature)).toBe(node.identity.wallet);
   });
 
-  test('may have further fields in its envelope, which the HMAC covers', async () => {
+  test('may add fields to its envelope, and the HMAC covers these fields', async () => {
     await start();
     expect((await ask('peer', SNAPSHOT, { fields: { version: { b: 1, a: [null] } } })).status).toBe(200);
   });
 
   test.each<[string, string]>([
     ['is missing', ''],
-    ['is of another text', 'ab'.repeat(32)],
+    ['is for a different message', 'ab'.repeat(32)],
     ['is not valid hex', 'x'],
   ])('whose HMAC %s is forbidden', async (_, signature) => {
     await start();
@@ -229,7 +229,7 @@ describe('a peer', () => {
     expect(answer.body).toEqual({ code: 'bad_request', message: 'ecdh_pubkey is not a P-384 key in DER hex' });
   });
 
-  test('that nests its envelope 100,000 levels deep gets 400, and the node keeps serving', async () => {
+  test('that nests its envelope 100,000 levels deep is answered with 400, and the node keeps serving', async () => {
     await start();
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     const envelope = JSON.stringify(await seal(SNAPSHOT));
@@ -238,7 +238,7 @@ describe('a peer', () => {
     expect(node.log.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('has its own rate limit and does not count for its address', async () => {
+  test('has its own rate limit and does not use up the rate limit of its address', async () => {
     await start({ http: { rateLimitPerMinute: 1 } });
     for (let time = 0; time < 15; time += 1) expect((await ask('peer', SNAPSHOT)).status).toBe(200);
     expect((await fetch(`${node.url}/status`)).status).toBe(200);

@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): requests under way are answered, idle connections do not keep it open. */
+/** The shutdown of the server (protocol.md §2): current requests are answered, and idle connections do not keep it open. */
 import { describe, expect, test } from '@jest/globals';
 import { Agent, get, type ServerResponse } from 'node:http';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -25,7 +25,7 @@ async function startSlow() {
 }
 
 describe('draining', () => {
-  test('waits for a request under way, answers it with "connection: close" and closes the connection', async () => {
+  test('waits for a current request, answers it with "connection: close" and closes the connection', async () => {
     const { server, waiting, agent, ask, arrived } = await startSlow();
     const answered = ask();
     await arrived(1);
@@ -40,7 +40,7 @@ describe('draining', () => {
     agent.destroy();
   });
 
-  test('closes idle connections at once and accepts no new ones', async () => {
+  test('closes idle connections immediately and accepts no new connections', async () => {
     const { server, waiting, agent, ask, arrived } = await startSlow();
     const answered = ask();
     await arrived(1);
@@ -51,7 +51,7 @@ describe('draining', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('that takes too long is cut short by destroying the server', async () => {
+  test('that takes too long ends when the server is destroyed', async () => {
     const { server, agent, ask, arrived } = await startSlow();
     const answered = expect(ask()).rejects.toMatchObject({ code: 'ECONNRESET' });
     await arrived(1);
@@ -62,7 +62,7 @@ describe('draining', () => {
   });
 });
 
-test('listening on a port in use fails with its error code', async () => {
+test('listening on a port that is in use fails with the error code of the system', async () => {
   const { server } = await startSlow();
   await expect(listen({ host: '127.0.0.1', port: server.port }, { listener: () => undefined, clock: systemClock })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   await server.drain();

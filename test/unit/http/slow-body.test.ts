@@ -1,4 +1,4 @@
-/** A body may arrive slowly, so the node checks again once it is complete what it checked at the start (protocol.md §2, §4). */
+/** A body may arrive slowly. So once it is complete, the node repeats the checks that it made at the start (protocol.md §2, §4). */
 import { afterEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -29,7 +29,7 @@ async function startWithCaller() {
 
 type Started = Awaited<ReturnType<typeof startWithCaller>>;
 
-/** The status of a request that was valid when it began; `meanwhile` runs before the rest of its body is sent. */
+/** Sends a request that is valid when it begins, and returns its status. `meanwhile` runs before the rest of its body is sent. */
 async function statusOf({ node, caller }: Started, how: { readonly method: string; readonly path: string; readonly inner: object }, meanwhile: () => void): Promise<number> {
   const nonce = node.nonces.issue();
   const seconds = String(Math.floor(node.clock.nowMs() / 1_000));
@@ -39,7 +39,7 @@ async function statusOf({ node, caller }: Started, how: { readonly method: strin
   const proof = { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: seconds };
   const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
   request.write(body.slice(0, 50));
-  // A used nonce shows that the proof was checked.
+  // A used nonce proves that the proof was checked.
   await waitUntil({ what: 'the proof being looked at', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not yet'));
   meanwhile();
   request.end(body.slice(50));
@@ -53,7 +53,7 @@ const REQUESTS = [
   { method: 'POST', path: '/kms/derive', inner: { path: 'p' } },
 ];
 
-test.each(REQUESTS)('$method $path is refused and changes nothing if the node became ineligible while the body arrived', async (how) => {
+test.each(REQUESTS)('$method $path is refused and changes nothing if the node becomes ineligible while the body arrives', async (how) => {
   const started = await startWithCaller();
   const { node } = started;
   const status = await statusOf(started, how, () => {
@@ -66,7 +66,7 @@ test.each(REQUESTS)('$method $path is answered if the node is still ready', asyn
   expect(await statusOf(await startWithCaller(), how, () => undefined)).toBe(200);
 });
 
-test('a value is not given if the node became ineligible while it looked up the caller', async () => {
+test('a value is not returned if the node becomes ineligible while it looks up the caller', async () => {
   const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('caller'), clock: new ManualClock() });
   const { teePubkey } = caller.emulated;
   const node: NodeOverHttp = await startNodeOverHttp({
@@ -86,16 +86,16 @@ test('a value is not given if the node became ineligible while it looked up the 
 const ASKING = { method: 'POST', path: '/sync', inner: { type: 'master_secret_request', ecdh_pubkey: generateP384(new SeededRandom('ephemeral')).publicKeyDer } };
 const handedOut = ({ log }: NodeOverHttp): boolean => JSON.stringify(log.lines).includes('master secret handed to a member');
 
-test('the master secret goes to a caller that is still a member', async () => {
+test('the master secret is sent to a caller that is still a member', async () => {
   const started = await startWithCaller();
   expect([await statusOf(started, ASKING, () => undefined), handedOut(started.node)]).toEqual([200, true]);
 });
 
 test.each<[string, (started: Started) => void, number]>([
-  ['left the membership', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
-  ['has another enclave', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, teePubkey: 'ab'.repeat(120) as typeof member.teePubkey }], dropped: [] }), 403],
-  ['asks a node whose secret is not confirmed any more', ({ node }) => void (node.state.view = { ...node.state.view, state: 'bootstrapping', secretConfirmed: false }), 503],
-])('the master secret does not go to a member that meanwhile %s', async (_, meanwhile, status) => {
+  ['leaves the membership during the request', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
+  ['gets a different enclave during the request', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, teePubkey: 'ab'.repeat(120) as typeof member.teePubkey }], dropped: [] }), 403],
+  ['asks a node whose secret is no longer confirmed at the end of the request', ({ node }) => void (node.state.view = { ...node.state.view, state: 'bootstrapping', secretConfirmed: false }), 503],
+])('the master secret is not sent to a member that %s', async (_, meanwhile, status) => {
   const started = await startWithCaller();
   expect([await statusOf(started, ASKING, () => meanwhile(started)), handedOut(started.node)]).toEqual([status, false]);
 });

@@ -1,4 +1,4 @@
-/** `/status` stays below the size that peers read of it (protocol.md §10, Where a node connects), for any number of dropped entries. */
+/** `/status` never exceeds the size that peers accept (protocol.md §10, Where a node connects), for any number of dropped entries. */
 import { expect, test } from '@jest/globals';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import { MAX_MEMBERS, SMALL_ANSWER_BYTES } from '../../../src/domain/limits.ts';
@@ -9,7 +9,7 @@ interface Cluster {
   readonly dropped_count: number;
 }
 
-test('/status lists a hundred dropped entries and says how many there are', async () => {
+test('/status lists a hundred dropped entries and reports their total number', async () => {
   const node = await startNodeOverHttp();
   try {
     const dropped = Array.from({ length: MAX_MEMBERS }, (_, number) => ({

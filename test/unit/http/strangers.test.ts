@@ -1,6 +1,6 @@
 /**
- * Strangers behind the platform's ingress (protocol.md §8), where all callers have one address. They cannot use up what a wallet needs that
- * the registry authorized within the last day. Real sockets, on a clock that does not advance, so nothing is refilled.
+ * Behind the platform's ingress (protocol.md §8), all callers have the same address. Strangers there cannot use up the limit of a wallet
+ * that the registry authorized within the last day. Real sockets. The clock does not advance, so nothing is refilled.
  */
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -10,7 +10,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const PER_MINUTE = 3;
-/** The limit of all strangers together, and of one wallet. */
+/** The limit of all strangers together. A wallet has the same limit. */
 const TEN_TIMES = 10 * PER_MINUTE;
 const DAY_MS = 86_400_000;
 
@@ -55,7 +55,7 @@ async function derive(caller: ProvenCaller): Promise<number> {
 
 const list = async (caller: ProvenCaller): Promise<number> => statusOf('GET', '/kms/data', await caller.proof(node, 'x-app'));
 
-/** A request in the name of the honest wallet, with the signature of another. */
+/** Sends a request in the name of the honest wallet, with the signature of a stranger. */
 async function forged(): Promise<number> {
   return statusOf('GET', '/kms/data', { ...(await stranger.proof(node, 'x-app')), 'x-app-wallet': honest.wallet });
 }
@@ -71,12 +71,12 @@ const nonsense = (): Promise<number> =>
 
 const FLOODS: readonly (readonly [string, () => Promise<number>])[] = [
   ['nonces', () => statusOf('GET', '/nonce')],
-  ['proofs that are none, in its name', nonsense],
-  ['good nonces and signatures of another, in its name', forged],
-  ['good proofs of a wallet that is not an app', () => list(stranger)],
+  ['invalid proofs in the name of the wallet', nonsense],
+  ['valid nonces with the signatures of a stranger, in the name of the wallet', forged],
+  ['valid proofs of a wallet that is not an app', () => list(stranger)],
   ['requests without a proof', () => statusOf('GET', '/kms/data')],
   ['routes that do not exist', () => statusOf('GET', '/kms/nothing')],
-  ['methods that are not taken', () => statusOf('PATCH', '/kms/data')],
+  ['methods that the route does not accept', () => statusOf('PATCH', '/kms/data')],
   ['requests to /sync without a proof', () => statusOf('POST', '/sync')],
 ];
 
@@ -85,7 +85,7 @@ async function flood(one: () => Promise<number>, times: number): Promise<number[
 }
 
 describe.each(FLOODS)('a flood of %s', (_, one) => {
-  test('leaves an authorized wallet its whole limit', async () => {
+  test('leaves the whole limit to an authorized wallet', async () => {
     expect(await derive(honest)).toBe(200);
     const flooded = flood(one, 3 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES - 1);
@@ -97,7 +97,7 @@ describe.each(FLOODS)('a flood of %s', (_, one) => {
   });
 });
 
-test('an authorized wallet can derive, list and ask for nonces during all floods at once', async () => {
+test('an authorized wallet can derive, list and get nonces during all floods at the same time', async () => {
   expect(await derive(honest)).toBe(200);
   const flooded = Promise.all(FLOODS.map(([, one]) => flood(one, TEN_TIMES)));
   const answers = await Promise.all([flood(() => derive(honest), 14), flood(() => list(honest), 15), flood(() => statusOf('GET', '/nonce'), 20)]);
@@ -106,17 +106,17 @@ test('an authorized wallet can derive, list and ask for nonces during all floods
 });
 
 describe('strangers together', () => {
-  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused above ten times the limit: %s', async (_, one) => {
+  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused above ten times the limit of a client: %s', async (_, one) => {
     const answers = await flood(one, TEN_TIMES + 20);
     expect(answers.filter((status) => status === 429)).toHaveLength(20);
   });
 
-  test('are counted before the chain is asked about them', async () => {
+  test('are counted before the node reads the chain because of them', async () => {
     await flood(() => list(stranger), 3 * TEN_TIMES);
     expect(lookups).toHaveLength(TEN_TIMES);
   });
 
-  test('do not use up the limit of a wallet by naming it', async () => {
+  test('cannot use up the limit of a wallet by naming that wallet', async () => {
     expect(await derive(honest)).toBe(200);
     await flood(forged, 2 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES);
@@ -125,12 +125,12 @@ describe('strangers together', () => {
 });
 
 describe('a wallet', () => {
-  test('that was never authorized counts as a stranger', async () => {
+  test('that was never authorized is treated as a stranger', async () => {
     await flood(nonsense, TEN_TIMES);
     expect(await derive(honest)).toBe(429);
   });
 
-  test('counts as a stranger again a day after it was last authorized', async () => {
+  test('is treated as a stranger again a day after its last authorization', async () => {
     await derive(honest);
     await node.clock.advance(DAY_MS - 1_000);
     await flood(nonsense, TEN_TIMES);
@@ -141,7 +141,7 @@ describe('a wallet', () => {
   });
 });
 
-test('with trusted proxies, a wallet counts for its address, before its proof is checked', async () => {
+test('with trusted proxies, the limit applies to the address of a caller before its proof is checked', async () => {
   await node.close();
   await start(['10.0.0.1']);
   const answers = [];

@@ -1,4 +1,4 @@
-/** A caller without a proof makes a node hold nothing (protocol.md §3), and a page of another origin cannot name a wallet. */
+/** A caller without a proof uses no memory of a node (protocol.md §3), and a page of a different origin cannot name a wallet. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
@@ -16,12 +16,12 @@ test.each(['/kms/derive', '/sync'])('a request to %s without a proof is answered
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
   socket.on('error', (error) => answered.reject(error));
   socket.on('close', () => answered.resolve(text));
-  // The body never comes.
+  // The body never arrives.
   socket.write(`POST ${path} HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100000\r\n\r\n`);
   expect(await answered.promise).toMatch(/^HTTP\/1\.1 403 [^]*"code":"unauthorized"/);
 });
 
-test('a preflight does not let a page name a wallet without a proof, even in development', async () => {
+test('a preflight request does not allow a page to name a wallet without a proof, even in development', async () => {
   const answer = await fetch(`${node.url}/kms/derive`, { method: 'OPTIONS' });
   const allowed = answer.headers.get('access-control-allow-headers')!.split(', ');
   expect(allowed).toContain('x-app-wallet');

@@ -1,4 +1,4 @@
-/** The lint of phrases (scripts/lint): what it reports in code and in Markdown, and what it accepts. */
+/** The lint of phrases (scripts/lint): which phrases it reports in code and in Markdown, and which it accepts. */
 import { describe, expect, test } from '@jest/globals';
 import { Linter, type ESLint } from 'eslint';
 
@@ -10,7 +10,7 @@ const inCode = (code: string): Linter.LintMessage[] => linter.verify(code, { ...
 const inMarkdown = (text: string): Linter.LintMessage[] => linter.verify(text, { ...common, files: ['**/*.md'], language: 'plain-english/text' }, 'a.md');
 const found = (messages: Linter.LintMessage[]): (string | undefined)[] => messages.map(({ message }) => /^"(.*)": /.exec(message)?.[1] ?? message);
 
-describe('is reported, in a comment and in a document:', () => {
+describe('the lint reports, in a comment and in a document,', () => {
   test.each([
     ['the answer is no envelope', 'is no envelope'],
     ['these lines are no events', 'are no events'],
@@ -36,7 +36,7 @@ describe('is reported, in a comment and in a document:', () => {
   });
 });
 
-describe('is ordinary English:', () => {
+describe('the lint accepts', () => {
   test.each([
     'there is no other member',
     'the node is no longer ready',
@@ -52,14 +52,14 @@ describe('is ordinary English:', () => {
   });
 });
 
-test('strings and templates are checked, but names and quotations in them are not', () => {
+test('strings and templates are checked, but not names and quotations in them', () => {
   expect(found(inCode("say('it is no page', `from ${nobody} to somebody`, \"the word 'x' and \\`nobody\\`\");"))).toEqual(['is no page', 'somebody']);
 });
 
-test('a phrase is found across the lines of a comment, and reported at its place', () => {
+test('a phrase that continues on the next line of a comment is found and reported at its place', () => {
   expect(inCode('/**\n * A limit of its\n * own.\n */\n')).toEqual([expect.objectContaining({ line: 2, column: 12, message: '"of its own": write "its own …" or "a separate …".' })]);
 });
 
-test('a fenced block of a document counts as code', () => {
+test('a fenced block of a document is treated as code', () => {
   expect(inMarkdown('Text.\n\n```\nnobody@host:~$ x is no file\n```\n')).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Early ticks (protocol.md §10): when the next node_tick comes after one that ended short of ready. */
+/** Early ticks (protocol.md §10): when the next node_tick begins after a tick that did not make the node ready. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { REASONS } from '../../../src/domain/reasons.ts';
@@ -14,11 +14,11 @@ describe('an early tick', () => {
     [5, 32_000],
     [6, 60_000],
     [1_000, 60_000],
-  ])('after %i attempts without progress comes in %i ms', (attempt, delayMs) => {
+  ])('after %i attempts without progress begins after %i ms', (attempt, delayMs) => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
-  test('never comes sooner than after 1 s or later than the beat', () => {
+  test('never begins earlier than after 1 s or later than after one beat', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
         const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);
@@ -43,15 +43,15 @@ function attemptsOf(...endings: readonly TickEnding[]): readonly number[] {
 
 describe('the backoff', () => {
   test.each<[string, readonly TickEnding[], readonly number[]]>([
-    ['grows while the same reason ends the ticks', [waiting(), waiting(), waiting()], [0, 1, 2]],
-    ['starts again when the head moved', [waiting('head 7'), waiting('head 7'), waiting('head 7'), waiting('head 8')], [0, 1, 2, 0]],
-    ['starts again when another transaction was sent', [waiting('0x1'), waiting('0x1'), waiting('0x2')], [0, 1, 0]],
-    ['starts again in a better state', [lost, lost, lost, waiting()], [0, 1, 2, 0]],
-    ['is halved by a reason that is new', [waiting(), waiting(), waiting(), waiting(), waiting(), unreadable], [0, 1, 2, 3, 4, 2]],
-    ['grows on when two reasons take turns', [waiting(), unreadable, waiting(), unreadable, waiting(), unreadable], [0, 0, 1, 2, 3, 4]],
-    ['grows on when two states take turns', [lost, waiting(), lost, waiting(), lost, waiting(), lost], [0, 0, 0, 1, 2, 3, 4]],
-    ['takes a head that was seen before the failures in between for no progress', [waiting('head 7'), lost, waiting('head 7'), lost, waiting('head 7')], [0, 0, 1, 2, 3]],
-    ['is never ended by reasons alone, however many', [waiting(), unreadable, refused, waiting(), unreadable, refused], [0, 0, 0, 1, 2, 3]],
+    ['grows while the ticks end with the same reason', [waiting(), waiting(), waiting()], [0, 1, 2]],
+    ['starts again when the head has moved', [waiting('head 7'), waiting('head 7'), waiting('head 7'), waiting('head 8')], [0, 1, 2, 0]],
+    ['starts again when a new transaction was sent', [waiting('0x1'), waiting('0x1'), waiting('0x2')], [0, 1, 0]],
+    ['starts again when the node reaches a better state', [lost, lost, lost, waiting()], [0, 1, 2, 0]],
+    ['is halved when the reason is new', [waiting(), waiting(), waiting(), waiting(), waiting(), unreadable], [0, 1, 2, 3, 4, 2]],
+    ['keeps growing when two reasons alternate', [waiting(), unreadable, waiting(), unreadable, waiting(), unreadable], [0, 0, 1, 2, 3, 4]],
+    ['keeps growing when two states alternate', [lost, waiting(), lost, waiting(), lost, waiting(), lost], [0, 0, 0, 1, 2, 3, 4]],
+    ['keeps growing when the head is the same as before the failures in between', [waiting('head 7'), lost, waiting('head 7'), lost, waiting('head 7')], [0, 0, 1, 2, 3]],
+    ['keeps growing when only the reasons change, even if there are many', [waiting(), unreadable, refused, waiting(), unreadable, refused], [0, 0, 0, 1, 2, 3]],
   ])('%s', (_, endings, attempts) => {
     expect(attemptsOf(...endings)).toEqual(attempts);
   });

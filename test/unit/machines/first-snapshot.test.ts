@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10): when a process with an empty store may go ready. */
+/** The first snapshot (protocol.md §10): when a process with an empty store may become ready. */
 import { describe, expect, test } from '@jest/globals';
 import {
   breakRow,
@@ -19,8 +19,8 @@ function after(rounds: readonly (SnapshotRound & { atMs: number })[], from: Firs
 describe('a first snapshot is settled when', () => {
   test.each<[string, SnapshotRound]>([
     ['there is no other member', { others: 0, asked: 0, answered: 0, complete: false }],
-    ['a member gave a complete one, though others were silent', { others: 4, asked: 2, answered: 1, complete: true }],
-    ['every other member answered in one tick, complete or not', { others: 3, asked: 3, answered: 3, complete: false }],
+    ['a member sent a complete snapshot, even if others did not answer', { others: 4, asked: 2, answered: 1, complete: true }],
+    ['every other member answered in the same tick, completely or not', { others: 3, asked: 3, answered: 3, complete: false }],
   ])('%s', (_, round) => {
     expect(after([{ ...round, atMs: 0 }])).toBe(SNAPSHOT_COMPLETE);
   });
@@ -30,11 +30,11 @@ describe('a first snapshot stays missing when', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
 
   test.each<[string, readonly (SnapshotRound & { atMs: number })[]]>([
-    ['one of the others did not answer', [{ ...silent, atMs: 0 }]],
-    ['everybody was asked three times within one beat', [0, 1_000, 2_000].map((atMs) => ({ ...silent, atMs }))],
-    ['a beat has passed with only two rounds', [0, 70_000].map((atMs) => ({ ...silent, atMs }))],
+    ['one of the other members did not answer', [{ ...silent, atMs: 0 }]],
+    ['all members were asked three times within one beat', [0, 1_000, 2_000].map((atMs) => ({ ...silent, atMs }))],
+    ['there were only two rounds, although a beat has passed', [0, 70_000].map((atMs) => ({ ...silent, atMs }))],
     [
-      'a round in between did not ask everybody',
+      'one of the rounds did not ask all members',
       [
         { ...silent, atMs: 0 },
         { ...silent, asked: 1, atMs: 30_000 },
@@ -47,34 +47,34 @@ describe('a first snapshot stays missing when', () => {
   });
 });
 
-describe('a node goes ready without a first snapshot', () => {
+describe('a node becomes ready without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('after three rounds in a row that asked every member, one beat after the first', () => {
+  test('after three rounds in a row that asked every member, one beat after the first round', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('and keeps asking: a complete snapshot still settles it', () => {
+  test('and keeps asking: a complete snapshot still settles the first snapshot', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('and does not wait for one again when no member answers later', () => {
+  test('and does not begin to wait for a snapshot again when no member answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('not when a node_tick in between asked no member: the rounds are no longer in a row', () => {
+  test('but not when a node_tick in between asked no member, because the rounds are not in a row then', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
   });
 
-  test('even when a member makes the rounds hang or throw: they count as in vain', () => {
+  test('even when a member makes the rounds hang or throw, because these are rounds without success', () => {
     const hung = after([0, 1_000, 60_000].map((atMs) => ({ ...roundInVain(3), atMs })));
     expect(hung.state).toBe('none');
   });
 
-  test('never because of rounds that hung without another member to ask', () => {
+  test('but never because of rounds that hung while there was no other member', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

@@ -1,4 +1,4 @@
-/** The timing of the two jobs (protocol.md §1): beats, overlap, limits, early ticks, and what stops a push. */
+/** The timing of the two jobs (protocol.md §1): beats, overlapping ticks, timeouts, early ticks, and what stops a push. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
@@ -24,12 +24,12 @@ async function tickToReady(node: ControlledNode): Promise<void> {
 }
 
 describe('node_tick', () => {
-  test('runs once right at the start', () => {
+  test('runs once immediately at the start', () => {
     const node = startNode();
     expect(node.started.get('readChain')).toBe(1);
   });
 
-  test('that arrives while another one runs is counted and dropped, not queued', async () => {
+  test('that is due while a node_tick is running is counted and dropped, not queued', async () => {
     const node = startNode();
     node.actor.send({ type: 'node_tick' });
     node.actor.send({ type: 'node_tick' });
@@ -39,7 +39,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(1);
   });
 
-  test('runs again one beat after the start of the last one, when that one ended ready', async () => {
+  test('runs again one beat after the start of a node_tick that made the node ready', async () => {
     const node = startNode();
     await node.advance(5_000);
     await tickToReady(node);
@@ -50,7 +50,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(2);
   });
 
-  test('runs early after a failed read, with growing pauses, and on the beat again once ready', async () => {
+  test('runs early after a failed read, with growing pauses, and at every beat again once the node is ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {
@@ -66,7 +66,7 @@ describe('node_tick', () => {
     expect(node.snapshot.context.nextTickAtMs - node.snapshot.context.tick.startedMonotonicMs).toBe(BEAT_MS);
   });
 
-  test('whose step hangs ends with that reason, and the next one works normally', async () => {
+  test('whose step hangs ends with that reason, and the next node_tick works normally', async () => {
     const node = startNode();
     const hanging = node.signalOf('readChain');
     await node.advance(STEP_TIMEOUT_MS.readingChain);
@@ -77,7 +77,7 @@ describe('node_tick', () => {
     expect(readinessState(node.snapshot)).toBe('ready');
   });
 
-  test('does not copy the text of an unexpected error into its reason', async () => {
+  test('does not copy the message of an unexpected error into its reason', async () => {
     const node = startNode();
     await node.fail('readChain', new Error('key=deadbeef'));
     expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure (Error)'));
@@ -101,7 +101,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([]);
   });
 
-  test('reaches the replication after each interval once ready', async () => {
+  test('reaches the replication after each interval once the node is ready', async () => {
     const node = startNode();
     await tickToReady(node);
     expect([node.replicating, node.syncTicks]).toEqual([true, []]);
@@ -111,7 +111,7 @@ describe('sync_tick', () => {
     expect(node.snapshot.context.syncTicks).toEqual({ run: 2 });
   });
 
-  test('comes at once for a write and at the end of the nudge for writes during it, and does not shift the interval', async () => {
+  test('follows a write immediately, or at the end of the current nudge, and does not shift the interval', async () => {
     const nudged = { type: 'sync_tick', nudged: true };
     const node = startNode();
     await tickToReady(node);
@@ -130,7 +130,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([nudged, nudged, nudged, { type: 'sync_tick' }]);
   });
 
-  test('follows every write within one nudge, and comes at most once per nudge, at any times of writes', async () => {
+  test('follows every write within one nudge, and at most once per nudge, for writes at any times', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2 * NUDGE_MS), { minLength: 1, maxLength: 40 }), async (pauses) => {
         const node = startNode();
@@ -172,7 +172,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([{ type: 'sync_tick' }]);
   });
 
-  test('is ignored once the node leaves ready, and work under way ends', async () => {
+  test('is ignored once the node leaves ready, and current work ends', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);
@@ -184,7 +184,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toHaveLength(heard);
   });
 
-  test('reaches the same replication after a node_tick that changed nothing', async () => {
+  test('reaches the same running replication after a node_tick that changed nothing', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);
@@ -201,7 +201,7 @@ describe('sync_tick', () => {
   });
 });
 
-describe('a first snapshot that is missing', () => {
+describe('a missing first snapshot', () => {
   const others = { block: 10, blockMs: 0, members: 3, hash: { kind: 'confirmed', store: { secret: HASH, claimedHere: false } } };
   const inVain = { others: 2, asked: 2, answered: 1, complete: false };
 
@@ -212,10 +212,10 @@ describe('a first snapshot that is missing', () => {
     expect(node.snapshot.value.nodeTick).toBe('fetchingSnapshot');
   }
 
-  /** Lets time pass until the next node_tick begins. */
+  /** Advances the time until the next node_tick begins. */
   const rest = (node: ControlledNode, sinceMs: number) => node.advance(node.snapshot.context.nextTickAtMs - sinceMs);
 
-  test('does not keep a node out of ready forever when its step always hangs', async () => {
+  test('does not keep the node unready forever when its step always hangs', async () => {
     const node = startNode();
     let nowMs = 0;
     for (let round = 1; round <= 3; round += 1) {
@@ -232,7 +232,7 @@ describe('a first snapshot that is missing', () => {
     expect(readinessView(node.snapshot, HASH, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
   });
 
-  test('is waited for from the moment of the request, not from the start of its node_tick', async () => {
+  test('is waited for from the time of the request, not from the start of its node_tick', async () => {
     const node = startNode();
     await node.advance(9_000);
     await tickToSnapshot(node);
@@ -241,7 +241,7 @@ describe('a first snapshot that is missing', () => {
     expect(node.snapshot.context.firstSnapshot).toEqual({ state: 'missing', firstAskedAtMs: 9_000, fullRounds: 1 });
   });
 
-  test('starts counting its rounds again after a node_tick that asks no member', async () => {
+  test('makes the node count its rounds from zero after a node_tick that asks no member', async () => {
     const node = startNode();
     await tickToSnapshot(node);
     await node.settle('fetchSnapshot', inVain);

@@ -1,4 +1,4 @@
-/** Readiness as operators see it (protocol.md §1, §10): when and with which reason a node leaves ready, and how it returns. */
+/** Readiness as operators see it (protocol.md §1, §10): when and with which reason a node leaves ready, and when it is ready again. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
@@ -46,7 +46,7 @@ class Node extends ControlledNode {
   }
 }
 
-/** A ready node in its next node_tick. */
+/** A ready node at the beginning of its next node_tick. */
 async function readyNode(options?: { readonly outageMs?: number }): Promise<Node> {
   const node = new Node(options);
   await node.toReady();
@@ -68,7 +68,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.selfNotInNodeList, 'not active'),
     ],
     [
-      'another teePubkey',
+      'a different teePubkey',
       async (node) => {
         await node.reads(CLAIMED);
         await node.settle('checkEligibility', { eligible: false, reason: reason(REASONS.teePubkeyMismatch) });
@@ -77,7 +77,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.teePubkeyMismatch),
     ],
     [
-      'a silent enclave',
+      'that the enclave does not answer',
       async (node) => {
         await node.reads(CLAIMED);
         await node.advance(STEP_TIMEOUT_MS.checkingEligibility);
@@ -86,7 +86,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.stepTimedOut, 'checkingEligibility'),
     ],
     [
-      'the hash zero, though the claim hangs',
+      'the hash zero, even if the claim hangs',
       async (node) => {
         await node.eligible({ kind: 'unset' });
       },
@@ -102,7 +102,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.hashNotDeepEnough),
     ],
     [
-      'another hash, though the members are silent',
+      'a different hash, even if the members do not answer',
       async (node) => {
         await node.eligible({ kind: 'wanted' });
       },
@@ -110,7 +110,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.secretHashMismatch, 'asking the members'),
     ],
     [
-      'another secret that it made itself, before its snapshot is there',
+      'the hash of a different secret that it holds, because the first snapshot is missing',
       async (node) => {
         await node.eligible({ kind: 'confirmed', store: { secret: OTHER, claimedHere: false } });
       },
@@ -129,14 +129,14 @@ describe('a ready node leaves ready at the tick that sees', () => {
 describe('a secret that the chain no longer shows', () => {
   test.each<[string, HashFacts, ReadinessState, Reason]>([
     ['the hash is zero', { kind: 'unset' }, 'bootstrapping', reason(REASONS.awaitingHash)],
-    ['the hash is another', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
+    ['the hash is of a secret that this node lacks', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
     [
-      'the hash is that of another secret held here',
+      'the hash is of a different secret that this node holds',
       { kind: 'confirmed', store: { secret: OTHER, claimedHere: false } },
       'syncing-secret',
       reason(REASONS.firstSnapshotMissing),
     ],
-  ])('makes the node leave ready with the read that shows it, before any other step: %s', async (_, hash, state, why) => {
+  ])('makes the node leave ready directly after the read of the chain, before any other step: %s', async (_, hash, state, why) => {
     const node = await readyNode();
     await node.reads(hash);
     expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual([state, why, 'checkingEligibility']);
@@ -144,7 +144,7 @@ describe('a secret that the chain no longer shows', () => {
 });
 
 describe('a read of the chain that fails', () => {
-  /** Every tick fails, even early ones, until this much time has passed. */
+  /** Makes every tick fail, also the early ticks, until this time has passed. */
   async function failFor(node: Node, ms: number): Promise<void> {
     const endMs = node.nowMs + ms;
     while (node.nowMs < endMs) {
@@ -153,7 +153,7 @@ describe('a read of the chain that fails', () => {
     }
   }
 
-  test('leaves a ready node ready, and brings the next node_tick forward', async () => {
+  test('leaves a ready node ready, and makes the next node_tick begin earlier', async () => {
     const node = await readyNode();
     await node.fail('readChain', LOST);
     expect([node.state, node.reason, node.snapshot.context.tick.last?.outcome]).toEqual(['ready', null, `${REASONS.peerCacheRefreshFailed}: ${LOST.message}`]);
@@ -165,28 +165,28 @@ describe('a read of the chain that fails', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('makes the node leave ready once the last good view is too old, to the second', async () => {
+  test('makes the node leave ready within a second after the last good view has become too old', async () => {
     const node = await readyNode();
-    // The view is as old as the node: one beat.
+    // The view is already one beat old, like the node.
     await failFor(node, OUTAGE_MS - BEAT_MS);
     expect(node.state).toBe('ready');
     await node.advance(1_000);
     expect([node.state, node.reason?.text]).toEqual(['ineligible', REASONS.chainViewStale]);
   });
 
-  test('makes the node leave ready at once when no outage is allowed', async () => {
+  test('makes the node leave ready immediately when no outage is allowed', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('does not move a node that never had a good view, and gives the reason', async () => {
+  test('leaves the state of a node that never had a good view unchanged, and sets the reason', async () => {
     const node = new Node();
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('is forgotten with the next good read', async () => {
+  test('is forgotten at the next good read', async () => {
     const node = await readyNode();
     await failFor(node, OUTAGE_MS - 2 * BEAT_MS);
     while (node.snapshot.value.nodeTick !== 'readingChain') await node.advance(1_000);
@@ -199,14 +199,14 @@ describe('a read of the chain that fails', () => {
   });
 });
 
-test('a node leaves ready when the chain stands still, although the chain can be read', async () => {
+test('a node leaves ready when the chain no longer grows, although the chain can be read', async () => {
   const node = await readyNode();
   await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS - 1, members: 2, hash: CLAIMED });
   expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);
 });
 
 describe('a node becomes ready again', () => {
-  test('when the cause is gone, without requesting the secret or a snapshot again', async () => {
+  test('when the cause is gone, and requests neither the secret nor a snapshot again', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect(node.state).toBe('ineligible');
@@ -220,7 +220,7 @@ describe('a node becomes ready again', () => {
     expect([node.started.get('fetchSecret'), node.started.get('fetchSnapshot')]).toEqual([undefined, undefined]);
   });
 
-  test('with another secret only after a new snapshot', async () => {
+  test('with a different secret only after a new snapshot', async () => {
     const node = await readyNode();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'installed', store: { secret: OTHER, claimedHere: false } });
@@ -231,7 +231,7 @@ describe('a node becomes ready again', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('through an early tick after a failed fetch, and keeps the reason meanwhile', async () => {
+  test('in an early tick after a failed fetch, and keeps the reason until then', async () => {
     const node = new Node();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'failed', reason: reason(REASONS.nobodyHoldsSecret) });
@@ -248,20 +248,20 @@ describe('a node becomes ready again', () => {
 
 describe('a step', () => {
   test.each<[string, (node: Node) => Promise<void>, keyof typeof STEP_TIMEOUT_MS]>([
-    ['the look at the chain', async () => undefined, 'readingChain'],
-    ['the identity', (node) => node.reads(CLAIMED), 'checkingEligibility'],
-    ['the claim', (node) => node.eligible({ kind: 'unset' }), 'claimingHash'],
-    ['the secret', (node) => node.eligible({ kind: 'wanted' }), 'fetchingSecret'],
-    ['the sync key', (node) => node.eligible(CLAIMED), 'installingSyncKey'],
+    ['reading the chain', async () => undefined, 'readingChain'],
+    ['reading the identity', (node) => node.reads(CLAIMED), 'checkingEligibility'],
+    ['sending the claim', (node) => node.eligible({ kind: 'unset' }), 'claimingHash'],
+    ['fetching the secret', (node) => node.eligible({ kind: 'wanted' }), 'fetchingSecret'],
+    ['installing the sync key', (node) => node.eligible(CLAIMED), 'installingSyncKey'],
     [
-      'the snapshot',
+      'fetching the snapshot',
       async (node) => {
         await node.eligible(TAKEN_OVER);
         await node.settle('installSyncKey', { stale: false });
       },
       'fetchingSnapshot',
     ],
-  ])('that hangs ends at its limit: %s', async (_, reach, step) => {
+  ])('that hangs ends at its timeout: %s', async (_, reach, step) => {
     const node = new Node();
     await reach(node);
     expect(node.snapshot.value.nodeTick).toBe(step);
@@ -282,7 +282,7 @@ describe('a step', () => {
 });
 
 describe('a claim', () => {
-  test('that gets deeper is checked every second, and one without progress at growing intervals', async () => {
+  test('is checked every second while it gets deeper, and at growing intervals while it makes no progress', async () => {
     const node = new Node();
     const delays: number[] = [];
     for (const progress of ['head 1', 'head 2', 'head 3', 'head 3', 'head 3', 'head 4']) {
@@ -298,7 +298,7 @@ describe('a claim', () => {
 });
 
 describe('a node that was cut off for too long', () => {
-  test('keeps serving, and asks for a snapshot until it has one', async () => {
+  test('keeps serving, and requests a snapshot until it has one', async () => {
     const node = await readyNode();
     await node.eligible(CLAIMED);
     await node.settle('installSyncKey', { stale: true });
@@ -310,7 +310,7 @@ describe('a node that was cut off for too long', () => {
 });
 
 describe('probes', () => {
-  test('run beside the tick only in an enclave, and nothing waits for them', async () => {
+  test('run only in an enclave, at the same time as the tick, and nothing waits for them', async () => {
     const [strict, loose] = [new Node({ probePeers: true }), new Node()];
     for (const node of [strict, loose]) await node.toReady();
     expect([strict.started.get('probePeers'), loose.started.get('probePeers')]).toEqual([1, undefined]);

@@ -1,7 +1,7 @@
 /**
- * The transition table of the master secret's life, made from the reducer: every reachable state, up to renaming of the secrets,
- * with every event. A secret is named by its place in a state: A is held, B and C are set aside, S is the secret of the store if
- * it is none of these, W is the one that the chain shows and this node lacks, and N is new.
+ * The transition table of the life of the master secret, made from the reducer: every reachable state, up to renaming of the secrets,
+ * with every event. The name of a secret is its role in a state. A is held. B and C are set aside. S is the secret of the store, if it
+ * is not one of these. W is the secret that the chain shows and this node lacks. N is a new secret.
  */
 import { invariant } from '../../../src/domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../../src/domain/ids.ts';
@@ -9,7 +9,7 @@ import { nextSecretLife, NO_SECRET, type KnownSecret, type SecretEffect, type Se
 import { hashNamed } from '../../machine/secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** The most secrets set aside in the table: more of them behave the same. The limit `MAX_ASIDE` has its own test. */
+/** Maximum number of secrets that are set aside in the table. More would behave the same. The limit `MAX_ASIDE` has its own test. */
 const ASIDE_IN_TABLE = 1;
 const NAMES = ['A', 'B', 'C', 'S', 'W', 'N'] as const;
 
@@ -58,7 +58,7 @@ function effectText(effect: SecretEffect): string {
   return 'hash' in effect ? `${effect.kind} ${nameOf(effect.hash)}` : effect.kind;
 }
 
-/** The same state with its secrets named by their places. */
+/** The same state, with secrets that are named according to their roles. */
 function renamed(life: SecretLife): SecretLife {
   const names = new Map<Hash32, Hash32>([[ZERO_HASH, ZERO_HASH]]);
   const give = (hash: Hash32 | null | undefined, name: (typeof NAMES)[number]): void => {

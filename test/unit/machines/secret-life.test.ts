@@ -1,5 +1,5 @@
 /**
- * The life of the master secret (protocol.md §1, §5, §10) without fakes: the rules one by one, then the whole transition table,
+ * The life of the master secret (protocol.md §1, §5, §10) without fakes: the rules one by one, and then the whole transition table,
  * which is compared with `secret-life.table.txt` line by line. After an intended change, print the table with
  * `PRINT_SECRET_TABLE=1 npm run test:unit -- secret-life`, and read every line that differs before you replace the file.
  */
@@ -31,7 +31,7 @@ const held = (hash: typeof A, origin: 'made' | 'given' = 'made'): SecretEvent =>
 const received = (hash: typeof A): SecretEvent => ({ type: 'secret.received', hash, from: MEMBER });
 const due: SecretEvent = { type: 'claim.due' };
 
-/** The state after these events, and the effects of the last one. */
+/** The state after these events, and the effects of the last event. */
 function after(...events: readonly SecretEvent[]): { readonly life: SecretLife; readonly effects: readonly string[] } {
   let life = NO_SECRET;
   let effects: readonly string[] = [];
@@ -43,41 +43,41 @@ function after(...events: readonly SecretEvent[]): { readonly life: SecretLife; 
   return { life, effects };
 }
 
-describe('the life of a secret that was made here', () => {
+describe('a secret that this node has made', () => {
   test.each<[string, readonly SecretEvent[], string, readonly string[]]>([
     ['is made when a claim is due', [shows(ZERO_HASH), due], 'none', ['make_candidate']],
     ['is claimed when a claim is due', [shows(ZERO_HASH), held(A), due], 'claimed', ['send_claim A']],
-    ['is claimed again while the head shows nothing', [shows(ZERO_HASH), held(A), due, due], 'claimed', ['send_claim A']],
-    ['is looked for at the head once it was there', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
-    ['is left alone while another hash is at the head', [shows(ZERO_HASH), held(A), due, head(B)], 'claimed', []],
-    ['is set aside when the head shows it no more', [shows(ZERO_HASH), held(A), due, head(A), head(ZERO_HASH)], 'none', ['set_aside A', 'make_candidate']],
-    ['is set aside when the claim was taken and reset', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }], 'none', ['set_aside A']],
+    ['is claimed again while the head shows no hash', [shows(ZERO_HASH), held(A), due, due], 'claimed', ['send_claim A']],
+    ['is looked for at the head once the head has shown it', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
+    ['stays as it is while the head shows a different hash', [shows(ZERO_HASH), held(A), due, head(B)], 'claimed', []],
+    ['is set aside when the head no longer shows it', [shows(ZERO_HASH), held(A), due, head(A), head(ZERO_HASH)], 'none', ['set_aside A', 'make_candidate']],
+    ['is set aside when its claim was accepted and then reset', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }], 'none', ['set_aside A']],
     ['is confirmed when the chain shows it', [shows(ZERO_HASH), held(A), due, shows(A)], 'confirmed', ['install A']],
     ['stays confirmed while the chain shows it', [shows(ZERO_HASH), held(A), due, shows(A), shows(A)], 'confirmed', []],
-    ['is set aside when the chain shows nothing', [held(A), shows(A), shows(ZERO_HASH)], 'none', ['set_aside A']],
-    ['is set aside when the chain shows another', [held(A), shows(A), shows(B)], 'none', ['set_aside A']],
-    ['is never claimed again', [held(A), shows(A), shows(ZERO_HASH), due], 'none', ['make_candidate']],
-    ['is not a fresh candidate either, should it be drawn again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
+    ['is set aside when the chain shows no hash', [held(A), shows(A), shows(ZERO_HASH)], 'none', ['set_aside A']],
+    ['is set aside when the chain shows a different hash', [held(A), shows(A), shows(B)], 'none', ['set_aside A']],
+    ['is never claimed again after a reset', [held(A), shows(A), shows(ZERO_HASH), due], 'none', ['make_candidate']],
+    ['does not become a candidate again after a reset, even if it is drawn again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
     ['serves again when the chain shows it again', [held(A), shows(A), shows(ZERO_HASH), shows(A)], 'confirmed', ['install A']],
-    ['is kept when a claim of it was reset, for a reorganisation may bring it back', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], 'confirmed', ['install A']],
-    ['gives way to another that the chain shows, and its store with it', [held(A), shows(A), shows(ZERO_HASH), held(B), shows(B)], 'confirmed', ['wipe A', 'install B', 'empty_store']],
-    ['is one: a candidate that comes late is wiped', [held(A), held(B)], 'candidate', ['wipe B']],
+    ['is kept when its claim was reset, because the chain may show it again after a reorganisation', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], 'confirmed', ['install A']],
+    ['is wiped and its store is emptied when the chain shows a different secret that this node holds', [held(A), shows(A), shows(ZERO_HASH), held(B), shows(B)], 'confirmed', ['wipe A', 'install B', 'empty_store']],
+    ['is the only candidate: a second candidate is wiped', [held(A), held(B)], 'candidate', ['wipe B']],
   ])('%s', (_, events, stage, effects) => {
     const { life, effects: last } = after(...events);
     expect([life.stage, last]).toEqual([stage, effects]);
   });
 });
 
-describe('a secret that a member gave', () => {
+describe('a secret from a member', () => {
   test.each<[string, readonly SecretEvent[], string, readonly string[]]>([
     ['is installed when the chain shows its hash', [shows(A), received(A)], 'confirmed', ['keep_received A', 'install A']],
-    ['wipes the candidate', [held(B), shows(A), received(A)], 'confirmed', ['keep_received A', 'wipe B', 'install A']],
-    ['wipes what is aside, and its store', [held(B), shows(B), shows(A), received(A)], 'confirmed', ['keep_received A', 'wipe B', 'install A', 'empty_store']],
-    ['changes nothing when the chain shows another', [shows(B), received(A)], 'none', []],
-    ['changes nothing while the chain shows none', [shows(ZERO_HASH), received(A)], 'none', []],
+    ['replaces the candidate, which is wiped', [held(B), shows(A), received(A)], 'confirmed', ['keep_received A', 'wipe B', 'install A']],
+    ['replaces a secret that is set aside: that secret is wiped and its store is emptied', [held(B), shows(B), shows(A), received(A)], 'confirmed', ['keep_received A', 'wipe B', 'install A', 'empty_store']],
+    ['changes nothing when the chain shows a different hash', [shows(B), received(A)], 'none', []],
+    ['changes nothing while the chain shows no hash', [shows(ZERO_HASH), received(A)], 'none', []],
     ['changes nothing before the chain was read', [received(A)], 'none', []],
-    ['changes nothing when one is confirmed', [held(B), shows(B), received(A)], 'confirmed', []],
-    ['changes nothing when it is the confirmed one', [held(B), shows(B), received(B)], 'confirmed', []],
+    ['changes nothing when a different secret is confirmed', [held(B), shows(B), received(A)], 'confirmed', []],
+    ['changes nothing when it is already confirmed', [held(B), shows(B), received(B)], 'confirmed', []],
   ])('%s', (_, events, stage, effects) => {
     const { life, effects: last } = after(...events);
     expect([life.stage, last]).toEqual([stage, effects]);
@@ -86,18 +86,18 @@ describe('a secret that a member gave', () => {
 
 describe('the store is known to be new', () => {
   test.each<[string, readonly SecretEvent[], boolean]>([
-    ['under a secret that was made here', [held(A), shows(A)], true],
-    ['under one that was given, where a transaction of this process set it', [shows(ZERO_HASH), held(A, 'given'), due, shows(A, true)], true],
-    ['not under one that was given, where another may have set it', [shows(ZERO_HASH), held(A, 'given'), due, shows(A)], false],
-    ['not under one that a member gave', [shows(A), received(A)], false],
-    ['not under one whose claim was reset in between', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
-    ['still, when its secret comes back', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
+    ['when this node made the secret', [held(A), shows(A)], true],
+    ['when the secret was configured and a transaction of this process set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A, true)], true],
+    ['but not when the secret was configured and a different node may have set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A)], false],
+    ['but not when the secret came from a member', [shows(A), received(A)], false],
+    ['but not when the claim of the secret was reset in between', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
+    ['and stays so when the chain shows its secret again', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
   ])('%s', (_, events, claimedHere) => {
     expect(secretStanding(after(...events).life)).toEqual({ kind: 'confirmed', store: { secret: A, claimedHere } });
   });
 });
 
-test('the receipt of a claim is needed for a given secret that this node may have claimed', () => {
+test('the receipt of a claim is needed only for a configured secret that this node may have claimed', () => {
   const claimed = after(shows(ZERO_HASH), held(A, 'given'), due).life;
   expect([needsReceipt(claimed, A), needsReceipt(claimed, B)]).toEqual([true, false]);
   expect(needsReceipt(after(shows(ZERO_HASH), held(A, 'given'), due, head(A)).life, A)).toBe(true);
@@ -105,7 +105,7 @@ test('the receipt of a claim is needed for a given secret that this node may hav
   expect(needsReceipt(after(shows(ZERO_HASH), held(A), due).life, A)).toBe(false);
 });
 
-test('the oldest secret set aside is wiped once there are too many', () => {
+test('when too many secrets are set aside, the oldest of them is wiped', () => {
   const names = Array.from({ length: MAX_ASIDE + 1 }, (_, index) => hashNamed(`secret ${index}`));
   let life = NO_SECRET;
   let last: readonly object[] = [];
@@ -116,7 +116,7 @@ test('the oldest secret set aside is wiped once there are too many', () => {
   expect(life.aside.map(({ hash }) => hash)).toEqual(names.slice(1));
 });
 
-test('the named secret is the confirmed one, else the one that served last, else the candidate', () => {
+test('the secret that /status names is the confirmed secret, else the one that served last, else the candidate', () => {
   const names = (life: SecretLife): (string | null)[] => [namedSecret(life), confirmedSecret(life), claimableSecret(life)].map((known) => known?.hash ?? null);
   expect(names(NO_SECRET)).toEqual([null, null, null]);
   expect(names(after(held(A)).life)).toEqual([A, null, A]);
@@ -124,14 +124,14 @@ test('the named secret is the confirmed one, else the one that served last, else
   expect(names(after(held(A), shows(A), shows(ZERO_HASH), held(B)).life)).toEqual([A, null, B]);
 });
 
-test('a question or an event that the state does not allow throws', () => {
+test('an event or a query that the state does not allow throws', () => {
   expect(() => secretStanding(NO_SECRET)).toThrow('before the chain was read');
   expect(() => after(shows(A), due)).toThrow('although the chain shows a hash');
 });
 
 describe('in every reachable state', () => {
-  test('the rules of the protocol hold after every event, in the vault too', () => {
-    // The model carries out the effects. If they leave the vault in a different state, a rule is broken.
+  test('the rules of the protocol hold after every event, also in the vault', () => {
+    // The model carries out the effects. A rule is broken if the state of the vault then differs from the state of the reducer.
     const seen = new Map([['', NO_MODEL]]);
     const hashes = [ZERO_HASH, A, B];
     for (const model of seen.values()) {
@@ -150,13 +150,13 @@ describe('in every reachable state', () => {
     expect(seen.size).toBeGreaterThan(100);
   });
 
-  test('at least one row of the table begins', () => {
+  test('at least one row of the table begins there', () => {
     const rows = transitionTable();
     expect(new Set(rows.map(({ given }) => given)).size).toBe(reachableStates().length);
   });
 });
 
-test('the whole transition table is as in its file, and events without a line change nothing', () => {
+test('the whole transition table equals its file, which has no line for an event that changes nothing', () => {
   const line = ({ given, event, then, effects }: Row): string => [given, event, then, effects].join(' | ');
   const changing = transitionTable().filter(({ changesNothing }) => !changesNothing);
   if (process.env['PRINT_SECRET_TABLE'] !== undefined) process.stdout.write(`${changing.map(line).join('\n')}\n`);

@@ -1,4 +1,4 @@
-/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and for what is not enough. */
+/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and for each insufficient case. */
 import { describe, expect, test } from '@jest/globals';
 import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
 import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
@@ -29,7 +29,7 @@ const merged = (wallet: string, { sure = false, leftOut = false, store = STORE, 
 });
 const askingBegan = (nowMs: number): SurenessEvent => ({ type: 'asking.began', nowMs });
 const askingEnded = (nowMs: number): SurenessEvent => ({ type: 'asking.ended', nowMs });
-/** A member says that it is sure and gives all its records. */
+/** A member reports that it is sure and sends all its records. */
 const given = (wallet: string): readonly SurenessEvent[] => [says(wallet, true), merged(wallet, { sure: true })];
 
 function after(...events: readonly SurenessEvent[]): Sureness {
@@ -39,21 +39,21 @@ function after(...events: readonly SurenessEvent[]): Sureness {
 describe('a node is sure', () => {
   test.each<[string, Sureness['by'], readonly SurenessEvent[]]>([
     ['once it has claimed the hash', 'claimed', [began, members('a', 'b'), claimed]],
-    ['once it has claimed the hash, before it has read who the members are', 'claimed', [began, claimed]],
-    ['once it has claimed the hash of a new store, regardless of who has the secret of the one before', 'claimed', [began, handedOut(), { type: 'store.began', store: NEXT_STORE }, { type: 'hash.claimed', store: NEXT_STORE }]],
+    ['once it has claimed the hash, even before it has read the members', 'claimed', [began, claimed]],
+    ['once it has claimed the hash of a new store, even if it handed out the secret of the previous store', 'claimed', [began, handedOut(), { type: 'store.began', store: NEXT_STORE }, { type: 'hash.claimed', store: NEXT_STORE }]],
     ['as the only member', 'alone', [began, members()]],
-    ['as the only one that is left', 'alone', [began, members('a'), silent('a', 0), members()]],
-    ['with all of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
-    ['with all of the only other member, which is not', 'all_members', [began, members('a'), says('a', false), merged('a')]],
-    ['with all of a sure member where the others say that they are not', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', false), says('c', false)]],
-    ['with all of two sure members, regardless of the others', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', true), says('c', true), merged('b', { sure: true })]],
-    ['with all of a sure member where another one has been silent for too long', 'sure_members', [began, members('a', 'b'), ...given('a'), silent('b', 1_000), silent('b', 1_000 + SILENCE_MS)]],
-    ['with all of a sure member beside those of an older kind', 'sure_members', [began, members('a', 'old'), ...given('a'), says('old', false, null)]],
-    ['with everything of every other member where no member is sure', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), says('b', false), merged('b')]],
-    ['with everything of every older member', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
-    ['where what was left out has come with a later comparison', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
-    ['where the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
-    ['after an hour in vain', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(1_000), askingBegan(IN_VAIN_MS), askingEnded(IN_VAIN_MS + 500)]],
+    ['as the only member that is left', 'alone', [began, members('a'), silent('a', 0), members()]],
+    ['with all records of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
+    ['with all records of the only other member, which is not sure', 'all_members', [began, members('a'), says('a', false), merged('a')]],
+    ['with all records of a sure member when the others report that they are not sure', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', false), says('c', false)]],
+    ['with all records of two sure members, regardless of the other members', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', true), says('c', true), merged('b', { sure: true })]],
+    ['with all records of a sure member when a second member has not answered for too long', 'sure_members', [began, members('a', 'b'), ...given('a'), silent('b', 1_000), silent('b', 1_000 + SILENCE_MS)]],
+    ['with all records of a sure member when the others run an older version', 'sure_members', [began, members('a', 'old'), ...given('a'), says('old', false, null)]],
+    ['with all records of every other member when no member is sure', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), says('b', false), merged('b')]],
+    ['with all records of every other member when all run an older version', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
+    ['when records that were left out have arrived in a later comparison', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
+    ['when the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
+    ['after an hour of asking without success', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(1_000), askingBegan(IN_VAIN_MS), askingEnded(IN_VAIN_MS + 500)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
     const state = after(...events);
@@ -61,27 +61,27 @@ describe('a node is sure', () => {
   });
 });
 
-describe('a node is not sure, and names the members it waits for:', () => {
+describe('a node is not sure, and lists the members that it waits for, when', () => {
   test.each<[string, readonly string[], readonly SurenessEvent[]]>([
     ['nothing has happened', [], []],
     ['no member was asked', ['a', 'b'], [began, members('a', 'b')]],
-    ['one sure member has given all, and another one that says so has not', ['b'], [began, members('a', 'b'), ...given('a'), says('b', true)]],
-    ['one sure member has given all, and another one was not heard yet', ['b'], [began, members('a', 'b'), ...given('a')]],
-    ['one sure member has given all, and another one has just begun to be silent', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
-    ['a member that is sure has given nothing', ['a'], [began, members('a', 'b'), says('a', true), says('b', false), merged('b')]],
+    ['one sure member has sent all records, and a second sure member has not', ['b'], [began, members('a', 'b'), ...given('a'), says('b', true)]],
+    ['one sure member has sent all records, and a second member has not answered yet', ['b'], [began, members('a', 'b'), ...given('a')]],
+    ['one sure member has sent all records, and a second member stopped answering only recently', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
+    ['a sure member has sent no records', ['a'], [began, members('a', 'b'), says('a', true), says('b', false), merged('b')]],
     ['records of the sure member were left out', ['a'], [began, members('a'), says('a', true), merged('a', { sure: true, leftOut: true })]],
-    ['a member gave all before it said that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],
-    ['one of two that are not sure has given nothing', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), says('b', false)]],
-    ['one of two that are not sure is gone permanently', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), silent('b', SILENCE_MS)]],
-    ['an older member has given nothing, and no member is sure', ['old'], [began, members('a', 'old'), says('a', false), merged('a'), says('old', false, null)]],
-    ['the member that has given all has another store by now', ['a', 'b'], [began, members('a', 'b'), says('b', false), merged('a'), says('a', false, 'its next store')]],
-    ['what was given is of the store before', ['a'], [began, members('a'), { type: 'store.began', store: NEXT_STORE }, merged('a', { sure: true })]],
-    ['the giver is not a member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
-    ['a member has come whose records are not here', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
-    ['it has not asked for an hour yet', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
-    ['the hash that was claimed is that of another store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
-    ['it has claimed the hash, and handed the secret out before it could go ready', ['a'], [began, handedOut(), members('a'), claimed]],
-    ['the own store is not known yet', [], [members()]],
+    ['a member sent all its records before it reported that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],
+    ['one of two members that are not sure has sent no records', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), says('b', false)]],
+    ['one of two members that are not sure is gone permanently', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), silent('b', SILENCE_MS)]],
+    ['a member of an older version has sent no records, and no member is sure', ['old'], [began, members('a', 'old'), says('a', false), merged('a'), says('old', false, null)]],
+    ['the member that has sent all its records now has a new store', ['a', 'b'], [began, members('a', 'b'), says('b', false), merged('a'), says('a', false, 'its next store')]],
+    ['the records were sent for the previous store of this node', ['a'], [began, members('a'), { type: 'store.began', store: NEXT_STORE }, merged('a', { sure: true })]],
+    ['the records came from a node that is not a member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
+    ['a new member has come whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
+    ['it has been asking for less than an hour', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
+    ['the hash that it claimed is of a different store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
+    ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
+    ['it does not know its own store yet', [], [members()]],
   ])('%s', (_, waiting, events) => {
     const state = after(...events);
     expect([state.by, waitsFor(state)]).toEqual([null, waiting]);
@@ -92,15 +92,15 @@ describe('a node that is sure', () => {
   const sure = [began, members('a'), merged('a')];
 
   test.each<[string, readonly SurenessEvent[]]>([
-    ['when members come', [members('a', 'b', 'c')]],
-    ['when another one gives what cannot be taken', [members('a', 'b'), merged('b', { leftOut: true })]],
-    ['when all fall silent', [silent('a', 0), silent('a', SILENCE_MS)]],
-    ['when the same store is named again', [began]],
+    ['when new members come', [members('a', 'b', 'c')]],
+    ['when a second member sends records that must be left out', [members('a', 'b'), merged('b', { leftOut: true })]],
+    ['when all members stop answering', [silent('a', 0), silent('a', SILENCE_MS)]],
+    ['when the same store is reported again', [began]],
   ])('stays sure %s', (_, events) => {
     expect(after(...sure, ...events).by).toBe('all_members');
   });
 
-  test('is no longer sure when its store is emptied: it asks the same members from the start', () => {
+  test('is no longer sure when its store is emptied, and has to ask the same members again', () => {
     const state = after(...sure, { type: 'store.began', store: NEXT_STORE });
     expect([state.by, waitsFor(state), state.askingSinceMs]).toEqual([null, ['a'], null]);
   });
@@ -110,7 +110,7 @@ describe('a node that is sure', () => {
   });
 });
 
-test('a member that answers again no longer counts as silent', () => {
+test('a member that answers again is no longer treated as silent', () => {
   const events = [began, members('a', 'b'), ...given('a'), silent('b', 0), says('b', true), silent('b', SILENCE_MS)];
   expect([after(...events).by, waitsFor(after(...events))]).toEqual([null, ['b']]);
 });

@@ -9,34 +9,34 @@ const VIEW = { blockMs: 1_000_000, readAtMs: 1_072_000, readAtMonotonicMs: 5_000
 const after = (ms: number, wallMs = ms) => ({ nowMs: VIEW.readAtMs + wallMs, monotonicMs: VIEW.readAtMonotonicMs + ms });
 
 test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
-  ['counts from its block', after(0), LIMITS.maxAgeMs, 72_000],
-  ['grows with the clock of the day', after(10_000), LIMITS.maxAgeMs, 82_000],
+  ['begins at the time of its block', after(0), LIMITS.maxAgeMs, 72_000],
+  ['grows with the wall clock', after(10_000), LIMITS.maxAgeMs, 82_000],
   ['grows while the machine sleeps', after(0, 500_000), LIMITS.maxAgeMs, 572_000],
   ['does not get younger when a clock is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
-  ['counts from the read where block times are not looked at', after(10_000), 0, 10_000],
+  ['begins at the read when the times of blocks are not checked', after(10_000), 0, 10_000],
 ])('the age of a view %s', (_, now, maxAgeMs, ageMs) => {
   expect(viewAgeMs(VIEW, now, { maxAgeMs })).toBe(ageMs);
 });
 
 describe('the master secret is handed out', () => {
   test.each<[string, number, Partial<FreshnessLimits>, boolean]>([
-    ['while the view is at most CHAIN_MAX_AGE_SECONDS and one node_tick old', 108_000, {}, true],
-    ['no longer after that', 108_001, {}, false],
-    ['at any age where ages are not checked', 10_000_000, { maxAgeMs: 0 }, true],
+    ['while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
+    ['but no longer once the view is older', 108_001, {}, false],
+    ['at any age when ages are not checked', 10_000_000, { maxAgeMs: 0 }, true],
   ])('%s', (_, ms, limits, may) => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
   });
 
-  test('never before the first good view', () => {
+  test('but never before the first good view', () => {
     expect(isFreshEnough(null, after(0), { ...LIMITS, maxAgeMs: 0 })).toBe(false);
   });
 });
 
 describe('a ready node', () => {
   test.each<[string, typeof VIEW | null, number, Partial<FreshnessLimits>, boolean, boolean]>([
-    ['serves on by a view that is not too old', VIEW, 828_000, {}, false, false],
-    ['does not by one that is', VIEW, 828_001, {}, true, true],
-    ['serves on by a good view where no outage is allowed, and leaves ready at the first failure', VIEW, 0, { outageMs: 0 }, false, true],
+    ['keeps serving while its view is not too old', VIEW, 828_000, {}, false, false],
+    ['stops serving when its view is too old', VIEW, 828_001, {}, true, true],
+    ['keeps serving with a good view when no outage is allowed, but leaves ready at the first failure', VIEW, 0, { outageMs: 0 }, false, true],
     ['does not exist before the first good view', null, 0, {}, false, true],
   ])('%s', (_, view, ms, limits, outdated, ends) => {
     const all = { ...LIMITS, ...limits };
@@ -47,7 +47,7 @@ describe('a ready node', () => {
     [0, 828_001],
     [828_000, 1],
     [828_001, Infinity],
-  ])('that read its view %i ms ago checks the age again after %i ms', (ms, untilMs) => {
+  ])('whose last read was %i ms ago checks the age of its view again after %i ms', (ms, untilMs) => {
     expect(untilOutdatedMs(VIEW, after(ms), LIMITS)).toBe(untilMs);
   });
 });

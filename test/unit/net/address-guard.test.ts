@@ -1,4 +1,4 @@
-/** Where an enclave may connect (protocol.md §10): never to itself or its link, however the address is written. */
+/** Where an enclave may connect (protocol.md §10): never to itself or to link-local addresses, in any notation. */
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createConnector, ForbiddenTargetError, isForbiddenTarget } from '../../../src/net/address-guard.ts';
@@ -6,18 +6,18 @@ import { createConnector, ForbiddenTargetError, isForbiddenTarget } from '../../
 describe('an enclave may not connect to', () => {
   test.each([
     ['IPv4 loopback', '127.0.0.1'],
-    ['all of the loopback network', '127.255.255.254'],
+    ['the last address of the loopback network', '127.255.255.254'],
     ['a short form of loopback', '127.1'],
     ['the metadata service', '169.254.169.254'],
     ['the first link-local address', '169.254.0.0'],
     ['the last link-local address', '169.254.255.255'],
     ['the unspecified IPv4 address', '0.0.0.0'],
-    ['the rest of that network', '0.0.0.1'],
+    ['a neighbour of the unspecified IPv4 address', '0.0.0.1'],
     ['IPv6 loopback', '::1'],
-    ['IPv6 loopback in full', '0:0:0:0:0:0:0:1'],
+    ['IPv6 loopback in full notation', '0:0:0:0:0:0:0:1'],
     ['the unspecified IPv6 address', '::'],
     ['IPv6 link-local', 'fe80::1'],
-    ['IPv6 link-local of a zone', 'fe80::1%eth0'],
+    ['IPv6 link-local with a zone', 'fe80::1%eth0'],
     ['the last IPv6 link-local address', 'febf:ffff::1'],
     ['loopback mapped into IPv6', '::ffff:127.0.0.1'],
     ['loopback mapped into IPv6 in hex', '::ffff:7f00:1'],
@@ -28,15 +28,15 @@ describe('an enclave may not connect to', () => {
     ['loopback behind NAT64', '64:ff9b::7f00:1'],
     ['link-local behind NAT64', '64:ff9b::a9fe:a9fe'],
     ['loopback behind 6to4', '2002:7f00:1::1'],
-    ['the metadata service of AWS by IPv6', 'fd00:ec2::254'],
-    ['the same in full', 'fd00:0ec2:0:0:0:0:0:0254'],
-    ['the metadata service of GCP by IPv6', 'fd20:ce::254'],
+    ['the metadata service of AWS over IPv6', 'fd00:ec2::254'],
+    ['the metadata service of AWS over IPv6 in full notation', 'fd00:0ec2:0:0:0:0:0:0254'],
+    ['the metadata service of GCP over IPv6', 'fd20:ce::254'],
     ['the metadata service of Alibaba', '100.100.100.200'],
-    ['the same mapped into IPv6', '::ffff:100.100.100.200'],
+    ['the metadata service of Alibaba mapped into IPv6', '::ffff:100.100.100.200'],
     ['the metadata service of Oracle', '192.0.0.192'],
     ['the metadata service of Azure', '168.63.129.16'],
-    ['a text that is not an address', 'localhost'],
-    ['nothing', ''],
+    ['a string that is not an address', 'localhost'],
+    ['an empty string', ''],
   ])('%s', (_, address) => {
     expect(isForbiddenTarget(address)).toBe(true);
   });
@@ -48,9 +48,9 @@ describe('an enclave may connect to', () => {
     ['a private network', '10.0.0.1'],
     ['a neighbour of a metadata service', '100.100.100.201'],
     ['a private IPv6 network', 'fd00:ec2::255'],
-    ['a neighbour of loopback below', '126.255.255.255'],
-    ['a neighbour of loopback above', '128.0.0.1'],
-    ['a neighbour of link-local', '169.253.255.255'],
+    ['the address just below the loopback network', '126.255.255.255'],
+    ['the address just above the loopback network', '128.0.0.1'],
+    ['the address just below the link-local network', '169.253.255.255'],
     ['a public IPv6 address', '2606:2800:21f:cb07::1'],
     ['a unique local IPv6 address', 'fd00::1'],
     ['a public address mapped into IPv6', '::ffff:93.184.215.14'],

@@ -1,4 +1,4 @@
-/** HTTP to peers (protocol.md §7, proxies; §10, Where a node connects): caps, limits, no redirects, the way out. */
+/** HTTP to peers (protocol.md §7, proxies; §10, Where a node connects): size limits, timeouts, redirects and proxies. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -30,7 +30,7 @@ function startTransport(proxy: Partial<ProxySettings> = {}, inEnclave = false) {
   return { clock, transport, get };
 }
 
-/** A real HTTP proxy, and the hosts that it was asked for. */
+/** A real HTTP proxy, and the requests that it received. */
 async function startProxy() {
   const asked: string[] = [];
   const proxy = new ProxyServer({
@@ -75,7 +75,7 @@ describe('an answer', () => {
     expect((await startTransport().get(server.url)).body).toHaveLength(1_024);
   });
 
-  test('of one byte more is refused, and its connection is closed', async () => {
+  test('that is one byte too large is refused, and its connection is closed', async () => {
     const server = await startServer((_, response) => void response.end('x'.repeat(1_025)));
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ dependency: 'peer', failure: 'too_large' });
     await server.deserted();
@@ -100,7 +100,7 @@ describe('an answer', () => {
     await server.deserted();
   });
 
-  test('that is cut off means an unreachable peer', async () => {
+  test('that is cut off makes the peer unreachable', async () => {
     const server = await startServer((_, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half');
       response.socket?.end();
@@ -108,7 +108,7 @@ describe('an answer', () => {
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
   });
 
-  test('that is not HTTP means an unreachable peer, and its text is not in the error', async () => {
+  test('that is not HTTP makes the peer unreachable, and the error does not quote it', async () => {
     const server = createServer((socket) => void socket.resume().end('SSH-2.0-secret_server\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -122,7 +122,7 @@ describe('an answer', () => {
 });
 
 describe('the caller may abort', () => {
-  test('a request under way, and its connection is closed', async () => {
+  test('a running request, and its connection is closed', async () => {
     const server = await startServer(silence);
     const controller = new AbortController();
     const failed = expect(startTransport().get(server.url, { signal: controller.signal })).rejects.toMatchObject({ failure: 'aborted' });
@@ -150,7 +150,7 @@ describe('the caller may abort', () => {
 });
 
 describe('a peer that closes a reused connection', () => {
-  /** Every connection answers once, and closes without an answer when it is used again. */
+  /** A server that answers one request per connection. It closes a connection without an answer when a second request arrives. */
   async function startClosing() {
     const used = new WeakSet();
     return startServer((request, response) => {
@@ -161,14 +161,14 @@ describe('a peer that closes a reused connection', () => {
     });
   }
 
-  test('gets a request that changes nothing again on a fresh connection', async () => {
+  test('gets the request again on a fresh connection if the request changes nothing', async () => {
     const server = await startClosing();
     const { get } = startTransport();
     for (let time = 0; time < 6; time += 1) expect((await get(`${server.url}/nonce`)).status).toBe(200);
     expect(server.requests.length).toBeGreaterThan(6);
   });
 
-  test('does not get the same push again, because it may have taken it', async () => {
+  test('does not get a push again, because it may have accepted the push already', async () => {
     let times = 0;
     const server = await startServer((_, response) => {
       times += 1;
@@ -193,7 +193,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('NO_PROXY does not lift that refusal', async () => {
+  test('a peer at 127.0.0.1 is refused even if NO_PROXY names it', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const refused = startTransport({ httpProxy: proxy.url, noProxy: '127.0.0.1' }, true).get(server.url);
@@ -201,7 +201,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('a proxy on loopback is used, because it is the way out that the platform gives', async () => {
+  test('a proxy on loopback is used, because the platform provides it for outbound connections', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url }, true).get(server.url)).status).toBe(200);
@@ -209,15 +209,15 @@ describe('in an enclave', () => {
   });
 });
 
-describe('the way out', () => {
-  test('is the proxy if there is one', async () => {
+describe('an outbound connection', () => {
+  test('goes through the proxy if there is one', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url }).get(`${server.url}/nonce`)).status).toBe(200);
     expect(proxy.asked).toEqual([`forward 127.0.0.1:${server.port}`]);
   });
 
-  test('of https targets is a tunnel through their proxy', async () => {
+  test('to an https target is a tunnel through its proxy', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const { get } = startTransport({ httpsProxy: proxy.url });
@@ -227,21 +227,21 @@ describe('the way out', () => {
 
   test.each([
     ['the host', '127.0.0.1', 0],
-    ['the host among others', 'example.test, 127.0.0.1', 0],
-    ['everything', '*', 0],
-    ['its network', '127.0.0.0/8', 0],
-    ['another network', '10.0.0.0/8', 1],
-    ['its port beside others', '127.0.0.1:1', 1],
-    ['another host', 'example.test', 1],
+    ['the host in a list', 'example.test, 127.0.0.1', 0],
+    ['all hosts', '*', 0],
+    ['the network of the host', '127.0.0.0/8', 0],
+    ['a different network', '10.0.0.0/8', 1],
+    ['the host with a different port', '127.0.0.1:1', 1],
+    ['a different host', 'example.test', 1],
     ['nothing', '', 1],
-  ])('follows NO_PROXY when it names %s', async (_, noProxy, throughProxy) => {
+  ])('follows NO_PROXY, which names %s', async (_, noProxy, throughProxy) => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url, noProxy }).get(server.url)).status).toBe(200);
     expect(proxy.asked).toHaveLength(throughProxy);
   });
 
-  test('stays the proxy when the proxy is down', async () => {
+  test('does not bypass a proxy that is down', async () => {
     const server = await startServer(json({}));
     await expect(startTransport({ httpProxy: 'http://127.0.0.1:1' }).get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
     expect(server.requests).toHaveLength(0);

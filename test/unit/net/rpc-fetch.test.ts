@@ -1,4 +1,4 @@
-/** `fetch` for the chain's RPC (protocol.md §7): through the proxy, but direct to the light client on loopback. */
+/** `fetch` for the chain's RPC (protocol.md §7): through the proxy, except to a light client on loopback. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createRpcFetch } from '../../../src/net/rpc-fetch.ts';
 import { json, scriptedServer, type Answering } from '../../support/scripted-server.ts';
@@ -30,7 +30,7 @@ describe('the RPC', () => {
     expect(proxy.requests).toHaveLength(0);
   });
 
-  test('elsewhere gets requests through the proxy', async () => {
+  test('on any other host gets requests through the proxy', async () => {
     const proxy = await startServer(json({ result: '0x2' }));
     const answer = await startFetch(proxy.url)('http://rpc.example.test/v1', { method: 'POST', body: '{}' });
     expect(JSON.parse(await answer.text())).toEqual({ result: '0x2' });

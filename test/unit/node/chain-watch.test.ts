@@ -1,4 +1,4 @@
-/** Reading the chain for a node (protocol.md §6, Freshness): what a failed read changes, and how it is reported. */
+/** Reading the chain for a node (protocol.md §6, Freshness): the effects of a failed read, and how it is reported. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -46,8 +46,8 @@ function start({ maxAgeMs = 120_000, outageMs = 900_000 } = {}) {
 describe('a read of the chain that fails', () => {
   test.each<[string, (world: ReturnType<typeof start>['world']) => void, string]>([
     ['without an answer', (world) => (world.fails = true), LOST.message],
-    ['by a hash that cannot be read', (world) => (world.hash = UNREADABLE), 'the hash is malformed'],
-  ])('%s leaves the view before unchanged, and /status says since when and why reads fail', async (_, fail, why) => {
+    ['because the hash cannot be read', (world) => (world.hash = UNREADABLE), 'the hash is malformed'],
+  ])('%s leaves the previous view unchanged, and /status reports the reason and the time of the first failure', async (_, fail, why) => {
     const { clock, peerCache, world, watch, read } = start();
     await read();
     fail(world);
@@ -70,7 +70,7 @@ describe('a read of the chain that fails', () => {
     expect(watch.figures()).toMatchObject({ viewAgeMs: 73_000, failing: null });
   });
 
-  test('because its step ended is reported with that reason', async () => {
+  test('because its step timed out is reported with that reason', async () => {
     const { watch } = start();
     const step = new AbortController();
     const reading = watch.readForTick(step.signal);
@@ -81,7 +81,7 @@ describe('a read of the chain that fails', () => {
 });
 
 describe('the master secret may be handed out', () => {
-  test('by a view that is at most CHAIN_MAX_AGE_SECONDS and one node_tick old, and not before the first view', async () => {
+  test('while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old, and not before the first view', async () => {
     const { clock, watch, read } = start();
     expect(watch.mayHandOut()).toBe(false);
     await read();
@@ -91,7 +91,7 @@ describe('the master secret may be handed out', () => {
     expect(watch.mayHandOut()).toBe(false);
   });
 
-  test('by any good view when ages are not checked', async () => {
+  test('at any age of the view when ages are not checked', async () => {
     const { clock, watch, read } = start({ maxAgeMs: 0 });
     await read();
     await clock.advance(10_000_000);
@@ -100,7 +100,7 @@ describe('the master secret may be handed out', () => {
 });
 
 describe('the view is fresh enough to serve', () => {
-  test('up to CHAIN_OUTAGE_SECONDS, whether or not reads fail, and not before the first good read', async () => {
+  test('until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail, and not before the first good read', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);
     await read();
@@ -112,7 +112,7 @@ describe('the view is fresh enough to serve', () => {
     expect(watch.figures().isFresh).toBe(false);
   });
 
-  test('until the first failed read, when CHAIN_OUTAGE_SECONDS is 0', async () => {
+  test('only until the first failed read when CHAIN_OUTAGE_SECONDS is 0', async () => {
     const { clock, world, watch, read } = start({ outageMs: 0 });
     await read();
     await clock.advance(10_000_000);

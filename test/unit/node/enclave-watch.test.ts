@@ -1,4 +1,4 @@
-/** What this node remembers of the enclave API, for `/readyz`: which calls count as failures, and how many of them it takes. */
+/** How `/readyz` learns of failures of the enclave API: which calls are failures, and how many in a row make the enclave API fail. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
@@ -35,15 +35,15 @@ const NOT_WANTED: Call = [CALLED_OFF, new Error('the node stops')];
 
 describe('the enclave API', () => {
   test.each<readonly [string, readonly Call[], string | null]>([
-    ['fails until it has answered once', [], 'the enclave API has not been asked yet'],
-    ['fails with the reason until it has answered once', [DOWN], DOWN.message],
-    ['answers', ['answers'], null],
-    ['answers, also after it was down', [DOWN, DOWN, DOWN, 'answers'], null],
-    ['answers though one call or two failed', ['answers', DOWN, DOWN], null],
-    ['fails when three calls in a row did', ['answers', DOWN, DOWN, DOWN], DOWN.message],
-    ['answers where it refuses', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
-    ['fails when three calls in a row took too long', ['answers', TOO_SLOW, TOO_SLOW, TOO_SLOW], 'the enclave API took longer than 3000 ms'],
-    ['is not blamed for calls that no one waits for any more', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
+    ['is failing until it has answered once', [], 'the enclave API has not been asked yet'],
+    ['is failing with the reason of the last call until it has answered once', [DOWN], DOWN.message],
+    ['is well after its first answer', ['answers'], null],
+    ['is well after an answer that follows failures', [DOWN, DOWN, DOWN, 'answers'], null],
+    ['is well after two failed calls in a row', ['answers', DOWN, DOWN], null],
+    ['is failing after three failed calls in a row', ['answers', DOWN, DOWN, DOWN], DOWN.message],
+    ['is well when one of the calls was refused, because a refusal is an answer', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
+    ['is failing after three calls in a row that took too long', ['answers', TOO_SLOW, TOO_SLOW, TOO_SLOW], 'the enclave API took longer than 3000 ms'],
+    ['is well after calls that the node itself aborted', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
   ])('%s', async (_, calls, failing) => {
     expect(await after(calls)).toBe(failing);
   });

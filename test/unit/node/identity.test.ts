@@ -1,4 +1,4 @@
-/** The identity of this node (protocol.md §1, step 2): the enclave names it, and the membership contains it. */
+/** The identity of this node (protocol.md §1, step 2): the enclave reports it, and the membership contains it. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -26,7 +26,7 @@ function identityOf(enclave: Partial<Pick<Enclave, 'address' | 'publicKey'>> = {
   return { clock, identity, others };
 }
 
-/** A call of the enclave that ends only with its signal. */
+/** A call of the enclave that ends only when its signal aborts. */
 function hanging(signal?: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
@@ -34,7 +34,7 @@ function hanging(signal?: AbortSignal): Promise<never> {
 }
 
 describe('the identity of this node', () => {
-  test('is unknown until the enclave has answered: no member counts as this node', () => {
+  test('is unknown until the enclave has answered: until then, no member is this node', () => {
     const { identity } = identityOf();
     expect([identity.current(), identity.wallet(), identity.ownEntry(MEMBERSHIP)]).toEqual([null, null, undefined]);
     expect(identity.others(MEMBERSHIP)).toEqual(MEMBERSHIP.members);
@@ -48,7 +48,7 @@ describe('the identity of this node', () => {
     expect([identity.ownEntry(null), identity.others(null)]).toEqual([undefined, []]);
   });
 
-  test('has the teePubkey that the enclave named last', async () => {
+  test('has the teePubkey from the latest answer of the enclave', async () => {
     let key = PUBKEY;
     const { identity } = identityOf({ publicKey: async () => key });
     await identity.refresh(SIGNAL);
@@ -58,7 +58,7 @@ describe('the identity of this node', () => {
   });
 });
 
-test('a new wallet makes this node a different one, which is reported once', async () => {
+test('a node with a new wallet is a different node, and this is reported once', async () => {
   let wallet = OWN;
   const { identity, others } = identityOf({ address: async () => wallet });
   await identity.refresh(SIGNAL);
@@ -89,7 +89,7 @@ describe('a request to the enclave', () => {
   test.each<[string, Partial<Enclave>]>([
     ['address', { address: hanging }],
     ['public key', { publicKey: hanging }],
-  ])('is tried three times within the limit of its step when the enclave hangs on its %s', async (_, enclave) => {
+  ])('is attempted three times within the timeout of its step when the request for the %s hangs', async (_, enclave) => {
     const asked: (AbortSignal | undefined)[] = [];
     const counted = Object.fromEntries(
       Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),
@@ -101,7 +101,7 @@ describe('a request to the enclave', () => {
     expect(asked.map((signal) => signal?.aborted)).toEqual([true, true, true]);
   });
 
-  test('that fails keeps the identity known before', async () => {
+  test('that fails leaves the previous identity in place', async () => {
     let answers = true;
     const { identity, clock } = identityOf({ publicKey: async () => (answers ? PUBKEY : Promise.reject(new DependencyError('enclave', 'timeout', 'silent'))) });
     await identity.refresh(SIGNAL);

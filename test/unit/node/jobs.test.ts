@@ -1,4 +1,4 @@
-/** The slots of the machine (protocol.md §1, §10): each step runs over a real vault, with small fakes of the ports. */
+/** The slots of the machine (protocol.md §1, §10): each step runs with a real vault and small fakes of the other ports. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -46,7 +46,7 @@ interface Given {
   readonly modules?: Partial<NodeJobsModules>;
 }
 
-/** Jobs over a scripted chain: `world.hash` is what a tick reads, `world.head` what the head shows. */
+/** Jobs with a scripted chain. `world.hash` is the hash that a tick reads. `world.head` is the hash at the head. */
 function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], chain = {}, enclave = {}, modules = {} }: Given = {}) {
   const clock = new ManualClock();
   const random = new SeededRandom('jobs');
@@ -116,9 +116,9 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
     ...modules,
   });
-  /** Gives this node a secret before the first tick, as `MASTER_SECRET_HEX` does. */
+  /** Gives this node a secret before the first tick, like `MASTER_SECRET_HEX`. */
   const give = (value: number): void => master.holdCandidate(secret(value), 'given');
-  /** Runs the first two steps, and returns what the chain shows of the secret. */
+  /** Runs the first two steps, and returns what the chain hash means for the secret. */
   const look = async (hash?: Hash32) => {
     if (hash !== undefined) world.hash = { kind: 'read', hash };
     const facts = await jobs.readChain(SIGNAL);
@@ -133,7 +133,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
   return { clock, vault, peerCache, log, world, seen, identity, master, jobs, give, look, claim };
 }
 
-/** The facts of a tick while this secret is confirmed. */
+/** The facts of a tick that finds this secret confirmed. */
 function confirmed(value: number, claimedHere = false) {
   return { kind: 'confirmed', store: { secret: hashOf(value), claimedHere } };
 }
@@ -143,7 +143,7 @@ describe('step 1, the membership', () => {
     const { jobs, peerCache, seen } = startJobs();
     expect(await jobs.readChain(SIGNAL)).toEqual({ block: 94, blockMs: 0, members: 2, hash: { kind: 'unset' } });
     expect(peerCache.membership()?.members).toHaveLength(2);
-    // The node knows the other members only after the enclave has named this node.
+    // The node can tell the other members from itself only after the enclave has reported its wallet.
     await jobs.checkEligibility(SIGNAL);
     expect(seen.members).toEqual([[PEER]]);
   });
@@ -166,7 +166,7 @@ describe('step 1, the membership', () => {
 });
 
 describe('step 2, the eligibility', () => {
-  test('is judged by what the enclave says each time and what the chain said in this tick', async () => {
+  test('depends on a fresh answer of the enclave and on the view of this tick', async () => {
     let key = PUBKEY;
     const judged: string[] = [];
     const { jobs, identity } = startJobs({
@@ -186,7 +186,7 @@ describe('step 2, the eligibility', () => {
     expect(identity.current()).toEqual({ wallet: OWN, teePubkey: key });
   });
 
-  test('before the chain was read is a broken invariant', async () => {
+  test('is a broken invariant when the chain has not been read', async () => {
     await expect(startJobs().jobs.checkEligibility(SIGNAL)).rejects.toThrow(InvariantError);
   });
 });
@@ -194,7 +194,7 @@ describe('step 2, the eligibility', () => {
 describe('step 1, the chain hash', () => {
   test.each<[string, HashReading, object]>([
     ['zero', { kind: 'read', hash: ZERO_HASH }, { kind: 'unset' }],
-    ['of a secret that is not held', { kind: 'read', hash: hashOf(9) }, { kind: 'wanted' }],
+    ['the hash of a secret that this node does not hold', { kind: 'read', hash: hashOf(9) }, { kind: 'wanted' }],
     ['not deep enough', { kind: 'shallow' }, { kind: 'shallow' }],
   ])('is %s', async (_, reading, facts) => {
     const { world, look } = startJobs();
@@ -202,7 +202,7 @@ describe('step 1, the chain hash', () => {
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret ends its service at once, regardless of how the tick ends (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret ends its service immediately, even if the tick fails later (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -210,7 +210,7 @@ describe('step 1, the chain hash', () => {
     world.hash = { kind: 'read', hash: other };
     await jobs.readChain(SIGNAL);
     expect(vault.servingHash()).toBeNull();
-    // The hash is back, as after a reorganisation. The secret serves again, and the store is unchanged.
+    // After a reorganisation, the chain shows the hash again. The secret serves again, and the store is unchanged.
     expect(await look(hashOf(7))).toEqual(confirmed(7));
     expect([vault.servingHash(), seen.resets]).toEqual([hashOf(7), 0]);
   });
@@ -224,7 +224,7 @@ describe('step 1, the chain hash', () => {
     expect(vault.servingHash()).toBe(hashOf(7));
   });
 
-  test('that cannot be read is read twice more at the same block', async () => {
+  test('that cannot be read is read up to two more times at the same block', async () => {
     const blocks: bigint[] = [];
     const again: HashReading[] = [{ kind: 'unreadable', detail: 'lost' }, { kind: 'read', hash: hashOf(9) }];
     const { world, look, clock } = startJobs({
@@ -253,7 +253,7 @@ describe('step 1, the chain hash', () => {
     expect(vault.servingHash()).toBe(hashOf(9));
   });
 
-  test('of a secret held here confirms it, and the next tick changes nothing', async () => {
+  test('of a secret that this node holds confirms that secret, and the next tick changes nothing', async () => {
     const { give, look, seen } = startJobs();
     give(9);
     expect(await look(hashOf(9))).toEqual(confirmed(9));
@@ -261,7 +261,7 @@ describe('step 1, the chain hash', () => {
     expect(seen.resets).toBe(0);
   });
 
-  test('of another secret held here empties the store', async () => {
+  test('of a different secret that this node holds empties the store', async () => {
     const { give, look, seen } = startJobs();
     give(8);
     await look(hashOf(8));
@@ -276,8 +276,8 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport, object]>([
     ['waits in the mempool', { kind: 'pending', transactionHash: TRANSACTION }, { reason: reason(REASONS.awaitingHash), progress: TRANSACTION }],
     ['is refused', { kind: 'refused', detail: 'NotAuthorizedToSetHash' }, { reason: reason(REASONS.failedToSetHash, 'NotAuthorizedToSetHash'), progress: '' }],
-    ['came too late', { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
-    ['stands at the head', { kind: 'head_shows', hash: hashOf(1) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress: 'head 100' }],
+    ['came after the claim of another node', { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
+    ['is visible at the head', { kind: 'head_shows', hash: hashOf(1) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress: 'head 100' }],
   ])('that %s is reported', async (_, report, facts) => {
     expect(await startJobs().claim(report)).toEqual(facts);
   });
@@ -289,7 +289,7 @@ describe('step 3, the claim', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('uses the given secret if there is one', async () => {
+  test('uses the configured secret if there is one', async () => {
     const { claim, seen, give } = startJobs();
     give(7);
     await claim();
@@ -298,14 +298,14 @@ describe('step 3, the claim', () => {
 
   test.each<[string, readonly Member[]]>([
     ['a deprecated version', [{ ...memberOf(OWN, PUBKEY), versionStatus: 'DEPRECATED' }]],
-    ['no membership', [memberOf(PEER, PUBKEY)]],
-  ])('is not tried with %s, and no candidate is made', async (_, members) => {
+    ['no entry in the membership', [memberOf(PEER, PUBKEY)]],
+  ])('is not attempted with %s, and no candidate is made', async (_, members) => {
     const { claim, seen } = startJobs({ members });
     expect(await claim()).toEqual({ reason: reason(REASONS.versionMayNotClaim), progress: '' });
     expect(seen).toMatchObject({ claims: [], randoms: 0 });
   });
 
-  test('is not tried without random bytes of the enclave, and is tried once they are there', async () => {
+  test('waits until the enclave has returned random bytes', async () => {
     let calls = 0;
     const { claim, seen } = startJobs({
       enclave: { random: async () => ((calls += 1) === 1 ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(secret(5))) },
@@ -316,28 +316,28 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(5)]);
   });
 
-  test('with random bytes of the wrong length is a broken invariant', async () => {
+  test('is a broken invariant when the enclave returns random bytes of the wrong length', async () => {
     const { claim, seen } = startJobs({ enclave: { random: async () => new Uint8Array(16) } });
     await expect(claim()).rejects.toThrow(InvariantError);
     expect(seen.claims).toEqual([]);
   });
 
-  test('counts as sent here when the chain shows it', async () => {
+  test('is recognized as a claim of this node when the chain shows it', async () => {
     const { claim, look } = startJobs();
     await claim();
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('whose answer was lost counts as sent here too, because no other node has the secret', async () => {
+  test('is recognized as a claim of this node even if its answer was lost, because no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
   test.each<[string, ClaimReport]>([
-    ['stands at the head', { kind: 'head_shows', hash: hashOf(7) }],
+    ['is visible at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a given secret that %s counts as sent here only if its transaction set the hash, because another node may have the same secret', async (_, report) => {
+  ])('of a configured secret that %s is a claim of this node only if its transaction set the hash, because other nodes may have the same secret', async (_, report) => {
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
       give(7);
@@ -347,14 +347,14 @@ describe('step 3, the claim', () => {
     }
   });
 
-  test('of a given secret whose receipt cannot be read does not count as sent here', async () => {
+  test('of a configured secret is not recognized as a claim of this node when its receipt cannot be read', async () => {
     const { claim, look, give } = startJobs({ chain: { hasClaimed: () => Promise.reject(REFUSED) } });
     give(7);
     await claim();
     expect(await look(hashOf(7))).toEqual(confirmed(7));
   });
 
-  test('that the head no longer shows is never repeated: the node claims a fresh secret', async () => {
+  test('that has disappeared from the head is never repeated: the node claims a fresh secret', async () => {
     const { claim, seen, world } = startJobs();
     world.head = hashOf(1);
     await claim({ kind: 'head_shows', hash: hashOf(1) });
@@ -364,7 +364,7 @@ describe('step 3, the claim', () => {
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
   });
 
-  test('that was mined and reset between two reads is never repeated either', async () => {
+  test('that was mined and reset between two reads is never repeated: the node claims a fresh secret', async () => {
     const { claim, look, seen } = startJobs();
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(await claim({ kind: 'was_reset', transactionHash: TRANSACTION })).toEqual({
@@ -373,11 +373,11 @@ describe('step 3, the claim', () => {
     });
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
-    // A reorganisation may still bring it back.
+    // After a reorganisation, the chain may still show the first claim.
     expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
-  test('that was reset at the head is confirmed when the chain shows its hash after all', async () => {
+  test('that was reset at the head is still confirmed if the chain shows its hash at the required depth', async () => {
     const { claim, look, world } = startJobs();
     await claim({ kind: 'head_shows', hash: hashOf(1) });
     world.head = ZERO_HASH;
@@ -385,14 +385,14 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
-  test('that the head has not shown yet is sent again while the head shows zero', async () => {
+  test('that has not reached the head yet is sent again while the hash at the head is zero', async () => {
     const { claim, seen } = startJobs();
     await claim();
     await claim();
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1)], randoms: 1 });
   });
 
-  test('after a reset of the confirmed hash is of a fresh secret', async () => {
+  test('after a reset of the confirmed hash uses a fresh secret', async () => {
     const { claim, look, seen } = startJobs();
     await claim();
     await look(hashOf(1));
@@ -400,13 +400,13 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
   });
 
-  test('before the enclave has named this node is a broken invariant', async () => {
+  test('is a broken invariant before the enclave has reported the wallet of this node', async () => {
     const { jobs } = startJobs();
     await jobs.readChain(SIGNAL);
     await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
   });
 
-  test('writes no byte of a secret into the log', async () => {
+  test('never writes the secret into the log', async () => {
     const { claim, look, log } = startJobs();
     await claim();
     await look(hashOf(1));
@@ -416,7 +416,7 @@ describe('step 3, the claim', () => {
 });
 
 describe('step 4, the secret', () => {
-  /** A node that gets this secret from PEER when it asks. */
+  /** A node that gets this secret from PEER on request. */
   function startFetching(value: number) {
     const asked: string[][] = [];
     const started = startJobs({
@@ -448,7 +448,7 @@ describe('step 4, the secret', () => {
     expect(master.named()).toEqual({ state: 'synced', from: PEER });
   });
 
-  test('that replaces another empties the store', async () => {
+  test('that replaces a different secret empties the store', async () => {
     const { jobs, give, look, seen, vault } = startFetching(9);
     give(8);
     await look(hashOf(8));
@@ -457,7 +457,7 @@ describe('step 4, the secret', () => {
     expect([seen.resets, vault.heldHashes()]).toEqual([1, [hashOf(9)]]);
   });
 
-  test('that the chain does not show changes nothing, and the outcome gives the reason', async () => {
+  test('whose hash differs from the chain hash changes nothing, and the outcome gives the reason', async () => {
     const { jobs, look, seen, vault, master } = startFetching(5);
     await look(hashOf(9));
     expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: reason(REASONS.secretHashMismatch) });
@@ -465,7 +465,7 @@ describe('step 4, the secret', () => {
     expect(master.named()).toEqual({ state: 'uninitialized', from: null });
   });
 
-  test('that is reported as installed but is not held is a broken invariant', async () => {
+  test('that is reported as installed but is not in the vault is a broken invariant', async () => {
     const { jobs, look } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
     await look(hashOf(9));
     await expect(jobs.fetchSecret(SIGNAL)).rejects.toThrow(InvariantError);
@@ -482,15 +482,15 @@ describe('step 4, the first snapshot', () => {
   test.each<[Wallet | null, boolean]>([
     [PEER, true],
     [null, false],
-  ])('that came complete from %s is %s', async (completeFrom, complete) => {
+  ])('with a complete snapshot from %s is reported as complete: %s', async (completeFrom, complete) => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
-    // The node is about to be ready, so it first asks the other members whether they are sure.
+    // Before the node becomes ready, it asks the other members whether they are sure.
     expect(seen.rounds).toBe(1);
   });
 
-  test('that did not arrive: the node asks no member whether it is sure', async () => {
+  test('that did not arrive: the node does not ask the other members whether they are sure', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);
@@ -507,7 +507,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('is reported with the other members and whether the hash was claimed here: %s', async (claimedHere) => {
+  test.each([true, false])('is reported with the number of other members and with whether this node claimed the hash: %s', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();
@@ -517,7 +517,7 @@ describe('step 5, the sync key', () => {
     expect(seen.ticks).toEqual([[1, claimedHere]]);
   });
 
-  test('without a confirmed secret is a broken invariant', () => {
+  test('is a broken invariant without a confirmed secret', () => {
     expect(() => startJobs().jobs.installSyncKey()).toThrow(InvariantError);
   });
 });
@@ -531,7 +531,7 @@ test('peers are probed, this node is not', async () => {
 });
 
 describe('the membership before outbound work', () => {
-  /** Reads that end when the test says so. */
+  /** Reads of the chain that wait until the test lets them end. */
   function startReading() {
     const reads: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
     const members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)];
@@ -551,7 +551,7 @@ describe('the membership before outbound work', () => {
     await refresh;
   }
 
-  test('is read again and passed on when it is older than PEER_CACHE_TTL_SECONDS, and not before', async () => {
+  test('is read again and passed on only when it is older than PEER_CACHE_TTL_SECONDS', async () => {
     const started = startReading();
     const { jobs, clock, reads, seen, peerCache } = started;
     await refreshed(started);
@@ -565,7 +565,7 @@ describe('the membership before outbound work', () => {
     expect([reads.length, seen.members.length, peerCache.ageMs()]).toEqual([2, 1, 0]);
   });
 
-  test('is read once for all callers that ask during the read', async () => {
+  test('is read once for all callers that need it during the read', async () => {
     const { jobs, reads } = startReading();
     const first = jobs.refreshForOutbound(SIGNAL);
     const second = jobs.refreshForOutbound(SIGNAL);
@@ -575,7 +575,7 @@ describe('the membership before outbound work', () => {
     await Promise.all([first, second]);
   });
 
-  test('is not read beside the refresh of a node_tick, and a node_tick waits for it', async () => {
+  test('is not read while a node_tick reads it, and a node_tick waits until this read has ended', async () => {
     const { jobs, reads } = startReading();
     const tick = jobs.readChain(SIGNAL);
     const outbound = jobs.refreshForOutbound(SIGNAL);
@@ -596,7 +596,7 @@ describe('the membership before outbound work', () => {
     await later;
   });
 
-  test('that cannot be read leaves the known one in place, and is read the next time', async () => {
+  test('stays as it was when a read fails, and is read again the next time', async () => {
     const started = startReading();
     const { jobs, clock, reads, peerCache } = started;
     await refreshed(started);

@@ -25,7 +25,7 @@ function start() {
   let emptied = 0;
   const master = new MasterSecret({ vault, emptyStore: () => void (emptied += 1) });
   const shows = (hash: Hash32): void => void master.observe({ type: 'chain.shows', hash, setHere: false });
-  /** Makes a member give these bytes. */
+  /** Simulates a member that answers a request with these bytes. */
   const receive = (bytes: Uint8Array, change: (sealed: object) => unknown = (sealed) => sealed) => {
     const request = master.beginSecretRequest();
     const sealed = sealSecret(p384FromScalar('11'.repeat(48)), request.ecdhPubkey, new Uint8Array(12), bytes);
@@ -39,8 +39,8 @@ function start() {
 
 const derivedFrom = (value: number): string => Buffer.from(deriveKey(secretOf(value), APP, 'path', 32)).toString('hex');
 
-describe('a secret that a member gave', () => {
-  test('is installed when it hashes to what the chain shows', () => {
+describe('a secret from a member', () => {
+  test('is installed when its hash is the chain hash', () => {
     const { vault, master, shows, receive, derived } = start();
     shows(hashOf(1));
     expect(receive(secretOf(1))).toBe('installed');
@@ -49,9 +49,9 @@ describe('a secret that a member gave', () => {
   });
 
   test.each<[string, Hash32 | null]>([
-    ['hashes to something else', hashOf(2)],
-    ['comes while the chain hash is zero', ZERO_HASH],
-    ['comes before the chain was read', null],
+    ['has a different hash from the chain hash', hashOf(2)],
+    ['arrives while the chain hash is zero', ZERO_HASH],
+    ['arrives before the chain was read', null],
   ])('is not installed when it %s, and nothing changes', (_, shown) => {
     const { vault, master, shows, receive, derived } = start();
     master.holdCandidate(secretOf(3), 'given');
@@ -62,7 +62,7 @@ describe('a secret that a member gave', () => {
     expect(derived()).toBe(derivedFrom(3));
   });
 
-  test('never replaces a confirmed one', () => {
+  test('never replaces a confirmed secret', () => {
     const { master, shows, receive, derived } = start();
     master.holdCandidate(secretOf(1), 'given');
     shows(hashOf(1));
@@ -70,7 +70,7 @@ describe('a secret that a member gave', () => {
     expect(derived()).toBe(derivedFrom(1));
   });
 
-  test('that cannot be opened is refused, and the right one is still taken after it and after a wrong one', () => {
+  test('that cannot be opened or has the wrong hash is refused, and the right secret is still accepted afterwards', () => {
     const { shows, receive } = start();
     shows(hashOf(1));
     expect([receive(secretOf(1), () => 'sealed'), receive(secretOf(2)), receive(secretOf(1))]).toEqual(['does_not_open', 'wrong_hash', 'installed']);
@@ -78,7 +78,7 @@ describe('a secret that a member gave', () => {
 });
 
 describe('a reset of the chain hash', () => {
-  test('sets the secret aside: it never becomes a candidate, and returns only when the chain shows its hash', () => {
+  test('sets the secret aside: the secret never becomes a candidate, and serves again only when the chain shows its hash again', () => {
     const { vault, master, shows, derived, emptied } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));
@@ -90,7 +90,7 @@ describe('a reset of the chain hash', () => {
     expect([derived(), emptied()]).toEqual([derivedFrom(1), 0]);
   });
 
-  test('wipes what was set aside and empties the store once another secret is installed', () => {
+  test('sets the secret aside, and the next confirmed secret wipes it and empties the store', () => {
     const { vault, master, shows, derived, emptied } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));
@@ -102,7 +102,7 @@ describe('a reset of the chain hash', () => {
     expect([vault.servingHash(), master.standing()]).toEqual([null, { kind: 'wanted' }]);
   });
 
-  test('takes a secret from a peer only if the chain shows its hash now', () => {
+  test('makes the node accept only a secret with the new chain hash from a peer', () => {
     const { master, shows, receive } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));
@@ -112,7 +112,7 @@ describe('a reset of the chain hash', () => {
   });
 });
 
-test('a node can serve once the vault derives from the confirmed secret and has its sync key', () => {
+test('a node can serve once the vault has the confirmed secret and its sync key', () => {
   const { vault, master, shows } = start();
   expect(master.isServable()).toBe(false);
   master.holdCandidate(secretOf(1), 'made');

@@ -1,4 +1,4 @@
-/** The log (protocol.md §2, no secret anywhere): a line is a fixed sentence plus facts, and never contains bytes or objects. */
+/** The log (protocol.md §2, no secret anywhere): a line is a fixed sentence plus facts, without bytes or objects. */
 import { describe, expect, test } from '@jest/globals';
 import { Writable } from 'node:stream';
 import type { LogFacts } from '../../../src/domain/ports.ts';
@@ -17,7 +17,7 @@ function startLog(level = 'DEBUG') {
 }
 
 describe('a log line', () => {
-  test('is one line of JSON: time, level, room, sentence, facts', () => {
+  test('is one line of JSON with time, level, room, sentence and facts', () => {
     const { log, text } = startLog();
     log.child('sync').info('a peer answered', { peer: '0x1', status: 200, fresh: true, from: null, left: undefined });
     expect(text()).toBe(
@@ -25,7 +25,7 @@ describe('a log line', () => {
     );
   });
 
-  test('stays one line regardless of what a fact holds', () => {
+  test('stays one line regardless of the text in a fact', () => {
     const { log, lines } = startLog();
     log.warn('a peer said something', { said: 'a\nb\r\n{"level":"error"}\u2028' });
     expect(lines()).toEqual([expect.objectContaining({ level: 'warn', said: 'a\nb\r\n{"level":"error"}\u2028' })]);
@@ -39,13 +39,13 @@ describe('a log line', () => {
     expect(text()).toContain('a secret was near');
   });
 
-  test('cuts a long text', () => {
+  test('truncates a long text', () => {
     const { log, lines } = startLog();
     log.info('a long text', { said: 'x'.repeat(10_000) });
     expect(lines()[0]!['said']).toBe('x'.repeat(512));
   });
 
-  test('keeps its own sentence, level, room and time, even when facts have these names', () => {
+  test('keeps its own sentence, level, room and time even if facts have the same names', () => {
     const { log, lines } = startLog();
     log.info('the sentence', { message: 'another', level: 'error', room: 'nowhere', time: 'never' });
     expect(lines()).toEqual([{ time: '2026-09-21T14:13:20.000Z', level: 'info', room: 'node', message: 'the sentence' }]);
@@ -56,7 +56,7 @@ describe('a log line', () => {
     ['INFO', ['info', 'warn', 'error']],
     ['WARNING', ['warn', 'error']],
     ['ERROR', ['error']],
-  ])('is written from LOG_LEVEL=%s upwards', (level, written) => {
+  ])('is written from level LOG_LEVEL=%s upwards', (level, written) => {
     const { log, lines } = startLog(level);
     for (const write of ['debug', 'info', 'warn', 'error'] as const) log[write]('a sentence');
     expect(lines().map((line) => line['level'])).toEqual(written);

@@ -1,4 +1,4 @@
-/** Every metric is on a dashboard or in an alert, every name there is a metric, and every alert has its paragraph in the runbook. */
+/** Every metric is on a dashboard or in an alert. Every metric name there exists. Every alert has a paragraph in the runbook. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -10,11 +10,11 @@ const ALERTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8')
 const RULE_TESTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.test.yaml'), 'utf8');
 const RUNBOOK = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
 
-/** The rules, one by one. */
+/** Each rule, with its name. */
 const RULES = ALERTS.split(/^ {6}- alert: /m).slice(1).map((text) => ({ name: text.split('\n', 1)[0]!, text }));
 const QUERIES = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))));
 
-/** The names of samples, with the endings of histograms. */
+/** The names of metrics in a text, including names with the endings of histograms. */
 function namesIn(text: string): ReadonlySet<string> {
   return new Set(text.match(/\bnova_kms_\w+/g) ?? []);
 }
@@ -32,7 +32,7 @@ describe('metrics', () => {
     expect(samplesOf(name, row).some((sample) => LOOKED_AT.has(sample))).toBe(true);
   });
 
-  test('on dashboards, in alerts and in the runbook all exist', () => {
+  test('that dashboards, alerts and the runbook mention all exist', () => {
     const known = new Set(TABLE.flatMap(([name, row]) => samplesOf(name, row)));
     expect([...LOOKED_AT].filter((name) => !known.has(name))).toEqual([]);
     expect([...namesIn(RUNBOOK)].filter((name) => !known.has(name))).toEqual([]);
@@ -40,7 +40,7 @@ describe('metrics', () => {
 });
 
 describe('alerts', () => {
-  test('include all that operators were promised', () => {
+  test('include all alerts that operators were promised', () => {
     const promised = ['TargetDown', 'NotReady', 'TooFewReady', 'SecretAtRisk', 'TickStalled', 'ChainStale', 'PeerLagging', 'StoreNearLimit', 'SlowRequests', 'AuditDropping', 'FinalRejections', 'FirstSnapshotNone'];
     expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
     expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(['RequestErrors', 'RpcErrors', 'EnclaveErrors', 'BrokenAssumption']));

@@ -1,4 +1,4 @@
-/** The metrics on a loopback port (`METRICS_PORT`): readers on this machine get them, and foreign web pages do not. */
+/** The metrics on a loopback port (`METRICS_PORT`): readers on this machine get them, but foreign web pages do not. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { serveMetrics, type MetricsServer } from '../../../src/observe/metrics/loopback-server.ts';
@@ -17,7 +17,7 @@ interface Seen {
   readonly text: string;
 }
 
-/** Does not use `fetch`, because `fetch` sets the Host itself. */
+/** Sends a request with any Host. `fetch` cannot do that, because it sets the Host itself. */
 async function ask(path: string, { method = 'GET', host = `127.0.0.1:${server.port}` } = {}): Promise<Seen> {
   const { promise, resolve, reject } = Promise.withResolvers<Seen>();
   const asked = request({ host: '127.0.0.1', port: server.port, path, method, headers: { host } }, (answer) => {
@@ -30,15 +30,15 @@ async function ask(path: string, { method = 'GET', host = `127.0.0.1:${server.po
 }
 
 describe('the loopback port', () => {
-  test('gives the metrics in the text format of Prometheus', async () => {
+  test('returns the metrics in the text format of Prometheus', async () => {
     expect(await ask('/metrics')).toEqual({ status: 200, type: PAGE.contentType, text: 'up 1\n' });
     expect(await ask('/metrics?name=up', { host: `localhost:${server.port}` })).toMatchObject({ status: 200 });
   });
 
   test.each<readonly [string, string, { readonly method?: string; readonly host?: string }, number]>([
-    ['a host of a stranger that resolves here', '/metrics', { host: 'rebound.example' }, 421],
-    ['another port', '/metrics', { host: '127.0.0.1:1' }, 421],
-    ['another path', '/status', {}, 404],
+    ['a foreign host name that resolves to this machine', '/metrics', { host: 'rebound.example' }, 421],
+    ['a different port', '/metrics', { host: '127.0.0.1:1' }, 421],
+    ['a different path', '/status', {}, 404],
     ['a write', '/metrics', { method: 'POST' }, 405],
   ])('refuses %s', async (_, path, options, status) => {
     const answer = await ask(path, options);
@@ -46,11 +46,11 @@ describe('the loopback port', () => {
     expect(answer.text).not.toContain('up 1');
   });
 
-  test('reports that it is taken', async () => {
+  test('that is in use is reported', async () => {
     await expect(serveMetrics(server.port, PAGE)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test('answers a failure inside without its details', async () => {
+  test('answers an internal failure without its details', async () => {
     const broken = await serveMetrics(0, { ...PAGE, render: async () => Promise.reject(new Error('inside')) });
     const answer = await fetch(`http://127.0.0.1:${broken.port}/metrics`);
     expect([answer.status, await answer.text()]).toEqual([500, 'the metrics cannot be read']);

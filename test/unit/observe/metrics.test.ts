@@ -1,4 +1,4 @@
-/** A scrape shows every series of the table from the start and in every state, with the figures of the edges and the node. */
+/** A scrape shows every series of the table, from the start and in every state, with the figures of the edges and of the node. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ReplicationFigures } from '../../../src/domain/figures.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -53,7 +53,7 @@ beforeEach(() => {
   metrics = new NodeMetrics({ version: '1.2.3', nodeVersion: '24.0.0' }, { figures: () => figures, process: () => PROCESS });
 });
 
-/** Samples by name and labels, as the text has them. */
+/** The samples of a scrape, by name and labels. */
 async function scrape(): Promise<ReadonlyMap<string, number>> {
   const lines = (await metrics.render()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
@@ -114,7 +114,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('shows the counts of the edges, and a second scrape shows them again', async () => {
+  test('shows the counts of the edges, and a second scrape shows the same counts', async () => {
     happenAll(metrics);
     metrics.requestBegan();
     await scrape();
@@ -147,7 +147,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('loses no event since the scrape before, however many there are', async () => {
+  test('loses no event since the previous scrape, for any number of events', async () => {
     for (let round = 1; round <= 2; round += 1) {
       for (let asked = 0; asked < 700; asked += 1) {
         metrics.requestBegan();
@@ -169,21 +169,21 @@ describe('a scrape', () => {
   });
 });
 
-describe('holders of the secret', () => {
+describe('the known holders of the secret', () => {
   test.each<readonly [string, boolean, readonly ReplicationFigures[], number]>([
-    ['no one, while it is not confirmed', false, [peer(PEER)], 0],
-    ['this node alone', true, [], 1],
+    ['none while the secret is not confirmed', false, [peer(PEER)], 0],
+    ['only this node when it has no peers', true, [], 1],
     ['this node and a peer that answers', true, [peer(PEER)], 2],
-    ['not a peer that never answered', true, [peer(PEER, { lastSuccessMs: null })], 1],
-    ['not a peer that fails now', true, [peer(PEER, { lastError: 'timeout' })], 1],
-    ['a peer that answered just recently enough', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS })], 2],
-    ['not a peer that answered too long ago', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS - 1 })], 1],
+    ['only this node when the peer has never answered', true, [peer(PEER, { lastSuccessMs: null })], 1],
+    ['only this node when the last call to the peer failed', true, [peer(PEER, { lastError: 'timeout' })], 1],
+    ['this node and a peer whose last answer is just recent enough', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS })], 2],
+    ['only this node when the last answer of the peer is too old', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS - 1 })], 1],
   ])('are %s', (_, secretConfirmed, peers, holders) => {
     expect(secretHolders({ secretConfirmed, peers, nowMs: NOW_MS })).toBe(holders);
   });
 });
 
-/** One event of each kind, known and unknown. */
+/** Records one event of each kind, known and unknown. */
 function happenAll(meter: Meter & Pick<NodeMetrics, 'tickEnded'>): void {
   for (const [route, method, status] of [['/kms/derive', 'POST', 200], ['none', 'other', null], ['/sync', 'POST', 418]] as const) {
     meter.requestBegan();

@@ -1,4 +1,4 @@
-/** The OpenAPI document (docs/openapi.json): made from the schemas that parse the bodies, complete, and the same in every place. */
+/** The OpenAPI document (docs/openapi.json): it is made from the schemas that parse the bodies, is complete, and is the same everywhere. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -24,7 +24,7 @@ describe('the document is the same', () => {
     expect(readFileSync(join(DOCS, 'api.md'), 'utf8')).toBe(apiPage(document));
   });
 
-  test('at /openapi.json, where it is made once', async () => {
+  test('at /openapi.json, and it is made only once', async () => {
     let made = 0;
     const node = await startNodeOverHttp({
       openApi: async () => {
@@ -43,17 +43,17 @@ describe('the document is the same', () => {
   });
 });
 
-test('the document contains exactly the schemas that it names', () => {
+test('the document contains exactly the schemas that it refers to', () => {
   const named = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name!);
   expect(new Set(named)).toEqual(new Set(Object.keys(schemas)));
 });
 
-test('the document gives each operation its own id', () => {
+test('each operation in the document has a unique id', () => {
   const ids = Object.values(document.paths).flatMap((operations) => Object.values(operations).map((operation) => (operation as unknown as { readonly operationId: string }).operationId));
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('the document describes the body of an encrypted route as an envelope, and what is inside it', () => {
+test('the document describes the body of an encrypted route as an envelope, and also the content of the envelope', () => {
   for (const [path, operations] of Object.entries(document.paths)) {
     if (!path.startsWith('/kms/') && path !== '/sync') continue;
     for (const { responses, requestBody } of Object.values(operations)) {

@@ -1,4 +1,4 @@
-/** The hook of the end-to-end tests that checks every answer against the OpenAPI document finds every difference. */
+/** The end-to-end tests check every answer against the OpenAPI document with a hook. The hook must find every difference. */
 import { describe, expect, test } from '@jest/globals';
 import { undocumented, undocumentedInside, type DocumentedAnswer } from '../../support/documented.ts';
 
@@ -7,29 +7,29 @@ const REFUSED = { code: 'bad_request', message: 'no' };
 const ENVELOPE = { sender_tee_pubkey: 'ab', nonce: 'cd', encrypted_data: 'ef' };
 const DERIVE: DocumentedAnswer = { ...HEALTH, method: 'POST', path: '/kms/derive', json: ENVELOPE };
 
-describe('an answer is as documented', () => {
+describe('an answer agrees with the document', () => {
   test.each<[string, Partial<DocumentedAnswer>]>([
     ['with its fields', {}],
     ['with a query', { path: '/health?x=y' }],
     ['in an envelope', DERIVE],
     ['to a key in the path', { ...DERIVE, method: 'GET', path: '/kms/data/a%2Fb/c' }],
-    ['when it refuses', { ...DERIVE, status: 400, json: REFUSED }],
+    ['when it is a refusal', { ...DERIVE, status: 400, json: REFUSED }],
     ['with a 404 in an envelope', { ...DERIVE, method: 'DELETE', path: '/kms/data', status: 404 }],
     ['as text', { path: '/livez', contentType: 'text/plain; charset=utf-8', json: undefined }],
-    ['where there is no route', { path: '/nothing', status: 404, json: REFUSED }],
+    ['when there is no such route', { path: '/nothing', status: 404, json: REFUSED }],
     ['without a body', { method: 'HEAD', json: undefined }],
   ])('%s', (_, answer) => expect(undocumented({ ...HEALTH, ...answer })).toBeNull());
 });
 
 describe('the hook finds', () => {
   test.each<[string, Partial<DocumentedAnswer>, string]>([
-    ['a field that is missing', { json: {} }, 'status: '],
-    ['a field of another form', { json: { status: 7 } }, 'status: '],
-    ['a field that is not documented', { json: { status: 'healthy', more: 1 } }, 'more'],
-    ['a status that is not documented', { status: 418 }, 'a status 418 is not documented'],
-    ['plain text inside of nothing', { ...DERIVE, json: { key: 'AAAA' } }, 'sender_tee_pubkey: '],
-    ['another type', { contentType: 'text/html' }, 'text/html in place of application/json'],
-    ['an error of another form', { path: '/nothing', status: 404, json: { error: 'no' } }, 'code: '],
+    ['a missing field', { json: {} }, 'status: '],
+    ['a field of the wrong type', { json: { status: 7 } }, 'status: '],
+    ['an undocumented field', { json: { status: 'healthy', more: 1 } }, 'more'],
+    ['an undocumented status', { status: 418 }, 'a status 418 is not documented'],
+    ['an inner body without its envelope', { ...DERIVE, json: { key: 'AAAA' } }, 'sender_tee_pubkey: '],
+    ['a different content type', { contentType: 'text/html' }, 'text/html in place of application/json'],
+    ['an error in the wrong form', { path: '/nothing', status: 404, json: { error: 'no' } }, 'code: '],
   ])('%s', (_, answer, problem) => expect(undocumented({ ...HEALTH, ...answer })).toContain(problem));
 
   test('a difference inside an envelope', () => {

@@ -1,4 +1,4 @@
-/** The document that schemathesis reads: the requests of callers before sealing, without envelopes and signatures. */
+/** The document for schemathesis: the requests of callers before they are sealed, without envelopes and signatures. */
 import { describe, expect, test } from '@jest/globals';
 import { openApiDocument } from '../../../src/openapi/document.ts';
 import { plainDocument } from '../../schemathesis/plain-document.ts';
@@ -19,12 +19,12 @@ describe('the plain document', () => {
     });
   });
 
-  test('asks for operator tokens, and for no signatures', () => {
+  test('requires operator tokens, but no signatures', () => {
     expect(plain.paths['/audit']!['get']).toMatchObject({ security: [{ operator: [] }] });
     for (const path of ['/kms/data', '/sync']) for (const operation of Object.values(plain.paths[path]!)) expect(operation).toMatchObject({ security: [] });
   });
 
-  test('has the values that only the caller knows, and does not change the original document', () => {
+  test('contains the values that only the caller knows, and leaves the original document unchanged', () => {
     expect(plain.components.schemas['PutRequest']).toMatchObject({ properties: { nonce: { const: 'n' } } });
     expect(document).toEqual(openApiDocument('test'));
   });

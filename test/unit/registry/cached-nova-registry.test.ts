@@ -1,4 +1,4 @@
-/** The read-through cache of app authorization (protocol.md §6): one read at a time per wallet, ages, limits, no cached failure. */
+/** The read-through cache of app authorization (protocol.md §6): one read per wallet at a time, ages, limits. Failures are not cached. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ function unknown(of: Wallet): AppRecord {
   return { instance: { ...known(of).instance, id: 0n }, app: null, version: null };
 }
 
-/** A registry whose reads the test answers one by one. */
+/** A registry with reads that the test answers one by one. */
 function startRegistry(ttlMs = TTL_MS) {
   const clock = new ManualClock();
   const reads: (PromiseWithResolvers<AppRecord> & { readonly wallet: Wallet; readonly signal: AbortSignal })[] = [];
@@ -51,8 +51,8 @@ function startRegistry(ttlMs = TTL_MS) {
 
 describe('a wallet', () => {
   test.each([
-    ['that is known is read again only after the time to live', known(APP), TTL_MS],
-    ['that is unknown is read again after 10 s', unknown(APP), 10_000],
+    ['that is registered is read again only after the time to live', known(APP), TTL_MS],
+    ['that is not registered is read again after 10 s', unknown(APP), 10_000],
   ])('%s', async (_, record, keptMs) => {
     const { clock, reads, lookUp } = startRegistry();
     await lookUp(record);
@@ -64,7 +64,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('ages while the machine sleeps, although the monotonic clock stands still', async () => {
+  test('ages while the machine sleeps, although the monotonic clock does not advance', async () => {
     const { clock, reads, lookUp } = startRegistry();
     await lookUp(known(APP));
     const unixMs = clock.nowMs.bind(clock);
@@ -73,7 +73,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that is unknown is not kept longer than a shorter time to live', async () => {
+  test('that is not registered is read again earlier than after 10 s when the time to live is shorter', async () => {
     const { clock, reads, lookUp } = startRegistry(2_000);
     await lookUp(unknown(APP));
     await clock.advance(2_001);
@@ -88,7 +88,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that has many lookups at once is read once', async () => {
+  test('that has many simultaneous lookups is read once', async () => {
     const { reads, registry } = startRegistry();
     const all = Array.from({ length: 50 }, () => registry.lookup(APP));
     await settle();
@@ -118,7 +118,7 @@ describe('a failure of the chain', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that shows as silence ends the lookup after 10 s, and the next lookup reads again', async () => {
+  test('that is a missing answer ends the lookup after 10 s, and the next lookup reads again', async () => {
     const { clock, reads, registry, lookUp } = startRegistry();
     const silent = expect(registry.lookup(APP)).rejects.toMatchObject({ name: 'DeadlineError' });
     await clock.advance(10_000);
@@ -129,7 +129,7 @@ describe('a failure of the chain', () => {
 });
 
 describe('the limit of the cache', () => {
-  test('allows 256 lookups at once, and refuses one more without a read', async () => {
+  test('allows 256 simultaneous lookups, and refuses any further lookup without a read', async () => {
     const { reads, registry } = startRegistry();
     const flights = Array.from({ length: 256 }, (_, number) => registry.lookup(wallet(number)));
     await expect(registry.lookup(wallet(256))).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });
@@ -142,7 +142,7 @@ describe('the limit of the cache', () => {
     expect((await next).instance.wallet).toBe(wallet(257));
   });
 
-  test('is 10,000 wallets: one more drops the wallet used longest ago', async () => {
+  test('is 10,000 wallets: one more wallet drops the least recently used one', async () => {
     const { reads, lookUp } = startRegistry();
     for (let number = 0; number <= 10_000; number += 1) await lookUp(known(wallet(number)));
     const readsBefore = reads.length;

@@ -28,7 +28,7 @@ beforeEach(async () => {
   if ((await running.chain.masterSecretHash()) !== `0x${'0'.repeat(64)}`) await running.chain.resetMasterSecretHash();
 });
 
-/** A registered node that may claim. */
+/** A claim sender of a registered node that may claim. */
 async function startSender() {
   count += 1;
   const enclave = inProcessEnclave(
@@ -42,7 +42,7 @@ async function startSender() {
   return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n });
 }
 
-/** Claims, and waits until the claim is mined, because the chain mines after it has answered. */
+/** Claims, and then waits until the claim is mined: the chain mines only after it has answered. */
 async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   const sent = await sender.claim(hash, signal);
   if (sent.kind !== 'pending') throw new Error(`the claim was not sent: ${sent.kind}`);
@@ -50,7 +50,7 @@ async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   return sent;
 }
 
-test('a claim that was reset is found by its receipt, and not sent again', async () => {
+test('a claim that was reset is recognized from its receipt, and is not sent again', async () => {
   const sender = await startSender();
   const sent = await claimAndMine(sender, HASH);
   const before = await running.chain.claimsMined();
@@ -59,7 +59,7 @@ test('a claim that was reset is found by its receipt, and not sent again', async
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('a claim that was reset does not affect the claim of another secret', async () => {
+test('a claim that was reset does not affect the claim of a different secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();
@@ -67,7 +67,7 @@ test('a claim that was reset does not affect the claim of another secret', async
   expect(await running.chain.masterSecretHash()).toBe(OTHER_HASH);
 });
 
-test('a claim that the chain reverted does not count as reset: it is sent again', async () => {
+test('a claim that the chain reverted is not treated as reset, but is sent again', async () => {
   const [first, second] = [await startSender(), await startSender()];
   await running.chain.test.setAutomine(false);
   await first.claim(HASH, signal);
@@ -81,12 +81,12 @@ test('a claim that the chain reverted does not count as reset: it is sent again'
   expect(await running.chain.masterSecretHash()).toBe(lost);
 });
 
-test('a claim that was reset is found even when a later claim should have replaced it', async () => {
+test('a claim that was reset is recognized even if a later claim was meant to replace it', async () => {
   const sender = await startSender();
   await running.chain.test.setAutomine(false);
   const sent = await sender.claim(HASH, signal);
   const { transactionHash } = sent as { transactionHash: Hash32 };
-  // The claim is stuck: it is out of the pool for ten blocks and gets replaced, but is then mined after all.
+  // The claim is stuck: it leaves the pool for ten blocks and gets replaced. Then the first transaction is mined after all.
   const raw = await running.chain.client.request({ method: 'eth_getRawTransactionByHash' as never, params: [transactionHash] as never });
   await running.chain.test.dropTransaction({ hash: transactionHash });
   await running.chain.mine(10);

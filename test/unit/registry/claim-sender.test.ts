@@ -1,4 +1,4 @@
-/** Claiming the hash (protocol.md §1, §6, §9.20; §10, A reset hash), against a scripted RPC. */
+/** Claiming the hash (protocol.md §1, §6, §9.20; §10, A reset hash), with a scripted RPC. */
 import { describe, expect, test } from '@jest/globals';
 import { encodeErrorResult, keccak256, parseTransaction, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
@@ -42,7 +42,7 @@ function startChain() {
     tip: 2_000_000n,
     /** The error with which the simulation reverts. */
     revert: null as string | null,
-    /** The answers to the raw transactions in turn. The last one repeats. */
+    /** The answers to raw transactions, in order. The last answer is repeated. */
     sayings: [{ result: HASH }] as Saying[],
     receipts: new Map<string, Receipt>(),
     onSend: (): void => undefined,
@@ -98,7 +98,7 @@ function startChain() {
   const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: hastyClock().clock, fetch: speaking });
   const options = { kmsRegistry: KMS, claimMaxTip: 50_000_000_000n };
   const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead });
-  /** A transaction that was sent again unchanged counts once. */
+  /** All different transactions that were sent. */
   const transactions = () => [...new Set(sent)].map((raw) => parseTransaction(raw as `0x02${string}`));
   const lastSent = () => parseTransaction(sent.at(-1) as `0x02${string}`);
   const takeOtherWallet = (): void => void (current = enclaves[1]!);
@@ -133,14 +133,14 @@ describe('a claim', () => {
     expect(transactions()).toEqual([]);
   });
 
-  test.each(['MasterSecretHashAlreadySet', 'NotAuthorizedToSetHash'])('that would revert with %s is not sent, and is refused with that reason', async (errorName) => {
+  test.each(['MasterSecretHashAlreadySet', 'NotAuthorizedToSetHash'])('that would revert with %s is not sent but refused with that reason', async (errorName) => {
     const { state, claim, transactions } = startChain();
     state.revert = errorName;
     expect(await claim()).toEqual({ kind: 'refused', detail: errorName });
     expect(transactions()).toEqual([]);
   });
 
-  test('that waits is left alone, and is replaced with raised fees once it is stuck', async () => {
+  test('that waits in the pool is not changed until it is stuck, and is then replaced with raised fees', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     await claim();
     const first = lastHash();
@@ -152,7 +152,7 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 4_500_001n, maxPriorityFeePerGas: 2_250_001n });
   });
 
-  test('of a new wallet neither waits for the transaction of the old wallet nor replaces it', async () => {
+  test('by a new wallet neither waits for the transaction of the old wallet nor replaces it', async () => {
     const { state, claim, transactions, takeOtherWallet } = startChain();
     await claim();
     takeOtherWallet();
@@ -162,7 +162,7 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ maxFeePerGas: 4_000_000n, maxPriorityFeePerGas: 2_000_000n });
   });
 
-  test('of the old wallet that the owner has reset is never sent by the new wallet', async () => {
+  test('that the old wallet sent and the owner has reset is never sent again by the new wallet', async () => {
     const { state, claim, lastHash, takeOtherWallet } = startChain();
     await claim();
     state.receipts.set(lastHash(), { status: 'success' });
@@ -171,7 +171,7 @@ describe('a claim', () => {
     expect(await claim()).toEqual({ kind: 'was_reset', transactionHash: lastHash() });
   });
 
-  test('that is mined during its replacement is not sent under another nonce', async () => {
+  test('that is mined while it is being replaced is not sent with a second nonce', async () => {
     const { state, claim, transactions } = startChain();
     await claim();
     state.head += 10n;
@@ -184,7 +184,7 @@ describe('a claim', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 7]);
   });
 
-  test('of another hash does not wait for the one before', async () => {
+  test('of a different hash does not wait for the previous claim', async () => {
     const { claim, transactions } = startChain();
     await claim();
     await claim(OTHER_HASH);
@@ -192,20 +192,20 @@ describe('a claim', () => {
   });
 });
 
-describe('the answer of the RPC to a transaction is', () => {
+describe('when the reaction of the RPC to a transaction is', () => {
   test.each([
     ['replacement transaction underpriced', -32_000],
     ['transaction underpriced', -32_000],
     ['max fee per gas less than block base fee', -32_000],
     ['replacement transaction underpriced', -32_003],
-  ])('"%s": the claim is sent again under the same nonce with both fees raised', async (message, code) => {
+  ])('"%s", the claim is sent again with the same nonce and both fees raised', async (message, code) => {
     const { state, claim, transactions, lastHash } = startChain();
     state.sayings = [refusing(message, code), { result: HASH }];
     expect(await claim()).toEqual(pending(lastHash()));
     expect(transactions().map(({ nonce, maxFeePerGas }) => [nonce, maxFeePerGas])).toEqual([[7, 4_000_000n], [7, 4_500_001n]]);
   });
 
-  test.each(['nonce too low', 'nonce too low: next nonce 8, tx nonce 7'])('"%s": the claim is sent again under the current nonce', async (message) => {
+  test.each(['nonce too low', 'nonce too low: next nonce 8, tx nonce 7'])('"%s", the claim is sent again with the current nonce', async (message) => {
     const { state, claim, transactions } = startChain();
     state.sayings = [refusing(message), { result: HASH }];
     state.onSend = () => (state.nonce = 8);
@@ -213,14 +213,14 @@ describe('the answer of the RPC to a transaction is', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
   });
 
-  test.each(['already known', 'transaction already imported', 'known transaction: abc'])('"%s": the claim is under way', async (message) => {
+  test.each(['already known', 'transaction already imported', 'known transaction: abc'])('"%s", the claim is pending', async (message) => {
     const { state, claim, transactions, lastHash } = startChain();
     state.sayings = [refusing(message)];
     expect(await claim()).toEqual(pending(lastHash()));
     expect(transactions()).toHaveLength(1);
   });
 
-  test('lost: the claim may be under way, so the node waits for it', async () => {
+  test('a broken connection, the node waits, because the claim may be pending', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     state.sayings = ['lost'];
     expect(await claim()).toEqual(pending(lastHash()));
@@ -234,7 +234,7 @@ describe('the answer of the RPC to a transaction is', () => {
     [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
     [refusing('secret internal trouble'), 'the RPC did not take the claim', 1],
     [{ error: { code: -32_000 } }, 'the RPC did not take the claim', 1],
-  ])('always %j: the claim is refused with a reason in our own words, and tried again at the next tick', async (saying, detail, sends) => {
+  ])('%j each time, the claim is refused with a reason in our own words, and is sent again at the next tick', async (saying, detail, sends) => {
     const { state, claim, transactions, log } = startChain();
     state.sayings = [saying];
     expect(await claim()).toEqual({ kind: 'refused', detail });
@@ -245,8 +245,8 @@ describe('the answer of the RPC to a transaction is', () => {
   });
 });
 
-describe('a claim that is refused for its price', () => {
-  test('is raised by an eighth at each further try, across ticks, until it is taken', async () => {
+describe('a claim that is refused because of its price', () => {
+  test('is raised by an eighth at each further attempt, also in later ticks, until the RPC accepts it', async () => {
     const { state, claim, transactions } = startChain();
     state.sayings = [refusing('could not replace existing tx')];
     for (let tick = 0; tick < 3; tick += 1) expect((await claim()).kind).toBe('refused');
@@ -258,7 +258,7 @@ describe('a claim that is refused for its price', () => {
     expect(new Set(transactions().map(({ nonce }) => nonce))).toEqual(new Set([7]));
   });
 
-  test('replaces the one that an earlier process left in the pool under the same nonce', async () => {
+  test('replaces the transaction that an earlier process left in the pool with the same nonce', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     const left = 1_000_000_000n;
     state.sayings = [{ result: HASH }];
@@ -272,14 +272,14 @@ describe('a claim that is refused for its price', () => {
     expect(transactions().at(-1)!.nonce).toBe(7);
   });
 
-  test('goes no higher than the cap, names the cap in its reason, and then starts again with fresh fees', async () => {
+  test('never exceeds the cap, names the cap in its reason, and then starts again with fresh fees', async () => {
     const { state, claim, transactions, lastSent, lastHash } = startChain();
     state.sayings = [refusing('transaction underpriced')];
     let report = await claim();
     for (let tick = 0; tick < 200 && !JSON.stringify(report).includes('CLAIM_MAX_TIP_GWEI'); tick += 1) report = await claim();
     expect(report).toEqual({ kind: 'refused', detail: 'a claim that would be mined costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow' });
     const [first] = transactions();
-    // The pool has dropped the transaction that was in the way.
+    // The pool has dropped the transaction that had to be replaced.
     state.sayings = [{ result: HASH }];
     expect(await claim()).toEqual(pending(lastHash()));
     expect(lastSent()).toEqual(first);
@@ -297,7 +297,7 @@ describe('a claim that is refused for its price', () => {
   });
 });
 
-test('a claim is not sent while the head is behind the block of an earlier view', async () => {
+test('a claim is not sent while the head is older than the block of an earlier view', async () => {
   const { state, claim, transactions } = startChain();
   state.leastHead = 101n;
   expect(await claim()).toEqual({ kind: 'refused', detail: 'the RPC is behind what it has shown before' });
@@ -305,7 +305,7 @@ test('a claim is not sent while the head is behind the block of an earlier view'
 });
 
 describe('a claim that was mined', () => {
-  test('and reverted is followed by another under the next nonce', async () => {
+  test('and reverted is sent again with the next nonce', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     await claim();
     state.receipts.set(lastHash(), { status: 'reverted' });
@@ -314,7 +314,7 @@ describe('a claim that was mined', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
   });
 
-  test('counts as having set the hash only by its receipt', async () => {
+  test('is treated as successful only if its receipt proves that', async () => {
     const { state, sender, claim, lastHash } = startChain();
     expect(await sender.hasClaimed(HASH, signal)).toBe(false);
     await claim();
@@ -326,7 +326,7 @@ describe('a claim that was mined', () => {
     expect(await sender.hasClaimed(OTHER_HASH, signal)).toBe(false);
   });
 
-  test('and whose hash the head no longer shows counts as reset, and is never sent again', async () => {
+  test('and whose hash is no longer at the head is treated as reset, and is never sent again', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     await claim();
     state.receipts.set(lastHash(), { status: 'success' });
@@ -337,7 +337,7 @@ describe('a claim that was mined', () => {
 });
 
 describe('the hash at the head', () => {
-  test('is a failure of the chain when it cannot be read, never zero', async () => {
+  test('is a failure of the chain when it cannot be read, and never treated as zero', async () => {
     const { state, sender, claim, transactions } = startChain();
     state.headHash = '0x';
     await expect(sender.readHeadHash(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });

@@ -1,4 +1,4 @@
-/** The last answers of multicalls (protocol.md §6): only the same calls find them, and few are kept. */
+/** The last answers to multicalls (protocol.md §6): only equal calls find an answer, and few answers are kept. */
 import { describe, expect, test } from '@jest/globals';
 import { parseAbi, type Hex } from 'viem';
 import { LastViews, type LastView } from '../../../src/registry/last-views.ts';
@@ -22,37 +22,37 @@ describe('the last answer', () => {
   });
 
   test.each<[string, readonly ViewCall[]]>([
-    ['of another order', [version(2n), version(1n)]],
-    ['of which one is missing', [version(1n)]],
-    ['with one more', [version(1n), version(2n), version(3n)]],
-    ['of none', []],
-    ['of another contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
-    ['of another function', [version(1n), version(2n, { functionName: 'other' })]],
-    ['by another ABI', [version(1n), version(2n, { abi: [...ABI] })]],
-    ['with another argument', [version(1n), version(3n)]],
+    ['in a different order', [version(2n), version(1n)]],
+    ['without one of the calls', [version(1n)]],
+    ['with an additional call', [version(1n), version(2n), version(3n)]],
+    ['of which there are none', []],
+    ['to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
+    ['of a different function', [version(1n), version(2n, { functionName: 'other' })]],
+    ['with a different ABI', [version(1n), version(2n, { abi: [...ABI] })]],
+    ['with a different argument', [version(1n), version(3n)]],
     ['with fewer arguments', [version(1n), version(2n, { args: [7n] })]],
-    ['with an argument of another type', [version(1n), version(2n, { args: [7n, '2'] })]],
+    ['with an argument of a different type', [version(1n), version(2n, { args: [7n, '2'] })]],
   ])('is not found for calls %s', (_, calls) => {
     const views = new LastViews();
     views.remember(lastOf([version(1n), version(2n)]));
     expect(views.find(calls)).toBeUndefined();
   });
 
-  test('replaces the one before it', () => {
+  test('replaces the previous answer', () => {
     const views = new LastViews();
     views.remember(lastOf([version(1n)], '0x01'));
     views.remember(lastOf([version(1n)], '0x03'));
     expect(views.find([version(1n)])?.answer).toBe('0x03');
   });
 
-  test('that is too long is not remembered, and the one before it is forgotten', () => {
+  test('that is too long is not remembered, and the previous answer is forgotten', () => {
     const views = new LastViews();
     views.remember(lastOf([version(1n)]));
     views.remember(lastOf([version(1n)], `0x${'00'.repeat(131_072)}`));
     expect(views.find([version(1n)])).toBeUndefined();
   });
 
-  test('to the oldest of five sets of calls is forgotten', () => {
+  test('to a set of calls is forgotten when there have been four newer sets', () => {
     const views = new LastViews();
     const ids = [1n, 2n, 3n, 4n, 5n];
     for (const id of ids) views.remember(lastOf([version(id)]));

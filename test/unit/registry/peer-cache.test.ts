@@ -6,13 +6,13 @@ import { ManualClock } from '../../support/manual-clock.ts';
 const at = (block: bigint) => ({ block, members: [], dropped: [] });
 
 describe('the peer cache', () => {
-  test('holds no membership, and is infinitely old, before the first refresh', () => {
+  test('has no membership and is infinitely old before the first refresh', () => {
     const cache = new PeerCache({ clock: new ManualClock() });
     expect(cache.membership()).toBeNull();
     expect(cache.ageMs()).toBe(Infinity);
   });
 
-  test('ages while the machine sleeps, although the monotonic clock stands still', () => {
+  test('ages while the machine sleeps, although the monotonic clock does not advance', () => {
     const clocks = { monotonic: 0, unix: 1_790_000_000_000 };
     const cache = new PeerCache({ clock: { monotonicMs: () => clocks.monotonic, nowMs: () => clocks.unix } });
     cache.update(at(1n));
@@ -23,7 +23,7 @@ describe('the peer cache', () => {
     expect(cache.ageMs()).toBe(0);
   });
 
-  test('ages from the last good refresh', async () => {
+  test('has the age of its last good refresh', async () => {
     const clock = new ManualClock();
     const cache = new PeerCache({ clock });
     cache.update(at(1n));

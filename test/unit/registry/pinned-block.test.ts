@@ -10,27 +10,27 @@ const shown = (head: bigint, chainId = 84_532) => ({ chainId, head });
 
 describe('the pinned block', () => {
   test.each<[string, SeenChain, bigint, bigint]>([
-    ['lies behind the head', NEW, 100n, 94n],
-    ['of the youngest chain that has one is its first', NEW, 6n, 0n],
-    ['goes up with the head', SEEN, 103n, 97n],
-    ['stays where it is while the head does', SEEN, 100n, 94n],
-    ['stays where it is when the head is a block back', SEEN, 99n, 94n],
-    ['stays where it is when the head is as far back as the confirmations', SEEN, 94n, 94n],
+    ['is below the head by the number of confirmations', NEW, 100n, 94n],
+    ['is the first block when the chain is only just long enough', NEW, 6n, 0n],
+    ['rises with the head', SEEN, 103n, 97n],
+    ['stays the same while the head stays the same', SEEN, 100n, 94n],
+    ['stays the same when the head is one block lower', SEEN, 99n, 94n],
+    ['stays the same when the head is lower by the number of confirmations', SEEN, 94n, 94n],
   ])('%s', (_, seen, head, block) => {
     expect(pinBlock(RULES, seen, shown(head))).toEqual({ ok: true, block });
   });
 
   test.each<[string, ChainRules, SeenChain, ReturnType<typeof shown>, string, boolean]>([
-    ['a head further back', RULES, SEEN, shown(93n), 'is 7 blocks behind what it has shown before: it or its backend has to catch up', true],
-    ['a head of long ago', RULES, SEEN, shown(7n), 'is 93 blocks behind what it has shown before: it or its backend has to catch up', true],
-    ['a chain too young', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
-    ['another chain than before', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
-    ['another chain than CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
-  ])('is refused for %s', (_, rules, seen, chain, how, again) => {
+    ['a head that is lower by more than the number of confirmations', RULES, SEEN, shown(93n), 'is 7 blocks behind what it has shown before: it or its backend has to catch up', true],
+    ['a head from long ago', RULES, SEEN, shown(7n), 'is 93 blocks behind what it has shown before: it or its backend has to catch up', true],
+    ['a chain that is too short', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
+    ['a chain that differs from the previous chain', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
+    ['a chain whose id is not CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
+  ])('is refused because of %s', (_, rules, seen, chain, how, again) => {
     expect(pinBlock(rules, seen, chain)).toEqual({ ok: false, how, again });
   });
 
-  test('never goes down, regardless of the heads that the RPC shows', () => {
+  test('never becomes lower, regardless of the heads that the RPC shows', () => {
     fc.assert(
       fc.property(fc.array(fc.bigInt({ min: 0n, max: 300n })), fc.integer({ min: 0, max: 20 }), (heads, confirmations) => {
         let seen = NEW;
@@ -48,10 +48,10 @@ describe('the pinned block', () => {
 });
 
 test.each<[string, number, string | null]>([
-  ['as old as the clock', 0, null],
-  ['ahead by no more than MAX_CLOCK_SKEW_MS', 15_000, null],
-  ['ahead by more', 15_001, "shows block 94 of a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
-  ['an hour old', -3_600_000, null],
-])('a block %s', (_, aheadMs, fault) => {
+  ['equal to the clock', 0, null],
+  ['ahead of the clock by MAX_CLOCK_SKEW_MS', 15_000, null],
+  ['ahead of the clock by more than MAX_CLOCK_SKEW_MS', 15_001, "shows block 94 of a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
+  ['an hour behind the clock', -3_600_000, null],
+])('the time of a block is checked: %s', (_, aheadMs, fault) => {
   expect(clockFault(RULES, { number: 94n, timestampMs: 1_000_000 + aheadMs }, 1_000_000)).toBe(fault);
 });

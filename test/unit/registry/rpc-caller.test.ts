@@ -1,6 +1,6 @@
 /**
- * One call of the chain's RPC (protocol.md §6): behind a load balancer every second answer may be bad, so each call is tried up
- * to six times on its own. The test moves the clock, and no timer of the process is armed.
+ * One call of the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so each call is attempted up
+ * to six times. The test advances the clock, and no timer of the process is used.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { RpcRequestError } from 'viem';
@@ -37,7 +37,7 @@ function start(answer: Answering, url = 'https://user:pass@rpc.test/v2/KEY/?toke
     );
     return outcome as Promise<{ result?: unknown; error?: DependencyError & RpcRequestError }>;
   };
-  /** Lets the pauses of all tries pass. */
+  /** Lets the pauses between all attempts pass. */
   const finish = async <T>(outcome: Promise<T>, ms = 30_000): Promise<T> => {
     await clock.advance(ms);
     return outcome;
@@ -57,35 +57,35 @@ afterEach(() => {
 });
 
 describe('a call', () => {
-  test('is sent to the configured address without its login, which goes into a header', async () => {
+  test('is sent to the configured address, and the login of that address is sent in a header', async () => {
     const { seen, call, finish } = start(GOOD);
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen.map(({ url, headers }) => [url, headers['authorization']])).toEqual([['https://rpc.test/v2/KEY/?token=1', 'Basic dXNlcjpwYXNz']]);
   });
 
   const BAD: readonly [string, () => Response | Promise<Response>, string][] = [
-    ['a status', () => new Response('secret', { status: 502 }), 'the chain RPC at rpc.test:443 answered 502'],
-    ['a refusal', () => new Response('secret', { status: 401 }), 'the chain RPC at rpc.test:443 answered 401'],
+    ['the status 502', () => new Response('secret', { status: 502 }), 'the chain RPC at rpc.test:443 answered 502'],
+    ['the status 401', () => new Response('secret', { status: 401 }), 'the chain RPC at rpc.test:443 answered 401'],
     [
       'a redirect',
       () => new Response('', { status: 301, headers: { location: 'https://other.test/v2/KEY' } }),
       'the chain RPC at rpc.test:443 answered 301, a redirect to other.test:443: NODE_URL must be the address that it leads to',
     ],
     ['a web page', () => new Response('<html>secret</html>'), 'the chain RPC at rpc.test:443 gave an answer to eth_blockNumber that is not JSON'],
-    ['null', () => say({ result: null }), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
-    ['nothing', () => say({}), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
+    ['a null result', () => say({ result: null }), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
+    ['neither a result nor an error', () => say({}), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],
     ['an error', () => say({ error: { code: -32_000, message: 'header not found: secret' } }), 'the chain RPC at rpc.test:443 answered eth_blockNumber with the error -32000'],
     ['a cut connection', () => Promise.reject(new TypeError('secret', { cause: Object.assign(new Error('secret'), { code: 'ECONNRESET' }) })), 'the chain RPC at rpc.test:443 cannot be reached: it closed the connection (ECONNRESET)'],
   ];
 
-  test.each(BAD)('that gets %s is tried again, and succeeds with a good answer', async (_, bad, message) => {
+  test.each(BAD)('that gets %s is attempted again, and succeeds with a good answer', async (_, bad, message) => {
     const { seen, failures, call, finish } = start((number) => (number < CALL_ATTEMPTS ? bad() : GOOD()));
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen).toHaveLength(CALL_ATTEMPTS);
     expect(failures.map((error) => error.message)).toEqual(Array.from({ length: CALL_ATTEMPTS - 1 }, () => message));
   });
 
-  test.each(BAD)('that gets %s six times fails, and its error does not contain the text of the answer', async (_, bad, message) => {
+  test.each(BAD)('that gets %s six times fails with an error that does not contain the text of the answer', async (_, bad, message) => {
     const { seen, call, finish } = start(bad);
     const { error } = await finish(call());
     expect(error).toBeInstanceOf(DependencyError);
@@ -94,22 +94,22 @@ describe('a call', () => {
     expect(seen).toHaveLength(CALL_ATTEMPTS);
   });
 
-  test('is tried again at once, then after 100, 200, 400 and 800 ms', async () => {
+  test('is attempted again immediately, and then after 100, 200, 400 and 800 ms', async () => {
     const { seen, call, finish } = start(() => new Response('', { status: 502 }));
     await finish(call());
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
   });
 
-  test('that a silent backend does not answer is answered by another one a second later', async () => {
+  test('that one backend does not answer is sent a second time after a second, and a different backend answers', async () => {
     const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
     const outcome = call();
     await clock.advance(COMPANY_AFTER_MS);
     expect(await outcome).toEqual({ result: '0x10' });
-    // The request to the silent backend is aborted.
+    // The request to the first backend is aborted.
     expect(seen[0]?.signal.aborted).toBe(true);
   });
 
-  test('that a slow RPC answers after 3 s succeeds, although others were asked meanwhile', async () => {
+  test('that a slow backend answers after 3 s succeeds, although other backends have been asked in the meantime', async () => {
     const { clock, call } = start((number, signal) => (number === 1 ? new Promise((resolve) => void clock.setTimeout(() => resolve(GOOD()), 3_000)) : silent(signal)));
     const outcome = call();
     await clock.advance(3_000);
@@ -124,7 +124,7 @@ describe('a call', () => {
     expect(seen).toHaveLength(CALL_ATTEMPTS);
   });
 
-  test('with an endless answer fails, and is not tried again', async () => {
+  test('with an endless answer fails, and is not attempted again', async () => {
     let given = 0;
     const body = (): ReadableStream =>
       new ReadableStream({
@@ -139,7 +139,7 @@ describe('a call', () => {
     expect(given).toBeLessThan(15);
   });
 
-  test('ends with the signal of its caller, and is not tried again', async () => {
+  test('ends when its caller aborts, and is not attempted again', async () => {
     const { clock, seen, failures, call } = start((_, signal) => silent(signal));
     const controller = new AbortController();
     const outcome = call('eth_blockNumber', controller.signal);
@@ -154,9 +154,9 @@ describe('a call', () => {
 
 describe('a final answer', () => {
   test.each<[string, object]>([
-    ['by its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
-    ['by its words', { code: -32_000, message: 'VM Exception: revert' }],
-  ])('may be a revert, recognized %s: the call is not tried again', async (_, error) => {
+    ['from its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
+    ['from its message', { code: -32_000, message: 'VM Exception: revert' }],
+  ])('may be a revert, recognized %s: the call is not attempted again', async (_, error) => {
     const { seen, call, finish } = start(() => say({ error }));
     const outcome = await finish(call('eth_call'));
     expect(outcome.error).toBeInstanceOf(RpcRequestError);
@@ -171,11 +171,11 @@ describe('a final answer', () => {
     expect((await finish(call('eth_chainId'))).error).toMatchObject({ failure: 'refused', status: 400 });
   });
 
-  test('may be that there is no receipt, because only the chain can know that', async () => {
+  test('may be that there is no receipt: that is valid information about the chain', async () => {
     expect(await start(() => say({ result: null })).call('eth_getTransactionReceipt')).toEqual({ result: null });
   });
 
-  test('may be an error that the caller accepts as an answer: it is thrown unchanged', async () => {
+  test('may be an error that the caller accepts as an answer: that error is thrown unchanged', async () => {
     const { seen, call, finish } = start(() => say({ error: { code: -32_000, message: 'nonce too low' } }));
     const outcome = await finish(call('eth_sendRawTransaction', NEVER, ({ message }) => message === 'nonce too low'));
     expect(outcome.error).toMatchObject({ code: -32_000, details: 'nonce too low' });
@@ -186,13 +186,13 @@ describe('a final answer', () => {
 describe('Retry-After', () => {
   const busy = (seconds: number): Response => say({ error: 'slow down' }, 429, { 'retry-after': String(seconds) });
 
-  test.each([429, 503])('is obeyed before the next try (%i)', async (status) => {
+  test.each([429, 503])('is respected before the next attempt (%i)', async (status) => {
     const { seen, call, finish } = start((number) => (number === 1 ? say({}, status, { 'retry-after': '3' }) : GOOD()));
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 3_000]);
   });
 
-  test('that is longer than a call can wait ends the call at once, and the RPC is left alone meanwhile', async () => {
+  test('that is longer than a call can wait ends the call immediately, and the RPC gets no further call during that time', async () => {
     const { clock, seen, call } = start((number) => (number === 1 ? busy(30) : GOOD()));
     const first = await call();
     expect(first.error).toMatchObject({ status: 429, message: 'the chain RPC at rpc.test:443 answered 429 and asks to be left alone for 30 s' });
@@ -203,9 +203,9 @@ describe('Retry-After', () => {
     expect(await call()).toEqual({ result: '0x10' });
   });
 
-  test('that arrives while the call already waits is obeyed as well', async () => {
+  test('that arrives while the call is already waiting is respected too', async () => {
     const slow = start(async (number) => {
-      // The second request runs beside the first, and gets its Retry-After 1 s later.
+      // The second request runs at the same time as the first, and gets its Retry-After 1 s later.
       if (number <= 2) await new Promise<void>((resolve) => void slow.clock.setTimeout(() => resolve(), 1_500));
       return number <= 2 ? busy(2) : GOOD();
     });
@@ -213,7 +213,7 @@ describe('Retry-After', () => {
     expect(slow.seen.map(({ atMs }) => atMs)).toEqual([0, 1_000, 4_500]);
   });
 
-  test('of a day is obeyed for one minute: a bad backend does not decide how long this node waits', async () => {
+  test('of a day is respected for one minute, so that a bad backend cannot decide how long this node waits', async () => {
     const { clock, call } = start((number) => (number === 1 ? busy(86_400) : GOOD()));
     await call();
     await clock.advance(60_000);

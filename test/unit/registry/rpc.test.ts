@@ -1,4 +1,4 @@
-/** Reads of many views in one round trip (protocol.md §6), on a real chain: with Multicall3 and without. */
+/** Reads of many views in one round trip (protocol.md §6), on a real chain, with and without Multicall3. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAbi, type Abi, type Hex } from 'viem';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -44,7 +44,7 @@ function readerOf(rpc: Rpc) {
 const GOOD = () => kms('kmsAppId');
 const GOOD_RESULT = { ok: true, value: BigInt(KMS_APP_ID) };
 
-/** Calls that fail, each in its own way. */
+/** Calls that fail, each in a different way. */
 function faults(): readonly [ViewCall, string][] {
   return [
     [kms('operatorAt', [99n]), 'reverted'],
@@ -72,7 +72,7 @@ describe.each([
     return { ...counting, ...readerOf(counting.rpc) };
   }
 
-  test('a bad view does not affect the others, regardless of what is wrong with it', async () => {
+  test('a bad view does not affect the other views, regardless of what is wrong with it', async () => {
     const { readMany, trips } = await start();
     const calls = faults().flatMap(([call]) => [GOOD(), call]);
     const results = await readMany([...calls, GOOD()], block);
@@ -81,7 +81,7 @@ describe.each([
     expect(trips.waves).toBe(1);
   });
 
-  test('a bad view on its own gives its reason', async () => {
+  test('a single bad view fails with its reason', async () => {
     const { readMany, readOne } = await start();
     for (const [call, why] of faults()) {
       expect(await readMany([call], block)).toEqual([{ ok: false, why }]);
@@ -89,13 +89,13 @@ describe.each([
     }
   });
 
-  test('when all views are bad, each gives its own reason', async () => {
+  test('when all views are bad, each fails with its own reason', async () => {
     const { readMany } = await start();
     const results = await readMany(faults().map(([call]) => call), block);
     expect(results).toEqual(faults().map(([, why]) => ({ ok: false, why })));
   });
 
-  test.each([1, 13, 250])('%i views are read in one wave of requests, in their order', async (count) => {
+  test.each([1, 13, 250])('%i views are read at the same time, and the results are in the same order', async (count) => {
     const { readMany, trips } = await start();
     const calls = Array.from({ length: count }, (__, index) => (index % 2 === 0 ? GOOD() : kms('operatorCount')));
     const results = await readMany(calls, block);
@@ -115,7 +115,7 @@ describe.each([
     expect(before).toEqual([{ ok: false, why: 'empty' }, { ok: false, why: 'empty' }]);
   });
 
-  test('views that are read again are requested again, and follow the chain', async () => {
+  test('a second read requests the views again, and returns the new values', async () => {
     const { readMany, trips } = await start();
     const calls = [GOOD(), ...faults().map(([call]) => call)];
     const read = (at: bigint): Promise<ViewResult[]> => readMany([...calls], at);
@@ -131,7 +131,7 @@ describe.each([
 });
 
 describe('the records that authorize an app', () => {
-  test('are read in two round trips', async () => {
+  test('can be read in two round trips', async () => {
     const { rpc, trips } = countingRpc(running.url);
     const record = await createAppReader({ novaAppRegistry: running.chain.novaAppRegistry }, { rpc }).read(APP, signal);
     expect(record).toMatchObject({
@@ -142,7 +142,7 @@ describe('the records that authorize an app', () => {
     expect(trips).toMatchObject({ counted: 2, waves: 2 });
   });
 
-  test('are absent for an unknown wallet, in one round trip', async () => {
+  test('are absent for an unknown wallet, after one round trip', async () => {
     const { rpc, trips } = countingRpc(running.url);
     const unknown = `0x${'de'.repeat(20)}` as Wallet;
     const record = await createAppReader({ novaAppRegistry: running.chain.novaAppRegistry }, { rpc }).read(unknown, signal);
@@ -150,7 +150,7 @@ describe('the records that authorize an app', () => {
     expect(trips.waves).toBe(1);
   });
 
-  test('are a failure of the chain, not an unknown wallet, when there is no registry', async () => {
+  test('cannot be read when there is no registry: that is a failure of the chain, not an unknown wallet', async () => {
     const { rpc } = countingRpc(running.url);
     const nowhere = `0x${'99'.repeat(20)}` as Wallet;
     const read = createAppReader({ novaAppRegistry: nowhere }, { rpc }).read(APP, signal);
@@ -158,14 +158,14 @@ describe('the records that authorize an app', () => {
   });
 });
 
-describe('many views at once', () => {
+describe('many views in one multicall', () => {
   const closers: (() => Promise<void>)[] = [];
 
   afterEach(async () => {
     for (const close of closers.splice(0)) await close();
   });
 
-  /** A real chain behind a load balancer that garbles some answers. `mar` gives the garbled answer, or null. */
+  /** A real chain behind a load balancer that garbles some answers. `mar` returns the garbled answer, or null for no change. */
   async function startMarred(mar: (call: { readonly to?: string; readonly number: number }) => object | null) {
     const seen: (string | undefined)[] = [];
     const server = await scriptedServer(async (request, response) => {
@@ -185,10 +185,10 @@ describe('many views at once', () => {
   const RESULTS = [GOOD_RESULT, { ok: true, value: 0n }];
 
   const MARRED: [string, object][] = [
-    ['a bare revert', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
-    ['no bytes', { result: '0x' }],
+    ['a revert without data', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
+    ['empty hex', { result: '0x' }],
     ['null', { result: null }],
-    ['bytes of another form', { result: '0x1234' }],
+    ['bytes in the wrong form', { result: '0x1234' }],
     ['an error of the RPC', { error: { code: -32_000, message: 'header not found' } }],
   ];
 
@@ -198,7 +198,7 @@ describe('many views at once', () => {
     expect(await readOne(GOOD(), block)).toEqual(GOOD_RESULT);
   });
 
-  test.each(MARRED)('that were read before are requested again when every second backend answers with %s', async (_, body) => {
+  test.each(MARRED)('that were read before are also requested again when every second backend answers with %s', async (_, body) => {
     let isMarred = false;
     const { rpc, readMany } = await startMarred(({ number }) => (isMarred && number % 2 === 1 ? body : null));
     await rpc.trip(signal, ({ views }) => views.findMulticall());
@@ -207,7 +207,7 @@ describe('many views at once', () => {
     for (let times = 0; times < 3; times += 1) expect(await readMany(CALLS(), block)).toEqual(RESULTS);
   });
 
-  test('are read one by one when the RPC refuses calls without an address, and the node remembers that', async () => {
+  test('are read one by one when the RPC refuses calls without an address, and the node remembers this', async () => {
     const bare = (to: string | undefined): boolean => to === undefined || to.toLowerCase() === MULTICALL3;
     const { readMany, seen } = await startMarred(({ to }) => (bare(to) ? { error: { code: -32_602, message: "missing field 'to'" } } : null));
     expect(await readMany(CALLS(), block)).toEqual(RESULTS);
@@ -216,7 +216,7 @@ describe('many views at once', () => {
     expect(seen.slice(before)).toHaveLength(2);
   });
 
-  test('whose answer is too long are read one by one: a bad entry does not affect the others', async () => {
+  test('whose answer is too long are read one by one, so that a bad entry does not affect the others', async () => {
     let times = 0;
     const endless = (): Response => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(1_048_576)) }));
     const fetching = (async (url: string, init: RequestInit) => ((times += 1) === 1 ? endless() : fetch(url, init))) as unknown as typeof fetch;
@@ -225,14 +225,14 @@ describe('many views at once', () => {
     expect(times).toBe(3);
   });
 
-  test('fail as a whole when the RPC fails, not view by view', async () => {
+  test('fail together, not one by one, when the RPC fails', async () => {
     const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
     for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
       await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });
     }
   });
 
-  test('look for Multicall3 again when one backend does not have it, and use it from then on', async () => {
+  test('use Multicall3 even if one backend seems not to have it, because the node looks for it again', async () => {
     await installMulticall3(running);
     let looks = 0;
     const fetching = (async (url: string, init: RequestInit) => {

@@ -1,4 +1,4 @@
-/** The answers of RPCs in use to a raw transaction (protocol.md §6), each in its own words. */
+/** The answers of real RPCs to a raw transaction (protocol.md §6), each in the words of that RPC. */
 import { expect, test } from '@jest/globals';
 import { judgeSending } from '../../../src/registry/sending.ts';
 
@@ -27,6 +27,6 @@ test.each([
   ['internal error', 'refused'],
   ['', 'refused'],
   [undefined, 'refused'],
-])('"%s": %s', (said, sending) => {
+])('"%s" means: %s', (said, sending) => {
   expect(judgeSending(said)).toBe(sending);
 });

@@ -44,7 +44,7 @@ async function registerMany(count: number): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, number) => register(number)));
 }
 
-/** A reader without a limit of clock skew: the tests make blocks so fast that the times of the blocks run ahead. */
+/** A reader that allows any clock skew, because the tests make blocks so fast that the times of the blocks are ahead of the clock. */
 function start(options: Partial<ViewReaderOptions> = {}, mar?: Mar) {
   const counting = countingRpc(running.url, mar);
   const clock = new ManualClock();
@@ -70,7 +70,7 @@ describe.each([
   ['without Multicall3', false],
   ['with Multicall3', true],
 ])('the membership, %s,', (_, withMulticall) => {
-  test.each([1, 10, 100])('of %i instances takes at most three round trips, by its own count and on the wire', async (count) => {
+  test.each([1, 10, 100])('of %i instances takes at most three round trips, according to the count of the reader and to the requests on the wire', async (count) => {
     if (withMulticall) await installMulticall3(running);
     await registerMany(count);
     await settleChain();
@@ -85,7 +85,7 @@ describe.each([
     expect(trips.waves).toBe(trips.counted);
   });
 
-  test('loses only the bad entries, each with its reason', async () => {
+  test('loses only the bad entries and lists each of them with its reason', async () => {
     if (withMulticall) await installMulticall3(running);
     const { chain } = running;
     await register(0);
@@ -120,8 +120,8 @@ describe.each([
   });
 });
 
-describe('everything is read at one block, six behind the head', () => {
-  test('an instance registered after that block is not a member yet', async () => {
+describe('all data is read at the same block, six blocks below the head:', () => {
+  test('an instance that was registered after that block is not a member yet', async () => {
     await register(0);
     await settleChain();
     await register(1);
@@ -134,7 +134,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership.members).toHaveLength(2);
   });
 
-  test('an instance stopped after that block is still a member, although the head no longer lists it', async () => {
+  test('an instance that was stopped after that block is still a member, although the head no longer lists it', async () => {
     await register(0);
     await settleChain();
     await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
@@ -144,7 +144,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership).toMatchObject({ members: [], dropped: [] });
   });
 
-  test('an instance that the hint lacks needs no further round trip when another one shares its version', async () => {
+  test('an instance that is missing in the hint needs no further round trip when an instance in the hint has the same version', async () => {
     await register(0);
     await register(1);
     await settleChain();
@@ -154,7 +154,7 @@ describe('everything is read at one block, six behind the head', () => {
     expect(trips.counted).toBe(3);
   });
 
-  test('an instance stopped since the last read stays a member until the stop is deep enough', async () => {
+  test('an instance that was stopped since the previous read stays a member until the stop is deep enough', async () => {
     await register(0);
     await settleChain();
     const { reader } = start();
@@ -165,14 +165,14 @@ describe('everything is read at one block, six behind the head', () => {
     expect((await reader.readView(signal)).membership.members).toHaveLength(0);
   });
 
-  test('the time is that of the block', async () => {
+  test('the time is the time of that block', async () => {
     await settleChain();
     const view = await start().reader.readView(signal);
     const { timestamp } = await running.chain.client.getBlock({ blockNumber: view.block });
     expect(view.timestampMs).toBe(Number(timestamp) * 1000);
   });
 
-  test('the hash is that at the block, not at the head', async () => {
+  test('the hash is the hash at that block, not at the head', async () => {
     await settleChain();
     const { reader } = start();
     const view = await reader.readView(signal);
@@ -184,7 +184,7 @@ describe('everything is read at one block, six behind the head', () => {
 describe('the hint', () => {
   const isHint = ({ method, params }: Parameters<Mar>[0]): boolean => method === 'eth_call' && params[1] === 'latest';
 
-  test('is requested again by itself when its answer is lost: no member is lost, and no round trip is repeated', async () => {
+  test('is requested again separately when its answer is lost, so no member is lost and no round trip is repeated', async () => {
     await register(0);
     await settleChain();
     let lost = 0;
@@ -193,7 +193,7 @@ describe('the hint', () => {
     expect(trips.counted).toBe(3);
   });
 
-  test('is empty when the contract refuses it, and the pinned block still decides', async () => {
+  test('is empty when the contract refuses it, and the membership is still correct, because it comes from the pinned block', async () => {
     await register(0);
     await settleChain();
     const revert = { error: { code: 3, message: 'execution reverted', data: '0x12345678' } };
@@ -202,8 +202,8 @@ describe('the hint', () => {
   });
 });
 
-describe('the pinned block never goes down', () => {
-  /** A chain whose head and id the test sets. */
+describe('the pinned block never becomes lower:', () => {
+  /** A chain with a head and an id that the test can set. */
   function startShown() {
     const shown = { head: null as bigint | null, chainId: null as number | null };
     const hex = (value: bigint | number): object => ({ result: `0x${value.toString(16)}` });
@@ -214,7 +214,7 @@ describe('the pinned block never goes down', () => {
     return { ...started, shown };
   }
 
-  test('when a replica is a few blocks behind, the highest block is read again', async () => {
+  test('when a backend is a few blocks behind, the highest pinned block so far is read again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -223,7 +223,7 @@ describe('the pinned block never goes down', () => {
     expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
   });
 
-  test('a head further back is a failed read that says so, and brings no stopped member back', async () => {
+  test('a lower head makes the read fail with that reason, so no stopped member comes back', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -235,7 +235,7 @@ describe('the pinned block never goes down', () => {
     await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ is \d+ blocks behind what it has shown before/);
   });
 
-  test('a head further back is requested again when only one of two backends shows it', async () => {
+  test('a lower head that only one of two backends shows is requested again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -245,29 +245,29 @@ describe('the pinned block never goes down', () => {
     expect((await reader.readView(signal)).block).toBe(block);
   });
 
-  test('a read that meets backends of two chains is a failed read, and its head does not become the highest block', async () => {
+  test('a read from backends of two chains fails, and its head is not remembered', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;
-    // The second request for the chain id and its repetition meet the other chain.
+    // The second request for the chain id and its retry reach the other chain.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 || asked === 3 ? 1 : null) });
     await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends are of different chains');
     expect(reader.highestBlock).toBe(0n);
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
 
-  test('versions of another chain are a failed read too, because a revoked version may be enrolled there', async () => {
+  test('versions from a different chain also make the read fail, because a revoked version may be enrolled there', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;
-    // The RPC changes its chain before the third trip.
+    // The RPC changes its chain before the third round trip.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) > 2 ? 1 : null) });
     await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next');
     expect(reader.highestBlock).toBe(0n);
   });
 
-  test('a chain id other than the first one seen is a failed read', async () => {
+  test('a chain id that differs from the first chain id makes the read fail', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     await reader.readView(signal);
@@ -276,7 +276,7 @@ describe('the pinned block never goes down', () => {
   });
 });
 
-test('a block ahead of the clock is a failed read whose reason names the clock', async () => {
+test('a block with a time ahead of the clock makes the read fail with a reason that names the clock', async () => {
   await settleChain();
   const { reader } = start({ maxClockSkewMs: 15_000 });
   await running.chain.test.setNextBlockTimestamp({ timestamp: BigInt(2_000_000_000) });
@@ -288,20 +288,20 @@ test('a block ahead of the clock is a failed read whose reason names the clock',
 describe('an entry that cannot be read', () => {
   const SELECTORS = { instance: toFunctionSelector('getInstanceByWallet(address)'), version: toFunctionSelector('getVersion(uint256,uint256)') };
 
-  /** Empties the answers to views with this selector and text, both single and in a multicall. */
+  /** A reader that gets empty answers to views with this selector and text, both to single calls and in a multicall. */
   function startWith() {
     const bad = { selector: '', text: '' };
     const started = start({}, ({ method, params }) => {
       const { data = '' } = method === 'eth_call' ? (params[0] as { data?: string }) : {};
       if (bad.selector === '' || !data.includes(bad.selector.slice(2))) return null;
-      // The reader then requests each view alone.
+      // After that, the reader requests each view separately.
       const isAlone = data.startsWith(bad.selector);
       return !isAlone || data.includes(bad.text) ? { result: '0x' } : null;
     });
     return { ...started, bad };
   }
 
-  test.each(['instance', 'version'] as const)('keeps its member as it was last read, marked, for PEER_CACHE_TTL_SECONDS (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('keeps its member as it was last read, with a mark, for PEER_CACHE_TTL_SECONDS (%s)', async (kind) => {
     await register(0);
     await register(1, { versionId: 2 });
     await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);
@@ -319,7 +319,7 @@ describe('an entry that cannot be read', () => {
     expect((await reader.readView(signal)).membership.members).toEqual([kept, marked]);
   });
 
-  test.each(['instance', 'version'] as const)('for every member is a failed read (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('makes the read fail if no member has a readable entry (%s)', async (kind) => {
     await registerMany(3);
     await settleChain();
     const { reader, bad } = startWith();
@@ -329,13 +329,13 @@ describe('an entry that cannot be read', () => {
   });
 });
 
-describe('what cannot be read', () => {
-  test('a KMSRegistry that is not deep enough is shallow, and the membership is still read', async () => {
+describe('contracts that cannot be read:', () => {
+  test('a KMSRegistry that is not deep enough means a shallow hash, and the membership is still read', async () => {
     await register(0);
     await settleChain();
     const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
     const code = await running.chain.client.getCode({ address: running.chain.kmsRegistry as Hex });
-    // Only the head shows code at this address.
+    // At this address, only the head has code.
     const { reader } = start({ kmsRegistry }, ({ method, params }) =>
       method === 'eth_getCode' && params[0] === kmsRegistry && params[1] === 'latest' ? { result: code } : null,
     );
@@ -344,39 +344,39 @@ describe('what cannot be read', () => {
     expect(view.membership.members).toHaveLength(1);
   });
 
-  test('a missing KMSRegistry is unreadable, never a hash of zero', async () => {
+  test('a missing KMSRegistry means an unreadable hash, and never a hash of zero', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: `0x${'c0'.repeat(20)}` as Wallet });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'there is no KMSRegistry at its address' });
   });
 
-  test('another contract in its place is unreadable', async () => {
+  test('a different contract instead of KMSRegistry means an unreadable hash', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: running.chain.novaAppRegistry });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the answer is reverted' });
   });
 
   test.each<[string, () => Wallet]>([
-    ['no NovaAppRegistry', () => `0x${'c0'.repeat(20)}` as Wallet],
-    ['another contract in its place', () => running.chain.kmsRegistry],
-  ])('%s is a failed refresh, not an empty list (§9.18)', async (_, address) => {
+    ['a missing NovaAppRegistry', () => `0x${'c0'.repeat(20)}` as Wallet],
+    ['a different contract instead of NovaAppRegistry', () => running.chain.kmsRegistry],
+  ])('%s makes the refresh fail, and never means an empty list (§9.18)', async (_, address) => {
     await settleChain();
     const { reader } = start({ novaAppRegistry: address() });
     await expect(reader.readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
   });
 
-  test('a NovaAppRegistry less deep than the confirmations is a failed refresh that says so', async () => {
+  test('a NovaAppRegistry that is not deep enough makes the refresh fail with that reason', async () => {
     const head = Number(await running.chain.client.getBlockNumber({ cacheTime: 0 }));
     const { reader } = start({ confirmations: head });
     await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry is not deep enough yet');
   });
 
-  test('a chain younger than the confirmations is a failed refresh', async () => {
+  test('a chain that is shorter than the confirmations makes the refresh fail', async () => {
     const { reader } = start({ confirmations: 1_000_000 });
     await expect(reader.readView(signal)).rejects.toThrow('shows a chain that is younger than 1000000 blocks');
   });
 
-  test('an RPC that cannot be reached is a failed refresh', async () => {
+  test('an RPC that cannot be reached makes the refresh fail', async () => {
     const { rpc } = countingRpc('http://127.0.0.1:1');
     const { chain } = running;
     const options = { kmsAppId: 49, inEnclave: false, confirmations: 6, novaAppRegistry: chain.novaAppRegistry, kmsRegistry: chain.kmsRegistry, maxClockSkewMs: 0, lastReadTtlMs: 0 };
@@ -385,7 +385,7 @@ describe('what cannot be read', () => {
 });
 
 describe('in an enclave', () => {
-  test('members with http URLs are dropped, those with https kept', async () => {
+  test('members with http URLs are dropped, and members with https URLs are kept', async () => {
     await register(0);
     await register(1, { url: 'https://node-1.test' });
     await settleChain();

@@ -1,6 +1,6 @@
 /**
- * Replicas converge (protocol.md §4, Merge and Local write; §9.9): for any history that local writes of up to five nodes can
- * produce, with clock skew, restarts, deletes, lifetimes and ties, every order of arrival leads to equal stores.
+ * Replicas converge (protocol.md §4, Merge and Local write; §9.9): take any history that local writes of up to five nodes can
+ * produce, with clock skew, restarts, deletes, lifetimes and ties. Then every order of arrival leads to equal stores.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -11,9 +11,9 @@ import { LIMITS, openStore, START_MS } from './open-store.ts';
 const APP = '7';
 const KEYS = ['a', 'b'];
 const NODES = 5;
-/** So long that no record is forgotten during these histories. */
+/** Long enough that no record is dropped because of its age during these histories. */
 const LONG = { tombstoneRetentionMs: 1_000_000_000 };
-/** A time after all writes, by every clock. */
+/** A time after all writes according to every clock. */
 const LATE_MS = START_MS + 200_000;
 
 interface Action {
@@ -37,15 +37,15 @@ const action: fc.Arbitrary<Action> = fc.record({
   ms: fc.constantFrom(0, 0, 1, 20, 5_000),
 });
 
-/** How far each node's clock is ahead. Any two are at most the allowed skew apart. */
+/** How many milliseconds the clock of each node is ahead. Any two clocks differ by at most the allowed skew. */
 const skews = fc.array(fc.constantFrom(0, 0, 1, 2, 21, LIMITS.maxClockSkewMs), { minLength: NODES, maxLength: NODES });
 
-/** Lets nodes live through a history. @returns the stores at its end, and every record that a local write made */
+/** Runs a history on all nodes. @returns the stores at its end, and every record that a local write has made */
 function live(actions: readonly Action[], aheadMs: readonly number[]): { readonly stores: RecordStore[]; readonly written: WireRecord[] } {
   const open = (node: number, life: number): RecordStore => openStore(`0x${node}.${life}`, LONG).store;
   const stores = Array.from({ length: NODES }, (_, node) => open(node, 0));
   const written: WireRecord[] = [];
-  /** Every record that any store ever held: what pushes, snapshots and anti-entropy carry. */
+  /** Every record that any store has ever held: these are the records that pushes, snapshots and anti-entropy may send. */
   const travelling: WireRecord[] = [];
   let timeMs = START_MS;
   for (const [life, { kind, node, key, fill, ttlMs, which, ms }] of actions.entries()) {
@@ -64,13 +64,13 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
   return { stores, written };
 }
 
-/** What a store holds, without clock entries of 0, as in digests. */
+/** The contents of a store, without clock entries of 0, like in digests. */
 function contents(store: RecordStore): object {
   const records = [...store.walk({})].map(({ record }) => record).sort((a, b) => (a.key < b.key ? -1 : 1));
   return { records, apps: store.appIds().map((appId) => [appId, store.appDigest(appId)]), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
 }
 
-/** The things in an order that a list of numbers chooses. */
+/** The same items in an order that a list of numbers determines. */
 function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Thing[] {
   const left = [...things];
   return things.map((_, at) => left.splice(picks[at % picks.length]! % left.length, 1)[0]!);
@@ -79,7 +79,7 @@ function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Th
 const picks = fc.array(fc.nat(1_000), { minLength: 1, maxLength: 40 });
 
 describe('after any history that local writes of five nodes can produce', () => {
-  test('every store ends with the same records, clocks and digests, in any order of arrival', () => {
+  test('every store has the same records, clocks and digests in the end, for any order of arrival', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 60 }), skews, fc.array(picks, { minLength: NODES + 2, maxLength: NODES + 2 }), (actions, aheadMs, orders) => {
         const { stores, written } = live(actions, aheadMs);
@@ -93,7 +93,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     );
   });
 
-  test('merging a record twice changes nothing, right away or at the end', () => {
+  test('merging a record a second time changes nothing, immediately or at the end', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, picks, (actions, aheadMs, order) => {
         const { stores, written } = live(actions, aheadMs);
@@ -118,7 +118,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
         const { stores } = live(actions, aheadMs);
-        // In both directions, like anti-entropy.
+        // Both stores merge, like in anti-entropy.
         const [first, second] = [stores[0]!, stores[1]!];
         for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
         for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
@@ -130,7 +130,7 @@ describe('after any history that local writes of five nodes can produce', () => 
 });
 
 describe('clocks that are cut to their maximum length', () => {
-  /** Clock keys of nodes of this kind and of older ones, more than a held clock has room for. */
+  /** Clock keys of nodes of this kind and of older nodes: more keys than a clock in a store can have. */
   const POOL = Array.from({ length: 150 }, (_, index) => (index % 5 === 0 ? `older ${index}` : `0x${index}/1`));
   const longClock = fc.dictionary(fc.constantFrom(...POOL), fc.integer({ min: 1, max: 5 }), { minKeys: 1, maxKeys: 150, size: 'max' });
   const step = fc.oneof(
@@ -143,7 +143,7 @@ describe('clocks that are cut to their maximum length', () => {
     for (const { appId, record } of from.walk({})) to.merge(appId, record, LATE_MS);
   }
 
-  test('let stores become equal in a few rounds, regardless of what they wrote and merged', () => {
+  test('let stores become equal within a few rounds, regardless of what the nodes wrote and merged', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 30 }), (steps) => {
         const stores = ['0xa', '0xb', '0xc'].map((name) => openStore(name, LONG).store);
@@ -166,7 +166,7 @@ describe('clocks that are cut to their maximum length', () => {
     );
   });
 
-  test('never make a write lose that its node has acknowledged and others have merged', () => {
+  test('never lose a write that its node has acknowledged and other nodes have merged', () => {
     fc.assert(
       fc.property(fc.array(longClock, { minLength: 1, maxLength: 6 }), (versions) => {
         const [here, there] = [openStore('0xa', LONG).store, openStore('0xb', LONG).store];
@@ -189,7 +189,7 @@ function orders<Thing>(things: readonly Thing[]): Thing[][] {
 describe('two concurrent writes of a key', () => {
   const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
 
-  test('lose on every node to a write of a node that has seen both, however far the clock of that node is behind', () => {
+  test('lose on every node to a write of a node that has seen both, even if the clock of that node is far behind', () => {
     fc.assert(
       fc.property(side, side, skews, fc.boolean(), fc.boolean(), fc.constantFrom(0, 1, 40_000), (left, right, aheadMs, turned, deletes, laterMs) => {
         const versions = [left, right].map(({ fill, ttlMs, deletes: isDeleted, writes }, node) => {
@@ -217,33 +217,33 @@ describe('two concurrent writes of a key', () => {
   });
 });
 
-describe('sequence numbers of own writes', () => {
-  test('rise over all keys, even when the clock stands still or is set back', () => {
+describe("sequence numbers of a node's own writes", () => {
+  test('rise over all keys, even when the clock stops or is set back', () => {
     const { store } = openStore('a');
     const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).sequenceNumber);
     expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
   });
 
-  test('are not repeated by an emptied store: it has a new clock key and no own writes', () => {
+  test('are not repeated by an emptied store, because it has a new clock key and none of its earlier writes', () => {
     const { store, ownKey } = openStore('a');
     const first = { storeId: store.storeId, key: ownKey(), sequenceNumber: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).sequenceNumber };
     const held = store.recordOf(APP, 'k')!;
     store.reset();
     expect([store.storeId === first.storeId, ownKey() === first.key]).toEqual([false, false]);
     expect([[...store.writesAfter(0)], store.heldBytes, store.appIds(), store.totals(START_MS).totalKeys]).toEqual([[], 0, [], 0]);
-    // Its earlier write comes back from a peer, like a record of another node.
+    // The earlier write comes back from a peer, like a record of a different node.
     expect(store.merge(APP, held, START_MS)).toEqual({ kind: 'merged' });
     const again = store.put(APP, 'k', new Uint8Array(28).fill(2), 0, START_MS);
     expect(again.sequenceNumber).toBeGreaterThan(first.sequenceNumber);
     expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.sequenceNumber, [ownKey()]: again.sequenceNumber });
   });
 
-  test('continue when a member forged some, and a write over a forged one is later everywhere, under a new clock key', () => {
+  test('continue after a member has forged some; a write over a forged record wins everywhere, with a new clock key', () => {
     const { store, ownKey } = openStore('a');
     const { store: third } = openStore('third');
     const first = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     const forged = (count: number): object => ({ key: 'k', value: '07'.repeat(28), version: { [ownKey()]: count }, updated_at_ms: START_MS + 1, tombstone: false, ttl_ms: 0 });
-    // Every node merges it like any other record. The third node has one with a higher count.
+    // Every node merges a forged record like any other record. The third node has a forged record with a higher count.
     expect(store.merge(APP, forged(START_MS + 500_000), START_MS)).toEqual({ kind: 'merged' });
     expect(third.merge(APP, forged(START_MS + 900_000), START_MS)).toEqual({ kind: 'merged' });
     const again = [2, 3].map((fill) => store.put(APP, 'k', new Uint8Array(28).fill(fill), 0, START_MS + fill));
@@ -254,12 +254,12 @@ describe('sequence numbers of own writes', () => {
     expect(fresh[0]).toMatch(/^a\/[0-9a-f]{16}$/);
     third.merge(APP, store.recordOf(APP, 'k'), START_MS + 10);
     expect(third.get(APP, 'k', START_MS + 10)?.value[0]).toBe(3);
-    // Other keys are written as before.
+    // Writes of other keys still use the old clock key.
     store.put(APP, 'other', new Uint8Array(28), 0, START_MS + 4);
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
 
-  test('lead to yet another clock key when the new clock key is forged too', () => {
+  test('lead to a second new clock key when the new clock key is forged too', () => {
     const { store, ownKey } = openStore('a');
     const forge = (key: string, clockKey: string): unknown =>
       store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -276,9 +276,9 @@ describe('sequence numbers of own writes', () => {
   });
 
   test.each([
-    ['at the last one that clocks may be apart by, and what a node may run ahead', 0, 'merged'],
-    ['above it', 1, 'rejected'],
-  ])('%s are taken or rejected, for any clock key', (_, above, kind) => {
+    ['at the maximum (the allowed clock skew plus the allowed lead)', 0, 'merged'],
+    ['above the maximum', 1, 'rejected'],
+  ])('%s are accepted or rejected, for any clock key', (_, above, kind) => {
     const { store, ownKey } = openStore('a');
     const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;
     for (const clockKey of [ownKey(), '0xpeer/1', 'older']) {
@@ -299,11 +299,11 @@ test('a write of a key whose record has expired is later than the copies on othe
   expect(there.get(APP, 'k', lateMs)?.value[0]).toBe(2);
 });
 
-describe('a record and its clock', () => {
+describe('the record and the clock', () => {
   test.each<[string, number, (store: RecordStore) => void]>([
     ['of a tombstone', START_MS + 5 + LONG.tombstoneRetentionMs, (store) => void store.delete(APP, 'k', START_MS + 5)],
     ['of an expired value', START_MS + 40 + LONG.tombstoneRetentionMs, (store) => void store.put(APP, 'k', new Uint8Array(28), 40, START_MS + 1)],
-  ])('%s are sent unchanged for the retention and are gone right after it', (_, lastMs, end) => {
+  ])('%s are kept and sent unchanged during the retention, and are gone directly afterwards', (_, lastMs, end) => {
     const { store } = openStore('a', LONG);
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS - 1);
     end(store);
@@ -318,7 +318,7 @@ describe('a record and its clock', () => {
     expect([store.recordOf(APP, 'k'), [...store.walk({})], [...store.writesAfter(0)], store.heldBytes, store.appIds()]).toEqual([null, [], [], 0, []]);
   });
 
-  test('stay while a node is stale, and are dropped once it has caught up', () => {
+  test('of a tombstone stay while a node is stale, and are dropped once the node has caught up', () => {
     const { store, outside } = openStore('a', { tombstoneRetentionMs: 100 });
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     store.delete(APP, 'k', START_MS);

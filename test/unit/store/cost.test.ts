@@ -1,4 +1,4 @@
-/** What operations cost, counted in records looked at (protocol.md §9.8): the same at any size of the store. */
+/** The cost of operations (protocol.md §9.8), measured in records that are visited. It is the same at any size of the store. */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';
 import { bytesOf, openStore, START_MS } from './open-store.ts';
@@ -7,7 +7,7 @@ const APP = '7';
 const SIZES = [100, 20_000];
 const RETENTION_MS = 1_000;
 
-/** A store with keys that stay, one key that expires and one that is deleted. */
+/** A store with permanent keys, one key that expires and one deleted key. */
 function filled(keys: number): RecordStore {
   const { store, outside } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   outside.acknowledged = Infinity;
@@ -20,7 +20,7 @@ function filled(keys: number): RecordStore {
 
 const stores = SIZES.map(filled);
 
-/** How many records the same operation looks at, at each size. */
+/** The number of records that the same operation visits at each size of the store. */
 function visits(run: (store: RecordStore) => unknown): number[] {
   return stores.map((store) => {
     const before = store.visits;
@@ -31,28 +31,28 @@ function visits(run: (store: RecordStore) => unknown): number[] {
 
 const foreign = (key: string): object => ({ key, value: '01'.repeat(28), version: { peer: START_MS }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0 });
 
-describe(`at ${SIZES.join(' and ')} keys alike, only the records concerned are looked at by`, () => {
+describe(`at ${SIZES.join(' and ')} keys, the same number of records is visited by`, () => {
   test.each<[string, number, (store: RecordStore) => unknown]>([
     ['reading a key', 1, (store) => store.get(APP, 'k50', START_MS)],
-    ['reading a key that is not there', 1, (store) => store.get(APP, 'nothing', START_MS)],
+    ['reading an absent key', 1, (store) => store.get(APP, 'nothing', START_MS)],
     ['writing a new key', 1, (store) => store.put(APP, 'new', bytesOf(28), 0, START_MS)],
     ['writing a key again', 1, (store) => store.put(APP, 'k50', bytesOf(28), 0, START_MS)],
     ['deleting a key', 1, (store) => store.delete(APP, 'k51', START_MS)],
     ['merging a new key', 1, (store) => store.merge(APP, foreign('merged'), START_MS)],
     ['merging into a key', 1, (store) => store.merge(APP, foreign('k52'), START_MS)],
     ['refusing a malformed record', 0, (store) => store.merge(APP, { key: 'k' }, START_MS)],
-    ['counting all', 0, (store) => store.totals(START_MS)],
-    ['the digest of all', 0, (store) => store.rootDigest()],
-    ['what was written since the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
-    ['what was written since the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
-    ['one record that expires', 1, (store) => store.letAge(START_MS + 11)],
-    ['two tombstones and a record that are past their age', 3, (store) => store.letAge(START_MS + 500_000)],
+    ['the totals of the store', 0, (store) => store.totals(START_MS)],
+    ['the digest of the store', 0, (store) => store.rootDigest()],
+    ['the log entries of the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
+    ['the log entries after the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
+    ['the expiry of one record', 1, (store) => store.letAge(START_MS + 11)],
+    ['the removal of two tombstones and a record that have reached their age', 3, (store) => store.letAge(START_MS + 500_000)],
   ])('%s', (_, wanted, run) => {
     expect(visits(run)).toEqual(SIZES.map(() => wanted));
   });
 });
 
-test('records that expire all at once are removed over several operations, and read as absent meanwhile', () => {
+test('records that expire at the same time are removed by several operations, and are absent until then', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   for (let index = 0; index < 2_000; index += 1) store.put(APP, `k${index}`, bytesOf(28), 10, START_MS);
   const lateMs = START_MS + 5_000;

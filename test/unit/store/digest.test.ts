@@ -1,4 +1,4 @@
-/** Digests for comparing stores (protocol.md §10, Comparison), worked out here by hand. */
+/** Digests for comparing stores (protocol.md §10, Comparison), computed by hand in these tests. */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { bucketOf, EMPTY_BUCKET, rootDigest } from '../../../src/store/digest.ts';
@@ -7,7 +7,7 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 const sha256 = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
 describe('a digest', () => {
-  test.each(['a', 'b', '😀', '__proto__'])('of %j lies in the bucket of the first byte of its SHA-256', (key) => {
+  test.each(['a', 'b', '😀', '__proto__'])('of the key %j belongs to the bucket with the number of the first byte of its SHA-256', (key) => {
     expect(bucketOf(key)).toBe(sha256(Buffer.from(key, 'utf8'))[0]);
   });
 
@@ -20,7 +20,7 @@ describe('a digest', () => {
     expect(store.bucketDigests('7')).toEqual(Array.from({ length: 256 }, (_, index) => (index === bucketOf('k') ? digest : EMPTY_BUCKET)));
   });
 
-  test('leaves clock entries of 0 out', () => {
+  test('does not include clock entries of 0', () => {
     const digestWith = (version: Readonly<Record<string, number>>): string | null => {
       const { store } = openStore('a');
       store.merge('7', { key: 'k', value: null, version, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -30,7 +30,7 @@ describe('a digest', () => {
     expect(digestWith({ x: 1, y: 1 })).not.toBe(digestWith({ x: 1 }));
   });
 
-  test('of an app is the first 16 bytes of SHA-256 over its buckets, and that of all apps over these in order', () => {
+  test('of an app is the first 16 bytes of SHA-256 over its buckets, and the digest of all apps is over the apps in order', () => {
     const { store } = openStore('a');
     for (const [at, appId] of ['10', '9', '10', '10'].entries()) store.put(appId, `k${at}`, bytesOf(28), 0, START_MS);
     const digestOf = (appId: string): string => sha256(Buffer.from(store.bucketDigests(appId).join(''), 'hex')).toString('hex').slice(0, 32);
@@ -38,7 +38,7 @@ describe('a digest', () => {
     expect(store.rootDigest()).toBe(sha256(`9:${digestOf('9')};10:${digestOf('10')};`).toString('hex').slice(0, 32));
   });
 
-  test('of all apps depends on which app holds what, and not on the order of arrival', () => {
+  test('of all apps depends on the records of each app, and not on their order of arrival', () => {
     const rootOf = (...apps: string[]): string => {
       const { store } = openStore('a');
       for (const appId of apps) store.merge(appId, { key: `k${appId.length}`, value: null, version: { x: 1 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -49,7 +49,7 @@ describe('a digest', () => {
     expect(rootOf()).toBe(rootDigest([]));
   });
 
-  test('of a store whose records are all gone is that of an empty store', () => {
+  test('of a store without any remaining records is the digest of an empty store', () => {
     const { store } = openStore('a');
     const empty = store.rootDigest();
     store.put('7', 'k', bytesOf(28), 1, START_MS);

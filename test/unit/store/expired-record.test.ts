@@ -1,6 +1,6 @@
 /**
  * A record past its lifetime (protocol.md §9.19): reading it changes nothing. The next write of the key continues
- * from its clock and its time, because otherwise the write would lose to old copies on other nodes.
+ * from the clock and the time of the expired record, because otherwise the write would lose to old copies on other nodes.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';
@@ -10,10 +10,10 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 const APP = '7';
 const TTL_MS = 10;
 const EXPIRED_MS = START_MS + TTL_MS + 1;
-/** Before the record's own time. */
+/** A time before the time of the record. */
 const SET_BACK_MS = START_MS - 5_000;
 
-/** A store that holds an expired record, and another that holds a copy of it. */
+/** A store with an expired record, and a second store with a copy of that record. */
 function startExpired(writer: 'this node' | 'a peer') {
   const { store } = openStore('a');
   const { store: other } = openStore('b');
@@ -38,7 +38,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
     ['delete', null],
     ['list', []],
     ['totals', { namespaces: 0, totalKeys: 0, totalBytes: 0 }],
-  ])('reads as absent by %s, and keeps its clock unchanged', (look, absent) => {
+  ])('is absent for %s, and keeps its clock unchanged', (look, absent) => {
     const { store, other, held } = startExpired(writer);
     expect(looks[look]!(store)).toEqual(absent);
     expect(store.recordOf(APP, 'k')).toEqual(held);
@@ -46,9 +46,9 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
   });
 
   test.each([
-    ['has read as absent', Object.values(looks)],
-    ['has not been read', []],
-  ])('that %s: the next write is later in clock and time, although the system clock was set back, and wins on other nodes', (_, before) => {
+    ['was read and found absent', Object.values(looks)],
+    ['was not read', []],
+  ])('that %s is followed by a write with a later clock and time, which wins on other nodes even if the system clock was set back', (_, before) => {
     const { store, other, held } = startExpired(writer);
     for (const look of before) look(store);
     const written = store.put(APP, 'k', bytesOf(28, 2), 0, SET_BACK_MS);
@@ -62,9 +62,9 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
   });
 });
 
-test('expired records do not leave a page of a listing empty while more keys follow: the page has a key to continue after', () => {
+test('expired records never make a page of a listing empty while more keys follow, so a caller can always continue after a key', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: 1_000_000 });
-  // More records than one listing lets expire.
+  // There are more records than one listing lets expire.
   for (let index = 0; index < 10_100; index += 1) store.put(APP, `k${String(index).padStart(6, '0')}`, bytesOf(28), 1 + index, START_MS);
   for (const key of ['y', 'z']) store.put(APP, key, bytesOf(28), 0, START_MS);
   expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });
@@ -72,7 +72,7 @@ test('expired records do not leave a page of a listing empty while more keys fol
   expect(() => store.list(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
 });
 
-test('a page of a listing is full while there are keys, and says that no more follow when only expired records do', () => {
+test('a page of a listing is full while there are enough keys, and reports no further keys when only expired records follow', () => {
   const { store } = openStore('a');
   for (const key of ['a', 'c', 'e']) store.put(APP, key, bytesOf(28), 0, START_MS);
   for (const key of ['b', 'd', 'f', 'g']) store.put(APP, key, bytesOf(28), TTL_MS, START_MS);

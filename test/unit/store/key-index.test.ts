@@ -1,4 +1,4 @@
-/** Listings (protocol.md §2): the keys in order, in pages that may start anywhere, even when keys come and go in between. */
+/** Listings (protocol.md §2): the keys in order, in pages that may start anywhere, even when keys are added and removed in between. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { KeyPage, ListRequest } from '../../../src/domain/records.ts';
@@ -17,17 +17,17 @@ function naiveList(held: Iterable<string>, { prefix = '', after, limit = Infinit
 
 describe('a listing', () => {
   test.each<[string, ListRequest, string[], boolean]>([
-    ['everything', {}, ['a', 'a/1', 'a/2', 'b', 'é', '😀'], false],
-    ['a prefix', { prefix: 'a/' }, ['a/1', 'a/2'], false],
-    ['a prefix that nothing has', { prefix: 'zz' }, [], false],
-    ['what comes after a key', { after: 'a/2' }, ['b', 'é', '😀'], false],
-    ['what comes after a key that is not there', { after: 'a/15' }, ['a/2', 'b', 'é', '😀'], false],
-    ['a prefix from a key before it on', { prefix: 'a/', after: 'a' }, ['a/1', 'a/2'], false],
-    ['a prefix from a key behind it on', { prefix: 'a/', after: 'b' }, [], false],
-    ['a page', { limit: 2 }, ['a', 'a/1'], true],
+    ['all keys', {}, ['a', 'a/1', 'a/2', 'b', 'é', '😀'], false],
+    ['the keys with a prefix', { prefix: 'a/' }, ['a/1', 'a/2'], false],
+    ['nothing for a prefix that no key has', { prefix: 'zz' }, [], false],
+    ['the keys after a key', { after: 'a/2' }, ['b', 'é', '😀'], false],
+    ['the keys after an absent key', { after: 'a/15' }, ['a/2', 'b', 'é', '😀'], false],
+    ['the keys with a prefix after a key that comes before the prefix', { prefix: 'a/', after: 'a' }, ['a/1', 'a/2'], false],
+    ['nothing for a prefix after a key that comes after the prefix', { prefix: 'a/', after: 'b' }, [], false],
+    ['the first page', { limit: 2 }, ['a', 'a/1'], true],
     ['the last page', { after: 'b', limit: 2 }, ['é', '😀'], false],
-    ['a page of a prefix', { prefix: 'a', after: 'a', limit: 1 }, ['a/1'], true],
-  ])('gives %s', (_, request, keys, more) => {
+    ['a page of the keys with a prefix', { prefix: 'a', after: 'a', limit: 1 }, ['a/1'], true],
+  ])('returns %s', (_, request, keys, more) => {
     expect(indexOf('b', 'a/2', '😀', 'a', 'é', 'a/1').list(request)).toEqual({ keys, more });
   });
 
@@ -43,7 +43,7 @@ describe('a listing', () => {
   });
 });
 
-test('after any additions, removals and listings, a listing is what sorting and filtering would give', () => {
+test('after any additions, removals and listings, a listing equals the result of sorting and filtering', () => {
   const key = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'é', '😀', '\uffff'), minLength: 1, maxLength: 3 });
   const optional = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
   const request = fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.nat(6)) });

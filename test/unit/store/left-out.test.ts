@@ -1,4 +1,4 @@
-/** Keys whose record arrived but could not be taken (protocol.md §10, "404 means absent"): they do not count as absent. */
+/** Keys whose record arrived but could not be stored (protocol.md §10, "404 means absent"): such a key is not absent. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';
@@ -17,7 +17,7 @@ const TOMBSTONE = { value: null, tombstone: true } as const;
 const leftOut = (store: RecordStore, key = 'k', nowMs = START_MS): boolean => store.isLeftOut(APP, key, nowMs);
 
 describe('a key is left out', () => {
-  test('when its record is too far ahead, and only in the app of that record', () => {
+  test('when the time of its record is too far ahead, and only in the app of that record', () => {
     const { store } = openStore('a');
     store.merge(APP, AHEAD, START_MS);
     expect([leftOut(store), leftOut(store, 'other'), store.isLeftOut('8', 'k', START_MS), store.leftOut]).toEqual([true, false, false, 1]);
@@ -33,7 +33,7 @@ describe('a key is left out', () => {
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
-  ])('but not when its record %s: no store would take that', (_, fields) => {
+  ])('but not when its record %s, because every store refuses such a record', (_, fields) => {
     const { store } = openStore('a');
     expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
     expect(leftOut(store)).toBe(false);
@@ -65,26 +65,26 @@ describe('a key that was left out', () => {
     expect(leftOut(store)).toBe(true);
   });
 
-  test('stays left out when this node writes and deletes it: the record still to come wins', () => {
+  test('stays left out when this node writes and deletes it, because the missing record wins', () => {
     const store = withLeftOut();
     store.put(APP, 'k', bytesOf(40), 0, START_MS);
     store.delete(APP, 'k', START_MS + 1);
     expect(leftOut(store)).toBe(true);
   });
 
-  test('is forgotten with the store', () => {
+  test('is forgotten when the store is emptied', () => {
     const store = withLeftOut();
     store.reset();
     expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
   });
 });
 
-describe('more left-out keys than are remembered', () => {
+describe('left-out keys above the maximum number', () => {
   const leave = (keys: LeftOut, count: number, nowMs = START_MS): void => {
     for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
   };
 
-  test('may be any keys, until an hour after the last one', () => {
+  test('are not remembered, so for an hour every key may be one of them', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
@@ -92,14 +92,14 @@ describe('more left-out keys than are remembered', () => {
     expect([keys.size, keys.has(APP, 'one more'), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
   });
 
-  test('are not assumed when the same keys arrive again', () => {
+  test('are not assumed to exist when only the same keys arrive again', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     leave(keys, MAX_LEFT_OUT);
     expect(keys.isOverfull(START_MS)).toBe(false);
   });
 
-  test('make a store treat every key as possibly left out', () => {
+  test('make a store treat every key as left out', () => {
     const { store } = openStore('a', { maxStoreBytes: 100 });
     for (let index = 0; index <= MAX_LEFT_OUT; index += 1) store.merge(APP, record({ key: `k${index}` }), START_MS);
     expect([leftOut(store, 'any'), leftOut(store, 'any', START_MS + OVERFLOW_MS)]).toEqual([true, false]);

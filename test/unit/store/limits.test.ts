@@ -1,4 +1,4 @@
-/** The limits of a write (protocol.md §10, Quota; §4, Ages; §9.7): a refused write changes nothing, and no write is evicted. */
+/** The limits of a write (protocol.md §10, Quota; §4, Ages; §9.7): a refused write changes nothing, and no stored write is evicted. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -16,7 +16,7 @@ function figures(store: RecordStore, nowMs: number): object {
   return { ...store.totals(nowMs), heldBytes, lastSequenceNumber, root: store.rootDigest(), own: [...store.writesAfter(0)].map(({ sequenceNumber }) => sequenceNumber) };
 }
 
-/** Runs a write that must be refused, and proves that nothing changed. */
+/** Runs a write that must be refused, and checks that nothing has changed. */
 function expectFull(store: RecordStore, nowMs: number, write: () => unknown): void {
   const before = { records: everything(store), figures: figures(store, nowMs) };
   let refusal: unknown;
@@ -37,7 +37,7 @@ function foreign(key: string, fields: Partial<WireRecord> = {}): WireRecord {
 const tombstone = { value: null, tombstone: true } as const;
 
 describe('the quota of an app', () => {
-  test('is filled to the byte and not exceeded by one byte', () => {
+  test('can be filled to the last byte, but not exceeded by one byte', () => {
     const { store } = openStore('a', { maxAppBytes: 100 });
     store.put(APP, 'a', bytesOf(49), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(50), 0, START_MS));
@@ -53,7 +53,7 @@ describe('the quota of an app', () => {
     expect(store.totals(START_MS)).toEqual({ namespaces: 2, totalKeys: 2, totalBytes: 100 });
   });
 
-  test('lets merges exceed it, and then takes deletes and writes that do not grow, and no others', () => {
+  test('can be exceeded by merges, and then allows only deletes and writes that do not use more bytes than before', () => {
     const { store } = openStore('a', { maxAppBytes: 60 });
     for (const key of ['a', 'b', 'c', 'd']) expect(store.merge(APP, foreign(key), START_MS)).toEqual({ kind: 'merged' });
     expect(store.totals(START_MS).totalBytes).toBe(116);
@@ -63,7 +63,7 @@ describe('the quota of an app', () => {
     expect(store.totals(START_MS).totalBytes).toBe(87);
   });
 
-  test('does not count expired or deleted records', () => {
+  test('does not include expired or deleted records', () => {
     const { store } = openStore('a', { maxAppBytes: 60 });
     store.put(APP, 'short', bytesOf(50), 10, START_MS);
     expectFull(store, START_MS + 10, () => store.put(APP, 'b', bytesOf(28), 0, START_MS + 10));
@@ -72,7 +72,7 @@ describe('the quota of an app', () => {
     expect(store.put(APP, 'c', bytesOf(50), 0, START_MS + 13).key).toBe('c');
   });
 
-  test('is not used up by records past their age, however many there are, even when the written key is one of them', () => {
+  test('is not used up by any number of records that have reached their age, even when the written key is one of them', () => {
     const { store } = openStore('a', { maxAppBytes: 40_000, maxValueBytes: 40_000, tombstoneRetentionMs: 10 });
     for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
     store.put(APP, 'last', bytesOf(30), 1, START_MS);
@@ -86,7 +86,7 @@ describe('the quota of an app', () => {
   });
 });
 
-test("a node's own write is unseen until a peer has taken exactly that write", () => {
+test("a node's own write is unseen until a peer has stored exactly that write", () => {
   const { store } = openStore('a');
   const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).sequenceNumber;
   const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).sequenceNumber;
@@ -100,7 +100,7 @@ describe('the limit of the whole store', () => {
   const record = (key: string): number => 640 + 32 + 24 + 'peer'.length + 24 + key.length + 24 + 28;
   const app = 1_024;
 
-  test('refuses a merge as store_full, and takes it when there is room again', () => {
+  test('refuses a merge as store_full, and allows it when there is room again', () => {
     const { store } = openStore('a', { maxStoreBytes: app + record('a') + record('b') });
     for (const key of ['a', 'b']) expect(store.merge(APP, foreign(key), START_MS).kind).toBe('merged');
     const before = figures(store, START_MS);
@@ -117,7 +117,7 @@ describe('the limit of the whole store', () => {
     expectFull(store, START_MS, () => store.put('8', 'b', bytesOf(28), 0, START_MS));
   });
 
-  test('takes deletes', () => {
+  test('allows deletes', () => {
     const { store } = openStore('a', { maxStoreBytes: app + 2_000 });
     store.put(APP, 'a', bytesOf(600), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(600), 0, START_MS));
@@ -140,13 +140,13 @@ describe('the limit of tombstones of an app', () => {
     return { ...opened, numbers, held };
   }
 
-  test("refuses a local delete until all peers have the oldest of this node's own tombstones", () => {
+  test('refuses a local delete until all peers have acknowledged the oldest tombstone that this node wrote', () => {
     const { store, outside, numbers } = withTombstones(3);
     outside.acknowledged = numbers[0]! - 1;
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
   });
 
-  test('drops the oldest own tombstones that all peers have, one per delete', () => {
+  test('drops the oldest tombstone that this node wrote and all peers have acknowledged, one per delete', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     outside.acknowledged = numbers[1]!;
     store.delete(APP, 'x', START_MS);
@@ -157,7 +157,7 @@ describe('the limit of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
   });
 
-  test('drops no tombstone while the store keeps everything, regardless of what peers have acknowledged', () => {
+  test('drops no tombstone while the store keeps all records, regardless of what peers have acknowledged', () => {
     const { store, outside, held } = withTombstones(3);
     outside.acknowledged = store.lastSequenceNumber;
     outside.keepsEverything = true;
@@ -167,7 +167,7 @@ describe('the limit of tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('keeps the order of own tombstones when a peer adds its clock to one', () => {
+  test('keeps the order of the tombstones that this node wrote when a peer adds its clock to one of them', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     const own = store.recordOf(APP, 'd0')!;
     store.merge(APP, foreign('d0', { version: { peer: 1 }, updated_at_ms: own.updated_at_ms - 5 }), START_MS);
@@ -177,7 +177,7 @@ describe('the limit of tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('drops no tombstone of another node early, not even one over a record of this node from a node whose time is behind', () => {
+  test('drops no tombstone of a different node early, even if it deletes a record of this node and its clock is behind', () => {
     const { store, outside } = openStore('a', { maxTombstonesPerApp: 2 });
     store.put(APP, 'a', bytesOf(28), 0, START_MS);
     store.put(APP, 'b', bytesOf(28), 0, START_MS);
@@ -195,12 +195,12 @@ describe('the limit of tombstones of an app', () => {
     expect(held()).toEqual(['d0', 'd1', 'p', 'q']);
   });
 
-  test('is not used up by tombstones past their age, however many there are', () => {
+  test('is not used up by any number of tombstones that have reached their age', () => {
     const { store } = withTombstones(300);
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;
     expect(store.delete(APP, 'x', lateMs)).not.toBeNull();
-    // Only as many of them were dropped as necessary.
+    // The delete has dropped only the tombstones that it had to drop.
     expect(everything(store).length).toBeGreaterThan(2);
     store.letAge(lateMs);
     expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);

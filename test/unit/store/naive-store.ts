@@ -1,6 +1,6 @@
 /**
- * The store as protocol.md §4 and §10 describe it, regardless of cost: it answers every question by a scan of all records.
- * The tests compare the real store with it.
+ * The store as described in protocol.md §4 and §10, regardless of cost: every operation scans all records.
+ * The tests compare the real store with this one.
  */
 import { createHash } from 'node:crypto';
 import type { KeyPage, ListRequest, MergeVerdict, WireRecord } from '../../../src/domain/records.ts';
@@ -10,13 +10,13 @@ import { UNREADABLE, type Outside } from './open-store.ts';
 export interface NaiveEntry {
   readonly appId: string;
   record: WireRecord;
-  /** The record was present, and no operation has run since the end of its lifetime. */
+  /** The record was present. No operation has run since the end of its lifetime. */
   present: boolean;
-  /** The record reached its age while the store keeps everything. */
+  /** The record has reached its age, but the store keeps all records at present. */
   overdue: boolean;
   /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;
-  /** This node wrote the held tombstone. */
+  /** This node wrote the stored tombstone. */
   ownTombstone: boolean;
 }
 
@@ -42,7 +42,7 @@ function mergedClock(held: WireRecord['version'], incoming: WireRecord['version'
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
 
-/** Cuts a clock: entries without `/` are dropped last, otherwise the smallest count first, then by key. The entry of `staying` stays. */
+/** Cuts a clock. Entries with `/` are dropped first, in the order of their count and key. The entry of `staying` is never dropped. */
 function cutClock(clock: WireRecord['version'], staying?: string): WireRecord['version'] {
   const left = new Map(Object.entries(clock));
   while (left.size > 64) {
@@ -60,7 +60,7 @@ const sameClock = (a: WireRecord['version'], b: WireRecord['version']): boolean 
   return !ahead && !behind;
 };
 
-/** Decides between concurrent records. Each part counts before the next. */
+/** Decides between concurrent records. A later part matters only if all earlier parts are equal. */
 function rank(record: WireRecord): readonly [number, string, number] {
   return [record.updated_at_ms, record.value ?? '', record.ttl_ms === 0 ? Infinity : record.ttl_ms];
 }
@@ -94,7 +94,7 @@ export class NaiveStore {
     return this.entries.find((entry) => entry.appId === appId && entry.record.key === key);
   }
 
-  /** Applies the age of every record. */
+  /** Drops or marks every record that has reached its age. */
   age(nowMs: number): void {
     for (const entry of this.entries) {
       if (nowMs >= absentFrom(entry.record)) entry.present = false;
@@ -147,7 +147,7 @@ export class NaiveStore {
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
       const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber)[0];
-      // While the store keeps everything, an acknowledged sequence does not show that all peers have the writes before it.
+      // While the store keeps all records, an acknowledged sequence does not prove that all peers have the earlier writes.
       if (own === undefined || own.ownSequenceNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== own);
     }
@@ -213,7 +213,7 @@ export class NaiveStore {
     return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes;
   }
 
-  /** Whether a held clock has a higher count of a key than this node ever issued. */
+  /** Whether a stored clock has a higher count for a key than this node has ever issued. */
   isForged(appId: string, key: string, clockKey = this.#ownKey): boolean {
     return (this.find(appId, key)?.record.version[clockKey] ?? 0) > this.lastSequenceNumber;
   }

@@ -1,9 +1,9 @@
-/** A store with small limits, and with an outside that the test sets by hand. */
+/** A store with small limits. The test sets the facts that the store gets from other modules. */
 import type { StoreId } from '../../../src/domain/ids.ts';
 import { RecordStore, type RecordStoreOptions } from '../../../src/store/record-store.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 
-/** Unix milliseconds at which stories begin. */
+/** The Unix time in milliseconds at which the tests begin. */
 export const START_MS = 1_790_000_000_000;
 
 export const LIMITS: RecordStoreOptions = {
@@ -22,7 +22,7 @@ export interface Outside {
   keepsEverything: boolean;
 }
 
-/** @param name distinguishes the node's clock keys and its randomness from those of others */
+/** @param name distinguishes the clock keys and the randomness of this node from those of other nodes */
 export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}) {
   const outside: Outside = { acknowledged: 0, keepsEverything: false };
   const ownClockKey = (storeId: StoreId): string => `${name}/${storeId}`;
@@ -39,7 +39,7 @@ export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}
   return { store, outside, ownKey: (): string => ownClockKey(store.storeId) };
 }
 
-/** The first byte of stored bytes that cannot be decrypted. */
+/** Stored bytes that begin with this byte cannot be decrypted. */
 export const UNREADABLE = 255;
 
 /** Stored bytes of this length, all with the same value. */

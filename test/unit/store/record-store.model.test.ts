@@ -1,6 +1,6 @@
 /**
- * The store compared with a naive one (protocol.md §4, §10 Quota): after any writes, deletes, listings and merges at any
- * times and under tight limits, both give the same answers and hold the same records, down to the last byte and digest.
+ * The store is compared with a naive store (protocol.md §4, §10 Quota). After any writes, deletes, listings and merges at any
+ * times and with tight limits, both return the same answers and have the same records, down to the last byte and digest.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -14,14 +14,14 @@ import { LIMITS, openStore, START_MS, UNREADABLE, type Outside } from './open-st
 const APPS = ['7', '10', '11'];
 const SMALL = { ...LIMITS, maxAppBytes: 260, maxStoreBytes: 9_000, maxApps: 2, maxClockSkewMs: 200, tombstoneRetentionMs: 500, maxTombstonesPerApp: 3 };
 
-/** The naive store and what both stores depend on. */
+/** The naive store, and the facts on which both stores depend. */
 interface Story {
   readonly naive: NaiveStore;
   readonly outside: Outside;
   readonly ownKey: string;
-  /** Records that were held once. Peers send them again. */
+  /** Earlier records of the store, which peers send again. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
-  /** The clock key that this node uses where its counts were forged. Until a write has shown it, a key of the same length. */
+  /** The clock key that this node uses when its counts were forged. Until a write has revealed it, some key of the same length. */
   spareKey: string;
   nowMs: number;
 }
@@ -68,7 +68,7 @@ function expectAlike(story: Story, store: RecordStore): void {
   expect([...store.writesAfter(above)].map(({ sequenceNumber }) => sequenceNumber)).toEqual(naive.writesAfter(above).map(({ ownSequenceNumber }) => ownSequenceNumber));
 }
 
-/** A step that both stores take. Afterwards both must be alike. */
+/** A step that is carried out on both stores. Afterwards both stores must be equal. */
 function step(text: string, run: (story: Story, store: RecordStore) => void): Step {
   return {
     check: () => true,
@@ -83,8 +83,8 @@ function step(text: string, run: (story: Story, store: RecordStore) => void): St
 }
 
 /**
- * The clock key of a write: this node's own key, or a new key of this node where a peer forged a higher count of the own key. A refused
- * write would have had this key too, and the key takes room.
+ * The clock key of a write: the usual key of this node, or a new key if a peer has forged a higher count for the usual key. A refused
+ * write would have had this key too, and the key takes up room.
  */
 function writtenUnder(story: Story, store: RecordStore, appId: string, key: string, written: Written): string {
   const { naive, ownKey } = story;
@@ -148,7 +148,7 @@ const foreign = fc.record({
     { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 99 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
     { weight: 1, arbitrary: fc.constantFrom({ ahead: START_MS + 1_048_576 + 200 }, { ahead: START_MS + 20_000_000 }) },
   ),
-  /** What the record has seen of this node's writes. `forged` claims more than there were. */
+  /** The count of this node's writes in the clock of the record. `forged` is a higher count than there were writes. */
   own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'forged'),
   aheadMs: fc.constantFrom(-400, -60, 0, 0, 5, 200, 201),
   ttlMs: ttl,
@@ -161,7 +161,7 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
     const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, forged: Math.max(naive.lastSequenceNumber, nowMs) + 3 }[own];
     const version = count === 0 ? counts : { ...counts, [ownKey]: count };
     const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
-    // A forgotten tombstone that claims to be this node's has its own test.
+    // A tombstone that this node has dropped and that claims to come from this node has its own test.
     if (hex === null && count > 0 && naive.find(appId, name) === undefined) return;
     expect(store.merge(appId, record, nowMs)).toEqual(naive.merge(appId, record, nowMs));
   }),
@@ -215,7 +215,7 @@ const forget = fc.tuple(app, key).map(([appId, name]) =>
 
 const steps = [put, put, remove, remove, get, list, merge, merge, mergeAgain, wait, wait, letAge, acknowledge, cut, forget];
 
-test('the real store behaves exactly like the naive one', () => {
+test('the real store behaves exactly like the naive store', () => {
   fc.assert(
     fc.property(fc.commands(steps, { maxCommands: 80, size: 'max' }), (commands) => {
       fc.modelRun(() => {

@@ -1,4 +1,4 @@
-/** When a record is absent or gone, and how many bytes it counts for (protocol.md §4, Ages; §8). */
+/** When a record is absent or gone, and how many bytes it uses (protocol.md §4, Ages; §8). */
 import { describe, expect, test } from '@jest/globals';
 import { packBytes } from '../../../src/store/packed-bytes.ts';
 import { storeBytes } from '../../../src/store/memory-cost.ts';
@@ -14,10 +14,10 @@ function record(fields: Partial<StoredRecord>): StoredRecord {
 describe('a record', () => {
   test.each<[string, Partial<StoredRecord>, number, number]>([
     ['without a lifetime stays', {}, Infinity, Infinity],
-    ['with a lifetime reads as absent right after it and is gone after the retention', { ttlMs: 300 }, 5_301, 6_301],
-    ['with a lifetime of one millisecond', { ttlMs: 1 }, 5_002, 6_002],
-    ['that is a tombstone is never present and gone after the retention', { value: null }, -Infinity, 6_001],
-    ['that is a tombstone with a lifetime is gone after the retention of its time', { value: null, ttlMs: 300 }, -Infinity, 6_001],
+    ['with a lifetime is absent directly after its lifetime and gone after the retention', { ttlMs: 300 }, 5_301, 6_301],
+    ['with a lifetime of one millisecond is absent and gone at the right times too', { ttlMs: 1 }, 5_002, 6_002],
+    ['that is a tombstone is always absent, and gone after the retention', { value: null }, -Infinity, 6_001],
+    ['that is a tombstone with a lifetime is gone after the retention, regardless of the lifetime', { value: null, ttlMs: 300 }, -Infinity, 6_001],
   ])('%s', (_, fields, absentFrom, goneFrom) => {
     const held = record(fields);
     expect([absentFromMs(held), goneFromMs(held, RETENTION_MS)]).toEqual([absentFrom, goneFrom]);
@@ -25,27 +25,27 @@ describe('a record', () => {
     expect(isPresent(held, absentFrom)).toBe(false);
   });
 
-  /** A record, its clock entry and the one character of the clock key. */
+  /** The bytes of a record, its clock entry and the one character of the clock key. */
   const BASE = 640 + 32 + 24 + 1;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
     ['its key and stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
-    ['the bytes of its key in the app, and two bytes a character in the store where not all are Latin-1', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
-    ['one byte a character in the store where all are Latin-1', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
-    ['nothing for the value of a tombstone', { value: null }, 1, BASE + 24 + 1],
-    ['each clock entry in the store, none in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
-  ])('counts for %s', (_, fields, inApp, inStore) => {
+    ['a key with characters beyond Latin-1: its bytes in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
+    ['a key in Latin-1: its bytes in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['a tombstone: nothing for a value', { value: null }, 1, BASE + 24 + 1],
+    ['each clock entry in the store, but not in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
+  ])('has the right size for %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });
 
-  test('is sent with its value in hex, and with null only for a tombstone', () => {
+  test('is sent with its value in hex, and only a tombstone with null', () => {
     const value = packBytes(Uint8Array.from([0, 15, 255]));
     const base = { key: 'k', version: { a: 1 }, updated_at_ms: 5_000 };
     expect(toWireRecord(record({ value, ttlMs: 7 }))).toEqual({ ...base, value: '000fff', tombstone: false, ttl_ms: 7 });
     expect(toWireRecord(record({ value: null }))).toEqual({ ...base, value: null, tombstone: true, ttl_ms: 0 });
   });
 
-  test('is sent with its clock keys unchanged, regardless of their text', () => {
+  test('is sent with unchanged clock keys, regardless of their text', () => {
     const version = clockOf([['0xABc', 1], ['__proto__', 2], ['7', 3]]);
     const wire = toWireRecord(record({ version }));
     expect(new Map(Object.entries(wire.version))).toEqual(new Map([['7', 3], ['0xABc', 1], ['__proto__', 2]]));

@@ -1,11 +1,11 @@
-/** An ordered set of texts: any range of it is what sorting and filtering would give, at any size. */
+/** An ordered set of strings: any range of the set equals the result of sorting and filtering, at any size. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SortedTexts } from '../../../src/store/sorted-texts.ts';
 
 const nameOf = (index: number): string => String(index).padStart(5, '0');
 
-test('after any additions and removals, in runs or scattered, any range is what a scan of all texts would give', () => {
+test('after any additions and removals, in runs or scattered, any range equals the result of a scan of all strings', () => {
   const run = fc.record({
     kind: fc.constantFrom('add', 'add', 'remove'),
     from: fc.nat(3_000),
@@ -36,7 +36,7 @@ test('after any additions and removals, in runs or scattered, any range is what 
   );
 });
 
-test('a given order is respected: the shorter number comes first', () => {
+test('the set uses the given order: here the shorter number comes first', () => {
   const texts = new SortedTexts((a, b) => a.length - b.length || (a < b ? -1 : 1));
   for (const text of ['10', '9', '200', '1']) texts.add(text);
   texts.remove('9');

@@ -1,4 +1,4 @@
-/** Timers fire in order, never early and never after they were cancelled, however many there are. */
+/** Timers fire in order, never early and never after they were cancelled, for any number of timers. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { TimingWheel, type Timer } from '../../../src/store/timing-wheel.ts';
@@ -14,13 +14,13 @@ describe('a timer', () => {
     ['one millisecond before its time', 999, []],
     ['at its time', 1_000, ['a']],
     ['long after its time', 5_000_000, ['a']],
-  ])('is due or not %s', (_, nowMs, due) => {
+  ])('is due or not yet due %s', (_, nowMs, due) => {
     const wheel = new TimingWheel<string>();
     wheel.schedule('a', 1_000);
     expect(takeAll(wheel, nowMs).map(({ what }) => what)).toEqual(due);
   });
 
-  test('that was scheduled for the past is due at once', () => {
+  test('that was scheduled for the past is due immediately', () => {
     const wheel = new TimingWheel<string>();
     expect(wheel.takeDue(10_000)).toBeNull();
     wheel.schedule('late', 3);
@@ -34,7 +34,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 1_000)).toEqual([]);
   });
 
-  test('that was cancelled never fires, whether or not its slot was reached', () => {
+  test('that was cancelled never fires, whether or not its slot had already been reached', () => {
     const wheel = new TimingWheel<string>();
     const near = wheel.schedule('near', 1_010);
     const far = wheel.schedule('far', 900_000);
@@ -44,7 +44,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 1_000_000)).toEqual([]);
   });
 
-  test('waits for its time again after the clock was set back', () => {
+  test('that is scheduled after the clock was set back waits for its time', () => {
     const wheel = new TimingWheel<string>();
     expect(wheel.takeDue(10_000)).toBeNull();
     wheel.schedule('a', 9_500);
@@ -52,7 +52,7 @@ describe('a timer', () => {
     expect(wheel.takeDue(9_500)?.what).toBe('a');
   });
 
-  test('fires in its turn after the clock was set back and many others were cancelled', () => {
+  test('still fires in order after the clock was set back and many other timers were cancelled', () => {
     const wheel = new TimingWheel<number>();
     expect(wheel.takeDue(100_000)).toBeNull();
     const scheduled = Array.from({ length: 5_000 }, (_, index) => wheel.schedule(index, 1_000 + ((index * 7_919) % 5_000)));
@@ -64,7 +64,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual([17]);
   });
 
-  test('fires although the timer before it was cancelled while it waited', () => {
+  test('still fires when the previous timer is cancelled while that timer is due', () => {
     const wheel = new TimingWheel<string>();
     const [first, second] = [wheel.schedule('first', 1_000), wheel.schedule('second', 2_000)];
     wheel.schedule('third', 8_000);
@@ -75,16 +75,16 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_500).map(({ what }) => what)).toEqual(['fourth']);
   });
 
-  test('fires before later ones, while time passes between one and the next', () => {
+  test('fires before later timers, even if time passes while the due timers are taken', () => {
     const wheel = new TimingWheel<number>();
     for (let atMs = 500; atMs <= 20_000; atMs += 500) wheel.schedule(atMs, atMs);
     const taken: (number | undefined)[] = [];
-    // For each timer that is taken, time moves by less than one slot, then by more than one.
+    // Between two timers, the time advances alternately by less than one slot and by more than one slot.
     for (let nowMs = 2_000; taken.length < 40; nowMs += taken.length % 2 === 0 ? 100 : 900) taken.push(wheel.takeDue(nowMs)?.what);
     expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
   });
 
-  test('fires before a later one that was scheduled for the past, although its neighbours were cancelled', () => {
+  test('fires before a later timer, also when it was scheduled for the past and a neighbour was cancelled', () => {
     const wheel = new TimingWheel<string>();
     const [, second] = [1_000, 2_000, 3_000, 4_000].map((atMs) => wheel.schedule(`at ${atMs}`, atMs));
     expect(wheel.takeDue(9_000)?.what).toBe('at 1000');
@@ -94,9 +94,9 @@ describe('a timer', () => {
   });
 
   test.each([
-    ['one moment', (): number => 5_000],
-    ['moments far apart', (index: number): number => index * 1_000],
-  ])('is one of 300,000 at %s, and all of them fire', (_, atMs) => {
+    ['the same time', (): number => 5_000],
+    ['times that are far apart', (index: number): number => index * 1_000],
+  ])('fires even if it is one of 300,000 timers at %s', (_, atMs) => {
     const wheel = new TimingWheel<number>();
     for (let index = 0; index < 300_000; index += 1) wheel.schedule(index, atMs(index));
     let count = 0;

@@ -1,4 +1,4 @@
-/** Vector clocks (protocol.md §4; §10, Bounds): their order, their merge, and what is kept of a long one. */
+/** Vector clocks (protocol.md §4; §10, Bounds): their order, their merge, and which entries of a long clock are kept. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { clockEntries, clockOf, compareClocks, countOf, cutClock, EMPTY_CLOCK, largestCount, MAX_HELD_CLOCK_ENTRIES, mergeClocks, withCount, type ClockOrder, type VectorClock } from '../../../src/store/vector-clock.ts';
@@ -19,7 +19,7 @@ describe('the order of two clocks', () => {
     [{ a: 1 }, { a: 1, b: 1 }, 'earlier'],
     [{ a: 2 }, { a: 1, b: 1 }, 'concurrent'],
     [{ a: 1 }, { A: 1 }, 'concurrent'],
-  ])('%j against %j is %s', (a, b, order) => {
+  ])('of %j compared with %j is "%s"', (a, b, order) => {
     expect(compareClocks(clock(a), clock(b))).toBe(order);
   });
 
@@ -29,7 +29,7 @@ describe('the order of two clocks', () => {
   });
 });
 
-test('the merge of two clocks is not earlier than either, in either order of merging', () => {
+test('the merge of two clocks is not earlier than either of them, regardless of the order in which they are merged', () => {
   fc.assert(
     fc.property(anyClock, anyClock, anyClock, (a, b, c) => {
       const merged = mergeClocks(a, b);
@@ -41,7 +41,7 @@ test('the merge of two clocks is not earlier than either, in either order of mer
   );
 });
 
-test('a clock gives the count of a key, and 0 for a key that it lacks', () => {
+test('a clock returns the count of a key, and 0 for a key that it lacks', () => {
   const held = clock({ a: 1, __proto__: 2, '0xAb/1': 3, zero: 0 });
   expect(['a', '0xAb/1', '0xab/1', 'zero', ''].map((key) => countOf(held, key))).toEqual([1, 3, 0, 0, 0]);
   expect([largestCount(held), largestCount(EMPTY_CLOCK)]).toEqual([3, 0]);
@@ -57,18 +57,18 @@ test('setting one count changes neither the other counts nor the original clock'
 /** Names that end in ascending numbers. */
 const names = (count: number, prefix: string): string[] => Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
-describe('a held clock', () => {
+describe('a clock in the store', () => {
   test.each([
     [0, 64, 64],
     [0, 65, 64],
     [64, 1, 64],
     [1_000, 24, 64],
-  ])('of %i entries of nodes of this kind and %i of older nodes keeps at most 64', (ours, older, kept) => {
+  ])('with %i entries of nodes of this kind and %i entries of older nodes keeps at most 64', (ours, older, kept) => {
     const held = clock(Object.fromEntries([...names(ours, '0x/'), ...names(older, 'n')].map((key, at) => [key, at + 1])));
     expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });
 
-  test('loses entries of older nodes last, then the smallest counts first, then the first by key', () => {
+  test('loses entries with the smallest counts first, in the order of their keys, and entries of older nodes last', () => {
     const older = names(3, 'n').map((key) => [key, 1] as const);
     const small = names(10, '0xsmall/').map((key) => [key, 5] as const);
     const equal = names(62, '0xequal/').map((key) => [key, 7] as const);
@@ -76,13 +76,13 @@ describe('a held clock', () => {
     expect(asObject(kept)).toEqual(Object.fromEntries([...older, ...equal.slice(1)]));
   });
 
-  test("keeps the node's own entry for a local write, however small its count", () => {
+  test('keeps the entry of the node itself at a local write, even if its count is small', () => {
     const others = names(70, 'n').map((key) => [key, 1_000] as const);
     const kept = cutClock(clockOf([...others, ['own/1', 1]]), 'own/1');
     expect([clockEntries(kept).length, countOf(kept, 'own/1')]).toEqual([MAX_HELD_CLOCK_ENTRIES, 1]);
   });
 
-  test('is cut to the same entries whether or not its parts were cut before the merge', () => {
+  test('is cut to the same entries whether or not the merged clocks were already cut', () => {
     const long = fc.dictionary(fc.constantFrom(...names(150, '0x/'), ...names(20, 'n')), fc.integer({ min: 1, max: 4 }), { minKeys: 40, maxKeys: 170 }).map(clock);
     fc.assert(
       fc.property(long, long, (a, b) => {

@@ -1,4 +1,4 @@
-/** Walks through the store (protocol.md §10, Pages): they neither repeat nor miss a record while the store changes. */
+/** Walks through the store (protocol.md §10, Pages): a walk neither repeats nor misses a record while the store changes. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -30,14 +30,14 @@ function codeOf(run: () => unknown): string | null {
 }
 
 describe('a walk', () => {
-  test('gives every record once, app by app in the order of their numbers', () => {
+  test('returns every record once, app by app in the order of the app ids', () => {
     const { store } = filled(300);
     const walked = names(store);
     expect([walked.length, new Set(walked).size]).toEqual([900, 900]);
     expect([...new Set(walked.map((name) => name.split(' ')[0]))]).toEqual(APPS);
   });
 
-  test('gives tombstones and expired records too', () => {
+  test('also returns tombstones and expired records', () => {
     const { store } = openStore('a');
     store.put('7', 'deleted', bytesOf(28), 0, START_MS);
     store.delete('7', 'deleted', START_MS);
@@ -46,14 +46,14 @@ describe('a walk', () => {
     expect(names(store).sort()).toEqual(['7 deleted', '7 expired']);
   });
 
-  test('continues after any of its steps by the cursor of that step', () => {
+  test('can continue after any step with the cursor of that step', () => {
     const { store } = filled(40);
     const steps = [...store.walk({})];
     const all = names(store);
     for (const [at, { cursor }] of steps.entries()) expect(names(store, { cursor })).toEqual(all.slice(at + 1));
   });
 
-  test('of one app, or of some of its buckets, gives only their records', () => {
+  test('of one app or of some of its buckets returns only their records', () => {
     const { store } = filled(300);
     expect(names(store, { app: '10' }).sort()).toEqual(Array.from({ length: 300 }, (_, index) => `10 k${index}`).sort());
     expect(names(store, { app: '11' })).toEqual([]);
@@ -64,12 +64,12 @@ describe('a walk', () => {
     expect(names(store, { app: '10', buckets, cursor: first!.cursor })).toEqual(names(store, { app: '10', buckets }).slice(1));
   });
 
-  test.each(['', 'nonsense', '0123456789abcdef.7.0.1', '../..', '9'.repeat(10_000)])('does not start from a cursor that this store did not give: %.30s', (cursor) => {
+  test.each(['', 'nonsense', '0123456789abcdef.7.0.1', '../..', '9'.repeat(10_000)])('does not start from a cursor that this store did not return: %.30s', (cursor) => {
     const { store } = filled(1);
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('does not continue from a cursor of another store, or of a store that was emptied meanwhile', () => {
+  test('does not continue from a cursor of a different store, or of a store that has been emptied since', () => {
     const { store } = filled(3);
     const { cursor } = [...store.walk({})][0]!;
     expect(codeOf(() => names(openStore('b').store, { cursor }))).toBe('bad_request');
@@ -77,7 +77,7 @@ describe('a walk', () => {
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('skips records that are removed ahead of it, even when the record it stands at is removed too', () => {
+  test('skips records that are removed before it reaches them, even if its current record is removed too', () => {
     const { store } = openStore('a');
     const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) === 0).slice(0, 5);
     for (const key of keys) store.put('7', key, bytesOf(28), 0, START_MS);
@@ -89,7 +89,7 @@ describe('a walk', () => {
     expect(given).toEqual([keys[0], keys[1], keys[4]]);
   });
 
-  test('fails when the store is emptied in the middle', () => {
+  test('fails when the store is emptied during the walk', () => {
     const { store } = filled(3);
     const walk = store.walk({});
     walk.next();
@@ -98,8 +98,8 @@ describe('a walk', () => {
   });
 });
 
-test('for any changes between its steps and pages, a walk repeats no record and misses none that was there all along', () => {
-  // Few buckets, so that neighbours in a bucket come and go.
+test('for any changes between its steps and pages, a walk repeats no record and misses no record that existed the whole time', () => {
+  // Few buckets, so that neighbours in the same bucket are added and removed.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));
   const change = fc.oneof(
@@ -109,7 +109,7 @@ test('for any changes between its steps and pages, a walk repeats no record and 
   fc.assert(
     fc.property(fc.uniqueArray(name, { maxLength: 50, selector: String }), fc.array(change, { maxLength: 120 }), (start, changes) => {
       const { store } = openStore('a');
-      /** The current life of each key: a key that is dropped and added again starts a new life. */
+      /** The number of the current life of each key. A key that is dropped and added again begins a new life. */
       const lives = new Map<string, number>();
       let life = 0;
       const put = ([appId, key]: readonly [string, string]): void => {

@@ -1,6 +1,6 @@
 /**
- * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges fill it to the byte and are refused one byte above it.
- * The costs of records and apps are repeated here.
+ * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges can fill it to the last byte and are refused one byte above it.
+ * This test repeats the costs of records and apps.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -10,9 +10,9 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 
 const APP = '7';
 const OTHER_APP = '8';
-/** Four bytes of UTF-8, three characters of Latin-1. */
+/** This key has four bytes in UTF-8 and three characters of Latin-1. */
 const WIDE_KEY = 'añb';
-/** `<name>/<store_id>`, the id being 16 hex digits. */
+/** The length of `<name>/<store_id>`. The id has 16 hex digits. */
 const OWN_ENTRY_BYTES = 'a/'.length + 16;
 const APP_BYTES = 1_024;
 
@@ -39,7 +39,7 @@ function put(store: RecordStore, app: string, key: string, stored: number): stri
 }
 
 describe('the limit of the whole store', () => {
-  test('is filled to the byte by local writes of all apps together, and not exceeded by one byte', () => {
+  test('can be filled to the last byte by local writes of all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + own(1, 100) + own(3, 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
@@ -52,12 +52,12 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(limit);
   });
 
-  test('is filled to the byte by merges of all apps together, and not exceeded by one byte', () => {
+  test('can be filled to the last byte by merges of all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
     expect(store.merge(APP, foreign('k', 100), START_MS)).toEqual({ kind: 'merged' });
-    // One more byte of value, or of the clock.
+    // The value or the clock has one byte more.
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 51, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect([store.heldBytes, store.refusedFull]).toEqual([APP_BYTES + cost(1, [4], 100), 2]);
@@ -68,7 +68,7 @@ describe('the limit of the whole store', () => {
     expect([store.heldBytes, store.refusedFull]).toEqual([limit, 3]);
   });
 
-  test('is one limit for local writes and merges', () => {
+  test('is the same limit for local writes and merges', () => {
     const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 28) });
     expect(put(store, APP, 'k', 100)).toBe('written');
     expect(store.merge(APP, foreign('m', 29), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
@@ -76,7 +76,7 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
   });
 
-  test('counts tombstones and expired records for as long as they are kept', () => {
+  test('includes tombstones and expired records for as long as they are kept', () => {
     const limit = APP_BYTES + own(1, null) + cost(1, [4], 28);
     const { store } = openStore('a', { maxStoreBytes: limit + 100 });
     put(store, APP, 'k', 100);
@@ -90,7 +90,7 @@ describe('the limit of the whole store', () => {
 });
 
 describe('the limit of apps', () => {
-  test('applies to local writes and merges of apps that hold nothing yet, and to no others', () => {
+  test('applies only to local writes and merges of apps that have no records yet', () => {
     const { store } = openStore('a', { maxApps: 2, tombstoneRetentionMs: 10 });
     expect([put(store, '1', 'k', 28), store.merge('2', foreign('k', 28), START_MS).kind]).toEqual(['written', 'merged']);
     expect(put(store, '3', 'k', 28)).toBe('insufficient_storage');
@@ -98,7 +98,7 @@ describe('the limit of apps', () => {
     expect([put(store, '2', 'other', 28), store.refusedFull, store.appIds()]).toEqual(['written', 1, ['1', '2']]);
   });
 
-  test('applies to tombstones of made-up apps, and leaves room again once they are gone', () => {
+  test('applies to tombstones of invented apps, and there is room again once these tombstones are gone', () => {
     const { store } = openStore('a', { maxApps: 10, tombstoneRetentionMs: 10 });
     const tombstone = (app: number): unknown => store.merge(String(app), { ...foreign('k', 0), value: null, tombstone: true }, START_MS);
     for (let app = 1; app <= 1_000; app += 1) expect(tombstone(app)).toEqual(app <= 10 ? { kind: 'merged' } : { kind: 'rejected', why: 'store_full' });

@@ -1,4 +1,4 @@
-/** The log of a node's own writes (protocol.md §10, Who sends what): the last entry of each key, after any sequence number. */
+/** The log of a node's own writes (protocol.md §10, Who sends what): the last entry of each key, starting after any sequence number. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { WriteLog, type LogEntry } from '../../../src/store/write-log.ts';
@@ -7,7 +7,7 @@ function numbersAfter<What>(log: WriteLog<What>, above: number): number[] {
   return [...log.after(above)].map(({ sequenceNumber }) => sequenceNumber);
 }
 
-describe('the log of own writes', () => {
+describe("the log of a node's own writes", () => {
   test.each([
     [0, [10, 20, 30]],
     [9, [10, 20, 30]],
@@ -16,13 +16,13 @@ describe('the log of own writes', () => {
     [29, [30]],
     [30, []],
     [99, []],
-  ])('after %i gives only later entries', (above, numbers) => {
+  ])('after the sequence number %i returns only later entries', (above, numbers) => {
     const log = new WriteLog<string>();
     for (const sequenceNumber of [10, 20, 30]) log.append(sequenceNumber, 'k', 1);
     expect(numbersAfter(log, above)).toEqual(numbers);
   });
 
-  test('subtracts an entry once, however often it is superseded', () => {
+  test('subtracts an entry only once from its totals, even if the entry is superseded several times', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.append(2, 'b', 5);
@@ -31,7 +31,7 @@ describe('the log of own writes', () => {
     expect(log.totals()).toEqual({ records: 1, bytes: 5 });
   });
 
-  test('tells its listeners of every entry and of every superseded one, until they stop listening', () => {
+  test('reports every new and every superseded entry to its listeners until they stop listening', () => {
     const heard: string[] = [];
     const log = new WriteLog<string>();
     const leave = log.listen({ onAppended: ({ sequenceNumber }) => heard.push(`entry ${sequenceNumber}`), onSuperseded: ({ sequenceNumber }) => heard.push(`superseded ${sequenceNumber}`) });
@@ -44,7 +44,7 @@ describe('the log of own writes', () => {
     expect(heard).toEqual(['entry 1', 'entry 2', 'superseded 1']);
   });
 
-  test('is empty after it was cleared, and its earlier entries are superseded', () => {
+  test('is empty after it is cleared, and its earlier entries are superseded', () => {
     const log = new WriteLog<string>();
     const entry = log.append(1, 'a', 7);
     log.clear();
@@ -53,13 +53,13 @@ describe('the log of own writes', () => {
   });
 });
 
-test('after any writes, the entries after any sequence number are what a scan of all entries would give', () => {
+test('after any writes, the entries after any sequence number equal the result of a scan of all entries', () => {
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('write' as const), key: fc.nat(400), gap: fc.integer({ min: 1, max: 5 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const), back: fc.nat(8_000) }) },
   );
-  // Repeated, so that superseded entries are swept in between.
+  // The writes are repeated, so that superseded entries are removed in between.
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const log = new WriteLog<number>();

@@ -1,20 +1,20 @@
 /**
- * Acknowledged by n (protocol.md §10): a record that a peer rejects never counts, regardless of the reason. A record that the
- * peer took from the same message counts.
+ * Acknowledged by n (protocol.md §10): a record that a peer rejects is never acknowledged, regardless of the reason. A record
+ * that the peer accepted from the same message is acknowledged.
  */
 import { describe, expect, test } from '@jest/globals';
 import { APP, startNodes, waitingFor } from '../../support/replicating-nodes.ts';
 
-/** Longer than a write waits for acknowledgements. Milliseconds. */
+/** Longer than the maximum time that a write waits for acknowledgements. Milliseconds. */
 const LONG_MS = 60_000;
 
-describe('acknowledged by n, for a message of which the peer takes only a part', () => {
+describe('acknowledged by n, when a peer accepts only some records of a message', () => {
   test.each([
     ['malformed', 'permanently'],
     ['does_not_decrypt', 'permanently'],
     ['too_far_ahead', 'for now'],
     ['store_full', 'for now'],
-  ])('%s, refused %s: the record taken is acknowledged, the one rejected never is', async (reason, how) => {
+  ])('(%s, refused %s): the accepted record is acknowledged, and the rejected record never is', async (reason, how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.bend = (answer, { inner }) => {

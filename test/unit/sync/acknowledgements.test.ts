@@ -1,4 +1,4 @@
-/** Writes that wait until n peers have them (protocol.md §10, Acknowledged by n). */
+/** Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -10,7 +10,7 @@ const [B, C] = ['b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Wallet, Wa
 function start() {
   const clock = new ManualClock();
   const acknowledgements = new Acknowledgements({ clock });
-  /** The outcome of a wait, or that it is still waiting. */
+  /** Begins a wait, and returns its outcome or the fact that it is still waiting. */
   const wait = (sequenceNumber: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
     const seen: { outcome: unknown } = { outcome: 'waiting' };
     acknowledgements.wait({ appId, key, sequenceNumber, updatedAtMs: 1 }, wanted, timeoutMs).then(
@@ -27,7 +27,7 @@ function start() {
 }
 
 describe('a write that waits', () => {
-  test('is answered when n different peers have it', async () => {
+  test('is answered when n different peers have acknowledged it', async () => {
     const { wait, note } = start();
     const seen = wait(7, 2);
     await note(B, 7);
@@ -37,7 +37,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(2);
   });
 
-  test('counts a later write of the same key, and not an earlier one', async () => {
+  test('is also acknowledged by a later write of the same key, but not by an earlier write', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 6);
@@ -46,21 +46,21 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(1);
   });
 
-  test.each([{ key: 'other' }, { appId: '2' }])('does not count another record: %j', async (other) => {
+  test.each([{ key: 'other' }, { appId: '2' }])('is not acknowledged by a different record: %j', async (other) => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 9, other);
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('does not confuse a key of one app with a key of another', async () => {
+  test('is not acknowledged by the same key of a different app', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('is not_replicated after its timeout, and not before', async () => {
+  test('ends as not_replicated after its timeout, but not before', async () => {
     const { clock, wait, note } = start();
     const seen = wait(7, 2, { timeoutMs: 1_000 });
     await note(B, 7);
@@ -70,7 +70,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe('not_replicated');
   });
 
-  test('waits beside other writes of the same key, each for its own number of peers', async () => {
+  test('waits at the same time as other writes of the same key, each for its own number of peers', async () => {
     const { wait, note } = start();
     const [one, two] = [wait(7, 1), wait(8, 2)];
     await note(B, 8);
@@ -79,7 +79,7 @@ describe('a write that waits', () => {
     expect(two.outcome).toBe(2);
   });
 
-  test('leaves nothing in memory, whether answered or not', async () => {
+  test('leaves nothing in memory after its end, whether it was acknowledged or not', async () => {
     const { clock, acknowledgements, wait, note } = start();
     wait(7, 1);
     wait(8, 1, { key: 'late' });
@@ -90,7 +90,7 @@ describe('a write that waits', () => {
     expect(acknowledgements.size).toBe(0);
   });
 
-  test('is refused at once when too many writes wait already', async () => {
+  test('is refused immediately when too many writes are already waiting', async () => {
     const { acknowledgements, wait } = start();
     for (let sequenceNumber = 1; sequenceNumber <= 4_096; sequenceNumber += 1) wait(sequenceNumber, 1, { key: `k${sequenceNumber}` });
     const last = wait(4_097, 1, { key: 'one too many' });

@@ -1,6 +1,6 @@
 /**
- * Anti-entropy (protocol.md §10, Comparison) repairs in both directions what pushes miss, at a cost that grows with the difference.
- * Real stores on a network in memory; nothing here is pushed unless a test says so.
+ * Anti-entropy (protocol.md §10, Comparison) repairs in both directions what pushes miss, and its cost grows with the difference.
+ * Real stores on a network in memory. Nothing is pushed except where a test does it.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -10,7 +10,7 @@ import { APP, Network, startNodes, type ReplicatingNode } from '../../support/re
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-/** Copies the records of one node to the other, as if they had been pushed. */
+/** Copies the records of one node to the other, like a push. */
 function share(from: ReplicatingNode, to: ReplicatingNode, nowMs: number): void {
   for (const { appId, record } of from.store.walk({})) expect(to.store.merge(appId, record, nowMs).kind).not.toBe('rejected');
 }
@@ -39,22 +39,22 @@ describe('two stores', () => {
   });
 
   const DIFFERENCES: readonly (readonly [string, (a: ReplicatingNode, b: ReplicatingNode) => void, Readonly<Record<string, string | null>>])[] = [
-    ['a record only here', (a) => void a.put('k', 'here'), { k: 'here' }],
-    ['a record only there', (_, b) => void b.put('k', 'there'), { k: 'there' }],
+    ['a record that only this node has', (a) => void a.put('k', 'here'), { k: 'here' }],
+    ['a record that only the peer has', (_, b) => void b.put('k', 'there'), { k: 'there' }],
     [
-      'records only here and only there',
+      'records that only this node has and records that only the peer has',
       (a, b) => {
         a.put('k', 'here');
         b.put('l', 'there');
       },
       { k: 'here', l: 'there' },
     ],
-    ['a later value here', (a) => void a.put('shared', 'later'), { shared: 'later' }],
-    ['a later value there', (_, b) => void b.put('shared', 'later'), { shared: 'later' }],
-    ['a tombstone here', (a) => void a.delete('shared'), { shared: null }],
-    ['a tombstone there', (_, b) => void b.delete('shared'), { shared: null }],
+    ['a later value on this node', (a) => void a.put('shared', 'later'), { shared: 'later' }],
+    ['a later value on the peer', (_, b) => void b.put('shared', 'later'), { shared: 'later' }],
+    ['a tombstone on this node', (a) => void a.delete('shared'), { shared: null }],
+    ['a tombstone on the peer', (_, b) => void b.delete('shared'), { shared: null }],
     [
-      'a tombstone here of what only they ever had there',
+      'a tombstone on this node for a record that only the peer has',
       (a, b) => {
         a.put('k', 'value');
         b.store.merge(APP, a.store.recordOf(APP, 'k'), 1_790_000_000_000);
@@ -76,7 +76,7 @@ describe('two stores', () => {
     expectEqual(a, b);
   });
 
-  test('become equal when both wrote the same key: both keep the same value, with both clocks (§9.9)', async () => {
+  test('become equal when both nodes wrote the same key: both keep the same value, with the clocks of both writes (§9.9)', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'from a');
@@ -86,7 +86,7 @@ describe('two stores', () => {
     expect(Object.keys(a.store.recordOf(APP, 'k')!.version).sort()).toEqual([a, b].map(({ member, store }) => `${member.wallet}/${store.storeId}`).sort());
   });
 
-  test('are repaired app by app: apps that are equal are not asked for', async () => {
+  test('are repaired app by app: equal apps are not requested', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (const app of ['7', '100', '2000']) a.put('shared', 'value', { app });
@@ -104,7 +104,7 @@ describe('two stores', () => {
     const [a, b] = nodes;
     for (const app of ['1', '2', '30', '40', '500']) b.put('k', 'there', { app });
     for (const app of ['2', '31', '600']) a.put('l', 'here', { app });
-    // Pages of two.
+    // Each page has two apps.
     b.bend = (answer, { inner }) => {
       if (inner['apps'] !== true) return answer;
       const apps = Object.entries(answer['apps'] as object);
@@ -118,9 +118,9 @@ describe('two stores', () => {
   });
 
   test.each<[string, (answer: Record<string, unknown>, asked: number) => object]>([
-    ['names the same cursor again', (answer) => ({ ...answer, next_cursor: '7' })],
-    ['names no app and goes on', (answer, asked) => ({ ...answer, apps: {}, next_cursor: String(asked) })],
-  ])('are not compared endlessly with a peer that %s', async (_, bend) => {
+    ['repeats the same cursor', (answer) => ({ ...answer, next_cursor: '7' })],
+    ['lists no app but always has a next page', (answer, asked) => ({ ...answer, apps: {}, next_cursor: String(asked) })],
+  ])('are not compared forever when the peer %s', async (_, bend) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('k', 'there', { app: '7' });
@@ -130,7 +130,7 @@ describe('two stores', () => {
     expect(asked).toBeLessThan(3);
   });
 
-  test('ask for the buckets that differ and no others', async () => {
+  test('request only the buckets that differ', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 600; index += 1) a.put(`k${index}`, 'value');
@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('are repaired although they differ widely: 400 records here, 400 there, in pages and bodies below 2 MiB', async () => {
+  test('become equal even if each store lacks 400 records, with pages and bodies below 2 MiB', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -158,7 +158,7 @@ describe('two stores', () => {
     expect(Math.max(...network.requests.map(({ bytes }) => bytes))).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('are repaired although one record is malformed: only that record is left out', async () => {
+  test('become equal even if one record is malformed: only that record is not copied', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');
@@ -174,7 +174,7 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
-  test('become equal in the next round when writes arrived during a round', async () => {
+  test('become equal in the next round when writes arrive during a round', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 100; index += 1) b.put(`b${index}`, 'value');
@@ -192,9 +192,9 @@ describe('two stores', () => {
 
 describe('a write that reached only one peer before its writer died', () => {
   test.each([
-    ['the one that has it compares', 'b'],
-    ['the one that lacks it compares', 'c'],
-  ])('reaches the others by anti-entropy when %s', async (_, who) => {
+    ['the peer that has it compares', 'b'],
+    ['the peer that lacks it compares', 'c'],
+  ])('reaches the other nodes through anti-entropy when %s', async (_, who) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -209,7 +209,7 @@ describe('a write that reached only one peer before its writer died', () => {
     expectEqual(b, c);
   });
 
-  test('reaches every node once the network is whole again, however it was cut', async () => {
+  test('reaches every node once the network is whole again, regardless of how it was cut', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');
@@ -235,7 +235,7 @@ describe('a peer of an older kind', () => {
     return { network, a, older };
   }
 
-  test('is asked for a digest only once, and is then compared by a whole snapshot in both directions', async () => {
+  test('is asked for a digest only once, and after that is compared with a whole snapshot in both directions', async () => {
     const { network, a, older } = startWithOlder();
     older.put('there', 'value');
     a.store.merge(APP, { ...older.store.recordOf(APP, 'there')!, key: 'here' }, network.clock.nowMs());
@@ -247,7 +247,7 @@ describe('a peer of an older kind', () => {
     expect(network.requests.filter(({ status }) => status === 403)).toHaveLength(1);
   });
 
-  test('is compared again after ten minutes, not before', async () => {
+  test('is compared again after ten minutes, and not earlier', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     older.put('there', 'value');
@@ -260,7 +260,7 @@ describe('a peer of an older kind', () => {
     expect(older.types().filter((type) => type === 'snapshot_request')).toHaveLength(2);
   });
 
-  test('that is not asked for anything does not count as a success', async () => {
+  test('that gets no request is not reported as a success', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     const { lastSuccessMs } = a.replicaOf(older).view();
@@ -282,11 +282,11 @@ describe('a peer of an older kind', () => {
 describe('a peer that answers wrongly', () => {
   test.each([
     ['no root', (type: unknown) => (type === 'digest_request' ? { root: undefined } : {})],
-    ['a root of another length', (type: unknown) => (type === 'digest_request' ? { root: 'ab' } : {})],
-    ['apps that are none', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { x: '00'.repeat(16) } } : {})],
+    ['a root of the wrong length', (type: unknown) => (type === 'digest_request' ? { root: 'ab' } : {})],
+    ['invalid apps', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { x: '00'.repeat(16) } } : {})],
     ['too few buckets', (type: unknown) => (type === 'digest_request' ? { root: '00'.repeat(16), apps: { '1': '00'.repeat(16) }, buckets: ['00'.repeat(8)] } : {})],
     ['no data', (type: unknown) => (type === 'snapshot_request' ? { data: undefined } : {})],
-  ])('makes the round fail as a bad answer: %s', async (_, bent) => {
+  ])('makes the round fail with bad_answer: %s', async (_, bent) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -297,7 +297,7 @@ describe('a peer that answers wrongly', () => {
   });
 });
 
-test('a record that a peer refuses permanently is offered once, not in every round', async () => {
+test('a record that a peer refuses permanently is sent once, not in every round', async () => {
   const { network, nodes } = startNodes('a', 'b');
   const [a, b] = nodes;
   network.setWay(a, b, 'cut');

@@ -1,11 +1,11 @@
-/** Digests of many apps (protocol.md §10, Comparison and Bounds) come in pages and give way to requests. */
+/** Digests of many apps (protocol.md §10, Comparison and Bounds) are sent in pages, and computing them gives way to requests. */
 import { describe, expect, test } from '@jest/globals';
 import { digestRequest } from '../../../src/sync/messages.ts';
 import { APPS_A_PAGE, appDigestsPage, rootDigestOf } from '../../../src/sync/app-digests.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
-/** A store with these apps. Each read of an app's digest takes 1 ms. */
+/** A store with these apps. Reading the digest of an app takes 1 ms. */
 function start(appIds: readonly string[]) {
   const clock = new ManualClock();
   const { store } = openStore('a');
@@ -46,14 +46,14 @@ describe('pages of apps', () => {
     [APPS_A_PAGE, [APPS_A_PAGE]],
     [APPS_A_PAGE + 1, [APPS_A_PAGE, 1]],
     [2 * APPS_A_PAGE + 5, [APPS_A_PAGE, APPS_A_PAGE, 5]],
-  ])('of %i apps hold %j', async (count, sizes) => {
+  ])('of %i apps have these sizes: %j', async (count, sizes) => {
     const { store, modules } = start(range(count));
     const pages = await allPages(modules);
     expect(pages.map((page) => Object.keys(page).length)).toEqual(sizes);
     expect(Object.assign({}, ...pages)).toEqual(Object.fromEntries(range(count).map((appId) => [appId, store.appDigest(appId)])));
   });
 
-  test('continue after the app that the cursor names, even when that app is gone', async () => {
+  test('continue after the app in the cursor, even if that app is gone', async () => {
     const { store, modules } = start(['2', '10', '300']);
     expect(Object.keys((await appDigestsPage('2', modules)).apps)).toEqual(['10', '300']);
     store.forget('10', 'k');
@@ -66,7 +66,7 @@ describe('pages of apps', () => {
   });
 });
 
-test('the root and the pages of many apps give way to requests every few milliseconds', async () => {
+test('computing the root and the pages of many apps gives way to requests every few milliseconds', async () => {
   const { turns, modules } = start(range(1_000));
   await rootDigestOf(modules);
   expect(turns.length).toBeGreaterThan(50);
@@ -75,7 +75,7 @@ test('the root and the pages of many apps give way to requests every few millise
   expect(turns.length).toBeGreaterThan(50);
 });
 
-test('the root is that of the store at the end, even when the store changes meanwhile', async () => {
+test('the root is correct for the store at the end of the computation, even if the store changes during it', async () => {
   const { store, modules } = start(range(100));
   let written = 0;
   const yieldNow = async (): Promise<void> => void store.put('7', `later ${(written += 1)}`, bytesOf(28), 0, START_MS);

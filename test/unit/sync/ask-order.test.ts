@@ -19,24 +19,24 @@ function orderOf(preferred: string | null, wrong: string, unit: number, silent =
 
 describe('members are asked', () => {
   test.each<[string, string | null, string, number, string, string?]>([
-    ['as listed from a place that the dice choose: the first', null, '', 0, 'abcd'],
-    ['as listed from a place that the dice choose: the third', null, '', 0.5, 'cdab'],
-    ['as listed from a place that the dice choose: the last', null, '', 0.999, 'dabc'],
-    ['with the preferred one first', 'c', '', 0, 'cabd'],
-    ['with one that proved wrong last', null, 'a', 0, 'bcda'],
-    ['with the preferred one last when it proved wrong', 'b', 'b', 0, 'acdb'],
-    ['in the same circle among those that proved wrong', null, 'abd', 0.5, 'cdab'],
-    ['with one that was silent after the good and before the wrong', null, 'a', 0, 'cdba', 'b'],
-    ['with the preferred one late when it was silent', 'b', '', 0, 'acdb', 'b'],
+    ['in the order of the list, from a random first member: here the first of the list', null, '', 0, 'abcd'],
+    ['in the order of the list, from a random first member: here the third of the list', null, '', 0.5, 'cdab'],
+    ['in the order of the list, from a random first member: here the last of the list', null, '', 0.999, 'dabc'],
+    ['with the preferred member first', 'c', '', 0, 'cabd'],
+    ['with a member that proved wrong last', null, 'a', 0, 'bcda'],
+    ['with the preferred member last when it proved wrong', 'b', 'b', 0, 'acdb'],
+    ['in the order of the list also among members that proved wrong', null, 'abd', 0.5, 'cdab'],
+    ['with a silent member after the good members and before the wrong members', null, 'a', 0, 'cdba', 'b'],
+    ['with the preferred member last when it was silent', 'b', '', 0, 'acdb', 'b'],
   ])('%s', (_, preferred, wrong, unit, order, silent = '') => {
     expect(orderOf(preferred, wrong, unit, silent)).toBe(order);
   });
 
   test.each([
-    ['after those that may answer, when it was silent', null, '', 'a', 'bcda'],
-    ['between those that may answer and those that proved wrong, when it was silent', null, 'a', 'b', 'cdba'],
-    ['after those that may answer although it is preferred, when it was silent', 'b', '', 'b', 'acdb'],
-    ['last when it was silent and proved wrong', null, 'a', 'ab', 'cdba'],
+    ['with a silent member last', null, '', 'a', 'bcda'],
+    ['with a silent member between the good members and the wrong members', null, 'a', 'b', 'cdba'],
+    ['with a silent member last even if it is preferred', 'b', '', 'b', 'acdb'],
+    ['with a member that was both silent and wrong last of all', null, 'a', 'ab', 'cdba'],
   ])('%s', (_, preferred, wrong, silent, order) => {
     expect(orderOf(preferred, wrong, 0, silent)).toBe(order);
   });
@@ -54,7 +54,7 @@ describe('members are asked', () => {
     );
   });
 
-  test('not at all when there are none', () => {
+  test('not at all when there are no members', () => {
     expect(askOrder([], null, () => 'good', 0.3)).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** Which batches are sent to a peer until every record is settled (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections). */
+/** The batches that are sent to a peer until every record is settled (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Delivery, MAX_SAMPLES, MAX_SUSPECTS_IN_A_ROW, type DeliveryState } from '../../../src/sync/delivery.ts';
@@ -17,7 +17,7 @@ const keysOf = (batch: DeltaBatch<Sent>): readonly string[] => batch.entries.map
 const refusedWith = (status: number): PeerError => new PeerError('refused', `the peer answered ${status}`, status);
 const UNREACHABLE = new PeerError('unreachable', 'the peer cannot be reached');
 
-/** What a peer answers to a batch of these keys, or how it fails. */
+/** The answer of a peer to a batch of these keys, or its failure. */
 type Peer = (keys: readonly string[]) => object | PeerError;
 
 /** An answer that lists the rejected records. */
@@ -40,7 +40,7 @@ const fails =
   (keys) =>
     at(keys) ? failure : otherwise(keys);
 
-/** Delivers these keys to a peer until the delivery ends. */
+/** Runs a delivery of these keys to a peer to its end. */
 function deliver(keys: readonly string[], peer: Peer, size?: number) {
   const delivery = new Delivery(keys.map(entry), size);
   const sent: (readonly string[])[] = [];
@@ -75,10 +75,10 @@ const hasBad = (keys: readonly string[]): boolean => keys.some((key) => key.star
 
 describe('batches', () => {
   test.each<[string, readonly string[], Peer, readonly (readonly string[])[]]>([
-    ['all at once', ['a', 'b', 'c'], takes, [['a', 'b', 'c']]],
-    ['nothing, where there is nothing', [], takes, []],
-    ['a record that is too large for some alone', ['a', 'large', 'c'], takes, [['a'], ['large'], ['c']]],
-    ['half as much after a failure, twice as much after an answer', ['a', 'bad', 'c', 'd', 'e'], fails(hasBad, refusedWith(500)), [
+    ['one batch with all records', ['a', 'b', 'c'], takes, [['a', 'b', 'c']]],
+    ['none when there are no records', [], takes, []],
+    ['separate for a record that is too large for some peers', ['a', 'large', 'c'], takes, [['a'], ['large'], ['c']]],
+    ['half as large after a failure, and twice as large after an answer', ['a', 'bad', 'c', 'd', 'e'], fails(hasBad, refusedWith(500)), [
       ['a', 'bad', 'c', 'd', 'e'],
       ['a', 'bad', 'c'],
       ['a', 'bad'],
@@ -88,62 +88,62 @@ describe('batches', () => {
       ['c'],
       ['d', 'e'],
     ]],
-    ['one by one what a peer refuses and does not list', ['a', 'bad', 'c'], refuses((key) => (key === 'bad' ? 'malformed' : null), 0), [['a', 'bad', 'c'], ['a'], ['bad'], ['c']]],
-    ['an empty one where a large body closes the connection', ['large'], fails((keys) => keys.includes('large'), UNREACHABLE), [['large'], []]],
+    ['single records when a peer refuses records that it does not list', ['a', 'bad', 'c'], refuses((key) => (key === 'bad' ? 'malformed' : null), 0), [['a', 'bad', 'c'], ['a'], ['bad'], ['c']]],
+    ['an empty batch after a large body that made the peer close the connection', ['large'], fails((keys) => keys.includes('large'), UNREACHABLE), [['large'], []]],
   ])('are %s', (_, keys, peer, sent) => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('are no larger than what a peer can list once it has refused more records than it listed', () => {
+  test('become no larger than the list of a peer once the peer has refused more records than it listed', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);
   });
 
-  test('begin with the size at which the delivery before ended', () => {
+  test('begin with the last size of the previous delivery', () => {
     expect(deliver(names(8), takes, 2).sent.map((keys) => keys.length)).toEqual([2, 4, 2]);
   });
 });
 
 describe('a record', () => {
   test.each<[string, Peer, string]>([
-    ['is taken when the answer does not list it', takes, 'taken'],
-    ['is to be sent later when the peer has no room', refuses(() => 'store_full'), 'later'],
-    ['is to be sent later when the peer takes it for too new', refuses(() => 'too_far_ahead'), 'later'],
-    ['is refused for a reason that does not pass', refuses(() => 'malformed'), 'malformed'],
+    ['is accepted when the answer does not list it', takes, 'taken'],
+    ['is sent again later when the peer has no room', refuses(() => 'store_full'), 'later'],
+    ['is sent again later when its time is too far ahead for the peer', refuses(() => 'too_far_ahead'), 'later'],
+    ['is refused when the reason is permanent', refuses(() => 'malformed'), 'malformed'],
     ['is refused when the peer does not list it among its refusals', refuses(() => 'malformed', 0), 'unlisted'],
-    ['is refused when it alone is too large', () => refusedWith(413), 'too_large'],
-    ['is taken by a peer that counts, when the count is right', (keys) => ({ merged: keys.length }), 'taken'],
-    ['is left in doubt by a peer that counts, when it is not', () => ({ merged: 0 }), 'in doubt'],
-    ['is a suspect when the peer fails at it alone', () => refusedWith(400), 'suspect'],
+    ['is refused when a batch with only this record is too large', () => refusedWith(413), 'too_large'],
+    ['is accepted when the peer reports only counts and the count is complete', (keys) => ({ merged: keys.length }), 'taken'],
+    ['is in doubt when the peer reports only counts and the count is incomplete', () => ({ merged: 0 }), 'in doubt'],
+    ['is a suspect when the peer fails at a batch with only this record', () => refusedWith(400), 'suspect'],
   ])('%s', (_, peer, fate) => {
     expect(deliver(['k'], peer).fates.get('k')).toBe(fate);
   });
 
   test.each<[string, Peer, string | undefined, DeliveryState['kind']]>([
-    ['is to be sent later when the peer closes at it, and is there', fails((keys) => keys.length > 0, UNREACHABLE), 'later', 'over'],
-    ['is to be sent later when the peer closes at it, and refuses what is empty', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
-    ['is not settled when the peer is not there', () => UNREACHABLE, undefined, 'broken'],
-    ['is to be sent later when the peer fails at it', () => refusedWith(500), 'later', 'over'],
-    ['is refused when the peer says so', () => refusedWith(413), 'too_large', 'over'],
+    ['is sent again later when the peer closes the connection, but answers an empty batch', fails((keys) => keys.length > 0, UNREACHABLE), 'later', 'over'],
+    ['is sent again later when the peer closes the connection, but refuses an empty batch', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
+    ['is not settled when the peer is unreachable', () => UNREACHABLE, undefined, 'broken'],
+    ['is sent again later when the peer answers it with a failure', () => refusedWith(500), 'later', 'over'],
+    ['is refused when the peer answers that it is too large', () => refusedWith(413), 'too_large', 'over'],
   ])('that is large %s', (_, peer, fate, end) => {
     const { fates, delivery } = deliver(['large'], peer);
     expect([fates.get('large'), delivery.state.kind]).toEqual([fate, end]);
   });
 });
 
-describe('the peer counts as broken', () => {
+describe('the peer is treated as broken', () => {
   test.each<[string, Peer]>([
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
-    ['its answer proves it wrong', () => new PeerError('bad_signature', 'not signed')],
-    ['it fails at a sample for another reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
-  ])('at once when %s', (_, peer) => {
+    ['its answer proves that it is wrong', () => new PeerError('bad_signature', 'not signed')],
+    ['it fails at a sample for a different reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
+  ])('immediately when %s', (_, peer) => {
     const { delivery, fates } = deliver(names(100), peer);
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
   });
 
-  test('when it fails at too many records in a row and at each of a few samples of the rest', () => {
+  test('when it fails at too many records in a row and at each of a few samples of the remaining records', () => {
     const { delivery, sent, fates } = deliver(names(1_000), () => refusedWith(500));
     expect(delivery.state.kind).toBe('broken');
     expect(sent.filter((keys) => keys.length === 1)).toHaveLength(MAX_SUSPECTS_IN_A_ROW + MAX_SAMPLES);
@@ -151,7 +151,7 @@ describe('the peer counts as broken', () => {
     expect(fates.size).toBe(MAX_SUSPECTS_IN_A_ROW);
   });
 
-  test('not while it takes a sample: all good records arrive', () => {
+  test('but not while it accepts samples: then all good records arrive', () => {
     const { delivery, states, fates } = deliver([...names(20, 'bad'), ...names(50)], fails(hasBad, refusedWith(500)));
     expect([delivery.state.kind, states.includes('sampling')]).toEqual(['over', true]);
     expect([...fates].every(([key, fate]) => fate === (key.startsWith('bad') ? 'suspect' : 'taken'))).toBe(true);
@@ -163,7 +163,7 @@ describe('the peer counts as broken', () => {
   });
 });
 
-/** How a peer treats a record, regardless of the rest of its batch. */
+/** How a peer treats a record, regardless of the other records in its batch. */
 const TREATMENTS = ['takes', 'malformed', 'store_full', 'breaks', 'too large'] as const;
 
 test('each record is settled exactly once, according to how the peer treats it', () => {
@@ -182,7 +182,7 @@ test('each record is settled exactly once, according to how the peer treats it',
         };
         const { delivery, fates, sent } = deliver(names(treatments.length), peer);
         expect(sent.length).toBeLessThanOrEqual(12 * treatments.length + 12);
-        // Only a peer that fails at everything it is asked counts as broken.
+        // Only a peer that fails at every request is treated as broken.
         if (delivery.state.kind === 'broken') {
           expect(treatments.filter((treatment) => treatment === 'breaks').length).toBeGreaterThanOrEqual(MAX_SUSPECTS_IN_A_ROW);
           return;

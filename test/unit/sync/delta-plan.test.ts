@@ -10,7 +10,7 @@ function entry(key: string, valueBytes = 28, appId = '100'): Sent {
   return { appId, record };
 }
 
-/** What a body takes on the wire: each byte of the inner text is two hex digits, and the envelope adds its own fields. */
+/** The size of a body on the wire: each byte of the inner text becomes two hex digits, and the envelope adds its own fields. */
 function wireBytes(data: object): number {
   const ids = { sender_wallet: `0x${'ab'.repeat(20)}`, store_id: 'ab'.repeat(8), request_id: 'ab'.repeat(16) };
   const inner = JSON.stringify({ type: 'delta', data, ...ids });
@@ -18,7 +18,7 @@ function wireBytes(data: object): number {
   return JSON.stringify(envelope).length + 2 * (Buffer.byteLength(inner) + 16);
 }
 
-/** All batches, one after another. */
+/** Plans batch after batch until nothing is left. */
 function plan(entries: readonly Sent[]): (readonly Sent[])[] {
   const batches: (readonly Sent[])[] = [];
   for (let left = entries; ; ) {
@@ -32,7 +32,7 @@ function plan(entries: readonly Sent[]): (readonly Sent[])[] {
 describe('a plan', () => {
   test('is null when there is nothing to send', () => expect(planDelta([])).toBeNull());
 
-  test('holds the records by app, in their order', () => {
+  test('contains the records of each app in their order', () => {
     const entries = [entry('a'), entry('b', 28, '7'), entry('c')];
     expect(planDelta(entries)!.data).toEqual({ '100': [entries[0]!.record, entries[2]!.record], '7': [entries[1]!.record] });
   });
@@ -41,16 +41,16 @@ describe('a plan', () => {
     ['many small values', Array.from({ length: 9_000 }, (_, index) => entry(`key ${index}`))],
     ['many apps', Array.from({ length: 6_000 }, (_, index) => entry('k', 60, String(9_007_199_254_700_000 + index)))],
     ['values of 100 KB', Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000))],
-    ['keys that JSON writes longer', Array.from({ length: 900 }, (_, index) => entry(`\u0001\u0002"${'\u0003'.repeat(1_000)}${index}`))],
+    ['keys that become longer in JSON', Array.from({ length: 900 }, (_, index) => entry(`\u0001\u0002"${'\u0003'.repeat(1_000)}${index}`))],
     ['keys of emoji', Array.from({ length: 1_500 }, (_, index) => entry(`${'😀'.repeat(250)}${index}`))],
-  ])('keeps each body below 2 MiB and leaves no record out, with %s', (_, entries) => {
+  ])('has only bodies below 2 MiB and omits no record, with %s', (_, entries) => {
     const batches = plan(entries);
     expect(batches.length).toBeGreaterThan(1);
     expect(batches.flat()).toEqual(entries);
     for (const batch of batches) expect(wireBytes(planDelta(batch)!.data)).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('fills bodies: two records that fit into one body share it', () => {
+  test('puts two records into one body if they fit', () => {
     const batches = plan(Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000)));
     for (const [index, batch] of batches.slice(0, -1).entries()) {
       expect(wireBytes(planDelta([...batch, batches[index + 1]![0]!])!.data)).toBeLessThan(RUST_BODY_LIMIT);
@@ -58,19 +58,19 @@ describe('a plan', () => {
     }
   });
 
-  test('sends a value that alone exceeds 2 MiB alone', () => {
+  test('sends a value whose body exceeds 2 MiB without any other record', () => {
     const entries = [entry('before'), entry('large', 1_048_576), entry('after'), entry('also large', 1_048_576)];
     expect(plan(entries).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
   });
 });
 
-describe('an answer', () => {
+describe('an answer to a push', () => {
   const [a, b, c] = [entry('a'), entry('b'), entry('c')];
   const entries = [a, b, c];
   const full = { total: 3, merged: 2, skipped: 0, rejected: 1 };
   const rejection = (key: string, reason: string) => ({ app_id: '100', key, reason });
 
-  test('without rejections says that the peer has everything', () => {
+  test('without rejections means that the peer has all records', () => {
     expect(judgeDeltaAnswer(entries, { total: 3, merged: 1, skipped: 2, rejected: 0, rejections: [] })).toEqual({ kind: 'told', taken: entries, later: [], refused: [] });
   });
 
@@ -82,28 +82,28 @@ describe('an answer', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
-  test('rejects a key of one app, not the same key of another app', () => {
+  test('that rejects a key of one app does not reject the same key of a different app', () => {
     const [ours, other] = [entry('k', 28, '100'), entry('k', 28, '200')];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [{ app_id: '200', key: 'k', reason: 'malformed' }] };
     expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ entry: other }] });
   });
 
-  test('that lists fewer rejections than it counts leaves open which records were rejected', () => {
+  test('that lists fewer rejections than it counts does not tell which records were rejected', () => {
     expect(judgeDeltaAnswer(entries, { ...full, merged: 1, rejected: 2, rejections: [rejection('b', 'malformed')] })).toEqual({ kind: 'unlisted' });
   });
 
   test.each([
-    ['merged all, of an older node', { status: 'ok', merged: 3 }, true],
-    ['merged some, of an older node', { status: 'ok', merged: 2 }, false],
-    ['merged more than was sent', { status: 'ok', merged: 4 }, false],
-    ['counts rejections and lists none', full, false],
+    ['comes from an older node that merged all records', { status: 'ok', merged: 3 }, true],
+    ['comes from an older node that merged some records', { status: 'ok', merged: 2 }, false],
+    ['counts more merged records than were sent', { status: 'ok', merged: 4 }, false],
+    ['counts rejections but lists none', full, false],
     ['does not account for a record', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
-    ['counts more than was sent, as many merged as that', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
-  ])('that %s: only the counts are known', (_, answer, allMerged) => {
+    ['counts more records than were sent, and as many merged records as were sent', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
+  ])('that %s gives only counts', (_, answer, allMerged) => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 
-  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('of another form is ignored: %j', (answer) => {
+  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('in the wrong form is ignored: %j', (answer) => {
     expect(judgeDeltaAnswer(entries, answer)).toBeNull();
   });
 });

@@ -10,7 +10,7 @@ import { APP, Network, startNodes, waitingFor, type ReplicatingNode } from '../.
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
 describe('a write', () => {
-  test('is on every peer after one tick, with one message to each peer', async () => {
+  test('reaches every peer in one tick, with one message to each peer', async () => {
     const { nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     a.put('k', 'value');
@@ -45,7 +45,7 @@ describe('a write', () => {
     expect(b.deltas()).toEqual([['k'], ['l']]);
   });
 
-  test('is sent in its current version, even when another node wrote the key last', async () => {
+  test('is sent in its current version, even if a different node wrote the key last', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -61,7 +61,7 @@ describe('a write', () => {
     expect(c.read('k')).toBe('from b');
   });
 
-  test('is sent once, with the last value, when its key was written many times', async () => {
+  test('is sent once, with the last value, if its key was written many times', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let times = 0; times < 50; times += 1) a.put('k', `value ${times}`);
@@ -72,7 +72,7 @@ describe('a write', () => {
 });
 
 describe('the acknowledged sequence of a peer', () => {
-  test('stays when its answer is lost, and the records are sent again (§9.4)', async () => {
+  test('does not change when the answer is lost, and the records are sent again (§9.4)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'lose answers');
@@ -88,9 +88,9 @@ describe('the acknowledged sequence of a peer', () => {
 
   test.each([
     ['is a refusal', () => Promise.reject(new RefusalError('internal_error', 'broken')), undefined],
-    ['belongs to another request', () => undefined, { request_id: '00'.repeat(16) }],
-    ['does not say what happened to the records', () => undefined, { merged: 'all' }],
-  ])('stays when the answer %s', async (_, before, changes) => {
+    ['belongs to a different request', () => undefined, { request_id: '00'.repeat(16) }],
+    ['does not report what happened to the records', () => undefined, { merged: 'all' }],
+  ])('does not change when the answer %s', async (_, before, changes) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = before;
@@ -105,7 +105,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('k'), a.replicaOf(b).progress.acknowledgedSequence]).toEqual(['value', a.store.lastSequenceNumber]);
   });
 
-  test('moves batch by batch: an answered batch is not sent again when the next one fails', async () => {
+  test('rises batch by batch: an answered batch is not sent again when the next batch fails', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 8; index += 1) a.put(`k${index}`, Buffer.alloc(150_000));
@@ -123,7 +123,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.keys()).toHaveLength(8);
   });
 
-  test('does not pass a write that arrives while a push is under way', async () => {
+  test('does not pass a write that arrives during a push', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {
@@ -138,7 +138,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 
-  test('starts again when an answer names another store_id', async () => {
+  test('starts again when an answer contains a new store_id', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -151,7 +151,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
   });
 
-  test('starts again when a request of the peer names another store_id', async () => {
+  test('starts again when a request of the peer contains a new store_id', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('starts again or stays at a %s of an older peer', async (_, message, acknowledged) => {
+  ])('starts again or stays, depending on the message of an older peer: %s', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -197,7 +197,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).progress.acknowledgedSequence).toBe(acknowledged);
   });
 
-  test("continues with the writes that follow after this node's store was emptied", async () => {
+  test('rises with the new writes after the store of this node was emptied', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -214,7 +214,7 @@ describe('the acknowledged sequence of a peer', () => {
 });
 
 describe('bodies', () => {
-  test('stay below 2 MiB with many records, and a value of 1 MiB is sent alone and arrives (§9.6)', async () => {
+  test('stay below 2 MiB with many records, and a value of 1 MiB is sent in a separate body and arrives (§9.6)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const large = Buffer.alloc(1_048_576, 7);
@@ -230,13 +230,13 @@ describe('bodies', () => {
   });
 });
 
-describe('a peer that takes smaller bodies than others', () => {
-  test.each(['pushed', 'compared'])('gets every record that fits when %s', async (how) => {
+describe('a peer that accepts only smaller bodies', () => {
+  test.each(['pushed', 'compared'])('gets every record that fits when the records are %s', async (how) => {
     const network = new Network();
     const a = network.add('a');
     const b = network.add('b', { maxSyncPayloadBytes: 100_000 });
     for (let index = 0; index < 40; index += 1) a.put(`k${String(index).padStart(2, '0')}`, Buffer.alloc(index === 17 ? 60_000 : 3_000));
-    // A refusal brings no next nonce, so the node has to wait for each further nonce.
+    // A refusal contains no next nonce, so the node has to wait for each further nonce.
     const done = how === 'pushed' ? a.tick(true) : a.compareWith(b);
     await network.pass(60_000);
     await done;
@@ -246,7 +246,7 @@ describe('a peer that takes smaller bodies than others', () => {
 });
 
 describe('a body that is too large for some peers', () => {
-  test('does not move the acknowledged sequence of an unreachable peer, and is sent once the peer is back', async () => {
+  test('does not change the acknowledged sequence of an unreachable peer, and is sent once the peer is back', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.isolate(b);
@@ -260,7 +260,7 @@ describe('a body that is too large for some peers', () => {
     expect(b.keys()).toEqual(['big', 'small']);
   });
 
-  test('does not block other records for a peer that closes the connection at it', async () => {
+  test('does not block other records for a peer that closes the connection because of it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'closes large bodies');
@@ -272,8 +272,8 @@ describe('a body that is too large for some peers', () => {
   });
 });
 
-describe('a peer that names another store with each answer', () => {
-  test('is not sent everything over and over', async () => {
+describe('a peer with a new store_id in each answer', () => {
+  test('is not sent all records again and again', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -289,7 +289,7 @@ describe('a peer that names another store with each answer', () => {
 });
 
 describe("a node's own tombstone", () => {
-  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped for the cap, although a peer once %s', async (how) => {
+  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped because of the cap, even if a peer once %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -323,7 +323,7 @@ describe("a node's own tombstone", () => {
 });
 
 describe('a record that a peer refuses permanently', () => {
-  /** Refuses these keys, as a peer with different rules would. */
+  /** Makes a peer refuse these keys, like a peer with different rules. */
   function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
     b.bend = (answer, { inner }) => {
       if (inner['type'] !== 'delta') return answer;
@@ -346,7 +346,7 @@ describe('a record that a peer refuses permanently', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 1 }, behindRecords: 0, waitingRetries: 0, lastError: null });
   });
 
-  test('is identified in portions when the peer lists fewer rejections than it counts', async () => {
+  test('is identified in several batches when the peer lists fewer rejections than it counts', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const bad = Array.from({ length: 150 }, (_, index) => `bad ${index}`);
@@ -359,7 +359,7 @@ describe('a record that a peer refuses permanently', () => {
     expect(b.deltas().map((keys) => keys.length)).toEqual([241, 100, 100, 41]);
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 150 }, behindRecords: 0 });
     expect([good.outcome, poisoned.outcome]).toEqual([1, 'waiting']);
-    // The log gets one line per answer, not one per record.
+    // The log gets one line per answer, not one line per record.
     expect(a.log.lines.filter(({ level }) => level === 'warn').length).toBeLessThanOrEqual(3);
   });
 
@@ -377,10 +377,10 @@ describe('a record that a peer refuses permanently', () => {
 });
 
 describe('a record that a peer refuses for the time being', () => {
-  test('because its clock is behind is sent again with growing pauses until it is taken, and nothing waits for it', async () => {
+  test('because the clock of the peer is behind is sent again with growing pauses until the peer accepts it, and nothing waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // b takes a record for the future when it lies further ahead than its own limit.
+    // b refuses a record whose time is further ahead than the limit of b.
     const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
     a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
     a.put('now', 'value');
@@ -402,7 +402,7 @@ describe('a record that a peer refuses for the time being', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 0, behindRecords: 0 });
   });
 
-  test('because its store is full is sent again until there is room', async () => {
+  test('because the store of the peer is full is sent again until there is room', async () => {
     const network = new Network();
     const a = network.add('a');
     const b = network.add('b', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
@@ -415,7 +415,7 @@ describe('a record that a peer refuses for the time being', () => {
     expect([b.read('large')?.length, a.replicaOf(b).view().waitingRetries, seen.outcome]).toEqual([900, 0, 1]);
   });
 
-  test('is sent in its version at that time, and not at all when the store no longer holds it', async () => {
+  test('is sent again in its current version, or not at all when the store no longer has it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let full = true;
@@ -446,7 +446,7 @@ describe('a peer of an older kind', () => {
     return { network, clock: network.clock, a, older };
   }
 
-  test('gets young records once more after 30 s, and only once', async () => {
+  test('gets young records one more time after 30 s', async () => {
     const { network, a, older } = startWithOlder();
     a.put('k', 'value');
     await a.tick(true);
@@ -461,7 +461,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toHaveLength(2);
   });
 
-  test('gets records written during those 30 s once more in their own turn, and no record a third time', async () => {
+  test('gets records that were written during those 30 s one more time after their own 30 s, and no record a third time', async () => {
     const { network, a, older } = startWithOlder();
     a.put('first', 'value');
     await a.tick(true);
@@ -484,7 +484,7 @@ describe('a peer of an older kind', () => {
     expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
-  test('gets records that its clock took for the future with that second push', async () => {
+  test('gets records whose time was too far ahead for it with that second push', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
     await a.tick(true);
@@ -494,7 +494,7 @@ describe('a peer of an older kind', () => {
     expect(older.read('future')).toBe('value');
   });
 
-  test('gets minutes of writes without reaching its limit of 30 nonces a minute, and soon has everything', async () => {
+  test('gets minutes of writes without more than its 30 nonces per minute, and soon has all of them', async () => {
     const { network, a, older } = startWithOlder();
     for (let write = 0; write < 1_200; write += 1) {
       a.put(`k${write % 300}`, `value ${write}`);
@@ -512,7 +512,7 @@ describe('a peer of an older kind', () => {
   test.each([
     ['answers 413', 'open', { refused: { too_large: 1 }, behindRecords: 0, waitingRetries: 0 }],
     ['closes the connection', 'closes large bodies', { refused: {}, behindRecords: 1, waitingRetries: 1 }],
-  ] as const)('gets everything except what is too large for it, when it %s (§9.6)', async (_, way, figures) => {
+  ] as const)('gets all records except those that are too large for it when it %s (§9.6)', async (_, way, figures) => {
     const { network, a, older } = startWithOlder();
     network.setWay(a, older, way);
     for (const [key, bytes] of [['before', 10], ['large', 1_048_576], ['after', 10], ['also large', 700_000], ['last', 10]] as const) a.put(key, Buffer.alloc(bytes));
@@ -540,7 +540,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toEqual([['k']]);
   });
 
-  test('counts for acknowledgements only when it merged everything it was sent', async () => {
+  test('acknowledges a write only when it has merged all records of the push', async () => {
     const { network, a, older } = startWithOlder();
     const all = waitingFor(a, a.put('k', 'value'), 1);
     await a.tick(true);
@@ -554,7 +554,7 @@ describe('a peer of an older kind', () => {
 });
 
 describe('acknowledged by n', () => {
-  test('counts a record that the peer merged, and one that it skipped', async () => {
+  test('is true for a record that the peer merged, and for a record that the peer skipped', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const merged = waitingFor(a, a.put('k', 'value'), 1);
@@ -568,7 +568,7 @@ describe('acknowledged by n', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('counts a later write of the same key for the earlier one', async () => {
+  test('is true for an earlier write when the peer has a later write of the same key', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);
@@ -579,7 +579,7 @@ describe('acknowledged by n', () => {
 });
 
 describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () => {
-  test.each(['internal_error', 'bad_request'] as const)('does not block the records beside or behind it, and is tried again: %s', async (code) => {
+  test.each(['internal_error', 'bad_request'] as const)('does not block other records in its batch or later records, and is sent again: %s', async (code) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let poisoned = true;
@@ -588,7 +588,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     };
     for (let index = 0; index < 10; index += 1) a.put(`k${index}`, 'value');
     await a.tick(true);
-    // A refusal brings no nonce for the next request, and the limit allows asking a peer for one only now and then.
+    // A refusal contains no next nonce, and the limit allows only a few requests for nonces.
     await network.pass(60_000);
     expect(b.keys()).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9].map((index) => `k${index}`));
     expect(a.replicaOf(b).progress).toMatchObject({ acknowledgedSequence: a.store.lastSequenceNumber, hasBacklog: true });
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('may be one of many at the start: the good records behind them arrive when %s', async (how) => {
+  test.each(['pushed', 'compared'])('may be one of many at the start: the good records after them still arrive when they are %s', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -614,7 +614,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
-  test('is not suspected when the peer breaks half-way: a few requests find that out, and the acknowledged sequence stays', async () => {
+  test('is not suspected when the peer breaks half-way: a few requests reveal this, and the acknowledged sequence does not change', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let taken = 0;
@@ -637,7 +637,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
-  test.each([6, 12])('may be one of %i that fail each time: they are tried with growing pauses, and the peer shows no error', async (count) => {
+  test.each([6, 12])('may be one of %i that fail each time: they are sent with growing pauses, and no error is shown for the peer', async (count) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -653,7 +653,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(Math.min(...[...a.replicaOf(b).progress.retries.all()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
-  test('is not suspected when the peer fails at everything: a few requests find that out, and the acknowledged sequence stays', async () => {
+  test('is not suspected when the peer fails at every request: a few requests reveal this, and the acknowledged sequence does not change', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {

@@ -1,4 +1,4 @@
-/** Several members are asked, each with a head start (protocol.md §9.5): a silent one does not delay the others, and the first success wins. */
+/** Several members are asked, each with a head start (protocol.md §9.5): a silent member delays no other. The first success wins. */
 import { describe, expect, test } from '@jest/globals';
 import { hedged } from '../../../src/sync/hedged.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -19,7 +19,7 @@ function startHedge(items: readonly string[], options = OPTIONS, controller = ne
 }
 
 describe('the next member is asked', () => {
-  test('only when the one before has not answered within its head start', async () => {
+  test('only when the previous member has not answered within its head start', async () => {
     const { clock, asked } = startHedge(['a', 'b', 'c']);
     await clock.advance(249);
     expect(asked()).toEqual(['a']);
@@ -27,14 +27,14 @@ describe('the next member is asked', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('at once when the one before fails', async () => {
+  test('immediately when the previous member fails', async () => {
     const { attempts, asked } = startHedge(['a', 'b', 'c']);
     attempts[0]!.resolve(null);
     await settle();
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('after a head start that counts from the moment the one before was asked', async () => {
+  test('after a head start that begins when the previous member is asked', async () => {
     const { clock, attempts, asked } = startHedge(['a', 'b', 'c'], { ...OPTIONS, maxParallel: 3 });
     await clock.advance(200);
     attempts[0]!.resolve(null);
@@ -44,7 +44,7 @@ describe('the next member is asked', () => {
     expect(asked()).toEqual(['a', 'b', 'c']);
   });
 
-  test('not while as many as allowed are under way, but as soon as one of them fails', async () => {
+  test('not while the maximum number of attempts is running, but as soon as one of them fails', async () => {
     const { clock, attempts, asked } = startHedge(['a', 'b', 'c']);
     await clock.advance(60_000);
     expect(asked()).toEqual(['a', 'b']);
@@ -55,7 +55,7 @@ describe('the next member is asked', () => {
 });
 
 describe('the outcome', () => {
-  test('is the first success, and those still under way are aborted', async () => {
+  test('is the first success, and the other running attempts are aborted', async () => {
     const { clock, attempts, outcome } = startHedge(['a', 'b', 'c']);
     await clock.advance(250);
     attempts[1]!.resolve('answer of b');
@@ -63,7 +63,7 @@ describe('the outcome', () => {
     expect(attempts.map(({ signal }) => signal.aborted)).toEqual([true, true]);
   });
 
-  test('is final: no further member is asked, even when an attempt under way gives up', async () => {
+  test('is final: no further member is asked, even when a running attempt ends later', async () => {
     const { clock, attempts, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     attempts[1]!.resolve('answer of b');
@@ -73,7 +73,7 @@ describe('the outcome', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('is null when all have failed, and not before', async () => {
+  test('is null when all members have failed, and not earlier', async () => {
     const { clock, attempts, outcome } = startHedge(['a', 'b']);
     let settled = false;
     void outcome.then(() => (settled = true));
@@ -89,7 +89,7 @@ describe('the outcome', () => {
     expect(await startHedge([]).outcome).toBeNull();
   });
 
-  test('is the error that an attempt throws, and the others are aborted', async () => {
+  test('is the error that an attempt throws, and the other attempts are aborted', async () => {
     const { clock, attempts, outcome } = startHedge(['a', 'b']);
     await clock.advance(250);
     attempts[0]!.reject(new Error('a broken rule'));
@@ -99,7 +99,7 @@ describe('the outcome', () => {
 });
 
 describe('an abort from outside', () => {
-  test('ends all attempts at once, with its reason', async () => {
+  test('ends all attempts immediately, with its reason', async () => {
     const { clock, attempts, controller, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     controller.abort(new Error('stopped'));

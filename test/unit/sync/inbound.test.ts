@@ -1,4 +1,4 @@
-/** What a node answers its peers (protocol.md §4, /sync; §10, First snapshot, Pages, store_id and request_id). */
+/** The answers of a node to its peers (protocol.md §4, /sync; §10, First snapshot, Pages, store_id and request_id). */
 import { describe, expect, test } from '@jest/globals';
 import { generateP384 } from '../../../src/crypto/p384.ts';
 import { openSecret } from '../../../src/crypto/sealed-secret.ts';
@@ -29,7 +29,7 @@ interface StartOptions {
   readonly holdsSecret?: boolean;
   readonly firstSnapshot?: FirstSnapshotState;
   readonly mayHandOut?: boolean;
-  /** Keys of the records held, each of at least 1,000 bytes. */
+  /** Keys of the records in the store, each of at least 1,000 bytes. */
   readonly holds?: readonly string[];
 }
 
@@ -42,7 +42,7 @@ function recordOf(key: string): WireRecord {
   return { key, value: 'ab'.repeat(500), version: { w: 1 }, updated_at_ms: 1, tombstone: false, ttl_ms: 0 };
 }
 
-/** Takes keys that begin with `m`, skips those with `s` and rejects all others; a cursor is the number of the next record. */
+/** A store that merges keys with the initial `m`, skips keys with `s` and rejects all others. A cursor is the number of the next record. */
 function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[]): SyncStore {
   return {
     storeId: '00112233aabbccdd' as StoreId,
@@ -128,7 +128,7 @@ describe('"sure": true is in', () => {
     ['the root', { type: 'digest_request' }],
     ['a page of the apps', { type: 'digest_request', apps: true }],
     ['the buckets of an app', { type: 'digest_request', app: '100' }],
-  ])('%s of a node that is sure, and not in that of any other node', async (_, message) => {
+  ])('%s from a node that is sure, but not from any other node', async (_, message) => {
     expect((await start({ isSure: true }).handle(message))['sure']).toBe(true);
     expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
   });
@@ -144,13 +144,13 @@ test('the master secret is not handed out while the view of the chain is too old
 });
 
 describe('every answer', () => {
-  test('carries status, store_id, a next nonce, and the request_id of the request', async () => {
+  test('contains the status, the store_id, a next nonce, and the request_id of the request', async () => {
     const { handle } = start();
     const answer = await handle({ type: 'delta', data: {}, request_id: 'f'.repeat(32) });
     expect(answer).toMatchObject({ status: 'ok', store_id: '00112233aabbccdd', next_nonce: 'nonce 1', request_id: 'f'.repeat(32) });
   });
 
-  test.each([undefined, 17, '', 'x'.repeat(65), 'not an id', { a: 1 }])('carries no request_id when that of the request is not valid: %j', async (id) => {
+  test.each([undefined, 17, '', 'x'.repeat(65), 'not an id', { a: 1 }])('contains no request_id when the request_id of the request is not valid: %j', async (id) => {
     expect(await start().handle({ type: 'delta', data: {}, request_id: id })).not.toHaveProperty('request_id');
   });
 });
@@ -158,17 +158,17 @@ describe('every answer', () => {
 describe('sender_wallet', () => {
   test.each<[string, unknown]>([
     ['absent', undefined],
-    ['as the signer', WALLET],
-    ['as the signer in checksummed case', `0x${'aB'.repeat(20)}`],
+    ['the signer', WALLET],
+    ['the signer in checksummed form', `0x${'aB'.repeat(20)}`],
   ])('may be %s', async (_, senderWallet) => {
     expect(await start().handle({ type: 'delta', data: {}, sender_wallet: senderWallet })).toMatchObject({ status: 'ok' });
   });
 
   test.each<[string, unknown]>([
-    ['another wallet', `0x${'cd'.repeat(20)}`],
+    ['a different wallet', `0x${'cd'.repeat(20)}`],
     ['a wallet without 0x', 'ab'.repeat(20)],
-    ['no wallet', 'me'],
-    ['no text', 17],
+    ['not a wallet', 'me'],
+    ['not a string', 17],
     ['null', null],
     ['empty', ''],
   ])('is refused with 403 when it is %s, for every type', async (_, senderWallet) => {
@@ -181,7 +181,7 @@ describe('sender_wallet', () => {
   });
 });
 
-describe('an HMAC', () => {
+describe('a valid HMAC', () => {
   test.each([
     ['master_secret_request', false],
     ['snapshot_request', true],
@@ -190,19 +190,19 @@ describe('an HMAC', () => {
     ['MASTER_SECRET_REQUEST', true],
     [undefined, true],
     [['master_secret_request'], true],
-  ])('is needed for a message of type %j: %s', (type, needed) => {
+  ])('is required for a message of type %j: %s', (type, needed) => {
     expect(start().inbound.requiresHmac({ type })).toBe(needed);
   });
 
-describe('room for a snapshot', () => {
+describe('the room that is reserved for the answer', () => {
   const LARGE = Array.from({ length: 9_000 }, (_, at) => `key ${at}`);
 
   test.each<[string, readonly string[], Record<string, unknown>, number | null]>([
-    ['is for a page of 8 MiB', LARGE, { type: 'snapshot_request' }, 4 * 1024 * 1024 - 512],
-    ['is for the page that is asked for', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
-    ['is for what the store holds', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
-    ['is none for what will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
-    ['is for snapshots alone', LARGE, { type: 'delta' }, null],
+    ['is enough for a page of 8 MiB', LARGE, { type: 'snapshot_request' }, 4 * 1024 * 1024 - 512],
+    ['is only enough for a smaller page if the peer requests that', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
+    ['is only enough for the contents of a small store', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
+    ['is zero for a request that will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
+    ['is reserved only for snapshot requests', LARGE, { type: 'delta' }, null],
   ])('%s', (_, holds, message, chars) => {
     expect(start({ holds }).inbound.snapshotChars(message)).toBe(chars);
   });
@@ -225,16 +225,16 @@ describe('the master secret', () => {
 
   test.each<[string, unknown]>([
     ['missing', undefined],
-    ['no hex', 'zz'],
+    ['not hex', 'zz'],
     ['prefixed', `0x${RECEIVER.publicKeyDer}`],
-    ['no key', 'abcd'],
+    ['not a key', 'abcd'],
     ['empty', ''],
-    ['no text', 17],
+    ['not a string', 17],
   ])('is refused with 400 when ecdh_pubkey is %s', async (_, key) => {
     expect(await codeOf(start().handle({ ...secretRequest, ecdh_pubkey: key }))).toBe('bad_request');
   });
 
-  test('is handed out until the membership reaches its maximum age, and then refused with 503', async () => {
+  test('is handed out until the membership reaches its maximum age, and then the request is refused with 503', async () => {
     const { clock, handle } = start();
     await clock.advance(TTL_MS);
     expect(await handle(secretRequest)).toHaveProperty('sealed');
@@ -242,7 +242,7 @@ describe('the master secret', () => {
     expect(await codeOf(handle(secretRequest))).toBe('service_unavailable');
   });
 
-  test('is not handed to a member whose registry entry may be out of date', async () => {
+  test('is not handed out to a member whose registry entry may be out of date', async () => {
     const { handle } = start();
     expect(await codeOf(handle(secretRequest, { ...SENDER, asLastRead: true }))).toBe('service_unavailable');
     expect(await handle(secretRequest)).toHaveProperty('sealed');
@@ -258,11 +258,11 @@ describe('a snapshot', () => {
   const keysOf = (answer: Record<string, unknown>): string[] =>
     Object.values(answer['data'] as Record<string, WireRecord[]>).flat().map(({ key }) => key);
 
-  test('holds all records, unchanged, when they fit', async () => {
+  test('contains all records, unchanged, when they fit', async () => {
     expect(await start().handle({ type: 'snapshot_request' })).toMatchObject({ data: { '100': [recordOf('k1'), recordOf('k2')] } });
   });
 
-  test('comes in pages, from cursor to cursor, each no larger on the wire than requested', async () => {
+  test('is sent in pages, from cursor to cursor, and no page is larger on the wire than requested', async () => {
     const holds = Array.from({ length: 25 }, (_, number) => `k${number}`);
     const { handle } = start({ holds });
     const got: string[] = [];
@@ -270,7 +270,7 @@ describe('a snapshot', () => {
     let pages = 0;
     do {
       const answer = await handle({ type: 'snapshot_request', max_bytes: 16_384, ...(cursor === undefined ? {} : { cursor }) });
-      // The envelope writes each byte of the inner text as two hex digits, and its own fields around them.
+      // In the envelope, each byte of the inner text becomes two hex digits, and the envelope adds its own fields.
       expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(16_384);
       got.push(...keysOf(answer));
       cursor = answer['next_cursor'];
@@ -280,7 +280,7 @@ describe('a snapshot', () => {
     expect(pages).toBeGreaterThan(1);
   });
 
-  test('for a peer that does not ask for pages holds what fits into 8 MiB, and has no cursor', async () => {
+  test('for a peer that does not request pages contains the records that fit into 8 MiB, and has no cursor', async () => {
     const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
     const answer = await start({ holds }).handle({ type: 'snapshot_request' });
     expect(answer).not.toHaveProperty('next_cursor');
@@ -289,7 +289,7 @@ describe('a snapshot', () => {
     expect(wireBytes).toBeGreaterThan(PAGE_BYTES - 16_384);
   });
 
-  test('is no larger than 8 MiB, even when the peer asks for more', async () => {
+  test('is no larger than 8 MiB, even if the peer requests more', async () => {
     const holds = Array.from({ length: 5_000 }, (_, number) => `k${number}`);
     const answer = await start({ holds }).handle({ type: 'snapshot_request', max_bytes: 2 ** 40 });
     expect(2 * Buffer.byteLength(JSON.stringify(answer)) + 512).toBeLessThanOrEqual(PAGE_BYTES);
@@ -306,18 +306,18 @@ describe('a snapshot', () => {
     ['complete', undefined],
     ['missing', false],
     ['none', false],
-  ])('of a node whose first snapshot is %s says complete: %s', async (firstSnapshot, complete) => {
+  ])('from a node whose first snapshot is %s has the field complete: %s', async (firstSnapshot, complete) => {
     expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
   });
 
   test.each<[string, Record<string, unknown>]>([
     ['a size that is not a number', { max_bytes: '65536' }],
     ['a size that is not a whole number', { max_bytes: 65_536.5 }],
-    ['a size below a single record', { max_bytes: 0 }],
+    ['a size that is too small for any record', { max_bytes: 0 }],
     ['a cursor that is not a string', { cursor: 17 }],
-    ['a cursor without end', { cursor: 'c'.repeat(4_097) }],
+    ['a cursor that is too long', { cursor: 'c'.repeat(4_097) }],
     ['an app that is not a number', { app: '../100' }],
-    ['a bucket that is none', { app: '100', buckets: [256] }],
+    ['an invalid bucket', { app: '100', buckets: [256] }],
     ['more buckets than there are', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
   ])('with %s is refused with 400', async (_, request) => {
     const { handle, walks } = start();
@@ -351,7 +351,7 @@ describe('a digest', () => {
     [{}, { root: 'root' }],
     [{ apps: true }, { apps: { '100': 'digest of 100' } }],
     [{ app: '100' }, { buckets: ['buckets of 100'] }],
-  ])('requested with %j is %j', async (request, answer) => {
+  ])('requested with %j is returned as %j', async (request, answer) => {
     expect(await start().handle({ type: 'digest_request', ...request })).toMatchObject(answer);
   });
 
@@ -360,14 +360,14 @@ describe('a digest', () => {
   });
 });
 
-describe('a node that was cut off for longer than tombstones are kept', () => {
+describe('a node that was cut off for longer than the retention of tombstones', () => {
   async function startStale() {
     const started = start();
     await started.clock.advance(RETENTION_MS + 1);
     return started;
   }
 
-  test('answers snapshots with complete: false', async () => {
+  test('sends snapshots with complete: false', async () => {
     expect((await (await startStale()).handle({ type: 'snapshot_request' }))['complete']).toBe(false);
   });
 
@@ -376,17 +376,17 @@ describe('a node that was cut off for longer than tombstones are kept', () => {
   });
 });
 
-describe("a peer's acknowledged sequence", () => {
+describe('the acknowledged sequence of a peer', () => {
   const stored = { store_id: 'aaaaaaaaaaaaaaaa' };
 
   test.each<[string, Record<string, unknown>, Record<string, unknown>, boolean]>([
-    ['stays while the peer names the same store', stored, { type: 'delta', ...stored }, false],
-    ['is reset by another store_id', stored, { type: 'delta', store_id: 'bbbbbbbbbbbbbbbb' }, true],
-    ['stays with a first snapshot of the same store', stored, { type: 'snapshot_request', ...stored }, false],
-    ["is reset by an older peer's request for the secret", {}, secretRequest, true],
-    ["is reset by an older peer's request for a snapshot", {}, { type: 'snapshot_request' }, true],
-    ['stays with a later page of it', {}, { type: 'snapshot_request', cursor: '1' }, false],
-    ["stays with an older peer's delta", {}, { type: 'delta' }, false],
+    ['does not change while the peer sends the same store_id', stored, { type: 'delta', ...stored }, false],
+    ['is reset by a new store_id', stored, { type: 'delta', store_id: 'bbbbbbbbbbbbbbbb' }, true],
+    ['does not change when the peer requests a first snapshot with the same store_id', stored, { type: 'snapshot_request', ...stored }, false],
+    ['is reset when an older peer requests the secret', {}, secretRequest, true],
+    ['is reset when an older peer requests a snapshot', {}, { type: 'snapshot_request' }, true],
+    ['does not change when an older peer requests a later page of a snapshot', {}, { type: 'snapshot_request', cursor: '1' }, false],
+    ['does not change when an older peer sends a delta', {}, { type: 'delta' }, false],
   ])('%s', async (_, before, message, reset) => {
     const { handle, replicas } = start();
     await handle({ type: 'delta', ...before });

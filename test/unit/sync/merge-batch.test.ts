@@ -1,4 +1,4 @@
-/** Merging what a peer sent (protocol.md §4; §9.10, 17): each record is merged by itself and accounted for. */
+/** Merging the records from a peer (protocol.md §4; §9.10, 17): each record is merged separately and counted. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { AppId } from '../../../src/domain/ids.ts';
@@ -17,7 +17,7 @@ function start() {
     yieldNow: async () => void (turns.yielded += 1),
     onVerdict: (appId: string, _: unknown, verdict: MergeVerdict) => void verdicts.push([appId, verdict.kind]),
   };
-  /** A good record except for these fields. */
+  /** A good record with these fields changed. */
   const record = (key: string, changes: object = {}): Record<string, unknown> => {
     a.put(key, 'value');
     return { ...a.store.recordOf(APP, key)!, ...changes };
@@ -25,11 +25,11 @@ function start() {
   return { clock, a, b, modules, verdicts, turns, record };
 }
 
-/** Everything that makes one record bad. */
+/** All kinds of bad records. */
 const POISON: readonly (readonly [string, unknown, string])[] = [
   ['null', null, 'malformed'],
   ['a number', 7, 'malformed'],
-  ['a text', 'record', 'malformed'],
+  ['a string', 'record', 'malformed'],
   ['a list', [], 'malformed'],
   ['an empty object', {}, 'malformed'],
   ['no key', { key: undefined }, 'malformed'],
@@ -42,7 +42,7 @@ const POISON: readonly (readonly [string, unknown, string])[] = [
   ['a value that is not valid hex', { value: 'zz'.repeat(40) }, 'malformed'],
   ['half a byte', { value: 'abc' }, 'malformed'],
   ['no value', { value: null }, 'malformed'],
-  ['a clock that is none', { version: [1] }, 'malformed'],
+  ['an invalid clock', { version: [1] }, 'malformed'],
   ['a count that is not a number', { version: { w: '1' } }, 'malformed'],
   ['a count above 2^52', { version: { w: 2 ** 52 + 1 } }, 'bad_clock'],
   ['a long clock key', { version: { ['w'.repeat(129)]: 1 } }, 'bad_clock'],
@@ -54,7 +54,7 @@ const POISON: readonly (readonly [string, unknown, string])[] = [
 ];
 
 describe('a batch', () => {
-  test.each(POISON)('with %s merges all other records, and reports what it refused', async (_, poison, reason) => {
+  test.each(POISON)('with %s merges all other records, and reports the refused record', async (_, poison, reason) => {
     const { b, modules, record } = start();
     const bad = typeof poison === 'object' && poison !== null && !Array.isArray(poison) && Object.keys(poison).length > 0 ? record('bad', poison) : poison;
     const report = await mergeBatch({ [APP]: [record('before'), bad, record('after')] }, modules);
@@ -63,7 +63,7 @@ describe('a batch', () => {
     expect(b.keys()).toEqual(['after', 'before']);
   });
 
-  test.each(['0', '00', '01', '-1', '1.5', 'x', '', '9007199254740992', '__proto__', '1 '])('with an app id that is not valid rejects only the records of that app: %j', async (appId) => {
+  test.each(['0', '00', '01', '-1', '1.5', 'x', '', '9007199254740992', '__proto__', '1 '])('with an invalid app id rejects only the records of that app: %j', async (appId) => {
     const { b, modules, record } = start();
     const data = JSON.parse(JSON.stringify({ [APP]: [record('good')] }).replace('{', `{${JSON.stringify(appId)}:[${JSON.stringify(record('bad'))}],`)) as object;
     const report = await mergeBatch(data, modules);
@@ -71,7 +71,7 @@ describe('a batch', () => {
     expect([b.keys(), b.store.appIds()]).toEqual([['good'], [APP]]);
   });
 
-  test.each([[null], ['records'], [{}], [7]])('whose app holds %j instead of records merges the other apps', async (records) => {
+  test.each([[null], ['records'], [{}], [7]])('with %j instead of the records of an app merges the other apps', async (records) => {
     const { b, modules, record } = start();
     expect(await mergeBatch({ '7': records, [APP]: [record('good')] }, modules)).toMatchObject({ total: 1, merged: 1 });
     expect(b.keys()).toEqual(['good']);
@@ -84,7 +84,7 @@ describe('a batch', () => {
     expect((error as RefusalError).code).toBe('bad_request');
   });
 
-  test('that arrived before is skipped, and the reasons are counted', async () => {
+  test('that arrives a second time is skipped, and the reasons of rejections are counted', async () => {
     const { clock, modules, record } = start();
     const [old, held] = [record('k'), record('l')];
     await clock.advance(5);
@@ -102,14 +102,14 @@ describe('a batch', () => {
     expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
   });
 
-  test('shows each record that was judged', async () => {
+  test('reports each record to its observer', async () => {
     const { modules, verdicts, record } = start();
     const good = record('good');
     await mergeBatch({ [APP]: [good, good, null] }, modules);
     expect(verdicts).toEqual([[APP, 'merged'], [APP, 'skipped'], [APP, 'rejected']]);
   });
 
-  test('gives way to requests when it takes long', async () => {
+  test('gives way to requests when the merge takes long', async () => {
     const { clock, modules, turns, record } = start();
     const records = Array.from({ length: 320 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;
@@ -118,7 +118,7 @@ describe('a batch', () => {
     expect(turns.yielded).toBeGreaterThanOrEqual(8);
   });
 
-  test('ends when the store is emptied in the middle: records of the old secret do not come in', async () => {
+  test('ends when the store is emptied during the merge, so no record of the old secret enters the store', async () => {
     const { b, modules, record } = start();
     const records = Array.from({ length: 64 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;
@@ -129,14 +129,14 @@ describe('a batch', () => {
     expect(b.records()).toEqual([]);
   });
 
-  test('treats __proto__ as a key like any other', async () => {
+  test('treats __proto__ like any other key', async () => {
     const { b, modules, record } = start();
     expect(await mergeBatch({ [APP]: [record('__proto__'), record('constructor')] }, modules)).toMatchObject({ merged: 2 });
     expect([b.read('__proto__'), b.keys()]).toEqual(['value', ['__proto__', 'constructor']]);
   });
 });
 
-test('a value encrypted under the key of another app is rejected', async () => {
+test('a value that was encrypted with the key of a different app is rejected', async () => {
   const { a, modules } = start();
   a.put('k', 'value', { app: '7' });
   const report = await mergeBatch({ [APP]: [a.store.recordOf('7', 'k')] }, modules);

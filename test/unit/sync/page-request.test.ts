@@ -1,6 +1,6 @@
 /**
- * Pages of a member's records (protocol.md §10, Pages), as a first snapshot and anti-entropy request them: never larger
- * than the largest answer this node takes, because otherwise no page would ever arrive.
+ * Requests for pages of records (protocol.md §10, Pages) by a first snapshot and by anti-entropy. A page is never larger
+ * than the largest answer that this node accepts, because otherwise no page would ever arrive.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -13,7 +13,7 @@ import { Network } from '../../support/replicating-nodes.ts';
 const { signal } = new AbortController();
 const MEMBER = memberOf(`0x${'a1'.repeat(20)}` as Wallet, 'aabb' as TeePubkey, 'https://a.test');
 
-/** The request that was sent, and the page read from the answer. */
+/** Requests a page, and returns the request that was sent and the page that was read from the answer. */
 async function ask(answer: object, cursor: string | null = null, maxAnswerBytes = 52_428_800) {
   const asked: unknown[] = [];
   const conversation = {
@@ -33,7 +33,7 @@ describe('a page', () => {
     [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
     [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
     [20_480, 20_480],
-  ])('is requested by a node that takes answers of %i bytes with a limit of %i', async (maxAnswerBytes, maxBytes) => {
+  ])('is requested, by a node that accepts answers of %i bytes, with a limit of %i', async (maxAnswerBytes, maxBytes) => {
     const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
     expect(asked).toEqual([
       { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },
@@ -42,10 +42,10 @@ describe('a page', () => {
   });
 
   test.each([
-    ['the last of all', { data: { '7': [] } }, { data: { '7': [] }, complete: true, sure: false, nextCursor: null }],
-    ['one with more behind it', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
-    ['one of a member that lacks its own', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, sure: false, nextCursor: null }],
-    ['one of a member that is sure', { data: {}, sure: true }, { data: {}, complete: true, sure: true, nextCursor: null }],
+    ['the last page', { data: { '7': [] } }, { data: { '7': [] }, complete: true, sure: false, nextCursor: null }],
+    ['a page with a next page', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
+    ['a page from a member that lacks its own first snapshot', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, sure: false, nextCursor: null }],
+    ['a page from a member that is sure', { data: {}, sure: true }, { data: {}, complete: true, sure: true, nextCursor: null }],
   ])('is read: %s', async (_, answer, page) => {
     expect((await ask(answer)).page).toEqual(page);
     expect((await ask(answer, 'x')).page).toEqual(page);
@@ -56,17 +56,17 @@ describe('a page', () => {
     ['whose data are not an object', { data: [] }],
     ['whose cursor is empty', { data: {}, next_cursor: '' }],
     ['that leads back to itself', { data: { '7': ['r'] }, next_cursor: 'x' }],
-    ['that holds nothing and goes on', { data: {}, next_cursor: 'y' }],
-    ['that holds empty lists and goes on', { data: { '7': [], '8': 'no list' }, next_cursor: 'y' }],
-  ])('is a bad answer: one %s', async (_, answer) => {
+    ['that is empty but has a next page', { data: {}, next_cursor: 'y' }],
+    ['that has only empty lists but has a next page', { data: { '7': [], '8': 'no list' }, next_cursor: 'y' }],
+  ])('%s is a bad answer', async (_, answer) => {
     const error = await ask(answer, 'x').catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PeerError);
     expect((error as PeerError).failure).toBe('bad_answer');
   });
 });
 
-describe('a node that takes answers smaller than a page', () => {
-  /** A fifth of the size of 40 records of 3,000 bytes on the wire. */
+describe('a node that accepts only answers smaller than a page', () => {
+  /** On the wire, 40 records of 3,000 bytes are five times as large. */
   const SMALL_BYTES = 100_000;
 
   function start() {

@@ -20,20 +20,20 @@ function startBook() {
 }
 
 describe('requests for nonces', () => {
-  test('are sent in a burst of five, then one every 3 s', () => {
+  test('are sent in a burst of five, and then one every 3 s', () => {
     const { book } = startBook();
     const waits = Array.from({ length: 8 }, () => book.reserveNonceRequest(PEER));
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000, 6_000, 9_000]);
   });
 
-  test('are never more than five at once, however long the pause before them', async () => {
+  test('are never more than five in a burst, even after a long pause', async () => {
     const { clock, book } = startBook();
     await clock.advance(3_600_000);
     const waits = Array.from({ length: 6 }, () => book.reserveNonceRequest(PEER));
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000]);
   });
 
-  test('regain one place every 3 s', async () => {
+  test('get one more place every 3 s', async () => {
     const { clock, book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     await clock.advance(2_999);
@@ -42,7 +42,7 @@ describe('requests for nonces', () => {
     expect(book.reserveNonceRequest(PEER)).toBe(0);
   });
 
-  test('never exceed 30 in any minute, however long the node keeps asking', async () => {
+  test('never exceed 30 in any minute, even if the node keeps asking', async () => {
     const { clock, book } = startBook();
     const sentAt: number[] = [];
     while (clock.monotonicMs() < 300_000) {
@@ -53,7 +53,7 @@ describe('requests for nonces', () => {
     expect(busiest).toBeLessThanOrEqual(30);
   });
 
-  test('pause for as long as the peer asked, and no other peer is affected', async () => {
+  test('pause for the time that the peer requested, and other peers are not affected', async () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).notBeforeMs = clock.monotonicMs() + 17_000;
     expect(book.reserveNonceRequest(PEER)).toBe(17_000);
@@ -63,12 +63,12 @@ describe('requests for nonces', () => {
   });
 });
 
-describe('a nonce that the peer gave', () => {
+describe('a nonce from a peer', () => {
   test.each([
     [0, 'n'],
     [59_999, 'n'],
     [60_000, null],
-  ])('taken %i ms later is %s', async (afterMs, taken) => {
+  ])('that is taken %i ms later is %s', async (afterMs, taken) => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     await clock.advance(afterMs);
@@ -81,7 +81,7 @@ describe('a nonce that the peer gave', () => {
     expect([book.takeNonce(PEER), book.takeNonce(PEER)]).toEqual(['n', null]);
   });
 
-  test('is not used for another peer', () => {
+  test('is not used for a different peer', () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     expect(book.takeNonce(peer(2))).toBeNull();
@@ -89,7 +89,7 @@ describe('a nonce that the peer gave', () => {
 });
 
 describe('a place that is returned', () => {
-  test('is available to the next request', () => {
+  test('is available for the next request', () => {
     const { book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     expect(book.reserveNonceRequest(PEER)).toBe(3_000);
@@ -97,7 +97,7 @@ describe('a place that is returned', () => {
     expect(book.reserveNonceRequest(PEER)).toBe(3_000);
   });
 
-  test('does not make the burst longer', () => {
+  test('does not make the burst larger', () => {
     const { book } = startBook();
     book.releaseNonceRequest(PEER);
     const waits = Array.from({ length: 6 }, () => book.reserveNonceRequest(PEER));
@@ -105,8 +105,8 @@ describe('a place that is returned', () => {
   });
 });
 
-describe('a peer that was silent', () => {
-  test('counts as silent for one minute only', async () => {
+describe('a peer that did not answer', () => {
+  test('is treated as silent for only one minute', async () => {
     const { clock, book } = startBook();
     expect(book.standingOf(PEER)).toBe('good');
     book.noteSilent(PEER);
@@ -116,14 +116,14 @@ describe('a peer that was silent', () => {
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('no longer counts as silent once it has answered', () => {
+  test('is no longer treated as silent once it has answered', () => {
     const { book } = startBook();
     book.noteSilent(PEER);
     book.noteAnswered(PEER);
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('still counts as wrong after it answers, if it also proved wrong', () => {
+  test('is still treated as wrong after it answers if it also proved wrong', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteSilent(PEER);
@@ -134,7 +134,7 @@ describe('a peer that was silent', () => {
 });
 
 describe('a peer that proved wrong', () => {
-  test('counts as wrong for the blacklist duration only', async () => {
+  test('is treated as wrong only for the blacklist duration', async () => {
     const { clock, book } = startBook();
     expect(book.isWrong(PEER)).toBe(false);
     book.noteWrong(PEER);
@@ -144,14 +144,14 @@ describe('a peer that proved wrong', () => {
     expect(book.isWrong(PEER)).toBe(false);
   });
 
-  test('counts as a different peer once it has another teePubkey', () => {
+  test('is treated as a different peer once it has a different teePubkey', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     expect(book.isWrong(peer(1, 'bb'))).toBe(false);
   });
 });
 
-describe('the book', () => {
+describe('the book of peers', () => {
   test('forgets peers that are no longer members', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
@@ -160,7 +160,7 @@ describe('the book', () => {
     expect([book.isWrong(PEER), book.isWrong(peer(2))]).toEqual([false, true]);
   });
 
-  test('never holds more peers than the maximum number of members', () => {
+  test('never has more peers than the maximum number of members', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     for (let number = 2; number <= MAX_MEMBERS + 1; number += 1) book.stateOf(peer(number));

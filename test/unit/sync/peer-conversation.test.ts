@@ -1,4 +1,4 @@
-/** One exchange with a member (protocol.md §3, answer signatures; §5; §10, request_id and nonces): every rule it has to keep. */
+/** One exchange with a member (protocol.md §3, answer signatures; §5; §10, request_id and nonces), and all rules that apply to it. */
 import { describe, expect, test } from '@jest/globals';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { peerAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
@@ -33,7 +33,7 @@ async function failureOf(call: Promise<unknown>): Promise<PeerError> {
 const last = (peer: PeerSide): SyncRequest => peer.syncRequests.at(-1)!;
 
 describe('a request', () => {
-  test('is signed over the nonce, the receiver and the time', async () => {
+  test('has a signature over the nonce, the receiver and the time', async () => {
     const { peer, node, exchange } = start();
     await exchange();
     const { headers } = last(peer);
@@ -43,7 +43,7 @@ describe('a request', () => {
     expect(signed).toBe(node.identity.wallet);
   });
 
-  test('carries message, sender, store_id and a request_id of 16 bytes that is new each time', async () => {
+  test('contains the message, the sender, the store_id and a fresh request_id of 16 bytes', async () => {
     const { peer, node, exchange } = start();
     await exchange('delta');
     await exchange('delta');
@@ -53,7 +53,7 @@ describe('a request', () => {
     expect(second).not.toBe(first);
   });
 
-  test('has the HMAC of its envelope as sent', async () => {
+  test('has an HMAC over the envelope that was sent', async () => {
     const { peer, node, exchange } = start();
     await exchange();
     const { headers, body } = last(peer);
@@ -69,7 +69,7 @@ describe('a request', () => {
     expect(last(peer).headers).not.toHaveProperty('x-sync-signature');
   });
 
-  test('has the time limits and caps of the protocol', async () => {
+  test('has the timeouts and size limits of the protocol', async () => {
     const { peer, exchange } = start();
     await exchange('delta', 1_000_000);
     expect(peer.nonceRequests[0]).toMatchObject({ timeoutMs: 5_000, maxAnswerBytes: 65_536 });
@@ -80,14 +80,14 @@ describe('a request', () => {
 describe('a nonce', () => {
   test.each<[string, TransportAnswer]>([
     ['that is not valid base64', answerOf(200, { nonce: 'NovaKMS:AppAuth:x' })],
-    ['with a character too few', answerOf(200, { nonce: 'bm9uY2U' })],
-    ['in the alphabet for URLs', answerOf(200, { nonce: 'bm9u-2U_' })],
+    ['with one character too few', answerOf(200, { nonce: 'bm9uY2U' })],
+    ['in URL-safe base64', answerOf(200, { nonce: 'bm9u-2U_' })],
     ['of 68 characters', answerOf(200, { nonce: 'A'.repeat(68) })],
     ['that is empty', answerOf(200, { nonce: '' })],
     ['that is not a string', answerOf(200, { nonce: 17 })],
     ['that is missing', answerOf(200, {})],
     ['in an answer that is not valid JSON', answerOf(200, 'nonce')],
-  ])('%s is never signed over', async (_, answer) => {
+  ])('%s is never signed', async (_, answer) => {
     const { peer, node, exchange } = start({ nonce: () => answer });
     expect((await failureOf(exchange())).failure).toBe('bad_nonce');
     expect(peer.syncRequests).toHaveLength(0);
@@ -101,8 +101,8 @@ describe('a nonce', () => {
   });
 });
 
-describe('the next nonce that an answer gave', () => {
-  test('is used for the next request, and only once', async () => {
+describe('the next nonce in an answer', () => {
+  test('is used for the next request, but only once', async () => {
     let answers = 0;
     const { peer, exchange } = start({ answer: () => (answers++ === 0 ? { next_nonce: OTHER_NONCE } : {}) });
     for (let count = 0; count < 3; count += 1) await exchange();
@@ -110,7 +110,7 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.nonceRequests).toHaveLength(2);
   });
 
-  test('is not used when it is old', async () => {
+  test('is not used when it is too old', async () => {
     const { peer, node, exchange } = start({ answer: () => ({ next_nonce: OTHER_NONCE }) });
     await exchange();
     await node.clock.advance(60_000);
@@ -125,7 +125,7 @@ describe('the next nonce that an answer gave', () => {
     expect(last(peer).headers['x-kms-nonce']).toBe(PEER_NONCE);
   });
 
-  test('is replaced by a fresh one when the peer refuses it with 403', async () => {
+  test('is replaced by a fresh nonce when the peer refuses it with 403', async () => {
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
       bend: (answer, { headers }) => (headers['x-kms-nonce'] === OTHER_NONCE ? answerOf(403, { code: 'unauthorized' }) : answer),
@@ -135,14 +135,14 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('that is refused leads to an error that says how far the clock of the peer differs', async () => {
+  test('that is refused leads to an error that reports the difference from the clock of the peer', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
     expect((await failureOf(exchange())).message).toBe(`the peer answered 403; ${words}`);
   });
 
-  test('does not lead to a third try: when the peer refuses the fresh nonce too, the exchange fails', async () => {
+  test('does not lead to a third attempt: when the peer refuses the fresh nonce too, the exchange fails', async () => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -154,7 +154,7 @@ describe('the next nonce that an answer gave', () => {
     expect(peer.syncRequests).toHaveLength(3);
   });
 
-  test.each([400, 429, 500, 503])('does not lead to another try after %i', async (status) => {
+  test.each([400, 429, 500, 503])('does not lead to a second attempt after %i', async (status) => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -167,8 +167,8 @@ describe('the next nonce that an answer gave', () => {
   });
 });
 
-describe('a peer that gives no next nonce', () => {
-  test('is asked five times in a burst, and the sixth time 3 s later', async () => {
+describe('a peer whose answers have no next nonce', () => {
+  test('gets five requests for a nonce in a burst, and the sixth 3 s later', async () => {
     const { peer, node, exchange } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = exchange();
@@ -179,9 +179,9 @@ describe('a peer that gives no next nonce', () => {
   });
 
   test.each<[string, PeerBehaviour]>([
-    ['for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-    ['for requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and answers 429 %s is left alone for as long as it asks, and the call does not wait for it', async (_, behaviour) => {
+    ['to requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+    ['to other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+  ])('and that answers %s with 429 gets no request for the time that it specifies, and the call does not wait', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -197,7 +197,7 @@ describe('a peer that gives no next nonce', () => {
     expect(peer.nonceRequests).toHaveLength(2);
   });
 
-  test('loses no turn when a call does not wait for it', async () => {
+  test('gets no fewer requests later because of calls that did not wait for their turn', async () => {
     const { peer, node, exchange } = start({ nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '6' }) });
     for (let count = 0; count < 5; count += 1) await failureOf(exchange());
     await node.clock.advance(6_000);
@@ -205,7 +205,7 @@ describe('a peer that gives no next nonce', () => {
     for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('is not waited for any longer once the caller gives up', async () => {
+  test('is no longer waited for once the caller aborts', async () => {
     const { peer, node, exchange, controller } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = expect(exchange()).rejects.toThrow('given up');
@@ -219,7 +219,7 @@ describe('a peer that gives no next nonce', () => {
 
 const withHeader = (answer: TransportAnswer, value: string): TransportAnswer => ({ ...answer, headers: { 'x-kms-peer-signature': value } });
 
-/** Replaces the answer by another one with a valid signature. */
+/** Replaces the answer with a different answer that has a valid signature. */
 function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest) => Promise<unknown>) {
   return async (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest): Promise<TransportAnswer> => ({
     ...answer,
@@ -229,25 +229,25 @@ function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest)
 
 type Bend = (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
 
-describe('an answer is refused and the peer is noted as wrong', () => {
+describe('an answer is refused and the peer is remembered as wrong:', () => {
   const stranger = new PeerSide('stranger');
 
   test.each<[string, string, Bend]>([
     ['without a signature', 'bad_signature', (_, __, answer) => ({ ...answer, headers: {} })],
-    ['with a signature that is none', 'bad_signature', (_, __, answer) => withHeader(answer, '0xdeadbeef')],
+    ['with an invalid signature', 'bad_signature', (_, __, answer) => withHeader(answer, '0xdeadbeef')],
     [
-      'signed by another wallet',
+      'signed by the wrong wallet',
       'bad_signature',
       async (peer, _, answer, { headers }) =>
         withHeader(answer, await stranger.enclave.sign(responseMessage(headers['x-kms-signature']!, peer.member.wallet))),
     ],
     [
-      "signed over another request's signature",
+      'signed over the signature of a different request',
       'bad_signature',
       async (peer, _, answer) => withHeader(answer, await peer.enclave.sign(responseMessage(`0x${'ab'.repeat(65)}`, peer.member.wallet))),
     ],
     [
-      'signed for another node',
+      'signed for a different node',
       'bad_signature',
       async (peer, node, answer, { headers }) =>
         withHeader(answer, await peer.enclave.sign(responseMessage(headers['x-kms-signature']!, node.identity.wallet))),
@@ -256,12 +256,12 @@ describe('an answer is refused and the peer is noted as wrong', () => {
     ['that is not an object', 'not_an_envelope', resealed(async () => [1])],
     ['that is not valid JSON', 'not_an_envelope', (_, __, answer) => ({ ...answer, body: Buffer.from('{') })],
     [
-      'in the envelope of another key',
+      'in an envelope from the wrong key',
       'not_an_envelope',
       resealed(async (_, node) => toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey))),
     ],
     [
-      'of another key that claims to be the registered one',
+      'from the wrong key, which claims to be the registered key',
       'does_not_open',
       resealed(async (peer, node) => ({
         ...toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey)),
@@ -277,7 +277,7 @@ describe('an answer is refused and the peer is noted as wrong', () => {
     ['whose inner text is not an object', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, ['ok'])],
     ['whose status is not ok', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'error' })],
     ['without a status', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, {})],
-    ['that echoes another request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
+    ['that echoes a different request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
   ])('%s', async (_, failure, bend) => {
     const running: { node?: AskingNode } = {};
     const peer: PeerSide = new PeerSide('peer', { bend: (answer, request) => bend(peer, running.node!, answer, request) });
@@ -293,7 +293,7 @@ describe('an answer is refused and the peer is noted as wrong', () => {
     expect(node.book.takeNonce(peer.member)).toBeNull();
   });
 
-  test('without an echo, from a peer that has echoed before', async () => {
+  test('without an echo, from a peer that has already echoed a request', async () => {
     const behaviour: PeerBehaviour = {};
     const { peer, node, exchange } = start(behaviour);
     await exchange();
@@ -304,13 +304,13 @@ describe('an answer is refused and the peer is noted as wrong', () => {
 });
 
 describe('an answer is accepted', () => {
-  test('without an echo from a peer that never echoed', async () => {
+  test('without an echo, from a peer that has never echoed a request', async () => {
     const { exchange } = start({ echoes: false });
     expect(await exchange()).toMatchObject({ status: 'ok' });
     expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('with fields that this node does not know', async () => {
+  test('with unknown fields', async () => {
     const { exchange } = start({ answer: () => ({ novelty: { deep: true } }) });
     expect(await exchange()).toMatchObject({ novelty: { deep: true } });
   });
@@ -322,11 +322,11 @@ describe('an answer is accepted', () => {
   });
 });
 
-describe("an answer that this node's enclave does not open", () => {
+describe('an answer that the enclave of this node does not open', () => {
   test.each<[string, DependencyError, object]>([
-    ['with 413 is too large, which proves nothing', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
-    ['with 403 is a failure of the enclave', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
-    ['in time is a failure of the enclave', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
+    ['because of 413 is too large, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
+    ['because of 403 is a failure of the enclave', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
+    ['because of a timeout is a failure of the enclave', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
   ])('%s', async (_, error, thrown) => {
     const { peer, node, exchange } = start();
     Object.assign(node.enclave, { decrypt: () => Promise.reject(error) });
@@ -339,8 +339,8 @@ describe('a peer that does not answer in time', () => {
   const late = (): Promise<TransportAnswer> => Promise.reject(new DependencyError('peer', 'timeout', 'the peer took too long'));
 
   test.each<[string, PeerBehaviour]>([
-    ['for a nonce', { nonce: late }],
-    ['for a request', { bend: late }],
+    ['with a nonce', { nonce: late }],
+    ['to a request', { bend: late }],
   ])('%s is remembered as silent until it answers', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect((await failureOf(exchange())).failure).toBe('timeout');
@@ -352,9 +352,9 @@ describe('a peer that does not answer in time', () => {
   });
 });
 
-describe('a peer that is unreachable or not ready is not noted as wrong:', () => {
+describe('a peer that is unreachable or not ready is not remembered as wrong:', () => {
   test.each<[string, PeerBehaviour, Partial<PeerError>]>([
-    ['no nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
+    ['500 instead of a nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
     ['503 with Retry-After', { bend: () => answerOf(503, {}, { 'retry-after': '7' }) }, { failure: 'refused', status: 503, retryAfterMs: 7_000 }],
     ['a redirect', { bend: () => answerOf(302, {}, { location: 'https://elsewhere.test' }) }, { failure: 'refused', status: 302 }],
     ['an answer above the cap', { answer: () => ({ data: 'x'.repeat(100_000) }) }, { failure: 'too_large' }],
@@ -371,7 +371,7 @@ describe('a peer that is unreachable or not ready is not noted as wrong:', () =>
     expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
   });
 
-  test('a silence that the caller ends', async () => {
+  test('no answer until the caller aborts', async () => {
     const { exchange, controller } = start({ nonce: never });
     const failed = failureOf(exchange());
     await settle();
@@ -380,7 +380,7 @@ describe('a peer that is unreachable or not ready is not noted as wrong:', () =>
   });
 });
 
-describe('nothing is sent', () => {
+describe('no request is sent', () => {
   test('to a member without a registered teePubkey', async () => {
     const { peer, node } = start();
     const options = { timeoutMs: 1, maxAnswerBytes: 65_536, signal: new AbortController().signal };

@@ -1,4 +1,4 @@
-/** Figures about peers (protocol.md §1, step 1): a slow peer does not delay the others, and peers that have left are forgotten. */
+/** Figures about peers (protocol.md §1, step 1): a slow peer does not delay the others, and former members are forgotten. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -32,7 +32,7 @@ function start() {
 const answer = (status: number): TransportAnswer => ({ status, headers: {}, body: new Uint8Array() });
 
 describe('a probe', () => {
-  test.each([200, 503, 404])('of a peer that answers %i records the status and the time it took', async (status) => {
+  test.each([200, 503, 404])('of a peer that answers %i records the status and the duration', async (status) => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     await clock.advance(42);
@@ -59,7 +59,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: true, httpCode: null, durationMs: 7, checkedAtMs: clock.nowMs() });
   });
 
-  test('that is aborted at the end of its round is ignored: the figures stay as they were', async () => {
+  test('that is aborted at the end of its round is ignored, and the figures do not change', async () => {
     const { requests, probe } = start();
     const [before, never] = MEMBERS as [Member, Member];
     const first = probe.probePeers([before], signal);
@@ -77,7 +77,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(never.wallet)).toBeNull();
   });
 
-  test('does not wait for other probes: up to 16 run at once', async () => {
+  test('does not wait for other probes: up to 16 probes run at the same time', async () => {
     const { requests, probe } = start();
     const done = probe.probePeers(MEMBERS, signal);
     await settle();

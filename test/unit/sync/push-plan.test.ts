@@ -1,4 +1,4 @@
-/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections): a pure plan, without peers or time. */
+/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections): a pure plan without peers or time. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OwnWrite, WireRecord } from '../../../src/domain/records.ts';
@@ -12,7 +12,7 @@ const APP = '7';
 const BROKEN = new PeerError('refused', 'the peer answered 500', 500);
 const AWAY = new PeerError('unreachable', 'the peer cannot be reached');
 
-/** A node's own writes, one entry per key, and how far one peer is with them. */
+/** A node's own writes, one entry per key, and which of them one peer has. */
 class Writer {
   readonly log = new WriteLog<string>();
   readonly entries = new Map<string, LogEntry<string>>();
@@ -28,7 +28,7 @@ class Writer {
     return this.#last;
   }
 
-  /** The store keeps nothing of this key. */
+  /** The store no longer has a record of this key. */
   forget(key: string): void {
     const entry = this.entries.get(key);
     if (entry !== undefined) this.log.supersede(entry);
@@ -67,7 +67,7 @@ function told(keys: readonly string[], reasonOf: (key: string) => string | null 
 
 type Peer = (keys: readonly string[]) => object | PeerError;
 
-/** Runs one push to its end. */
+/** Runs one push to its end, and returns what happened. */
 function push(writer: Writer, peer: Peer = (keys) => told(keys)) {
   const plan = writer.plan();
   const sent: (readonly string[])[] = [];
@@ -87,7 +87,7 @@ describe('a push', () => {
     expect([sent, plan.state.kind, plan.succeeded]).toEqual([[], 'over', false]);
   });
 
-  test('sends what was written since the last push, and reports what the peer took', () => {
+  test('sends the writes since the last push, and reports which of them the peer accepted', () => {
     const writer = new Writer();
     writer.write('a');
     const b = writer.write('b');
@@ -105,12 +105,12 @@ describe('a push', () => {
   });
 
   test.each<[string, Peer, number, string]>([
-    ['is away', () => AWAY, 0, 'broken'],
-    ['fails at everything', () => BROKEN, 0, 'broken'],
-    ['only counts, and leaves it open what it took', () => ({ merged: 0 }), 3, 'over'],
-    ['refuses all permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
-    ['refuses all for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
-    ['fails at one of three', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
+    ['is unreachable', () => AWAY, 0, 'broken'],
+    ['fails at every request', () => BROKEN, 0, 'broken'],
+    ['reports only counts, and not which records it accepted', () => ({ merged: 0 }), 3, 'over'],
+    ['refuses all records permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
+    ['refuses all records for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
+    ['fails at one of the records', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
   ])('of three records moves the acknowledged sequence only when the peer answers: a peer that %s', (_, peer, acknowledged, end) => {
     const writer = new Writer();
     for (const key of ['a', 'b', 'c']) writer.write(key);
@@ -120,7 +120,7 @@ describe('a push', () => {
 });
 
 describe('a record that a peer refused for now', () => {
-  test('is sent again in its current version, with growing pauses, until it is taken', () => {
+  test('is sent again in its current version, with growing pauses, until the peer accepts it', () => {
     const writer = new Writer();
     writer.write('a');
     const full: Peer = (keys) => told(keys, () => 'store_full');
@@ -136,7 +136,7 @@ describe('a record that a peer refused for now', () => {
     expect([writer.progress.retries.size, writer.progress.hasBacklog]).toEqual([0, false]);
   });
 
-  test('is not sent when the store no longer holds it', () => {
+  test('is not sent again when the store no longer has it', () => {
     const writer = new Writer();
     writer.write('a');
     push(writer, (keys) => told(keys, () => 'store_full'));
@@ -146,7 +146,7 @@ describe('a record that a peer refused for now', () => {
     expect(writer.progress.hasBacklog).toBe(false);
   });
 
-  test('does not count against the peer when every such record fails again', () => {
+  test('does not make the push fail when all such records fail again', () => {
     const writer = new Writer();
     for (let index = 0; index < 20; index += 1) writer.write(`bad${index}`);
     for (let index = 0; index < 20; index += 1) writer.write(`good${index}`);
@@ -171,7 +171,7 @@ describe('a record that a peer refused for now', () => {
 });
 
 describe('young records for a peer that reports only counts', () => {
-  test('are sent once more after 30 s, and later writes have their own turn', () => {
+  test('are sent one more time after 30 s, and later writes after their own 30 s', () => {
     const writer = new Writer();
     const counts: Peer = (keys) => ({ merged: keys.length });
     writer.write('a');
@@ -189,7 +189,7 @@ describe('young records for a peer that reports only counts', () => {
 });
 
 describe('a peer that loses its store in the middle of a push', () => {
-  test('gets everything again at once, and its earlier answers no longer count', () => {
+  test('gets all records again immediately, and its earlier answers no longer matter', () => {
     const writer = new Writer();
     writer.write('a');
     push(writer);
@@ -203,7 +203,7 @@ describe('a peer that loses its store in the middle of a push', () => {
     expect([sent, events]).toEqual([[['b'], ['a', 'b']], ['taken a', 'taken b']]);
   });
 
-  test('is given up for now when that happens with each answer', () => {
+  test('is treated as broken for now when that happens with each answer', () => {
     const writer = new Writer();
     writer.write('a');
     const { plan, sent, events } = push(writer, (keys) => {
@@ -214,7 +214,7 @@ describe('a peer that loses its store in the middle of a push', () => {
   });
 });
 
-test('a push to a peer that is forgotten meanwhile ends with the next answer, even when there are new writes', () => {
+test('a push to a peer that is forgotten during the push ends with the next answer, even if there are new writes', () => {
   const writer = new Writer();
   writer.write('a');
   const { plan, sent, events } = push(writer, (keys) => {
@@ -226,7 +226,7 @@ test('a push to a peer that is forgotten meanwhile ends with the next answer, ev
   expect([plan.state, sent, events]).toEqual([{ kind: 'over' }, [['a']], []]);
 });
 
-test('for any writes and any answers, a record counts as taken only if the peer took it, and the peer has everything in the end', () => {
+test('for any writes and answers, only a record that the peer has is reported as accepted, and in the end the peer has all records', () => {
   const behaviour = fc.constantFrom('takes', 'away', 'breaks', 'full', 'refuses odd', 'fails at odd', 'counts', 'counts half', 'loses store');
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), key: fc.nat(40) }) },
@@ -238,7 +238,7 @@ test('for any writes and any answers, a record counts as taken only if the peer 
     fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
       const writer = new Writer();
       const { progress } = writer;
-      /** The sequence number that the peer holds, by key. */
+      /** The sequence number of the record that the peer has, by key. */
       let held = new Map<string, number>();
       const odd = (key: string): boolean => Number(key.slice(1)) % 2 === 1;
       const take = (keys: readonly string[]): void => {
@@ -284,7 +284,7 @@ test('for any writes and any answers, a record counts as taken only if the peer 
             if (kind === 'taken') expect(held.get(entry.record.key)).toBe(writer.entries.get(entry.record.key)!.sequenceNumber);
           }
           if (progress.epoch === epoch) expect(progress.acknowledgedSequence).toBeGreaterThanOrEqual(before);
-          // Its acknowledged sequence and its backlog match the log.
+          // The acknowledged sequence of the peer and its backlog match the log.
           const behind = [...writer.writesAfter(progress.acknowledgedSequence)];
           expect(progress.behind).toEqual({ records: behind.length, bytes: behind.reduce((sum, { bytes }) => sum + bytes, 0) });
           for (const [key, { sequenceNumber }] of writer.entries) {
@@ -306,7 +306,7 @@ test('for any writes and any answers, a record counts as taken only if the peer 
       for (const [key, { sequenceNumber }] of writer.entries) {
         if (progress.hasTaken(sequenceNumber)) expect(held.get(key)).toBe(sequenceNumber);
       }
-      // No record counts as taken that the peer does not have.
+      // A record that the peer does not have is never reported as accepted.
       const lacking = [...writer.entries.values()].filter(({ what, sequenceNumber }) => held.get(what!) !== sequenceNumber);
       expect(lacking.filter(({ sequenceNumber }) => progress.hasTaken(sequenceNumber))).toEqual([]);
     }),

@@ -1,4 +1,4 @@
-/** How far each peer is with this node's own writes (protocol.md §10, Who sends what). */
+/** Which of this node's own writes each peer has (protocol.md §10, Who sends what). */
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { WriteLog } from '../../../src/store/write-log.ts';
@@ -20,14 +20,14 @@ function start() {
 }
 
 describe('a peer', () => {
-  test('that is new is behind by everything written before', () => {
+  test('that is new is behind by all earlier writes', () => {
     const { writes, replicas } = start();
     writes.append(1, 'x', 10);
     writes.append(2, 'y', 20);
     expect(replicas.of(B).view()).toMatchObject({ acknowledgedUpTo: 0, behindRecords: 2, behindBytes: 30 });
   });
 
-  test('is behind by what was written, minus what is superseded and what it acknowledged', () => {
+  test('is behind by all writes that are not superseded and that it has not acknowledged', () => {
     const { writes, replicas } = start();
     const replica = replicas.of(B);
     const first = writes.append(1, 'x', 10);
@@ -42,7 +42,7 @@ describe('a peer', () => {
     expect([replica.view().behindRecords, replica.progress.hasBacklog]).toEqual([0, false]);
   });
 
-  test('is not counted as less far behind when a log entry that it already has is superseded', () => {
+  test('stays equally far behind when a log entry that it already has is superseded', () => {
     const { writes, replicas } = start();
     const entry = writes.append(1, 'x', 10);
     const replica = replicas.of(B);
@@ -51,7 +51,7 @@ describe('a peer', () => {
     expect(replica.view()).toMatchObject({ behindRecords: 0, behindBytes: 0 });
   });
 
-  test('never moves back because of a late answer', () => {
+  test('never gets a lower acknowledged sequence because of a late answer', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(5, { records: 0, bytes: 0 });
@@ -59,7 +59,7 @@ describe('a peer', () => {
     expect(replica.progress.acknowledgedSequence).toBe(5);
   });
 
-  test('gets everything again when it names another store_id, but not when it repeats its store_id or names one for the first time', () => {
+  test('gets all records again when its store_id changes, but not when its store_id is the same or is new to this node', () => {
     const { writes, replicas } = start();
     writes.append(1, 'x', 10);
     const replica = replicas.of(B);
@@ -72,13 +72,13 @@ describe('a peer', () => {
     expect(replica.view()).toMatchObject({ behindRecords: 1, behindBytes: 10 });
   });
 
-  test('counts as a different peer when its teePubkey changes', () => {
+  test('is treated as a different peer when its teePubkey changes', () => {
     const { replicas } = start();
     replicas.of(B).progress.advance(5, { records: 0, bytes: 0 });
     expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).progress.acknowledgedSequence).toBe(0);
   });
 
-  test('has not acknowledged a record that it refused for now, even when it took later ones', () => {
+  test('has not acknowledged a record that it refused for now, even if it accepted later records', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(9, { records: 0, bytes: 0 });
@@ -89,7 +89,7 @@ describe('a peer', () => {
     expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
-  test('has certainly taken what it did not leave in doubt, within the limit of what is remembered', () => {
+  test('certainly has the acknowledged records that are not in doubt, as far as this node can remember them', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(10_000, { records: 0, bytes: 0 });
@@ -97,7 +97,7 @@ describe('a peer', () => {
     replica.progress.noteRefusal(ownWrite(7), 'malformed');
     expect([4, 5, 6, 7, 8].map((number) => replica.progress.hasTaken(number))).toEqual([true, false, true, false, true]);
     for (let number = 100; number < 100 + 4_096; number += 1) replica.progress.leaveInDoubt(ownWrite(number));
-    // The node no longer remembers which of the first ones were in doubt, so all of them are.
+    // The node no longer remembers which of the first records were in doubt, so all of them are in doubt now.
     expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.progress.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
     replica.noteStoreId('one');
     replica.noteStoreId('two');
@@ -105,7 +105,7 @@ describe('a peer', () => {
     expect(replica.progress.hasTaken(5)).toBe(true);
   });
 
-  test('that fails rests longer each time, and does not rest after a success', async () => {
+  test('rests longer after each failure, and does not rest after a success', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     for (const restMs of [500, 1_000, 2_000]) {
@@ -121,7 +121,7 @@ describe('a peer', () => {
     expect(replica.isResting).toBe(false);
   });
 
-  test('rests as long as it asks for, but no longer once it has sent a request', async () => {
+  test('rests for the time that it requests, but no longer once it has sent a request', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     replica.noteFailure('busy', 30_000);
@@ -131,7 +131,7 @@ describe('a peer', () => {
     expect(replica.isResting).toBe(false);
   });
 
-  test('shows its last success, the reason of its failure and the time of the next try', async () => {
+  test('has figures about its last success, the reason of its failure and the time of the next attempt', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     replica.noteSuccess();
@@ -150,7 +150,7 @@ describe('a peer', () => {
     expect(replica.view()).toMatchObject({ lastError: null, lastErrorMs: null, nextTryMs: null });
   });
 
-  test('cannot fill memory with invented reasons', () => {
+  test('cannot fill the memory of this node with invented reasons', () => {
     const { replicas } = start();
     for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).progress.noteRefusal(ownWrite(reason), `reason ${reason}`);
     const { refused } = replicas.of(B).view();
@@ -159,7 +159,7 @@ describe('a peer', () => {
 });
 
 describe('all peers', () => {
-  test('have taken what the slowest of them has, and everything when there are no peers', () => {
+  test('have the writes that the slowest of them has, or all writes when there are no peers', () => {
     const { replicas } = start();
     const taken = (): boolean[] => [3, 4].map((number) => replicas.takenByAll(number));
     expect(taken()).toEqual([true, true]);
@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('had acknowledged what any of them acknowledged, with any earlier store, even if it has left the membership', () => {
+  test('have a highest acknowledged sequence that includes earlier stores and former members', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });
@@ -181,7 +181,7 @@ describe('all peers', () => {
     expect(replicas.acknowledgedByAny()).toBe(9);
   });
 
-  test('are forgotten when they leave the membership, and no longer count writes', () => {
+  test('are forgotten when they leave the membership, and are not updated by new writes', () => {
     const { writes, replicas } = start();
     replicas.keepOnly([B, C]);
     const gone = replicas.of(C);

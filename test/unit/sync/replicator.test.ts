@@ -1,4 +1,4 @@
-/** sync_tick (protocol.md §1, §9.5, §10): a lane per peer, the turns of anti-entropy, the refresh of the membership, the last push. */
+/** sync_tick (protocol.md §1, §9.5, §10): one lane per peer, turns of anti-entropy, refreshes of the membership, and the last push. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
@@ -12,13 +12,13 @@ import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/members.ts';
 import { RETENTION_MS, startNodes, waitingFor, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
-/** How many requests a node has sent. */
+/** The number of requests that a node has sent. */
 function triesOf(node: ReplicatingNode, requests: readonly { readonly from: string; readonly path: string }[]): number {
   return requests.filter(({ from }) => from === node.name).length;
 }
 
 describe('peers', () => {
-  test.each(['hang', 'cut'] as const)('are independent: a peer whose way is %s does not delay the others (§9.5)', async (way) => {
+  test.each(['hang', 'cut'] as const)('are independent: a peer whose connection is set to "%s" does not delay the others (§9.5)', async (way) => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     network.setWay(a, b, way);
@@ -32,7 +32,7 @@ describe('peers', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 3, acknowledgedUpTo: 0 });
   });
 
-  test.each(['hang', 'cut'] as const)('get everything they missed once they are reachable again, after their way was %s', async (way) => {
+  test.each(['hang', 'cut'] as const)('get all records that they missed after their connection was set to "%s"', async (way) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b] = nodes;
     network.setWay(a, b, way);
@@ -50,7 +50,7 @@ describe('peers', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, lastError: null, nextTryMs: null });
   });
 
-  test('that are unreachable are tried with growing pauses and jitter, not at every tick', async () => {
+  test('that are unreachable get requests with growing pauses and jitter, not at every tick', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -74,7 +74,7 @@ describe('peers', () => {
     expect(pauses.slice(0, 6).some((pauseMs, index) => pauseMs > 500 * 2 ** index + 100)).toBe(true);
   });
 
-  test('that send a request are pushed to at once', async () => {
+  test('that send a request get a push immediately', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -93,7 +93,7 @@ describe('peers', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('that have left the membership are not pushed to, and are forgotten', async () => {
+  test('that have left the membership get no push and are forgotten', async () => {
     const { nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     a.know([a.member, c.member]);
@@ -105,7 +105,7 @@ describe('peers', () => {
 });
 
 describe('a tick', () => {
-  test('of the interval compares with one peer in turn, and a nudged tick does not compare', async () => {
+  test('at the end of the interval compares with one peer in turn, but a nudged tick does not compare', async () => {
     const { nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, ...peers] = nodes;
     const compared = () => peers.map((peer) => peer.types().filter((type) => type === 'digest_request').length);
@@ -117,7 +117,7 @@ describe('a tick', () => {
     expect(compared()).toEqual([2, 2, 2]);
   });
 
-  test('sends no request to peers that have everything', async () => {
+  test('sends no request to peers that have all records', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a] = nodes;
     a.put('k', 'value');
@@ -127,7 +127,7 @@ describe('a tick', () => {
     expect(triesOf(a, network.requests)).toBe(before);
   });
 
-  test('that fails to compare does not delay pushes', async () => {
+  test('with a failed comparison does not delay pushes', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -141,7 +141,7 @@ describe('a tick', () => {
     }
   });
 
-  test('has its push aborted when the node is no longer ready', async () => {
+  test('has its push aborted when the node leaves ready', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'hang');
@@ -159,7 +159,7 @@ describe('a tick', () => {
 
 const noRound: (member: Member, signal: AbortSignal) => Promise<boolean> = async () => false;
 
-/** A replicator whose push and anti-entropy the test gives. */
+/** A replicator with pushes and anti-entropy that the test controls. */
 function startAlone(memberCount: number) {
   const clock = new ManualClock();
   const log = collectingLog();
@@ -169,7 +169,7 @@ function startAlone(memberCount: number) {
   const pushes: { readonly member: Member; readonly signal: AbortSignal; readonly end: (error?: Error) => void; ended: boolean }[] = [];
   const refreshes: ReturnType<typeof Promise.withResolvers<undefined>>[] = [];
   const state = { others: members as readonly Member[], refreshes: false, endsAtOnce: true, broken: [] as Error[], compares: false, compareWith: noRound };
-  /** The outcome of each tick so far. */
+  /** The outcome of each tick, or null if the tick has not ended. */
   const outcomes: (string | null)[] = [];
   const replicator = new Replicator({
     clock,
@@ -220,7 +220,7 @@ function startAlone(memberCount: number) {
 }
 
 describe('lanes', () => {
-  test('work at most 32 at once, and each of the others gets its turn', async () => {
+  test('work at most 32 at a time, and each of the others gets its turn', async () => {
     const { pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
@@ -233,7 +233,7 @@ describe('lanes', () => {
     expect(new Set(pushes.map(({ member }) => member.wallet)).size).toBe(100);
   });
 
-  test('all work again after the node was not ready for a while', async () => {
+  test('all work again after a time in which the node was not ready', async () => {
     const { replicator, controller, pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
@@ -250,7 +250,7 @@ describe('lanes', () => {
     expect(new Set(pushes.slice(before).map(({ member }) => member.wallet)).size).toBe(100);
   });
 
-  test('push once more when a tick arrived while they worked', async () => {
+  test('push one more time when a tick has arrived while they were working', async () => {
     const { pushes, tick, write } = startAlone(1);
     write(1);
     await tick();
@@ -265,7 +265,7 @@ describe('lanes', () => {
     expect(pushes).toHaveLength(2);
   });
 
-  test('use the new URL of a member at once, although the old one hangs', async () => {
+  test('use the new URL of a member immediately, even if a request to the old URL hangs', async () => {
     const { members, pushes, state, tick, write } = startAlone(1);
     write(1);
     await tick();
@@ -283,7 +283,7 @@ describe('lanes', () => {
     expect(state.broken.map(({ message }) => message)).toEqual(['a rule is broken']);
   });
 
-  test('survive an unexpected error, and log it without its text', async () => {
+  test('survive an unexpected error, which is logged without its message', async () => {
     const { log, pushes, tick, write, state, clock } = startAlone(1);
     write(1);
     await tick();
@@ -299,7 +299,7 @@ describe('lanes', () => {
 });
 
 describe('the end of a tick', () => {
-  test('waits for the new lane of a member that moved, not for its old one', async () => {
+  test('waits for the new lane of a member that has a new URL, not for its old lane', async () => {
     const { members, pushes, outcomes, state, tick, write } = startAlone(1);
     write(1);
     await tick();
@@ -313,7 +313,7 @@ describe('the end of a tick', () => {
     expect(outcomes).toEqual(['ok', '1 of 1 peers failed']);
   });
 
-  test('does not depend on a lane that still works for an earlier ready state', async () => {
+  test('does not depend on a lane that is still working for an earlier ready state', async () => {
     const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
     state.endsAtOnce = false;
     state.others = members.slice(0, 1);
@@ -331,8 +331,8 @@ describe('the end of a tick', () => {
   });
 });
 
-describe('a lane that still works for an earlier ready state', () => {
-  test.each([['failing', new Error('aborted')], ['well', undefined]])('then works for the tick that woke it, when it ends %s', async (_, error) => {
+describe('a lane that is still working for an earlier ready state', () => {
+  test.each([['failing', new Error('aborted')], ['well', undefined]])('then works for the tick that woke it later (its earlier work ends %s)', async (_, error) => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(1);
     state.endsAtOnce = false;
     write(1);
@@ -350,7 +350,7 @@ describe('a lane that still works for an earlier ready state', () => {
     expect([pushes.length, outcomes]).toEqual([2, ['aborted', 'ok']]);
   });
 
-  test('does nothing more when that tick is aborted too, or when its member has moved', async () => {
+  test('does nothing more if that tick is aborted too, or if its member has a new URL', async () => {
     const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
     state.endsAtOnce = false;
     write(1);
@@ -369,7 +369,7 @@ describe('a lane that still works for an earlier ready state', () => {
     expect([pushes.length, outcomes]).toEqual([3, ['aborted', 'aborted', 'aborted']]);
   });
 
-  test('works beside at most 31 others, even when it had not had its turn', async () => {
+  test('works at the same time as at most 31 other lanes, even if it had not had its turn', async () => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(100);
     state.endsAtOnce = false;
     write(1);
@@ -390,7 +390,7 @@ describe('a lane that still works for an earlier ready state', () => {
 });
 
 describe('the membership', () => {
-  test('is refreshed before anything is pushed: a node that is no longer a member gets nothing', async () => {
+  test('is refreshed before a push, so a node that is no longer a member gets no records', async () => {
     const { members, pushes, refreshes, state, tick, write } = startAlone(2);
     state.refreshes = true;
     write(1);
@@ -402,7 +402,7 @@ describe('the membership', () => {
     expect(pushes.map(({ member }) => member.wallet)).toEqual([members[1]!.wallet]);
   });
 
-  test('has one refresh at a time, however many ticks arrive meanwhile', async () => {
+  test('has one refresh at a time, regardless of the number of ticks', async () => {
     const { pushes, refreshes, state, tick, write } = startAlone(1);
     state.refreshes = true;
     write(1);
@@ -415,7 +415,7 @@ describe('the membership', () => {
     expect(refreshes).toHaveLength(2);
   });
 
-  test.each(['fails', 'hangs'])('that was known before stays in use when the refresh %s', async (how) => {
+  test.each(['fails', 'hangs'])('from the previous refresh stays in use when a refresh %s', async (how) => {
     const { clock, pushes, refreshes, state, tick, write } = startAlone(2);
     state.refreshes = true;
     write(1);
@@ -428,7 +428,7 @@ describe('the membership', () => {
 });
 
 describe('the last push', () => {
-  test('sends what is left, even to peers that rest', async () => {
+  test('sends the remaining writes, even to peers that rest', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, b, 'cut');
@@ -446,14 +446,14 @@ describe('the last push', () => {
     expect([b.read('k'), b.read('last'), c.read('last')]).toEqual(['value', 'value', 'value']);
   });
 
-  test('repeats a push that was aborted when the node stopped being ready', async () => {
+  test('repeats a push that was aborted when the node left ready', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'hang');
     a.put('k', 'value');
     await a.tick(true);
     network.setWay(a, b, 'open');
-    // The node shuts down in the same way: the machine ends, and the last push begins at once.
+    // The node shuts down in the same way: the machine ends, and the last push begins immediately.
     a.unready();
     const done = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(200, 20);
@@ -461,7 +461,7 @@ describe('the last push', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('ends at once when there is nothing to send or no peer to send it to', async () => {
+  test('ends immediately when there is nothing to send or no peer', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.replicator.lastPush(() => true, new AbortController().signal);
@@ -471,7 +471,7 @@ describe('the last push', () => {
     expect([network.requests, b.received]).toEqual([[], []]);
   });
 
-  test('gives up on a peer that cannot be reached, and ends with its signal when a peer hangs', async () => {
+  test('gives up on an unreachable peer, and ends when its signal aborts while a peer hangs', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     network.setWay(a, b, 'cut');
@@ -490,7 +490,7 @@ describe('the last push', () => {
     expect(await cutOff).toEqual(new Error('the limit'));
   });
 
-  test('continues while requests are under way, and sends what they write at once', async () => {
+  test('continues until the last request has ended, and sends the writes of these requests immediately', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let drained = false;
@@ -505,7 +505,7 @@ describe('the last push', () => {
     await done;
   });
 
-  test('tries a failed peer once more when the last request has ended', async () => {
+  test('makes one more attempt with a failed peer when the last request has ended', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -522,7 +522,7 @@ describe('the last push', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('of a stale node ends, although it holds back what others may have deleted', async () => {
+  test('of a stale node ends, although the node holds back records that others may have deleted', async () => {
     const { network, nodes } = startNodes('a', 'c');
     const [a, c] = nodes;
     c.put('x', 'value');
@@ -551,7 +551,7 @@ describe('the last push', () => {
     const limit = new AbortController();
     const cutOff = a.replicator.lastPush(() => true, limit.signal).catch((error: unknown) => error);
     await network.pass(100, 20);
-    // A request that was under way when the shutdown began.
+    // This write belongs to a request that began before the shutdown.
     a.put('in flight', 'value');
     await network.pass(200, 20);
     expect([b.read('before'), b.read('in flight')]).toEqual(['value', 'value']);
@@ -561,13 +561,13 @@ describe('the last push', () => {
 });
 
 describe('anti-entropy', () => {
-  test('does not start when the node became stale while waiting for the peer: deleted keys would come back', async () => {
+  test('does not start if the node has become stale while it waited for the peer, because deleted keys would come back', async () => {
     const { network, clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
     a.put('k', 'value');
     await a.tick();
-    // The peer rests after the failure: anti-entropy of this tick has to wait.
+    // The peer rests after the failure, so the anti-entropy of this tick has to wait.
     await a.tick();
     await clock.advance(RETENTION_MS + 1);
     expect(a.staleness.isStale()).toBe(true);
@@ -581,7 +581,7 @@ describe('anti-entropy', () => {
 });
 
 describe('rounds of anti-entropy', () => {
-  /** Rounds under way, each with the member and how it ends. */
+  /** Starts rounds. Each running round has its member and a function that ends it. */
   function startRounds(members: number) {
     const alone = startAlone(members);
     const rounds: { readonly member: Member; readonly end: () => void; isOver: boolean }[] = [];
@@ -612,19 +612,19 @@ describe('rounds of anti-entropy', () => {
     return { ...alone, rounds, interval, underWay: () => rounds.filter(({ isOver }) => !isOver) };
   }
 
-  test('are at most two at once, and each member still gets its turn', async () => {
+  test('run at most two at a time, and each member still gets its turn', async () => {
     const { rounds, interval, underWay } = startRounds(5);
     for (let tick = 0; tick < 40; tick += 1) {
       await interval();
       expect(underWay().length).toBeLessThanOrEqual(2);
-      // One of the two is slow.
+      // One of the two rounds is slow.
       if (tick % 4 === 3) underWay()[0]?.end();
       await settle();
     }
     expect(new Set(rounds.map(({ member }) => member.wallet)).size).toBe(5);
   });
 
-  test('end after a timeout, so that a peer with endless answers does not keep a place', async () => {
+  test('end after a timeout, so that a peer with endless answers cannot occupy a place', async () => {
     const { clock, interval, underWay } = startRounds(3);
     await interval();
     await interval();
@@ -636,7 +636,7 @@ describe('rounds of anti-entropy', () => {
 });
 
 describe('anti-entropy that fails', () => {
-  test('does not delay pushes, and pauses on its own', async () => {
+  test('does not delay pushes, and has its own pauses', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

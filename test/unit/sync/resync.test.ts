@@ -1,6 +1,6 @@
 /**
- * A node that was cut off from all others for longer than deleted keys are remembered (protocol.md §4, Ages): it does not vouch for
- * its store or spread old records. It drops what is gone elsewhere, but never one of its own writes or a record that a peer named.
+ * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages). It does not vouch for its store
+ * or spread old records. It drops records that are gone elsewhere, but never its own recent writes or a record that a peer has sent.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -9,12 +9,12 @@ import { APP, Network, RETENTION_MS, startNodes, type ReplicatingNode } from '..
 
 const HOUR_MS = 3_600_000;
 
-/** The status with which a node answers a message. */
+/** The answer of a node to a message, or the code of its refusal. */
 async function statusOf(asked: ReplicatingNode, by: ReplicatingNode, type: string): Promise<unknown> {
   return asked.inbound.handle(by.member, { type }).catch((error: unknown) => (error as RefusalError).code);
 }
 
-/** Lets more than the retention pass. These nodes tick every hour. */
+/** Lets more time than the retention pass, while these nodes tick every hour. */
 async function longCut(network: Network, speaking: readonly ReplicatingNode[]): Promise<void> {
   for (let passedMs = 0; passedMs <= RETENTION_MS; passedMs += HOUR_MS) {
     await network.pass(HOUR_MS, HOUR_MS);
@@ -22,7 +22,7 @@ async function longCut(network: Network, speaking: readonly ReplicatingNode[]): 
   }
 }
 
-/** a and b keep running while c is cut off. `gone` is deleted meanwhile, and its tombstone is forgotten. */
+/** a and b keep running while c is cut off. During that time, `gone` is deleted and its tombstone is dropped. */
 async function startWithStale() {
   const { network, clock, nodes } = startNodes('a', 'b', 'c');
   const [a, b, c] = nodes;
@@ -55,11 +55,11 @@ describe('a stale node', () => {
     expect(await statusOf(a, c, 'snapshot_request')).not.toHaveProperty('complete');
   });
 
-  test('keeps everything, and does not bring back what was deleted', async () => {
+  test('keeps all its records, but does not bring deleted records back', async () => {
     const { network, a, b, c } = await startWithStale();
     expect(c.keys()).toEqual(['gone', 'of c', 'of c, gone', 'stays']);
     network.isolate(c, 'open');
-    // Even a peer that lost its store gets only what the stale node wrote while it was cut off.
+    // Even a peer that lost its store gets only those records that the stale node wrote while it was cut off.
     a.loseStore();
     c.put('meanwhile', 'value');
     await network.run(6);
@@ -67,7 +67,7 @@ describe('a stale node', () => {
     for (const node of [a, b]) expect(node.keys()).toEqual(['meanwhile', 'of c', 'stays']);
   });
 
-  test('drops what a complete snapshot lacks, except its own writes since it was cut off', async () => {
+  test('drops the records that a complete snapshot lacks, except its own writes since it was cut off', async () => {
     const { network, a, b, c } = await startWithStale();
     c.put('meanwhile', 'value');
     c.put('of c', 'written again');
@@ -81,7 +81,7 @@ describe('a stale node', () => {
     expect(new Set([a, b, c].map(({ store }) => store.rootDigest())).size).toBe(1);
   });
 
-  test('does not drop its own recent write that one peer has taken, although the snapshot of another peer lacks it', async () => {
+  test('keeps its own recent write that one peer has, although the snapshot of a different peer lacks it', async () => {
     const { network, a, b, c } = await startWithStale();
     network.setWay(c, b, 'open');
     c.put('meanwhile', 'value');
@@ -94,11 +94,11 @@ describe('a stale node', () => {
     expect(c.read('meanwhile')).toBe('value');
   });
 
-  test('does not drop a record that a peer named during the resync, although the snapshot lacks it', async () => {
+  test('keeps a record that a peer sent during the resync, although the snapshot lacks it', async () => {
     const { network, a, b, c } = await startWithStale();
     network.isolate(c, 'open');
     c.resync.begin();
-    // b wrote it, and pushed it to c, but not to a yet; c held an older version of it.
+    // b writes the record and pushes it to c, but not to a. c has an older version of it.
     network.setWay(b, a, 'cut');
     b.put('gone', 'again');
     await b.tick(true);
@@ -109,12 +109,12 @@ describe('a stale node', () => {
     expect(c.read('of c, gone')).toBeNull();
   });
 
-  test('drops a record that only another stale node named: it may be deleted elsewhere', async () => {
+  test('drops a record that only a different stale node sent, because it may be deleted elsewhere', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     a.put('gone', 'value');
     await a.tick(true);
-    // c misses all of it, and d misses all except this.
+    // c has neither the record nor its tombstone. d has the record, but not its tombstone.
     c.store.forget(APP, 'gone');
     network.isolate(c);
     network.isolate(d);
@@ -128,7 +128,7 @@ describe('a stale node', () => {
       expect([node.keys(), node.records()]).toEqual([[], []]);
     }
     expect([a.staleness.isStale(), c.staleness.isStale(), d.staleness.isStale()]).toEqual([false, true, true]);
-    // c reaches the other stale node first, and the members that are up to date later.
+    // c first reaches only the other stale node, and later the members that are up to date.
     network.setWay(c, d, 'open');
     expect(await c.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
     expect(c.read('gone')).toBe('value');
@@ -137,7 +137,7 @@ describe('a stale node', () => {
     expect(c.read('gone')).toBeNull();
   });
 
-  test('keeps everything while no member gives it a snapshot', async () => {
+  test('keeps all its records while no member sends a snapshot', async () => {
     const { network, c } = await startWithStale();
     network.isolate(c);
     const outcome = await c.fetchSnapshot();
@@ -145,7 +145,7 @@ describe('a stale node', () => {
     expect([c.staleness.isStale(), c.keys().length]).toEqual([true, 4]);
   });
 
-  test('keeps everything while another member did not answer and no snapshot was complete', async () => {
+  test('keeps all its records while a member has not answered and no snapshot was complete', async () => {
     const { network, a, b, c } = await startWithStale();
     network.isolate(c, 'open');
     network.setWay(c, b, 'cut');
@@ -157,7 +157,7 @@ describe('a stale node', () => {
 });
 
 describe('nodes that are all stale', () => {
-  test('drop nothing: afterwards all of them hold what each of them held', async () => {
+  test('drop nothing: in the end, each of them has the records of all', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -177,7 +177,7 @@ describe('nodes that are all stale', () => {
     }
   });
 
-  test('still know what was deleted, and forget it only once they are in step', async () => {
+  test('keep their tombstones, and drop them only once they are in step', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -197,7 +197,7 @@ describe('nodes that are all stale', () => {
 });
 
 describe('a node that is not stale', () => {
-  test('drops nothing that a complete snapshot lacks', async () => {
+  test('keeps the records that a complete snapshot lacks', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -210,13 +210,13 @@ describe('a node that is not stale', () => {
 });
 
 describe('a write that no other node has ever seen', () => {
-  test('outlives a cut of the network that began before it was pushed', async () => {
+  test('survives a network cut that began before it was pushed', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     c.put('seen', 'value');
     await c.tick(true);
     c.put('unseen', 'value');
-    // The others still reach c, which therefore counts itself as in step. Then no node reaches another.
+    // The others still reach c, so c is in step. After that, no node reaches any other.
     for (const node of [a, b]) network.setWay(c, node, 'cut');
     a.put('from a', 'value');
     await a.tick(true);
@@ -234,11 +234,11 @@ describe('a write that no other node has ever seen', () => {
   });
 });
 
-describe('a write that no peer has taken, although the acknowledged sequences have passed it', () => {
+describe('a write that no peer has, although the acknowledged sequences have passed it', () => {
   test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
-    ['an older peer takes no such body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
+    ['an older peer refuses such a large body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
     ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
-  ])('outlives a cut of the network: %s', async (_, key, addPeer, length) => {
+  ])('survives a network cut: %s', async (_, key, addPeer, length) => {
     const network = new Network();
     const a = addPeer(network);
     const c = network.add('c');
@@ -258,7 +258,7 @@ describe('a write that no peer has taken, although the acknowledged sequences ha
     expect(c.keys()).toEqual(['after it', key]);
   });
 
-  test('is dropped once another node has replaced the record and deleted it', async () => {
+  test('is dropped once a different node has replaced the record and deleted it', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(c, a, 'cut');
@@ -282,8 +282,8 @@ describe('a write that no peer has taken, although the acknowledged sequences ha
   });
 });
 
-describe('a stale node holds back what it was to send once more, because it may be deleted elsewhere:', () => {
-  /** `x`, written by c, is deleted and forgotten on the others while c is cut off. Then c comes back and ticks. */
+describe('a stale node does not send a second time, because it may be deleted elsewhere,', () => {
+  /** c has written `x`. While c is cut off, the others delete `x` and drop its tombstone. Then c comes back and ticks. */
   async function comesBack(network: Network, c: ReplicatingNode, others: readonly [ReplicatingNode, ReplicatingNode]): Promise<void> {
     const [, b] = others;
     network.isolate(c);
@@ -294,7 +294,7 @@ describe('a stale node holds back what it was to send once more, because it may 
     await longCut(network, [b]);
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of others) {
-      // These two were in step all the time.
+      // These two nodes were in step the whole time.
       node.staleness.resolve();
       node.store.forgetOverdue();
       node.store.letAge(network.clock.nowMs());
@@ -336,7 +336,7 @@ describe('a stale node holds back what it was to send once more, because it may 
   });
 });
 
-test('a record that a peer pushed before the snapshot was requested outlives it, although its source lacks the record', async () => {
+test('a record that a peer pushed before a node requested its snapshot stays, although the source of the snapshot lacks the record', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');
   network.setWay(b, a, 'cut');
@@ -348,7 +348,7 @@ test('a record that a peer pushed before the snapshot was requested outlives it,
   expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test("a node's own tombstone that a peer never got is not dropped for the cap while acknowledged sequences pass what is held back", async () => {
+test('a node does not drop its own tombstone because of the cap if a peer lacks it, even if the acknowledged sequence has passed it', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');
@@ -369,7 +369,7 @@ test("a node's own tombstone that a peer never got is not dropped for the cap wh
 
   expect(() => a.delete('other')).toThrow('not all nodes know of');
   expect(a.records().filter(({ tombstone }) => tombstone).map(({ key }) => key)).toEqual(['k']);
-  // The peer can therefore still learn of it.
+  // So the peer can still get the tombstone.
   network.setWay(c, b, 'cut');
   await c.fetchSnapshot();
   expect(c.read('k')).toBeNull();

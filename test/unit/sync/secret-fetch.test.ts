@@ -1,4 +1,4 @@
-/** Fetching the master secret (protocol.md §5; §9.1, §9.5): it is compared before it is installed, and no member is waited for alone. */
+/** Fetching the master secret (protocol.md §5; §9.1, §9.5): a secret is compared, then installed. A silent member delays nothing. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -14,14 +14,14 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 
 const WRONG_SECRET = new Uint8Array(32).fill(0x66);
 
-/** Seals as another node does: from its vault. */
+/** A peer that seals its secret from a vault, like a real node. */
 function source(secret: Uint8Array): PeerBehaviour {
   const vault = new Vault({ random: new SeededRandom('source') });
   vault.serve(vault.hold(Uint8Array.from(secret)));
   return { answer: ({ inner }) => ({ sealed: vault.sealMasterSecret(inner['ecdh_pubkey'] as string) }) };
 }
 
-/** Seals any bytes. */
+/** A peer that seals these bytes. */
 function sealing(bytes: Uint8Array): PeerBehaviour {
   const keys = p384FromScalar('01'.repeat(48));
   return { answer: ({ inner }) => ({ sealed: sealSecret(keys, inner['ecdh_pubkey'] as string, new Uint8Array(12), bytes) }) };
@@ -30,7 +30,7 @@ function sealing(bytes: Uint8Array): PeerBehaviour {
 const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(503, { code: 'service_unavailable' }) };
 
-/** A node without the secret, whose dice make it ask in the order given. */
+/** A node without the secret, which asks the members in the given order. */
 function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
   const peers = Object.entries(behaviours).map(([name, behaviour]) => new PeerSide(name, behaviour));
   const node = startAskingNode(peers, { holdsSecret: false });
@@ -43,13 +43,13 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
 }
 
 describe('the secret', () => {
-  test('is installed when it hashes to the chain hash, and the outcome names its source', async () => {
+  test('is installed when its hash is the chain hash, and the outcome names its source', async () => {
     const { outcome, vault, peers } = start({ a: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[0]!.member.wallet });
     expect(vault.servingHash()).toBe(SECRET_HASH);
   });
 
-  test('is requested under a fresh ephemeral key each time', async () => {
+  test('is requested with a fresh ephemeral key each time', async () => {
     const { outcome, peers } = start({ a: source(WRONG_SECRET), b: source(SECRET) });
     await outcome;
     const keys = peers.map(({ messages }) => messages[0]!['ecdh_pubkey'] as TeePubkey);
@@ -58,18 +58,18 @@ describe('the secret', () => {
   });
 });
 
-describe('a peer is passed over and the next one gives the secret', () => {
+describe('a peer is skipped, and the next peer sends the secret,', () => {
   test.each<[string, PeerBehaviour, boolean]>([
-    ['when its secret is another', source(WRONG_SECRET), true],
+    ['when its secret is a different secret', source(WRONG_SECRET), true],
     ['when its secret is too short', sealing(SECRET.slice(0, 31)), true],
-    ['when its secret is longer than 32 bytes, though it begins right (§9.21)', sealing(new Uint8Array([...SECRET, 0])), true],
-    ['when it seals nothing', { answer: () => ({}) }, true],
-    ['when what it seals is not a string', { answer: () => ({ sealed: { ephemeral_pubkey: 1 } }) }, true],
-    ['when it seals to another key', { answer: () => ({ sealed: { ephemeral_pubkey: '00', encrypted_data: '00', nonce: '00' } }) }, true],
+    ['when its secret is longer than 32 bytes, although the beginning is right (§9.21)', sealing(new Uint8Array([...SECRET, 0])), true],
+    ['when its answer has no sealed secret', { answer: () => ({}) }, true],
+    ['when the fields of its sealed secret are not strings', { answer: () => ({ sealed: { ephemeral_pubkey: 1 } }) }, true],
+    ['when its sealed secret is for the wrong key', { answer: () => ({ sealed: { ephemeral_pubkey: '00', encrypted_data: '00', nonce: '00' } }) }, true],
     ['when its answer is not signed', { bend: (answer) => ({ ...answer, headers: {} }) }, true],
     ['when it has no secret itself', REFUSING, false],
     ['when it does not know this node', { bend: () => answerOf(403, { code: 'forbidden' }) }, false],
-    ['when it is not a KMS node at all', { nonce: () => answerOf(200, '<html>') }, false],
+    ['when it is not a KMS node', { nonce: () => answerOf(200, '<html>') }, false],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, peers, book, vault } = start({ a: behaviour, b: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
@@ -78,7 +78,7 @@ describe('a peer is passed over and the next one gives the secret', () => {
     expect(book.isWrong(peers[1]!.member)).toBe(false);
   });
 
-  test('when it has been silent for 250 ms', async () => {
+  test('when it has not answered for 250 ms', async () => {
     const { outcome, clock, peers } = start({ a: SILENT, b: source(SECRET) });
     await clock.advance(249);
     expect(peers[1]!.nonceRequests).toHaveLength(0);
@@ -88,7 +88,7 @@ describe('a peer is passed over and the next one gives the secret', () => {
 });
 
 describe('the fetch', () => {
-  test('asks at most four members at a time while none answers', async () => {
+  test('asks at most four members at a time while no member answers', async () => {
     const { clock, peers, controller, outcome } = start({ a: SILENT, b: SILENT, c: SILENT, d: SILENT, e: SILENT });
     await clock.advance(30_000);
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 1, 1, 0]);
@@ -96,7 +96,7 @@ describe('the fetch', () => {
     await expect(outcome).rejects.toThrow('the step is over');
   });
 
-  test('ends with the first good answer: it ignores late answers and asks no further member', async () => {
+  test('ends at the first good answer: it ignores later answers and asks no further member', async () => {
     const late = Promise.withResolvers<undefined>();
     const slow: PeerBehaviour = { answer: async () => late.promise };
     const { clock, peers, outcome, log } = start({ a: slow, b: source(SECRET), c: source(SECRET), d: source(SECRET) });
@@ -108,7 +108,7 @@ describe('the fetch', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
-  test('begins with members that have not proved wrong', async () => {
+  test('begins with the members that have not proved wrong', async () => {
     const peers = [new PeerSide('a', source(WRONG_SECRET)), new PeerSide('b', source(SECRET))];
     const node = startAskingNode(peers, { holdsSecret: false });
     node.book.noteWrong(peers[0]!.member);
@@ -120,9 +120,9 @@ describe('the fetch', () => {
 
 describe('nothing is installed', () => {
   test.each<[string, Readonly<Record<string, PeerBehaviour>>, string, string]>([
-    ['when there is no one to ask', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
-    ['when all refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
-    ['when one has another secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
+    ['when there is no other member', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
+    ['when all members refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
+    ['when a member has a different secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
     ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with another secret, 1 with a bad answer'],
   ])('%s', async (_, behaviours, text, detail) => {
     const { outcome, vault } = start(behaviours);
@@ -130,7 +130,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('when the chain hash changes while a peer answers', async () => {
+  test('when the chain hash changes before the answer arrives', async () => {
     const changes: (() => void)[] = [];
     const honest = source(SECRET);
     const peer = new PeerSide('a', {
@@ -146,7 +146,7 @@ describe('nothing is installed', () => {
     expect(node.vault.servingHash()).toBeNull();
   });
 
-  test('when the answer comes after the step was aborted', async () => {
+  test('when the answer arrives after the step was aborted', async () => {
     const late = Promise.withResolvers<undefined>();
     const honest = source(SECRET);
     const { controller, outcome, vault } = start({ a: { answer: async (request) => (await late.promise, honest.answer!(request)) } });
@@ -158,7 +158,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('from a wrong peer, and the log contains no secret', async () => {
+  test('from a peer with the wrong secret, and the log contains no secret', async () => {
     const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);

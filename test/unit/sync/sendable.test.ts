@@ -1,6 +1,6 @@
 /**
- * A record whose form on the wire a peer must refuse is never sent (protocol.md §4, Refused; §10, Bounds): regardless of what members give
- * a node and apps write on it, another node takes what it sends. Real stores, no network.
+ * A record in a form that peers must refuse is never sent (protocol.md §4, Refused; §10, Bounds). Regardless of what members send to a
+ * node and apps write on it, other nodes accept what the node sends. Real stores, no network.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,16 +10,16 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** A record that is too far ahead for a peer now is not too far ahead by then. */
+/** By this time, no record is too far ahead for a peer any longer. */
 const LATER_MS = START_MS + 30_000;
-/** The smallest page size that a request may ask for, as JSON text. Bytes. */
+/** The minimum page size in a request, as JSON text. Bytes. */
 const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);
 const clock = fc
   .array(fc.tuple(fc.oneof(fc.constantFrom('old', 'x/1', '__proto__', ''), fc.string({ maxLength: 130 })), fc.oneof(fc.nat(5), fc.constantFrom(START_MS, 2 ** 52, 2 ** 52 + 1, -1))), { maxLength: 4 })
   .map((entries) => Object.fromEntries(entries));
-/** The size of a clock, up to the limit of one record. The clock is made where it is used, so that a failure stays readable. */
+/** The number of entries in a clock, up to the limit for one record. Only the number is generated, so that a failure stays readable. */
 const largeClock = fc.integer({ min: 1, max: 1_024 });
 const counts = (size: number): Record<string, number> => Object.fromEntries(Array.from({ length: size }, (_, index) => [`${index}/${size}`, index + 1]));
 const key = fc.oneof({ weight: 4, arbitrary: fc.constantFrom('k', '\u0000"\\', '😀') }, { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 20 }) });
@@ -50,7 +50,7 @@ function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string
   }
 }
 
-test('another node takes everything that pushes, anti-entropy and snapshots send, however it was merged and written', async () => {
+test('a different node accepts all records from pushes, anti-entropy and snapshots, regardless of how they were merged and written', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 60 }), async (actions) => {
       const { store } = openStore('a');
@@ -69,7 +69,7 @@ test('another node takes everything that pushes, anti-entropy and snapshots send
         expect(asked).toBeLessThan(200);
         const page = await snapshotPage({ cursor }, PAGE_BYTES, modules);
         const records = Object.entries(page.data).flatMap(([appId, each]) => each.map((record) => ({ appId, record })));
-        // Only a record that is alone on a page may exceed the size of a page.
+        // Only a page with a single record may exceed the page size.
         if (records.length > 1) expect(Buffer.byteLength(JSON.stringify(page.data))).toBeLessThanOrEqual(PAGE_BYTES);
         pages.push(...records);
         if (page.nextCursor === null) break;

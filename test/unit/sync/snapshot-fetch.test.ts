@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and the case that no member is complete. */
+/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and the case in which no member is complete. */
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
@@ -15,11 +15,11 @@ interface Page {
   readonly keys: readonly string[];
   readonly complete?: boolean;
   readonly sure?: boolean;
-  /** Fails instead. */
+  /** The member fails instead of sending the page. */
   readonly fails?: boolean;
 }
 
-/** A member that gives these pages, with the page's number as cursor. */
+/** A member that sends these pages. The cursor is the number of the page. */
 function source(...pages: readonly Page[]): PeerBehaviour {
   const numberOf = (cursor: unknown): number => (cursor === undefined ? 0 : Number(cursor));
   return {
@@ -41,7 +41,7 @@ const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(403, {}) };
 const INCOMPLETE = (...keys: string[]): PeerBehaviour => source({ keys, complete: false });
 
-/** A store that takes every record except those named `bad`, and has no room for those named `large`. */
+/** A store that accepts every record except those with the key `bad`, and has no room for those with the key `large`. */
 function takingStore(merged: string[]) {
   return {
     storeId: '00112233aabbccdd' as StoreId,
@@ -65,7 +65,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const onLeftOut = (member: Member, reasons: Readonly<Record<string, number>>): void => {
     leftOut.push({ from: [...byName].find(([, peer]) => peer.member.wallet === member.wallet)![0], reasons });
   };
-  /** What the listener for sureness heard about the members, in order. */
+  /** What was reported to the listener for sureness about the members, in order. */
   const heard: string[] = [];
   const nameOf = ({ wallet }: Member): string => [...byName].find(([, peer]) => peer.member.wallet === wallet)![0];
   const sureness: SureListener = {
@@ -85,23 +85,23 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
 }
 
 describe('a complete snapshot', () => {
-  test('is taken from the first member that gives one', async () => {
+  test('is taken over from the first member that sends one', async () => {
     const { outcome, merged, walletOf, asked } = start({ a: source({ keys: ['k1', 'k2'] }), b: source({ keys: ['k3'] }) });
     expect(await outcome).toEqual({ asked: 1, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['k1', 'k2']);
     expect(asked()).toEqual({ a: 1, b: 0 });
   });
 
-  test('is taken from the preferred member first', async () => {
+  test('is requested from the preferred member first', async () => {
     const { outcome, walletOf, asked } = start({ a: source({ keys: [] }), b: source({ keys: [] }) }, 'b');
     expect((await outcome).completeFrom).toBe(walletOf('b'));
     expect(asked()).toEqual({ a: 0, b: 1 });
   });
 
   test.each([
-    ['which says so', { complete: true }],
-    ['which does not say so, as older nodes do', {}],
-  ])('is one %s', async (_, page) => {
+    ['complete: true', { complete: true }],
+    ['no such field, like from older nodes', {}],
+  ])('is recognized from %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
   });
@@ -124,18 +124,18 @@ describe('a complete snapshot', () => {
   });
 });
 
-describe('what the listener for sureness hears about a member:', () => {
+describe('the listener for sureness gets the right reports about a member', () => {
   test.each<[string, PeerBehaviour, readonly string[]]>([
-    ['one that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
-    ['one that is not', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
-    ['one that lacks its own', source({ keys: ['k1'], complete: false }), ['a answers', 'a gave all']],
-    ['one that is sure of its later pages only', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['a answers', 'a is sure', 'a gave all']],
-    ['one whose records there is no room for', source({ keys: ['large', 'k1'], sure: true }), ['a is sure', 'a gave not all, and is sure']],
-    ['one whose records there is no room for on an earlier page', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['a is sure', 'a is sure', 'a gave not all, and is sure']],
-    ['one with bad records, which no node can take', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
-    ['one that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
-    ['one that refuses, as those do that have no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
-    ['one that does not know this node', REFUSING, ['a is silent']],
+    ['that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
+    ['that is not sure', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
+    ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['a answers', 'a gave all']],
+    ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['a answers', 'a is sure', 'a gave all']],
+    ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['a is sure', 'a gave not all, and is sure']],
+    ['with records on an earlier page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['a is sure', 'a is sure', 'a gave not all, and is sure']],
+    ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
+    ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
+    ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
+    ['that does not know this node', REFUSING, ['a is silent']],
   ])('%s', async (_, behaviour, expected) => {
     const { outcome, heard } = start({ a: behaviour });
     await outcome;
@@ -143,13 +143,13 @@ describe('what the listener for sureness hears about a member:', () => {
   });
 });
 
-describe('a member that fails half-way is given up, and the next one gives everything it holds:', () => {
+describe('a member that fails half-way is given up, and the next member sends all its records, when', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
-    ['nothing of it can be taken', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
-    ['there is no room here for what it holds', source({ keys: ['large', 'large'] }), false],
-    ['one record is too large and one is bad', source({ keys: ['large', 'bad'] }), false],
-    ['it gives the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
+    ['all its records must be refused', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
+    ['there is no room for its records', source({ keys: ['large', 'large'] }), false],
+    ['there is no room for one record and the other record is bad', source({ keys: ['large', 'bad'] }), false],
+    ['it sends the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
     ['its next page is not a page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
@@ -159,12 +159,12 @@ describe('a member that fails half-way is given up, and the next one gives every
   });
 
   test.each<[string, PeerBehaviour, readonly Readonly<Record<string, number>>[]]>([
-    ['among good ones', source({ keys: ['k1', 'bad', 'k2'] }), [{ malformed: 1 }]],
-    ['alone on a page before', source({ keys: ['bad', 'bad'] }, { keys: ['k1', 'k2'] }), [{ malformed: 2 }]],
-    ['alone on a page behind', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
-    ['on pages of one each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
-    ['beside what there is no room for', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
-  ])('a member with bad records %s is not given up: they are left out and counted', async (_, behaviour, reasons) => {
+    ['between good records', source({ keys: ['k1', 'bad', 'k2'] }), [{ malformed: 1 }]],
+    ['on a page before the good records', source({ keys: ['bad', 'bad'] }, { keys: ['k1', 'k2'] }), [{ malformed: 2 }]],
+    ['on a page after the good records', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
+    ['on pages of one record each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
+    ['on the same page as records for which there is no room', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
+  ])('a member with bad records %s is not given up: these records are omitted and counted', async (_, behaviour, reasons) => {
     const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
@@ -173,7 +173,7 @@ describe('a member that fails half-way is given up, and the next one gives every
 });
 
 describe('a member that lacks its own first snapshot', () => {
-  test('is given up after its first page while other members have not been asked', async () => {
+  test('is given up after its first page as long as other members have not been asked', async () => {
     const { outcome, merged, walletOf, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: source({ keys: ['k3'] }),
@@ -183,7 +183,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('has its records merged to the last page when no member is complete', async () => {
+  test('has all its records merged, up to the last page, when no member is complete', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -193,7 +193,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(asked()).toEqual({ a: 2, b: 1 });
   });
 
-  test('has all its records merged when there are many such members: some pages are requested again rather than kept', async () => {
+  test('has all its records merged even if there are many such members, because dropped pages are requested again', async () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const { outcome, merged, asked } = start(Object.fromEntries(names.map((name) => [name, INCOMPLETE(`of ${name}`)])));
     expect(await outcome).toEqual({ asked: 6, answered: 6, completeFrom: null });
@@ -201,13 +201,13 @@ describe('a member that lacks its own first snapshot', () => {
     expect(Object.values(asked()).sort()).toEqual([1, 1, 1, 1, 2, 2]);
   });
 
-  test('does not count as answered when it fails half-way', async () => {
+  test('is not counted as answered when it fails half-way', async () => {
     const { outcome, merged } = start({ a: source({ keys: ['k1'], complete: false }, { keys: [], fails: true }), b: INCOMPLETE('k2') });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k1', 'k2']);
   });
 
-  test('does not make a complete member that fails half-way incomplete: all others are merged', async () => {
+  test('is merged together with all others when a complete member fails half-way', async () => {
     const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);
@@ -215,18 +215,18 @@ describe('a member that lacks its own first snapshot', () => {
 });
 
 describe('members that do not answer', () => {
-  test('count as asked, not as answered', async () => {
+  test('are counted as asked, but not as answered', async () => {
     const { outcome } = start({ a: REFUSING, b: INCOMPLETE('k1'), c: REFUSING });
     expect(await outcome).toEqual({ asked: 3, answered: 1, completeFrom: null });
   });
 
-  test('do not delay the others: the next one is asked 500 ms later', async () => {
+  test('do not delay the others: the next member is asked 500 ms later', async () => {
     const { outcome, clock, walletOf } = start({ a: SILENT, b: source({ keys: ['k1'] }) });
     await clock.advance(500);
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
   });
 
-  test('do not make members that were never asked count as asked', async () => {
+  test('do not cause other members to be counted as asked before they are asked', async () => {
     const { outcome, clock, peers } = start({ a: SILENT, b: source({ keys: ['k1'] }), c: source({ keys: [] }), d: source({ keys: [] }) });
     await clock.advance(500);
     expect((await outcome).asked).toBe(2);
@@ -234,18 +234,18 @@ describe('members that do not answer', () => {
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 0, 0]);
   });
 
-  test('may be all of them: then there is no snapshot', async () => {
+  test('may be all members, and then there is no snapshot', async () => {
     const { outcome, merged } = start({ a: REFUSING, b: REFUSING });
     expect(await outcome).toEqual({ asked: 2, answered: 0, completeFrom: null });
     expect(merged).toEqual([]);
   });
 
-  test('may be an empty list: without a member to ask there is no snapshot', async () => {
+  test('do not exist when there are no other members, and then there is no snapshot', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
 
-/** Pages of one record each, as fast as the clock allows. The cursor is the page's number. */
+/** A member that sends pages of one record each, with this duration per page. The cursor is the number of the page. */
 function pagesFrom(name: string, clock: () => ManualClock, msPerPage: number, pages = Infinity): PeerBehaviour {
   return {
     answer: async ({ inner, request }) => {
@@ -265,7 +265,7 @@ function startSlow(make: (pages: (name: string, msPerPage: number, pages?: numbe
   return started;
 }
 
-/** Lets time pass until the outcome is known, and returns how much passed. */
+/** Lets time pass until the outcome is known, and returns the outcome and the time that has passed. */
 async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ outcome: T; tookMs: number }> {
   const startedMs = clock.monotonicMs();
   const settled: { value?: { outcome: T } } = {};
@@ -275,7 +275,7 @@ async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ 
 }
 
 describe('endless pages', () => {
-  test('end the fetch below the limit of its step, and the outcome names the members asked', async () => {
+  test('end the fetch before the timeout of its step, and the outcome counts the members that were asked', async () => {
     const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });
@@ -283,7 +283,7 @@ describe('endless pages', () => {
     expect(SNAPSHOT_TIMEOUT_MS).toBeLessThan(STEP_TIMEOUT_MS.fetchingSnapshot);
   });
 
-  test('do not block the others: the next member is asked after the limit for one member', async () => {
+  test('do not block the others: the next member is asked after the timeout for one member', async () => {
     const { clock, outcome, walletOf } = startSlow((pages) => ({ a: pages('a', 100), b: source({ keys: ['k1'] }) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -291,7 +291,7 @@ describe('endless pages', () => {
     expect(tookMs).toBeLessThanOrEqual(SOURCE_TIMEOUT_MS + 2_000);
   });
 
-  test('do not keep incomplete members from being merged', async () => {
+  test('do not prevent the records of incomplete members from being merged', async () => {
     const { clock, outcome, merged } = startSlow((pages) => ({ a: pages('a', 1_000), b: INCOMPLETE('k1') }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toContain('k1');
@@ -301,7 +301,7 @@ describe('endless pages', () => {
 describe('a snapshot that takes longer than one fetch', () => {
   const cursorsOf = (peer: PeerSide) => peer.messages.map(({ cursor }) => cursor);
 
-  test('continues where it stopped', async () => {
+  test('continues at the page where it stopped', async () => {
     const { clock, outcome, ask, merged, peers, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     expect((await outcomeOf(clock, outcome)).outcome.completeFrom).toBeNull();
     const before = merged.length;
@@ -312,16 +312,16 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(merged).toEqual(Array.from({ length: 15 }, (_, number) => `a${number}`));
   });
 
-  test('continues with the member that stopped half-way, in the time that the others leave', async () => {
+  test('continues with the member that stopped half-way in the time that is left after the others', async () => {
     const { clock, outcome, merged, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 6), b: REFUSING }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5']);
   });
 
   test.each<[string, (started: ReturnType<typeof start>) => void | Promise<void>]>([
-    ["the member's store is another", ({ peers }) => void (peers[0]!.behaviour.answer = () => ({ data: { '100': ['new'] }, store_id: '1111111111111111' }))],
+    ['the member has a new store', ({ peers }) => void (peers[0]!.behaviour.answer = () => ({ data: { '100': ['new'] }, store_id: '1111111111111111' }))],
     ['the member refuses the cursor', ({ peers }) => void (peers[0]!.behaviour.bend = (answer, { inner }) => (inner['cursor'] === undefined ? answer : answerOf(400, {})))],
-    ['the own store was emptied', ({ store }) => void (store.storeId = '2222222222222222' as StoreId)],
+    ['the store of this node was emptied', ({ store }) => void (store.storeId = '2222222222222222' as StoreId)],
     ['too much time has passed', ({ clock }) => clock.advance(600_000)],
   ])('starts at the first page when %s', async (_, change) => {
     const started = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
@@ -333,7 +333,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(cursorsOf(peers[0]!).slice(before, before + 2)).toContain(undefined);
   });
 
-  test('is not complete when the member is incomplete by now: the fetch starts at the first page', async () => {
+  test('is not complete when the member has become incomplete, and the fetch starts at the first page', async () => {
     const { clock, outcome, ask, peers } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     await outcomeOf(clock, outcome);
     const before = peers[0]!.syncRequests.length;
@@ -342,7 +342,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(cursorsOf(peers[0]!).slice(before)).toEqual([expect.any(String), undefined]);
   });
 
-  test('is given up when the member changes its store between two pages', async () => {
+  test('is given up when the store of the member changes between two pages', async () => {
     const { outcome } = start({
       a: { answer: ({ inner }) => ({ data: { '100': ['k1'] }, store_id: inner['cursor'] === undefined ? STORE_ID : '3333333333333333', ...(inner['cursor'] === undefined ? { next_cursor: '1' } : {}) }) },
     });
@@ -350,7 +350,7 @@ describe('a snapshot that takes longer than one fetch', () => {
   });
 });
 
-test('a store that is emptied meanwhile fails the page, not the fetch', async () => {
+test('when the store is emptied during the fetch, only the page fails, not the whole fetch', async () => {
   const { outcome, store } = start({ a: source({ keys: ['k1', 'k2'] }) });
   store.merge = () => {
     store.storeId = '4444444444444444' as StoreId;

@@ -1,4 +1,4 @@
-/** Pages of a snapshot (protocol.md §10, Pages): each holds as much as fits, and every record appears exactly once. */
+/** Pages of a snapshot (protocol.md §10, Pages): each page contains as many records as fit, and every record appears exactly once. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecords } from '../../../src/domain/records.ts';
 import { snapshotPage, type SnapshotPage } from '../../../src/sync/snapshot-page.ts';
@@ -32,7 +32,7 @@ describe('pages', () => {
     expect(await pages(1_000)).toEqual([{ data: {}, nextCursor: null }]);
   });
 
-  test.each([1_000, 5_000, 100_000])('of %d bytes hold every record of every app once, tombstones included, and are no larger', async (maxBytes) => {
+  test.each([1_000, 5_000, 100_000])('of at most %d bytes contain every record of every app once, including tombstones', async (maxBytes) => {
     const { node, pages } = start();
     for (let index = 0; index < 150; index += 1) node.put(`k${index}`, 'x'.repeat(index), { app: String(1 + (index % 3)) });
     node.put('gone', 'value');
@@ -48,7 +48,7 @@ describe('pages', () => {
     }
   });
 
-  test('give a record that is larger than a page its own page', async () => {
+  test('contain a record that is larger than a page on a separate page', async () => {
     const { node, pages } = start();
     for (const key of ['a', 'large', 'b', 'c']) node.put(key, 'x'.repeat(key === 'large' ? 5_000 : 10));
     const all = await pages(1_000);
@@ -56,7 +56,7 @@ describe('pages', () => {
     expect(all.map((page) => keysOf(page))).toContainEqual(['large']);
   });
 
-  test('neither repeat nor miss a record that was there from the start, even when the store changes between them', async () => {
+  test('neither repeat nor miss a record that existed from the start, even if the store changes between them', async () => {
     const { clock, node, pages } = start();
     for (let index = 0; index < 100; index += 1) node.put(`k${index}`, 'value');
     await clock.advance(5);
@@ -84,13 +84,13 @@ describe('pages', () => {
     expect([Object.keys(page.data), keysOf(page)]).toEqual([expected.length === 0 ? [] : ['7'], expected]);
   });
 
-  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor of another store: %j', async (cursor) => {
+  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor of a different store: %j', async (cursor) => {
     const { node, modules } = start();
     node.put('k', 'value');
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  test('give way to requests when they take long', async () => {
+  test('give way to requests when they take long to make', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 320; index += 1) node.put(`k${index}`, 'value');
     let elapsedMs = 0;

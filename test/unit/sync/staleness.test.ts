@@ -1,4 +1,4 @@
-/** Whether a node was cut off for longer than deleted keys are remembered (protocol.md §4, Ages). */
+/** Whether a node was cut off for longer than tombstones are kept (protocol.md §4, Ages). */
 import { describe, expect, test } from '@jest/globals';
 import { Staleness } from '../../../src/sync/staleness.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -14,7 +14,7 @@ function start(others = 2) {
 }
 
 describe('a node', () => {
-  test('is stale after more than the retention without a member, and not yet at exactly the retention', async () => {
+  test('is stale when it was out of step for more than the retention, but not yet at exactly the retention', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS);
     expect(staleness.isStale()).toBe(false);
@@ -22,7 +22,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('is not stale while it gets in step with a member now and then', async () => {
+  test('is not stale while it gets in step with a member from time to time', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS);
@@ -31,7 +31,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(false);
   });
 
-  test('is stale if it never gets in step, although it hears of members all the time', async () => {
+  test('is stale if it never gets in step, even if it gets messages from members all the time', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS / 4);
@@ -40,7 +40,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('stays stale when a member is back, until it is resolved', async () => {
+  test('stays stale when a member is back, until the staleness is resolved', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS + 1);
     staleness.noteInStep();
@@ -51,7 +51,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(false);
   });
 
-  test('is never stale as the only member, however long', async () => {
+  test('is never stale while it is the only member', async () => {
     const { clock, staleness } = start(0);
     await clock.advance(10 * RETENTION_MS);
     expect(staleness.isStale()).toBe(false);
@@ -61,7 +61,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('does not become fresh by a refresh of the membership', async () => {
+  test('stays stale after a refresh of the membership', async () => {
     const { clock, staleness } = start(2);
     await clock.advance(RETENTION_MS);
     staleness.noteMembers(3);
@@ -69,7 +69,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('knows its own writes since it was cut off', async () => {
+  test('knows which of its own writes it made since it was cut off', async () => {
     const { clock, written, staleness } = start();
     written.last = 7;
     staleness.noteExchange();

@@ -10,7 +10,7 @@ const NEVER = new AbortController().signal;
 const SILENCE_MS = 60_000;
 
 let network: Network;
-/** `n` has started with an empty store. `a` and `b` hold the same records. */
+/** `n` has started with an empty store. `a` and `b` have the same records. */
 let n: ReplicatingNode;
 let a: ReplicatingNode;
 let b: ReplicatingNode;
@@ -27,7 +27,7 @@ beforeEach(() => {
   hold('k2', a, b);
 });
 
-/** A record of `a` that all of them have. */
+/** Puts a record on the first node and copies it to the others. */
 function hold(key: string, first: ReplicatingNode, ...others: readonly ReplicatingNode[]): void {
   first.put(key, `value of ${key}`);
   for (const other of others) other.store.merge('100', first.store.recordOf('100', key), network.clock.nowMs());
@@ -37,7 +37,7 @@ const lieWithEmptyStore = (liar: ReplicatingNode): void => {
   liar.bend = (answer, { inner }) => (inner['type'] === 'snapshot_request' ? { ...answer, data: {}, next_cursor: undefined, complete: undefined, sure: true } : answer);
 };
 
-/** What a node_tick does for a node whose first snapshot is missing. */
+/** The steps of a node_tick of a node whose first snapshot is missing. */
 async function firstTick(): Promise<void> {
   await n.fetchSnapshot();
   await n.sureRound.beforeReady(n.others(), NEVER);
@@ -48,13 +48,13 @@ const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
 describe('before a node is ready', () => {
-  test('it is sure with the snapshot of one sure member and the root of another', async () => {
+  test('it is sure after the snapshot of one sure member and the root of the other', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('it is sure with everything of one sure member when the other one is not ready', async () => {
+  test('it is sure after all records of one sure member when the other member is not ready', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -62,7 +62,7 @@ describe('before a node is ready', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it takes what only the second sure member has, and sends no record itself', async () => {
+  test('it gets records that only the second sure member has, and sends no records itself', async () => {
     n.put('own', 'written before');
     hold('k3', b);
     await firstTick();
@@ -70,7 +70,7 @@ describe('before a node is ready', () => {
     expect([...a.types(), ...b.types()]).not.toContain('delta');
   });
 
-  test.each(['a', 'b'])('it loses no record when %s calls an empty store complete', async (name) => {
+  test.each(['a', 'b'])('it misses no record when %s has an empty store and reports that it is complete', async (name) => {
     lieWithEmptyStore(name === 'a' ? a : b);
     await firstTick();
     await serve();
@@ -93,14 +93,14 @@ describe('while a node serves', () => {
     await firstTick();
   });
 
-  test('it is not sure by one member alone while another one may hold something else', async () => {
+  test('it is not sure with the records of one member while the other member may have different records', async () => {
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
     await network.clock.advance(2_000);
     await serve();
     expect(n.sureness.isSure()).toBe(false);
   });
 
-  test('it is sure once the other one is back', async () => {
+  test('it is sure once the other member is back', async () => {
     network.setWay(n, b, 'open');
     hold('k3', b);
     await network.clock.advance(2_000);
@@ -108,7 +108,7 @@ describe('while a node serves', () => {
     expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
   });
 
-  test('it is sure once the other one has been silent for too long', async () => {
+  test('it is sure once the other member has not answered for too long', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
@@ -124,7 +124,7 @@ describe('while a node serves', () => {
 });
 
 describe('a node is not sure', () => {
-  test('while it reaches no member, until an hour has passed: then it logs an error', async () => {
+  test('while it reaches no member, until it becomes sure after an hour and logs an error', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
@@ -133,7 +133,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
-  test('while a record of its sources is too far ahead of its clock, and is sure once it has the record', async () => {
+  test('while a record of its sources is too far ahead of its clock, but it is sure once it has the record', async () => {
     a.store.merge('100', { ...a.store.recordOf('100', 'k1'), key: 'later', updated_at_ms: network.clock.nowMs() + 60_000 }, network.clock.nowMs() + 60_000);
     b.store.merge('100', a.store.recordOf('100', 'later'), network.clock.nowMs() + 60_000);
     await firstTick();
@@ -157,7 +157,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
   });
 
-  test('through a member that became sure only after it had given its records', async () => {
+  test('after all records of a member that became sure only after it had sent them', async () => {
     a.sureWord = false;
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
@@ -173,7 +173,7 @@ describe('a node is not sure', () => {
   });
 });
 
-test('a node beside members of an older kind is sure with everything of each', async () => {
+test('a node among members of an older kind is sure after all records of every member', async () => {
   network = new Network();
   const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
   n = network.add('n');

@@ -1,4 +1,4 @@
-/** A sync_tick is followed until everything that it started has ended. */
+/** A sync_tick is followed until all work that it started has ended. */
 import { expect, test } from '@jest/globals';
 import { TickCourse } from '../../../src/sync/tick-course.ts';
 
@@ -9,14 +9,14 @@ function course() {
   return { outcomes, tick: new TickCourse(new AbortController().signal, (outcome) => void outcomes.push(outcome)) };
 }
 
-test('a sync_tick that woke no lane is over at once', () => {
+test('a sync_tick that wakes no lane ends immediately', () => {
   const { outcomes, tick } = course();
   tick.begin();
   expect(outcomes).toEqual(['nothing to do']);
   expect(tick.isOver).toBe(true);
 });
 
-test('a sync_tick is over when the last lane rests, and not before', () => {
+test('a sync_tick ends when the last lane rests, and not earlier', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.add(two);
@@ -27,7 +27,7 @@ test('a sync_tick is over when the last lane rests, and not before', () => {
   expect(outcomes).toEqual(['ok']);
 });
 
-test('a sync_tick is not over while lanes are still being woken', () => {
+test('a sync_tick does not end while lanes are still being woken', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.rested(one, false);
@@ -36,7 +36,7 @@ test('a sync_tick is not over while lanes are still being woken', () => {
   expect(outcomes).toEqual(['ok']);
 });
 
-test('a sync_tick says how many peers failed', () => {
+test('a sync_tick reports how many peers failed', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.add(two);

@@ -1,4 +1,4 @@
-/** The log with limits: what it keeps, and what a late reader gets. */
+/** The limited log of events: which events it keeps, and what a late reader gets. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -43,7 +43,7 @@ test('numbers rise by one, and each chart is added once', () => {
   expect(log.chart('another')).toBeNull();
 });
 
-test('above the limit of events the oldest ones are dropped, and a new reader first gets the state to which they led', () => {
+test('above the maximum number of events, the oldest are dropped, and a new reader first gets the state to which they led', () => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
@@ -55,7 +55,7 @@ test('above the limit of events the oldest ones are dropped, and a new reader fi
   expect(rest.map(({ n, kind }) => `${n} ${kind}`)).toEqual(['11 step', '12 step', '13 shown']);
 });
 
-test('the numbers of all events for a new reader have no gap', () => {
+test('the events that a new reader gets have numbers without a gap', () => {
   const log = new EventLog('one', { maxEvents: 5, maxBytes: Infinity });
   begin(log, 'a');
   begin(log, 'b');
@@ -65,7 +65,7 @@ test('the numbers of all events for a new reader have no gap', () => {
   expect(numbers.at(-1)).toBe(log.last);
 });
 
-test('above the limit of bytes the oldest events are dropped', () => {
+test('above the maximum number of bytes, the oldest events are dropped', () => {
   const log = new EventLog('one', { maxEvents: Infinity, maxBytes: 10_000 });
   begin(log);
   for (let turns = 1; turns <= 1_000; turns += 1) step(log, turns);
@@ -80,7 +80,7 @@ function end(log: EventLog, atMs: number, source = 'a'): void {
 describe('a source that ended before the kept events', () => {
   const told = (log: EventLog): readonly string[] => readAll(log).map((event) => `${event.n} ${event.kind} ${'source' in event ? event.source : ''}`);
 
-  test('is given to a new reader as one that ended', () => {
+  test('is shown to a new reader as ended', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log, 'a');
     begin(log, 'b');
@@ -95,7 +95,7 @@ describe('a source that ended before the kept events', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 end a', '6 state b', '7 step b']);
   });
 
-  test('counts as running when it has started again', () => {
+  test('is shown as running when it has started again', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log);
     end(log, 1);
@@ -104,7 +104,7 @@ describe('a source that ended before the kept events', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
   });
 
-  test('gets free numbers, from 1 when everything that was dropped is repeated', () => {
+  test('is repeated with the numbers of dropped events, beginning at 1 if all of them are needed', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     for (const source of ['a', 'b', 'c']) begin(log, source);
     for (const source of ['c', 'a', 'b']) end(log, 1, source);
@@ -112,7 +112,7 @@ describe('a source that ended before the kept events', () => {
     expect(told(log)).toEqual(['1 chart ', '2 state a', '3 end a', '4 state b', '5 end b', '6 state c', '7 end c', '8 note null']);
   });
 
-  test('is forgotten before a running one when there are too many', () => {
+  test('is forgotten before a running source when there are too many sources', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     begin(log, 'runs');
     begin(log, 'a');
@@ -126,7 +126,7 @@ describe('a source that ended before the kept events', () => {
   });
 });
 
-test('regardless of what happens to sources, a new reader gets positive numbers without a gap', () => {
+test('for any events of sources, a new reader gets positive numbers without a gap', () => {
   const happening = fc.record({ kind: fc.constantFrom('state', 'step', 'end', 'note'), source: fc.constantFrom('a', 'b', 'c') });
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (happenings, maxEvents) => {
@@ -146,8 +146,8 @@ test('regardless of what happens to sources, a new reader gets positive numbers 
 
 test.each([
   ['the last event', 4, []],
-  ['an event before', 2, [3, 4]],
-])('after %s a reader gets the later events', (_, last, expected) => {
+  ['an earlier event', 2, [3, 4]],
+])('after %s, a reader gets only later events', (_, last, expected) => {
   const log = new EventLog('one', NO_LIMITS);
   begin(log);
   step(log, 1);
@@ -156,18 +156,18 @@ test.each([
 });
 
 test.each([
-  ['older than what is kept', 'one-1'],
-  ['of another process', 'two-11'],
-  ['that was never given', 'one-99'],
-  ['that is none', '11'],
-])('an id %s is a gap: the reader gets everything from the beginning', (_, lastId) => {
+  ['of an event that is no longer kept', 'one-1'],
+  ['of a different process', 'two-11'],
+  ['that was never used', 'one-99'],
+  ['in the wrong form', '11'],
+])('an id %s is a gap, so the reader gets all events from the beginning', (_, lastId) => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
   expect(readAll(log, lastId).map(({ kind }) => kind)).toEqual(['chart', 'state', 'step', 'step', 'step']);
 });
 
-test('a reader that the log has overtaken gets null', () => {
+test('a reader whose next event has already been dropped gets null', () => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   const cursor = log.cursor(null);
@@ -175,7 +175,7 @@ test('a reader that the log has overtaken gets null', () => {
   expect(log.read(cursor, 1)).toBeNull();
 });
 
-test('charts and sources have limits', () => {
+test('the numbers of charts and sources are limited', () => {
   const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
   for (let index = 0; index < MAX_CHARTS + 5; index += 1) log.addChart({ ...chart, id: `chart ${index}` }, 0);
   expect(log.chart(`chart ${MAX_CHARTS - 1}`)).not.toBeNull();

@@ -1,4 +1,4 @@
-/** Drawings of machines are the same each time, with everything in its place and no text larger than its box. */
+/** Drawings of machines are the same each time, with correct positions and no text larger than its box. */
 import { describe, expect, test } from '@jest/globals';
 import { createMachine } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -19,7 +19,7 @@ const apart = (a: Box, b: Box): boolean => a.x + a.width <= b.x || b.x + b.width
 const drawingOf = (layout: Layout, region: string | null): Drawing => layout.drawings.find((drawing) => drawing.region === region)!;
 
 describe('the layout of the node', () => {
-  test('has a drawing for each region and one for the whole, in the order of the machine', async () => {
+  test('has a drawing of each region and a drawing of the whole machine, in the order of the machine', async () => {
     const layout = await layoutOf(nodeChart);
     expect(layout.chart).toBe(nodeChart.id);
     expect(layout.drawings.map(({ region }) => region)).toEqual(['node.readiness', 'node.nodeTick', 'node.probing', 'node.beats', null]);
@@ -29,11 +29,11 @@ describe('the layout of the node', () => {
     expect(new Set(drawn)).toEqual(new Set(nodeChart.edges.map(({ id }) => id)));
   });
 
-  test('is made once, however often it is requested', async () => {
+  test('is made once, even if it is requested several times', async () => {
     expect(await layoutOf(nodeChart)).toBe(await layoutOf(nodeChart));
   });
 
-  test('keeps children in their parents, states apart, and text within its box', async () => {
+  test('has children inside their parents, no overlapping states, and text inside its box', async () => {
     for (const drawing of (await layoutOf(nodeChart)).drawings) {
       const boxes = new Map(drawing.states.map((state) => [state.id, state]));
       for (const state of drawing.states) {
@@ -57,7 +57,7 @@ describe('the layout of the node', () => {
   });
 });
 
-test('final and history states are drawn, and edges to the state itself, to its parent and to several regions', async () => {
+test('a layout includes final and history states, and edges to the state itself, to its parent and to several regions', async () => {
   const chart = chartOf(
     createMachine({
       id: 'odd',
@@ -76,7 +76,7 @@ test('final and history states are drawn, and edges to the state itself, to its 
   for (const { points } of drawings[0]!.arrows) expect(points.length).toBeGreaterThanOrEqual(2);
 });
 
-test('the layout of a chart that makes no sense fails, and can be requested again', async () => {
+test('the layout of an invalid chart fails, and can be requested again', async () => {
   const broken = { ...nodeChart, id: 'broken', edges: [{ ...nodeChart.edges[0]!, source: 'nowhere', targets: ['node'] }], states: [] } as unknown as Chart;
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');

@@ -1,4 +1,4 @@
-/** A node as a source, when its recorder fails. */
+/** A node as a source of events, when its recorder fails. */
 import { expect, test } from '@jest/globals';
 import { NO_SECRET } from '../../../src/machines/secret-life.ts';
 import type { ComposedNode } from '../../../src/node/compose-node.ts';
@@ -6,7 +6,7 @@ import { NodeRecord } from '../../../src/node/node-record.ts';
 import type { NewEvent } from '../../../src/visualizer/wire.ts';
 import { ControlledNode } from '../../machine/controlled-node.ts';
 
-test('after its recorder has failed, nothing more is recorded about a node', () => {
+test('nothing is recorded about a node after its recorder has failed', () => {
   const node = new ControlledNode({ nodeTickMs: 60_000, syncTickMs: 10_000, nudgeMs: 50, freshness: { maxAgeMs: 120_000, outageMs: 900_000 }, probePeers: false });
   const events: NewEvent[] = [];
   let losses = 0;

@@ -1,4 +1,4 @@
-/** What a recorder reports about a running machine, and what it keeps to itself. */
+/** What a recorder reports about a running machine, and what it does not reveal. */
 import { describe, expect, test } from '@jest/globals';
 import { createActor, type AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
@@ -52,7 +52,7 @@ test('a recording begins with the chart and the whole state', () => {
   ]);
 });
 
-test('an event that moves the machine is a step with the edge taken, the states and the values that changed', () => {
+test('an event that moves the machine is a step with the taken edge, the states and the changed values', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'turn' });
   expect(steps()).toEqual([
@@ -66,14 +66,14 @@ test('a step without a target contains neither states nor unchanged values', () 
   expect(steps()).toEqual([{ kind: 'step', atMs: 7, source: 'crossing', event: 'note', edges: [edgeTo('light', 'note')] }]);
 });
 
-test('a transition that no sent event caused is a separate step', () => {
+test('a transition that happens without an event is a separate step', () => {
   const { actor, steps } = watched();
   for (let turn = 0; turn < 5; turn += 1) actor.send({ type: 'turn' });
   const always = chart.edges.find(({ kind }) => kind === 'always')!.id;
   expect(steps().filter((event) => event.kind === 'step' && event.edges.includes(always))).toHaveLength(1);
 });
 
-test('an event that no edge takes is a step without edges, and an event unknown to the machine has no name', () => {
+test('an event that no edge takes is a step without edges, and an event that the machine does not know has no name', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'mend' });
   actor.send({ type: 'break' });
@@ -91,13 +91,13 @@ test('payloads and contexts are not recorded', () => {
   expect(JSON.stringify(sink.events)).not.toContain(SECRET);
 });
 
-test('a machine that is stopped is recorded as ended', () => {
+test('a stopped machine is recorded as ended', () => {
   const { actor, steps } = watched();
   actor.stop();
   expect(steps()).toEqual([{ kind: 'end', atMs: 7, source: 'crossing', how: 'stopped' }]);
 });
 
-test('a machine that fails is recorded as ended, without the reason', () => {
+test('a failed machine is recorded as ended, without the reason', () => {
   const { actor, steps, errors } = watched();
   actor.send({ type: 'turn' });
   actor.send({ type: 'turn' });
@@ -128,7 +128,7 @@ describe('a recorder that fails', () => {
     expect(steps()).toHaveLength(2);
   });
 
-  test('because its sink fails does not affect the machine either', () => {
+  test('does not affect the machine when only its sink fails', () => {
     const { actor, sink, failures, errors } = watched();
     sink.add = () => {
       throw new Error('full');
@@ -141,7 +141,7 @@ describe('a recorder that fails', () => {
   });
 });
 
-test('nothing is recorded after the end of watching', () => {
+test('nothing is recorded after the recorder was stopped', () => {
   const { actor, steps, stop } = watched();
   stop();
   actor.send({ type: 'turn' });
@@ -149,7 +149,7 @@ test('nothing is recorded after the end of watching', () => {
 });
 
 describe('values that may be shown', () => {
-  test('are cut to their limits', () => {
+  test('are truncated to their limits', () => {
     const shown = bounded({ long: 'x'.repeat(MAX_SHOWN_CHARS + 1), table: { rows: Array.from({ length: MAX_SHOWN_ROWS + 5 }, () => ({ cell: 'y'.repeat(1_000) })) } });
     expect((shown['long'] as string).length).toBe(MAX_SHOWN_CHARS);
     const { rows } = shown['table'] as { rows: readonly { cell: string }[] };
@@ -160,13 +160,13 @@ describe('values that may be shown', () => {
   });
 
   test.each([
-    ['the same number', 1, 1, null],
-    ['another number', 1, 2, { value: 2 }],
-    ['the same moment', { atMs: 5 }, { atMs: 5 }, null],
-    ['another moment', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
-    ['a moment that is gone', { atMs: 5 }, null, { value: null }],
-    ['the same table', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
-    ['another table', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
+    ['do not change with the same number', 1, 1, null],
+    ['change with a different number', 1, 2, { value: 2 }],
+    ['do not change with the same time', { atMs: 5 }, { atMs: 5 }, null],
+    ['change with a different time', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
+    ['change when a time is removed', { atMs: 5 }, null, { value: null }],
+    ['do not change with the same table', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
+    ['change with a different table', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
   ])('%s', (_, before, after, changes) => {
     expect(changesOf({ value: before }, { value: after })).toEqual(changes);
   });

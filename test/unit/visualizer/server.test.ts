@@ -1,4 +1,4 @@
-/** The visualiser's server on real sockets: which callers get answers, what readers get, and the limits. */
+/** The visualiser's server on real sockets: which callers get answers, what readers get, and its limits. */
 import { connect, type Socket } from 'node:net';
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
@@ -72,7 +72,7 @@ async function ask(server: VisualizerServer, path: string, options: Ask = {}): P
   return { status: answer.statusCode!, headers: answer.headers, body };
 }
 
-/** The text that arrives, until it holds what is wanted. */
+/** Reads text until it contains what the caller wants. */
 async function textUntil(answer: IncomingMessage, holds: (text: string) => boolean): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = '';
@@ -89,7 +89,7 @@ async function closed(stream: IncomingMessage | Socket): Promise<void> {
   await promise;
 }
 
-/** Reads server-sent events until there are as many as wanted. */
+/** Reads server-sent events up to this number. */
 async function events(answer: IncomingMessage, count: number): Promise<readonly { readonly id: string; readonly event: VisualizerEvent }[]> {
   const found = (text: string): readonly string[] => text.split('\n\n').slice(0, -1).filter((block) => block.startsWith('id: '));
   const read = await textUntil(answer, (text) => found(text).length >= count);
@@ -104,9 +104,9 @@ describe('every answer', () => {
     ['the page', '/', 200],
     ['a file', '/page.js', 200],
     ['the session', '/session', 200],
-    ['nothing', '/nothing', 404],
-    ['a way out of the folder', '/..%2f..%2fpackage.json', 404],
-    ['a layout of no chart', '/layouts/none', 404],
+    ['an unknown path', '/nothing', 404],
+    ['a path that leads out of the folder', '/..%2f..%2fpackage.json', 404],
+    ['the layout of an unknown chart', '/layouts/none', 404],
   ])('to %s has the content security policy', async (_, path, status) => {
     const { server } = await serve();
     const answer = await ask(server, path);
@@ -121,41 +121,41 @@ describe('every answer', () => {
   });
 });
 
-describe('admission:', () => {
+describe('access is allowed or refused for', () => {
   test.each<[string, (port: number) => Record<string, string>, number]>([
-    ['no one in particular', () => ({}), 200],
+    ['a caller without special headers', () => ({}), 200],
     ['localhost', (port) => ({ host: `localhost:${port}` }), 200],
     ['our own page', (port) => ({ origin: `http://127.0.0.1:${port}`, 'sec-fetch-site': 'same-origin' }), 200],
-    ['a name that was bound to 127.0.0.1', (port) => ({ host: `evil.example:${port}` }), 421],
+    ['a foreign name that resolves to 127.0.0.1', (port) => ({ host: `evil.example:${port}` }), 421],
     ['our address without the port', () => ({ host: '127.0.0.1' }), 421],
-    ['another port', () => ({ host: '127.0.0.1:1' }), 421],
+    ['our address with the wrong port', () => ({ host: '127.0.0.1:1' }), 421],
     ['a foreign origin', () => ({ origin: 'http://evil.example' }), 403],
-    ['no origin that is a text', () => ({ origin: 'null' }), 403],
-    ['another port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
-    ['our origin by https', (port) => ({ origin: `https://127.0.0.1:${port}` }), 403],
-    ['our origin by another name', (port) => ({ origin: `http://localhost:${port}` }), 403],
-    ['a script tag of another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a script tag of another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a link on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
+    ['an opaque origin', () => ({ origin: 'null' }), 403],
+    ['an origin on a different port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
+    ['our origin with https', (port) => ({ origin: `https://127.0.0.1:${port}` }), 403],
+    ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
+    ['a script tag of a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a script tag of a page on a different port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a link on a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
   ])('%s', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
 
-  // No test binds port 80.
+  // These tests call the check directly, because no test can bind port 80.
   test.each<[string, number, Record<string, string>, number | undefined]>([
     ['our address', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1' }, undefined],
     ['our name', 80, { host: 'localhost', origin: 'http://localhost' }, undefined],
     ['our address with the port', 80, { host: '127.0.0.1:80', origin: 'http://127.0.0.1:80' }, undefined],
-    ['our address with the port in one of both', 80, { host: '127.0.0.1:80', origin: 'http://127.0.0.1' }, undefined],
-    ['a name that was bound to 127.0.0.1', 80, { host: 'evil.example', origin: 'http://evil.example' }, 421],
+    ['our address, with the port in only one of the two headers', 80, { host: '127.0.0.1:80', origin: 'http://127.0.0.1' }, undefined],
+    ['a foreign name that resolves to 127.0.0.1', 80, { host: 'evil.example', origin: 'http://evil.example' }, 421],
     ['no name', 80, { host: '' }, 421],
-    ['a port behind the port', 80, { host: '127.0.0.1:80:80' }, 421],
-    ['another port of this machine', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1:8080' }, 403],
-    ['our origin by another name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
-    ['our address by https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
+    ['two ports', 80, { host: '127.0.0.1:80:80' }, 421],
+    ['an origin on a different port of this machine', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1:8080' }, 403],
+    ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
+    ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the page of port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('with the default port of http, which may be left out: %s at port %d', (_, port, headers, status) => {
+  ])('the default port of http may be omitted: %s at port %d', (_, port, headers, status) => {
     expect(refusalOf(headers, port, true)?.status).toBe(status);
   });
 
@@ -171,7 +171,7 @@ describe('admission:', () => {
 });
 
 describe('events', () => {
-  test('begin with the kept ones, continue with new ones, and are numbered', async () => {
+  test('are numbered: first the kept events, then the new events', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -181,7 +181,7 @@ describe('events', () => {
     expect(read.map(({ id, event }) => `${id} ${event.kind}`)).toEqual(['test-1 chart', 'test-2 state', 'test-3 note']);
   });
 
-  test('continue after Last-Event-ID', async () => {
+  test('continue after the event in Last-Event-ID', async () => {
     const { server, log } = await serve();
     begin(log);
     note(log, 'third');
@@ -193,7 +193,7 @@ describe('events', () => {
     }
   });
 
-  test('begin with charts and states for a reader that was gone for too long or knew another process', async () => {
+  test('begin with charts and states for a reader that was away for too long or that knows a different process', async () => {
     const { server, log } = await serve({}, { maxEvents: 2, maxBytes: 1_000_000 });
     begin(log);
     for (let index = 0; index < 20; index += 1) note(log, `${index}`);
@@ -203,7 +203,7 @@ describe('events', () => {
     }
   });
 
-  test('are given to at most MAX_READERS readers', async () => {
+  test('are sent to at most MAX_READERS readers', async () => {
     const { server } = await serve();
     for (let index = 0; index < MAX_READERS; index += 1) expect((await open(server, '/events')).statusCode).toBe(200);
     expect(server.readers).toBe(MAX_READERS);
@@ -219,7 +219,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('are followed by heartbeats in a trace too, as empty lines', async () => {
+  test('are also followed by heartbeats in a trace, as empty lines', async () => {
     const { server, log, clock } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -228,7 +228,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('include the last one before the server closes', async () => {
+  test('include the last event before the server closes', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -248,7 +248,7 @@ describe('events', () => {
 });
 
 describe('a reader that does not read', () => {
-  /** Sends a request and then reads nothing. */
+  /** Sends a request and does not read the answer. */
   async function sleeper(server: VisualizerServer, path: string): Promise<Socket> {
     const socket = connect({ host: '127.0.0.1', port: server.port });
     closers.push(() => socket.destroy());
@@ -266,7 +266,7 @@ describe('a reader that does not read', () => {
     await promise;
   }
 
-  test.each(['/events', '/trace?follow=true'])('of %s is dropped when the log has overtaken it, and does not delay others', async (path) => {
+  test.each(['/events', '/trace?follow=true'])('of %s is disconnected when its next event has been dropped, and does not delay others', async (path) => {
     const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
     begin(log);
     await sleeper(server, path);
@@ -274,7 +274,7 @@ describe('a reader that does not read', () => {
     const reading = await open(server, '/events');
     reading.resume();
     await until(() => server.readers === 2);
-    // More than the buffers of the sockets on this machine can take.
+    // More bytes than fit into the buffers of the sockets on this machine.
     while (server.readers === 2) {
       for (let each = 0; each < 10; each += 1) note(log, 'x'.repeat(1_000));
       await new Promise((resolve) => setImmediate(resolve));
@@ -284,7 +284,7 @@ describe('a reader that does not read', () => {
     expect(reading.destroyed).toBe(false);
   });
 
-  test('is dropped when it has read nothing for STALL_TIMEOUT_MS', async () => {
+  test('is disconnected when it has read nothing for STALL_TIMEOUT_MS', async () => {
     const { server, log, clock } = await serve({}, { maxEvents: 1_000_000, maxBytes: 64_000_000 });
     begin(log);
     for (let index = 0; index < 32_000; index += 1) note(log, 'x'.repeat(1_000));
@@ -327,7 +327,7 @@ describe('a trace', () => {
 });
 
 describe('a layout', () => {
-  test('is that of the chart, and is started before the page asks for it', async () => {
+  test('is made for each chart, even before the page requests it', async () => {
     const asked: string[] = [];
     const { server, log } = await serve({
       layoutOf: async ({ id }) => {
@@ -341,7 +341,7 @@ describe('a layout', () => {
     expect(JSON.parse((await ask(server, `/layouts/${chart.id}`)).body)).toEqual({ id: chart.id });
   });
 
-  test('that failed is tried again', async () => {
+  test('that failed is attempted again', async () => {
     let tries = 0;
     const { server, log } = await serve({
       layoutOf: async () => {
@@ -385,26 +385,26 @@ describe('commands', () => {
     expect(asked).toEqual([{ command: 'turn', source: 'a', peer: 'b' }]);
   });
 
-  test('are on the page with their token if the page may have it', async () => {
+  test('are on the page, together with the token, if the page may have the token', async () => {
     const { server } = await commanded();
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: list, token: TOKEN });
   });
 
-  test('and their token are not on a page that may not have them', async () => {
+  test('are not on a page that may not have the token, and neither is the token', async () => {
     const { server, send } = await commanded(undefined, false);
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: [], token: null });
     expect((await send({ command: 'turn' })).status).toBe(200);
   });
 
   test.each<[string, unknown, Record<string, string>, number]>([
-    ['another token', { command: 'turn' }, { 'x-visualizer-token': `${TOKEN}.` }, 403],
+    ['the wrong token', { command: 'turn' }, { 'x-visualizer-token': `${TOKEN}.` }, 403],
     ['no token', { command: 'turn' }, { 'x-visualizer-token': '' }, 403],
     ['a foreign origin', { command: 'turn' }, { origin: 'http://evil.example' }, 403],
-    ['a rebound name', { command: 'turn' }, { host: 'evil.example' }, 421],
-    ['a form', { command: 'turn' }, { 'content-type': 'text/plain' }, 415],
+    ['a foreign name that resolves to 127.0.0.1', { command: 'turn' }, { host: 'evil.example' }, 421],
+    ['a content type that is not JSON', { command: 'turn' }, { 'content-type': 'text/plain' }, 415],
     ['a body that is too long', { command: 'turn', source: 'x'.repeat(MAX_COMMAND_BYTES) }, {}, 413],
-    ['no JSON', 'turn', {}, 400],
-    ['nothing', 'null', {}, 400],
+    ['a body that is not JSON', 'turn', {}, 400],
+    ['null', 'null', {}, 400],
     ['no command', {}, {}, 400],
     ['a command that is not a string', { command: ['turn'] }, {}, 400],
     ['a source that is not a name', { command: 'turn', source: { $gt: '' } }, {}, 400],
@@ -421,7 +421,7 @@ describe('commands', () => {
     expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(403);
   });
 
-  test('that fail are answered with our own sentence and no other text', async () => {
+  test('that fail are answered with our own message and no other text', async () => {
     const failing = await commanded(() => {
       throw new CommandRefusal(409, 'it does not turn');
     });
@@ -439,14 +439,14 @@ describe('commands', () => {
   });
 });
 
-test('a request with a changing method to any other path is refused', async () => {
+test('a request that is not a GET is refused on all other paths', async () => {
   const { server } = await serve();
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     expect((await ask(server, '/session', { method, headers: { origin: server.url } })).status).toBe(405);
   }
 });
 
-test('the server closes while readers are connected', async () => {
+test('the server can close while readers are connected', async () => {
   const { server } = await serve();
   const answer = await open(server, '/events');
   const ended = closed(answer);

@@ -1,4 +1,4 @@
-/** A machine that is not a node: red, green and yellow, with a counter that may be shown and a secret that may not. */
+/** A machine that is not a node: red, green and yellow, with a counter that may be shown and a secret that must not be shown. */
 import { assign, setup } from 'xstate';
 
 export const SECRET = 'the colour of the horse';

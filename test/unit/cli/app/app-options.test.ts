@@ -1,4 +1,4 @@
-/** The identity with which a command acts as an app: files, variables, their order of precedence, and errors that hold no key. */
+/** The identity with which a command acts as an app: files, variables and their precedence. No error message contains a key. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ function refusal(act: () => unknown): { code: number; message: string } {
 }
 
 describe('an identity file', () => {
-  test('gives keys and cluster, and overrides the environment', () => {
+  test('sets the keys and the cluster, and overrides the environment', () => {
     const path = fileOf(JSON.stringify({ privateKey: KEY, teeScalar: `0x${SCALAR}`, envelope: 'capsule', chain: 'http://chain', registry: '0x1', kmsAppId: 7, inEnclave: false, confirmations: 2 }));
     expect(options(path, { NODE_URL: 'http://else', NOVA_KMS_PRIVATE_KEY: '11'.repeat(32) })).toEqual({
       registry: '0x1',
@@ -60,7 +60,7 @@ describe('an identity file', () => {
     expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} holds keys and others may read it: chmod 600 ${path}` });
   });
 
-  test('with keys only leaves the cluster to the environment', () => {
+  test('that has only keys leaves the cluster to the environment', () => {
     const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
     expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
   });
@@ -73,7 +73,7 @@ describe('an identity file', () => {
     [JSON.stringify({ privateKey: KEY, privatKey: KEY }), null],
   ])('with the content %j is read as %j', (text, read) => expect(parseAppFile(text)).toEqual(read));
 
-  test('that is invalid or missing is refused without a quotation of its content', () => {
+  test('that is invalid or missing is refused with a message that does not quote its content', () => {
     const { code, message } = refusal(() => options(fileOf(`{"privateKey": "${KEY}", nonsense`)));
     expect(code).toBe(2);
     expect(message).toMatch(/is not an identity file: nova-kms derive --help says what stands in one$/);
@@ -89,21 +89,21 @@ describe('without a file', () => {
 
   test('the enclave API is used if no key is given', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
 
-  test('the identity is missing, and the error says how to give one', () => {
+  test('the error explains how to specify an identity if there are no keys either', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
       message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
     });
   });
 
-  test('an invalid variable of the cluster is named; other variables are ignored', () => {
+  test('the error names an invalid variable of the cluster, and other variables are ignored', () => {
     const environment = { ODYN_URL: 'http://odyn', BIND_ADDR: 'nonsense' };
     expect(refusal(() => options(undefined, { ...environment, KMS_APP_ID: 'x' }))).toMatchObject({ code: 2, message: expect.stringMatching(/^KMS_APP_ID must be/) });
     expect(options(undefined, environment).appId).toBe(49);
   });
 });
 
-describe('a call that failed', () => {
+describe('a failed call', () => {
   const attempt = (url: string, failure: KmsAttempt['failure'], status?: number): KmsAttempt => ({ node: `0x${'00'.repeat(20)}` as Wallet, url, failure, status });
 
   test.each<[KmsClientError, number, string]>([
@@ -128,7 +128,7 @@ describe('a call that failed', () => {
       1,
       'the registry cannot be read: is the chain at NODE_URL, or at chain in the identity file?',
     ],
-  ])('gives its exit code and message: %s', (error, code, message) => {
+  ])('has its own exit code and message: %s', (error, code, message) => {
     const told = commandErrorOf(error);
     expect([told.exitCode, told.message]).toEqual([code, message]);
   });
@@ -163,6 +163,6 @@ test.each([
   [true, { NO_COLOR: '' }, true, true],
   [true, { TERM: 'dumb' }, false, false],
   [false, {}, false, false],
-])('a terminal %j with %j may have colours: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
+])('on a terminal (%j) with the environment %j, colours are allowed: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
   expect([takesColours({ isTTY }, environment), takesCursor({ isTTY }, environment)]).toEqual([colours, cursor]);
 });

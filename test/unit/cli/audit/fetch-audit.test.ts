@@ -1,4 +1,4 @@
-/** How an audit is saved to a file (docs/audit.md): it continues at the end of the file and accepts only entries that follow from it. */
+/** How an audit is saved to a file (docs/audit.md): a fetch accepts only entries that continue the chain of hashes in the file. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function reader(answer: (after: number) => { readonly status?: number; readonly 
   return { fetch, held, requests };
 }
 
-test('all pages are fetched, then only the new entries', async () => {
+test('the first fetch gets all pages, and the next fetch gets only new entries', async () => {
   const { trail, checkpoint } = auditOf();
   const { fetch, held, requests } = reader((after) => ({ body: trail.page(after, 4) }));
   for (let number = 0; number < 8; number += 1) trail.record(derived(number));
@@ -47,7 +47,7 @@ test('all pages are fetched, then only the new entries', async () => {
   expect(verify(held)).toMatchObject({ entries: 12, unsigned: 0, problems: [] });
 });
 
-test('a restarted node begins another chain in the file', async () => {
+test('a restarted node begins a new chain in the file', async () => {
   const before = auditOf();
   const after = auditOf(undefined, 'another start');
   let { trail } = before;
@@ -62,7 +62,7 @@ test('a restarted node begins another chain in the file', async () => {
   expect(verify(held)).toMatchObject({ chains: 2, entries: 13, problems: [] });
 });
 
-test('entries that do not follow from the file are refused and not kept', async () => {
+test('entries that do not continue the chain in the file are refused and not saved', async () => {
   const { trail } = auditOf();
   trail.record(derived(1));
   const { fetch, held } = reader((after) => ({ body: trail.page(after, 4).replace('"outcome":"ok"', '"outcome":"no"') }));
@@ -74,13 +74,13 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['401', { status: 401, body: '{}' }, 'the node refuses the token'],
   ['404', { status: 404, body: '{}' }, 'the node has no audit: its AUDIT_TOKEN_SHA256 is not set'],
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
-  ['something else', { body: '<html>' }, 'the node gave no page of an audit'],
-  ['more for ever', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there is more, and gives nothing'],
-])('an answer with %s fails with the reason', async (_, answer, message) => {
+  ['a body that is not a page', { body: '<html>' }, 'the node gave no page of an audit'],
+  ['no entries but a promise of more', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there is more, and gives nothing'],
+])('an answer with %s makes the fetch fail with the reason', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
-test('a node that does not answer fails with the reason', async () => {
+test('a node that does not answer makes the fetch fail with the reason', async () => {
   const fails = reader(() => {
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
   });
@@ -96,10 +96,10 @@ describe('a file', () => {
 
   test.each<[string, string, readonly unknown[], boolean]>([
     ['whole lines', '{"a":1}\n{"b":2}\n', [{ a: 1 }, { b: 2 }], true],
-    ['a last line that was cut off', '{"a":1}\n{"b"', [{ a: 1 }, undefined], false],
-    ['a last line without an end', '{"a":1}', [{ a: 1 }], false],
+    ['an incomplete last line', '{"a":1}\n{"b"', [{ a: 1 }, undefined], false],
+    ['a last line without a line break', '{"a":1}', [{ a: 1 }], false],
     ['a line that is not JSON', 'x\n{"b":2}\n', [undefined, { b: 2 }], true],
-    ['nothing', '', [], true],
+    ['no lines', '', [], true],
   ])('with %s is read line by line', async (_, text, lines, isWhole) => {
     const path = join(folder, 'audit.jsonl');
     await writeFile(path, text);
@@ -108,7 +108,7 @@ describe('a file', () => {
     expect(taken).toEqual(lines);
   });
 
-  test('that is missing, or has too long a line, is refused', async () => {
+  test('that is missing or has a line above the limit is refused', async () => {
     await expect(readAuditFile(join(folder, 'absent'), () => undefined)).rejects.toMatchObject({ isAbsent: true, message: expect.stringMatching(/cannot be read: ENOENT$/) });
     const path = join(folder, 'long');
     await writeFile(path, 'x'.repeat(100_000));
@@ -119,17 +119,17 @@ describe('a file', () => {
 describe('a verdict', () => {
   const good = { chains: 1, entries: 5, checkpoints: 1, wallets: [`0x${'ab'.repeat(20)}`], missing: 0, unsigned: 0, problems: [] };
   test.each<[string, Partial<typeof good> | { readonly problems: readonly { line: number; what: string }[] }, boolean, boolean]>([
-    ['is good when nothing is wrong', {}, true, true],
-    ['is bad when something is', { problems: [{ line: 3, what: 'bad' }] }, false, false],
-    ['is bad when there is nothing', { chains: 0, entries: 0 }, false, false],
-    ['is good with a gap, unless it must be complete', { missing: 2 }, true, false],
-    ['is good with an end that is not signed, unless it must be complete', { unsigned: 2 }, true, false],
+    ['is good when there is no problem', {}, true, true],
+    ['is bad when there is a problem', { problems: [{ line: 3, what: 'bad' }] }, false, false],
+    ['is bad when there are no entries', { chains: 0, entries: 0 }, false, false],
+    ['is good with a gap, unless a complete audit is required', { missing: 2 }, true, false],
+    ['is good with an unsigned end, unless a complete audit is required', { unsigned: 2 }, true, false],
   ])('%s', (_, change, ok, completely) => {
     expect(verdictOf({ ...good, ...change }, false).ok).toBe(ok);
     expect(verdictOf({ ...good, ...change }, true).ok).toBe(completely);
   });
 
-  test('is printed in lines', () => {
+  test('is printed as lines of text', () => {
     expect(verdictLines(verdictOf({ ...good, problems: [{ line: 3, what: 'bad' }] }, false))).toEqual([
       'entries      5, in 1 chain: one for each start of the node',
       `checkpoints  1, signed by 0x${'ab'.repeat(20)}`,

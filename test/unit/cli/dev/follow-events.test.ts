@@ -1,4 +1,4 @@
-/** Follows a stream that breaks off at the worst place. */
+/** Follows a stream of events that breaks off at the worst place. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,8 +11,8 @@ const textOf = (n: number): string => `data: ${JSON.stringify({ n, atMs: n, kind
 test.each([
   ['between the id of an event and its data', 'id: x-2\n'],
   ['within the data of an event', `id: x-2\n${textOf(2).slice(0, 20)}`],
-  ['before the end of the line of data', `id: x-2\n${textOf(2).trimEnd()}`],
-])('a stream that breaks off %s continues with that event', async (_, cut) => {
+  ['before the line break after the data of an event', `id: x-2\n${textOf(2).trimEnd()}`],
+])('a stream that breaks off %s continues with that event after the reconnect', async (_, cut) => {
   const askedAfter: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     const lastId = request.headers['last-event-id'] as string | undefined;

@@ -1,4 +1,4 @@
-/** The file with the keys of the development cluster's app. */
+/** The identity file of the development cluster, which contains the keys of its app. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('the identity file is in the form that commands read, only for its owner, and is removed with the cluster', async () => {
+test('commands can read the identity file, no other user can, and it is removed with the cluster', async () => {
   const identity = new DevIdentity(file);
   expect(await identity.write(APP, CLUSTER)).toBeNull();
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -32,7 +32,7 @@ test('the identity file is in the form that commands read, only for its owner, a
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('the identity file replaces one that was left behind, and the file of another cluster is not removed', async () => {
+test('a cluster replaces an identity file that was left behind, and does not remove the file of a different cluster', async () => {
   writeFileSync(file, 'left behind');
   const identity = new DevIdentity(file);
   await identity.write(APP, CLUSTER);
@@ -41,7 +41,7 @@ test('the identity file replaces one that was left behind, and the file of anoth
   expect(readFileSync(file, 'utf8')).toBe('of another cluster');
 });
 
-test('the file of another cluster stays while that cluster runs, and is replaced once it is gone', async () => {
+test('the file of a different cluster stays while that cluster is running, and is replaced once that cluster is gone', async () => {
   const first = new DevIdentity(file);
   await first.write(APP, CLUSTER);
   const asked: string[] = [];
@@ -60,7 +60,7 @@ test('the file of another cluster stays while that cluster runs, and is replaced
   expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
 });
 
-test('an identity file that cannot be written gives a message of one line, and leaves no file behind', async () => {
+test('an identity file that cannot be written causes a message of one line and leaves no file behind', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
   expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give another --identity to act as the app$/);
   await identity.remove();

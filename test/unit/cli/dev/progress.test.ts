@@ -1,4 +1,4 @@
-/** The development cluster follows its nodes by the fields of their log lines, not by the message. */
+/** The development cluster learns the state of its nodes from the fields of their log lines, not from the messages. */
 import { describe, expect, test } from '@jest/globals';
 import { DevProgress } from '../../../../src/cli/dev/progress.ts';
 import { READINESS_CHANGED } from '../../../../src/domain/readiness.ts';
@@ -13,7 +13,7 @@ function followed() {
 }
 
 describe('a line about readiness', () => {
-  test('gives the state, the reason, and the time since the start and since the last change', () => {
+  test('is read as the state, the reason, and the time since the start and since the last change', () => {
     const { passMs, take } = followed();
     passMs(300);
     expect(take('node-1', { ...FACTS, room: 'readiness', message: 'readiness changed' })).toEqual({
@@ -28,15 +28,15 @@ describe('a line about readiness', () => {
     expect(take('node-1', { ...FACTS, state: 'ready', reason: null })).toMatchObject({ state: 'ready', reason: null, since_start_ms: 350, since_change_ms: 50 });
   });
 
-  test.each(['readiness changed', 'the node is in another state', ''])('is recognized by its fields, for any message: %j', (message) => {
+  test.each(['readiness changed', 'the node is in another state', ''])('is recognized from its fields, with any message: %j', (message) => {
     expect(followed().take('node-1', { ...FACTS, room: 'machine', message })).toMatchObject({ state: 'bootstrapping' });
   });
 
   test.each<[string, string, object | string]>([
     ['of a node that was not started', 'node-2', FACTS],
-    ['with the sentence and without the event', 'node-1', { ...FACTS, event: undefined, room: 'readiness', message: 'readiness changed' }],
-    ['with a state that there is not', 'node-1', { ...FACTS, state: 'asleep' }],
+    ['with the message but without the event', 'node-1', { ...FACTS, event: undefined, room: 'readiness', message: 'readiness changed' }],
+    ['with an unknown state', 'node-1', { ...FACTS, state: 'asleep' }],
     ['that is not JSON', 'node-1', 'readiness changed'],
-    ['that is cut', 'node-1', '{"event":"readiness_changed","state":"rea'],
+    ['that is cut off', 'node-1', '{"event":"readiness_changed","state":"rea'],
   ])('is ignored: %s', (_, source, line) => expect(followed().take(source, line)).toBeNull());
 });

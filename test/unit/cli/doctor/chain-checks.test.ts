@@ -1,4 +1,4 @@
-/** Each judgement of what was read of the chain, as a table: what was seen, which check fails, and the message. */
+/** How the doctor judges what it reads from the chain, as tables: what was read, which check fails, and the message. */
 import { describe, expect, test } from '@jest/globals';
 import { judgeContracts, judgeFunds, judgeHead, judgeInstance, type ChainExpectations } from '../../../../src/cli/doctor/chain-checks.ts';
 import { findingLines, reportOf, type Finding } from '../../../../src/cli/doctor/finding.ts';
@@ -19,7 +19,7 @@ const silent = { ok: false, why: 'the chain RPC at rpc:1 answered 500' } as cons
 
 const EXPECTED: ChainExpectations = { chainId: 5, maxAgeMs: 120_000, maxClockSkewMs: 15_000, confirmations: 6, novaAppRegistry: REGISTRY, kmsRegistry: KMS, kmsAppId: 49 };
 
-/** The first check that fails, with its message. */
+/** The first failed check and its message. */
 function failure(findings: readonly Finding[]): readonly [string, string] | null {
   const first = findings.find(({ outcome }) => outcome === 'failed');
   return first === undefined ? null : [first.check, first.detail];
@@ -28,14 +28,14 @@ function failure(findings: readonly Finding[]): readonly [string, string] | null
 describe('the head', () => {
   const head = (ageMs: number): Reading<{ number: bigint; timestampMs: number; tookMs: number }> => is({ number: 9n, timestampMs: NOW_MS - ageMs, tookMs: 4 });
   test.each([
-    ['as old as is allowed', head(120_000), is(5), EXPECTED, null],
-    ['older', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, and CHAIN_MAX_AGE_SECONDS is 120']],
-    ['of any age where none is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
-    ['ahead within the clocks', head(-15_000), is(5), EXPECTED, null],
-    ['further ahead', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
-    ['of another chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, and CHAIN_ID is 5']],
-    ['of any chain where none is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
-    ['unknown chain', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
+    ['at the maximum age', head(120_000), is(5), EXPECTED, null],
+    ['above the maximum age', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, and CHAIN_MAX_AGE_SECONDS is 120']],
+    ['of any age when no maximum is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
+    ['ahead of the local clock within the tolerance', head(-15_000), is(5), EXPECTED, null],
+    ['ahead of the local clock beyond the tolerance', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
+    ['of a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, and CHAIN_ID is 5']],
+    ['of any chain when no CHAIN_ID is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
+    ['of an unknown chain', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
     ['unreadable', silent, is(5), EXPECTED, ['chain.rpc', silent.why]],
   ] as const)('%s', (_, seen, chainId, expected, wanted) => {
     expect(failure(judgeHead(seen, chainId, expected, NOW_MS))).toEqual(wanted);
@@ -58,18 +58,18 @@ describe('the contracts', () => {
     ['no KMSRegistry', { hasKmsRegistry: is(false) }, ['contracts.kms_registry', `there is no contract at ${KMS}`]],
     ['code that cannot be read', { hasKmsRegistry: silent }, ['contracts.kms_registry', silent.why]],
     ['no app id yet', { kmsAppId: is(0n) }, ['contracts.kms_app_id', 'KMSRegistry has no app id yet']],
-    ['another app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, and KMS_APP_ID is 49']],
-    ['no KMSRegistry at all', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
-    ['another registry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry asks the registry ${wallet('9')}, and NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
+    ['a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, and KMS_APP_ID is 49']],
+    ['a contract that is not a KMSRegistry', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
+    ['a different registry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry asks the registry ${wallet('9')}, and NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
     ['no app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
     ['an inactive app', { app: is({ exists: true, status: 'INACTIVE', dappContract: KMS }) }, ['contracts.app', 'the app 49 is INACTIVE']],
-    ['an app of another contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, and KMS_REGISTRY_ADDRESS is ${KMS}`]],
+    ['an app of a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, and KMS_REGISTRY_ADDRESS is ${KMS}`]],
     ['an unreadable hash', { secretHash: silent }, ['contracts.secret_hash', `KMSRegistry: ${silent.why}`]],
   ])('%s', (_, change, wanted) => {
     expect(failure(judgeContracts({ ...GOOD, ...change }, EXPECTED))).toEqual(wanted);
   });
 
-  test('checks that depend on a missing contract are left out', () => {
+  test('checks that depend on a missing contract are not made', () => {
     const outcomes = judgeContracts({ ...GOOD, hasKmsRegistry: is(false) }, EXPECTED).map(({ outcome }) => outcome);
     expect(outcomes).toEqual(['ok', 'failed', 'not checked', 'not checked', 'not checked', 'not checked']);
   });
@@ -82,14 +82,14 @@ describe("the node's own instance", () => {
   test.each<readonly [string, AppRecord, TeePubkey | null, readonly [string, string] | null]>([
     ['eligible', record({}), TEE, null],
     ['of a deprecated version', record({}, 'DEPRECATED'), TEE, null],
-    ['with a key that is not known here', record({}), null, null],
+    ['when its own key is unknown', record({}), null, null],
     ['not registered', record({ id: 0n }), TEE, ['instance.registered', `NovaAppRegistry has no instance of the wallet ${OWN}`]],
-    ['of another app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} is an instance of the app 7, not of 49`]],
+    ['of a different app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} is an instance of the app 7, not of 49`]],
     ['stopped', record({ status: 'STOPPED' }), TEE, ['instance.registered', 'the instance 3 is STOPPED']],
     ['not verified', record({ zkVerified: false }), TEE, ['instance.registered', 'the instance 3 is not zkVerified']],
     ['of a revoked version', record({}, 'REVOKED'), TEE, ['instance.version', 'version 2 is REVOKED']],
     ['of an unknown version', record({}, null), TEE, ['instance.version', 'version 2 is unknown']],
-    ['with another key', record({ teePubkey: '' }), TEE, ['instance.tee_pubkey', 'the registered teePubkey is not that of this enclave']],
+    ['with a different key', record({ teePubkey: '' }), TEE, ['instance.tee_pubkey', 'the registered teePubkey is not that of this enclave']],
   ])('%s', (_, seen, teePubkey, wanted) => {
     expect(failure(judgeInstance(seen, { kmsAppId: 49, wallet: OWN, teePubkey }))).toEqual(wanted);
   });
@@ -99,8 +99,8 @@ describe('the funds for a claim', () => {
   const GWEI = 10n ** 9n;
   test.each<readonly [string, bigint, boolean, string]>([
     ['enough', 2n * CLAIM_GAS * GWEI, true, 'ok'],
-    ['a wei too little', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
-    ['nothing while a hash is set', 0n, false, 'ok'],
+    ['one wei short', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
+    ['empty, but a hash is already set', 0n, false, 'ok'],
   ])('%s', (_, balanceWei, isHashZero, outcome) => {
     expect(judgeFunds(is({ balanceWei, gasPriceWei: GWEI }), isHashZero).outcome).toBe(outcome);
   });
@@ -109,7 +109,7 @@ describe('the funds for a claim', () => {
 describe('the report', () => {
   const FAILED: Finding = { check: 'chain.rpc', outcome: 'failed', detail: 'gone\u001b[2J', advice: 'start it' };
 
-  test('has no control characters, and the advice is on the next line', () => {
+  test('contains no control characters, and the advice is on a separate line', () => {
     expect(findingLines(FAILED)).toEqual([expect.stringMatching(/^failed +chain\.rpc +gone.?\[2J$/), '             → start it']);
     expect(findingLines(FAILED).join('')).not.toContain('\u001b');
   });

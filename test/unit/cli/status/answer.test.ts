@@ -1,4 +1,4 @@
-/** Answers of nodes are parsed leniently, and no text of them reaches a screen unchecked. */
+/** Answers of nodes are parsed leniently, but none of their text reaches a screen unchecked. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { nodeUrl } from '../../../../src/cli/node-url.ts';
@@ -7,7 +7,7 @@ import { parseNodes, parseStatus } from '../../../../src/cli/status/answer.ts';
 const WALLET = `0x${'aB'.repeat(20)}`;
 
 describe('a status', () => {
-  test('of an older node is read as far as it has the fields', () => {
+  test('of an older node is read, and the fields that it lacks are unknown', () => {
     const read = parseStatus({
       node: { tee_wallet: WALLET, node_url: 'http://a', service_available: true, master_secret_initialized: true },
       cluster: { kms_app_id: 49, registry_address: '0xABC', total_instances: 3 },
@@ -22,7 +22,7 @@ describe('a status', () => {
     });
   });
 
-  test('has no control characters and no text above the limit', () => {
+  test('contains no control characters and no text above the limit', () => {
     const read = parseStatus({
       node: { service_available: false },
       readiness: { state: 'ready\u001b[31m', reason: 'x'.repeat(100_000) },
@@ -39,7 +39,7 @@ describe('a status', () => {
     expect(parseStatus(body)).toBeNull(),
   );
 
-  test('that says whether the service is available is read, with any other fields', () => {
+  test('only needs to contain whether the service is available', () => {
     fc.assert(fc.property(fc.object(), (rest) => {
       const read = parseStatus({ ...rest, node: { service_available: true } });
       expect(read?.node.service_available).toBe(true);
@@ -50,7 +50,7 @@ describe('a status', () => {
 describe('a list of members', () => {
   const listed = (...urls: unknown[]) => ({ operators: urls.map((url) => ({ operator: WALLET, instance: { instance_url: url } })) });
 
-  test('gives wallets and URLs in one form, and leaves out invalid ones', () => {
+  test('has its wallets and URLs normalized, and invalid entries are left out', () => {
     expect(parseNodes(listed('https://A.example:8443/kms//', 7, 'ftp://x', 'http://u:p@x', 'http://a b'))).toEqual([
       { url: 'https://a.example:8443/kms', wallet: WALLET.toLowerCase() },
     ]);

@@ -1,11 +1,11 @@
-/** Stores are compared several times before they are reported as different. */
+/** The command compares stores several times before it reports that they differ. */
 import { expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { compareStores, storesLine } from '../../../../src/cli/status/stores.ts';
 import type { Clock } from '../../../../src/domain/ports.ts';
 import { systemClock } from '../../../../src/system/system.ts';
 
-/** Pauses on it end at once. */
+/** A clock whose timers end immediately. */
 const clock: Clock = { ...systemClock, setTimeout: (callback) => systemClock.setTimeout(callback, 0) };
 
 const node = (root: string | null, isReady = true) => parseStatus({ node: { service_available: isReady }, data_store: { root } });
@@ -21,7 +21,7 @@ test.each([
   ['stores that become equal', [[node('aa'), node('bb')], [node('bb'), node('bb')]], '2 ready nodes hold the same'],
   ['stores that stay different', [[node('aa'), node('bb'), node('aa')]], '3 ready nodes hold 2 different stores'],
   ['a node that is not ready', [[node('aa'), node('bb', false), node('aa')]], '2 ready nodes hold the same'],
-  ['an older node, which does not report it', [[node('aa'), node(null), null]], 'fewer than two ready nodes say what their store holds'],
+  ['an older node, which does not report its store', [[node('aa'), node(null), null]], 'fewer than two ready nodes say what their store holds'],
 ])('%s', async (_, looks, line) => {
   expect(await compared(looks)).toBe(line);
 });

@@ -1,4 +1,4 @@
-/** A whole cluster is asked at once and within one timeout. A silent node does not delay the others. */
+/** All nodes of a cluster are asked simultaneously and within one timeout. A silent node does not delay the others. */
 import { describe, expect, test } from '@jest/globals';
 import { silenceOf, takeSurvey, type SurveyOptions } from '../../../../src/cli/status/survey.ts';
 import { DependencyError } from '../../../../src/domain/errors.ts';
@@ -11,7 +11,7 @@ const OPTIONS: SurveyOptions = { urls: ['http://a'], known: [], discover: true, 
 const wallet = (name: string): Wallet => `0x${Buffer.from(name).toString('hex').padStart(40, '0')}` as Wallet;
 
 interface Answers {
-  /** By URL: an object, or the error to throw; `hang`: no answer before the timeout. */
+  /** For each URL, the answer: an object, an error to throw, or `hang` for no answer before the timeout. */
   readonly [url: string]: unknown;
 }
 
@@ -23,7 +23,7 @@ function list(...names: string[]): object {
   return { operators: names.map((name) => ({ operator: wallet(name), instance: { instance_url: `http://${name}` } })) };
 }
 
-/** A network on a clock that the test advances. */
+/** A network with a clock that the test advances. */
 class Network implements Transport {
   readonly clock = new ManualClock();
   readonly requests: TransportRequest[] = [];
@@ -46,7 +46,7 @@ class Network implements Transport {
     return { status: code, headers: {}, body: Buffer.from(JSON.stringify(answer)) };
   }
 
-  /** @param advanceMs how much time passes while the survey is taken */
+  /** @param advanceMs the time that passes while the survey is running */
   async survey(options: Partial<SurveyOptions> = {}, advanceMs = 0) {
     const taken = takeSurvey({ ...OPTIONS, ...options }, { transport: this, clock: this.clock }, new AbortController().signal);
     await this.clock.advance(advanceMs);
@@ -69,7 +69,7 @@ describe('a survey', () => {
     expect([...network.asked].sort()).toEqual(['http://a/nodes', 'http://a/status', 'http://b/status', 'http://c/status']);
   });
 
-  test('says why each silent node gave no answer', async () => {
+  test('reports for each node without a good answer what went wrong', async () => {
     const refused = new DependencyError('peer', 'unreachable', '');
     refused.cause = Object.assign(new Error(), { code: 'ECONNREFUSED' });
     const network = new Network({
@@ -90,7 +90,7 @@ describe('a survey', () => {
     ]);
   });
 
-  test('asks the members that one node lists while another given node hangs, and ends with the timeout', async () => {
+  test('asks the members that one node lists even if a different node hangs, and ends at the timeout', async () => {
     const network = new Network({
       ...{ 'http://dead/status': 'hang', 'http://dead/nodes': 'hang', 'http://b/status': 'hang' },
       ...{ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://c/status': status('c') },
@@ -100,7 +100,7 @@ describe('a survey', () => {
     for (const { timeoutMs } of network.requests) expect(timeoutMs).toBeLessThanOrEqual(TIMEOUT_MS);
   });
 
-  test('gives a member that it learns of late only the rest of the timeout', async () => {
+  test('waits for a member that it discovers late only until the common timeout', async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://b/status': 'hang' });
     const late: Transport = {
       request: async (request) => {
@@ -117,7 +117,7 @@ describe('a survey', () => {
     expect(network.requests.find(({ url }) => url === 'http://b/status')!.timeoutMs).toBe(TIMEOUT_MS - 2_000);
   });
 
-  test('asks at most the largest allowed number of nodes, the given ones first, and counts the rest', async () => {
+  test('asks at most the maximum number of nodes, those from the command line first, and counts the nodes that it leaves out', async () => {
     const names = Array.from({ length: 9 }, (_, index) => `n${index}`);
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list(...names) });
     const survey = await network.survey({ maxNodes: 3 });
@@ -125,13 +125,13 @@ describe('a survey', () => {
     expect(survey.leftOut).toBe(7);
   });
 
-  test('asks only the given nodes if discovery is off', async () => {
+  test('asks only the nodes from the command line if discovery is off', async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b') });
     expect(seen(await network.survey({ discover: false }))).toEqual(['http://a answers']);
     expect(network.asked).toEqual(['http://a/status']);
   });
 
-  test('keeps the known members while the given node is dead, and later forgets those that are no longer members', async () => {
+  test('keeps the known members while the node from the command line is dead, and later forgets former members', async () => {
     const known = ['a', 'b'].map((name) => ({ url: `http://${name}`, wallet: wallet(name) }));
     const dead = new Network({ 'http://b/status': status('b') });
     const survey = await dead.survey({ known });
@@ -141,12 +141,12 @@ describe('a survey', () => {
     expect(seen(await living.survey({ known }))).toEqual(['http://a answers', 'http://c answers']);
   });
 
-  test('shows a node once if the given URL differs from the registered one', async () => {
+  test('shows a node once even if its URL on the command line differs from its registered URL', async () => {
     const network = new Network({ 'http://a/status': status('b'), 'http://a/nodes': list('b', 'c'), 'http://b/status': status('b'), 'http://c/status': status('c') });
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://c answers']);
   });
 
-  test('does not hide a member whose wallet another node claims', async () => {
+  test('still shows a member when a different node claims the same wallet', async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://b/status': status('c'), 'http://c/status': status('c') });
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://b answers', 'http://c answers']);
   });

@@ -1,4 +1,4 @@
-/** From the answers of nodes to what an operator sees: report, exit code, lines, and what counts as a change. */
+/** What an operator sees of the answers of nodes: the report, the exit code, the lines, and which changes are shown. */
 import { describe, expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { changeKey, reportOf, type ClusterReport } from '../../../../src/cli/status/report.ts';
@@ -44,7 +44,7 @@ function report(nodes: readonly SurveyedNode[], leftOut = 0): ClusterReport {
 const text = (given: ClusterReport) => statusLines(given, { colours: false, columns: null, rows: null }).join('\n');
 const BEHIND = { wallet: wallet('b'), behind_by: { records: 3, bytes: 2_048 }, last_success_ms: 5, last_error: 'the peer cannot be reached', last_error_ms: 6, next_try_ms: 7 };
 
-test('one screen shows a cluster with a waiting node, an unreachable node and a peer that is behind', () => {
+test('one screen can show a cluster with a waiting node, an unreachable node and a peer that is behind', () => {
   const shown = text(report([answering('a', { peers: [BEHIND] }), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping', reason: 'initializing', hash: null })]));
   expect(shown).toBe(`2026-11-26 12:00:00Z  1 of 3 nodes ready
 KMS app 49, KMSRegistry 0xabcd
@@ -59,7 +59,7 @@ Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
 });
 
-test('the report lists a ready node that is not sure yet, and the members that it waits for', () => {
+test('the report lists a ready node that is not sure yet, and the members that this node is waiting for', () => {
   const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
   const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
   expect(shown).toMatch(/\n\nNodes that do not say yet that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
@@ -82,7 +82,7 @@ describe('the state of a node', () => {
     ['stopping', { available: false }, 'unready', 'it is stopping'],
   ])('is shown when it is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
 
-  test('of another implementation is ready or unready', () => {
+  test('from a different implementation is ready or unready', () => {
     const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });
     expect([stateOf(older(true)), stateOf(older(false))]).toEqual([['ready', null], ['unready', null]]);
     expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready +- +- +- +- +- +0$/m);
@@ -91,11 +91,11 @@ describe('the state of a node', () => {
 
 test.each([
   ['all nodes are ready with one secret', [answering('a'), answering('b')], 0],
-  ['a node of another kind names no hash', [answering('a'), answering('b', { hash: null })], 0],
-  ['a node of another kind names no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
+  ['a node of a different implementation reports no hash', [answering('a'), answering('b', { hash: null })], 0],
+  ['a node of a different implementation reports no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
   ['the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
   ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
-  ['a node waits', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
+  ['a node is not ready', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
   ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
   ['no node answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
 ] as const)('the exit code is correct when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
@@ -111,7 +111,7 @@ test('a peer that had an error and has recovered is not shown', () => {
 describe('a change', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('does not include figures that always move', () => {
+  test('does not include figures that change all the time', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 
@@ -120,21 +120,21 @@ describe('a change', () => {
     ['a reason', [answering('a', { reason: 'else' }), answering('b')]],
     ['a secret', [answering('a'), answering('b', { hash: '0x1' })]],
     ['a node that is gone', [answering('a'), silent('b', 'connection refused')]],
-    ['a peer behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
-    ['a node of another app', [answering('a'), answering('b', { app: 50 })]],
-    ['a node fewer', [answering('a')]],
+    ['a peer that is behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
+    ['a node with a different app id', [answering('a'), answering('b', { app: 50 })]],
+    ['a node that is no longer listed', [answering('a')]],
   ])('includes %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
 });
 
 describe('lines for a terminal', () => {
   const given = report([answering('a'), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping' })]);
 
-  test('fit the size of the terminal and say what is left out', () => {
+  test('fit the size of the terminal, and the last line gives the number of omitted lines', () => {
     const lines = statusLines(given, { colours: true, columns: 20, rows: 6 });
     expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 5 more lines']);
   });
 
-  test('have the reasons below the nodes when there is no room beside them', () => {
+  test('show the reasons below the nodes when there is no room beside them', () => {
     const lines = statusLines(given, { colours: false, columns: 84, rows: null });
     expect(lines.slice(4)).toEqual([
       'node      state          since      next tick  members  block  keys  peers behind',
@@ -143,7 +143,7 @@ describe('lines for a terminal', () => {
     ]);
   });
 
-  test('have colours only for states, and the same text without them', () => {
+  test('colour only the states, and have the same text without colours', () => {
     const painted = statusLines(given, { colours: true, columns: null, rows: null }).join('\n');
     expect(painted).toContain('http://a  \u001b[32mready\u001b[39m ');
     expect(painted).toContain('http://b  \u001b[31munreachable\u001b[39m ');
@@ -164,13 +164,13 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is redrawn on a terminal, which is restored with the last lines below', () => {
+  test('is redrawn on a terminal, and after the end the terminal is restored with the last lines below its old content', () => {
     expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?25h\u001b[?1049lthree\n');
   });
 
-  test('is one block after another without cursor moves', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
+  test('is a new block of lines each time when cursor moves are not allowed', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
 
-  test('writes nothing if it was never drawn', () => {
+  test('leaves no output if it was never drawn', () => {
     let written = '';
     openScreen({ write: (part) => (written += part), cursor: true }).end();
     expect(written).toBe('');

@@ -1,4 +1,4 @@
-/** A trace passes from one process to another: written by one server, read as a file, served again. */
+/** A trace passes from process to process: one server writes it, it is saved to a file, and a different server replays the file. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -119,7 +119,7 @@ test('keep-alive lines are not written, and a stalled trace ends when it is abor
   expect(written.text()).toBe('{"n":1}\n{"n":2}\n');
   stopping.abort();
   await writing;
-  // Takes one line and stalls.
+  // This output accepts one line and then stalls.
   const asked = Promise.withResolvers<undefined>();
   const stalled = new Writable({ highWaterMark: 1, write: () => asked.resolve(undefined) });
   const stoppingStalled = new AbortController();
@@ -131,12 +131,12 @@ test('keep-alive lines are not written, and a stalled trace ends when it is abor
   server.close();
 });
 
-test('a line may hold characters that other readers take for a line end', async () => {
+test('a line may contain characters that some readers treat as a line break', async () => {
   writeFileSync(file, `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'one\u2028two\u0085' })}\n`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 1 } });
 });
 
-describe('a trace that breaks off', () => {
+describe('a trace whose connection breaks off', () => {
   async function brokenOff(follow: boolean): Promise<string> {
     const server = createServer((_, response) => {
       response.writeHead(200, { 'content-type': 'application/jsonl' });
@@ -152,36 +152,36 @@ describe('a trace that breaks off', () => {
     return written.text();
   }
 
-  test.each([true, false])('fails, and the file has whole lines only (followed: %s)', async (follow) => {
+  test.each([true, false])('fails, and the file has only whole lines (followed: %s)', async (follow) => {
     expect(await brokenOff(follow)).toBe('{"n":1}\n{"n":2}\n');
   });
 });
 
 test.each([
   ['no node answers', 'http://127.0.0.1:1'],
-  ['it is not a URL', 'node-1'],
-])('when %s, the error is one line', async (_, url) => {
+  ['the address is not a URL', 'node-1'],
+])('when %s, the error message is one line', async (_, url) => {
   await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
 });
 
-test('a file whose last line was cut off is read without it and marked as cut', async () => {
+test('a file whose last line is incomplete is read without that line and marked as cut off', async () => {
   const line = JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' });
   writeFileSync(file, `${line}\n${line.slice(0, 30)}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: true, log: { last: 1 } });
-  // Only the end of the last line is missing.
+  // Only the final line break is missing.
   writeFileSync(file, `${line}\n${line}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 2 } });
 });
 
 describe('a file that is not a trace', () => {
   test.each([
-    ['no JSON', '{"n":1', /line 1: this is not an event/],
-    ['another object', '{}', /line 1/],
-    ['a line that is none', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
-    ['a line that is none before the last', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
+    ['a line that is not JSON', '{"n":1', /line 1: this is not an event/],
+    ['an object that is not an event', '{}', /line 1/],
+    ['a later line that is not an event', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
+    ['an incomplete line before the last line', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
     ['a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
     ['a line of more than 4 MiB', 'x'.repeat(4 * 1024 * 1024 + 1), /a line has more than 4194304 bytes/],
-    ['nothing', '', /is empty/],
+    ['an empty file', '', /is empty/],
   ])('%s', async (_, text, problem) => {
     writeFileSync(file, text);
     const reading = readTraceFile(file);
@@ -189,7 +189,7 @@ describe('a file that is not a trace', () => {
     await expect(reading).rejects.toThrow(problem);
   });
 
-  test('a folder, or a missing file', async () => {
+  test('a folder or a missing file', async () => {
     await expect(readTraceFile(folder)).rejects.toThrow(/is not a file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
@@ -210,44 +210,44 @@ test.each<[string, unknown, boolean]>([
   ['no number', { ...NOTE, n: 'x' }, false],
   ['a number with a fraction', { ...NOTE, n: 1.5 }, false],
   ['no time', { ...NOTE, atMs: null }, false],
-  ['another kind', { ...NOTE, kind: 'other' }, false],
-  ['a note of another level', { ...NOTE, level: 'bad' }, false],
-  ['a note of a number', { ...NOTE, source: 1 }, false],
+  ['an unknown kind', { ...NOTE, kind: 'other' }, false],
+  ['a note of an unknown level', { ...NOTE, level: 'bad' }, false],
+  ['a note whose source is a number', { ...NOTE, source: 1 }, false],
   ['a state without its chart', { ...STATE, chart: undefined }, false],
-  ['a state of numbers', { ...STATE, active: [1] }, false],
-  ['a state that may be old or new', { ...STATE, fresh: undefined }, false],
+  ['a state whose active states are numbers', { ...STATE, active: [1] }, false],
+  ['a state without the field fresh', { ...STATE, fresh: undefined }, false],
   ['a step without its event', { ...STEP, event: undefined }, false],
-  ['a step by a number', { ...STEP, edges: [1] }, false],
+  ['a step whose edges are numbers', { ...STEP, edges: [1] }, false],
   ['a span without its name', { ...SPAN, name: undefined }, false],
   ['a span without a number', { ...SPAN, span: 'x' }, false],
-  ['values that are none', { ...SHOWN, shown: 'x' }, false],
-  ['an end without a way', { ...END, how: undefined }, false],
-  ['a source that is none', { ...END, source: null }, false],
-  ['a time that no date has', { ...NOTE, atMs: 1e300 }, false],
+  ['shown values that are a string', { ...SHOWN, shown: 'x' }, false],
+  ['an end without the field how', { ...END, how: undefined }, false],
+  ['an end without a source', { ...END, source: null }, false],
+  ['a time that is too large for a date', { ...NOTE, atMs: 1e300 }, false],
   ['a table without rows', { ...SHOWN, shown: { peers: { rows: null } } }, false],
   ['a table of numbers', { ...SHOWN, shown: { peers: { rows: [1] } } }, false],
   ['a table', { ...SHOWN, shown: { peers: { rows: [{ peer: 'b', next: { atMs: 5 } }] }, since: { atMs: 1 } } }, true],
   ['a chart', { n: 1, atMs: 0, kind: 'chart', chart: LAMP }, true],
-  ['a chart that is none', { n: 1, atMs: 0, kind: 'chart', chart: { id: 'c' } }, false],
+  ['a chart without its fields', { n: 1, atMs: 0, kind: 'chart', chart: { id: 'c' } }, false],
   ['a chart of empty states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [{}] } }, false],
   ['a chart without states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [], edges: [] } }, false],
   ['a state that is its own parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.map((state) => ({ ...state, parent: state.id })) } }, false],
   ['a state before its parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.toReversed() } }, false],
   ['an edge to nowhere', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, edges: LAMP.edges.map((edge) => ({ ...edge, targets: ['lamp.gone'] })) } }, false],
   ['a list', [], false],
-  ['nothing', null, false],
-])('server and page agree on which lines are valid events: %s', (_, event, isEvent) => {
+  ['null', null, false],
+])('the server and the page agree on whether a line is a valid event: %s', (_, event, isEvent) => {
   const line = JSON.stringify(event);
   expect({ server: !('problem' in parseEvent(line)), page: readEventLine(line) !== null }).toEqual({ server: isEvent, page: isEvent });
 });
 
-test('a parsed event has no field that its form does not have', () => {
+test('a parsed event has only the fields of its kind', () => {
   const event = parseEvent(JSON.stringify({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped', payload: 'secret' }));
   expect(event).toEqual({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped' });
 });
 
 describe('a reader that follows a process', () => {
-  test('continues with another process at the same port, from its first event', async () => {
+  test('continues with the first event of a new process at the same port', async () => {
     const first = await serving(filled('first'));
     const taken: VisualizerEvent[] = [];
     const stopping = new AbortController();

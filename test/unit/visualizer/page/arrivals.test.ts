@@ -5,15 +5,15 @@ import { activeIn, state } from './scripted.ts';
 
 const end: VisualizerEvent = { n: 6, kind: 'end', atMs: 5, source: 'a', how: 'killed' };
 
-describe('an end that arrives again', () => {
-  test('is new behind a new state, even under its old number, because the source would otherwise be shown as running', () => {
+describe('the end of a source that arrives a second time', () => {
+  test('is new after a new state, even with its old number, because the source would otherwise be shown as running', () => {
     const arrivals = new Arrivals();
     expect(arrivals.isNew(end)).toBe(true);
     expect(arrivals.isNew({ n: 5, ...state(4, 'a', activeIn('closed')) })).toBe(true);
     expect(arrivals.isNew(end)).toBe(true);
   });
 
-  test('is not new by itself, nor behind the state of another source', () => {
+  test('is not new without a new state, or after the state of a different source', () => {
     const arrivals = new Arrivals();
     expect(arrivals.isNew(end)).toBe(true);
     expect(arrivals.isNew(end)).toBe(false);

@@ -1,4 +1,4 @@
-/** The part of a drawing that is visible: fitted until the reader moves it, and never by itself so small that labels cannot be read. */
+/** The visible part of a drawing: it is fitted until the reader moves it, and labels stay readable unless the reader makes them smaller. */
 import { describe, expect, test } from '@jest/globals';
 import { Camera, type CameraOptions } from '../../../../src/visualizer/page/core/camera.ts';
 
@@ -19,18 +19,18 @@ function inWindow(camera: Camera, box: typeof FAR) {
   return { left: box.x * scale + x, top: box.y * scale + y, right: (box.x + box.width) * scale + x, bottom: (box.y + box.height) * scale + y };
 }
 
-describe('by itself', () => {
+describe('without actions of the reader,', () => {
   test('a small drawing is shown in the middle and slightly enlarged', () => {
     const { x, y, scale } = opened(SMALL).seen;
     expect([scale, x * 2 + SMALL.width * scale, y * 2 + SMALL.height * scale]).toEqual([1.35, WINDOW.width, WINDOW.height]);
   });
 
   test.each([
-    ['a drawing too large to be read whole is shown at a size that can be read', false, 0.84],
-    ['an overview is shown whole, however small', true, 392 / 2_000],
+    ['a drawing that is too large for the window is shown at a readable size', false, 0.84],
+    ['an overview is shown as a whole, even if it becomes small', true, 392 / 2_000],
   ])('%s', (_, overview, scale) => expect(opened(LARGE, { overview }).seen.scale).toBe(scale));
 
-  test('it moves to the active state, and stays while that state is visible', () => {
+  test('the view moves to the active state, and stays while that state is visible', () => {
     const camera = opened(LARGE, { active: FAR });
     const { right, bottom } = inWindow(camera, FAR);
     expect([right <= WINDOW.width, bottom <= WINDOW.height]).toEqual([true, true]);
@@ -41,7 +41,7 @@ describe('by itself', () => {
     expect(inWindow(camera, { x: 0, y: 0, width: 60, height: 40 })).toMatchObject({ left: 8, top: 8 });
   });
 
-  test('it does not move while it has no room', () => {
+  test('the view does not move while the window has no size', () => {
     const camera = new Camera({ drawing: SMALL, overview: false });
     const before = camera.seen;
     camera.resize({ width: 0, height: 0 }, undefined);
@@ -51,8 +51,8 @@ describe('by itself', () => {
   });
 });
 
-describe('moved by the reader', () => {
-  test('it stays until it is fitted again', () => {
+describe('when the reader moves the view,', () => {
+  test('the view stays until it is fitted again', () => {
     const camera = opened(LARGE, { active: FAR });
     camera.panBy(30, -20);
     const moved = camera.seen;
@@ -63,7 +63,7 @@ describe('moved by the reader', () => {
     expect(camera.seen).not.toEqual(moved);
   });
 
-  test('zooming keeps the point under the pointer, and has limits', () => {
+  test('zooming keeps the point under the pointer in place, and the scale has limits', () => {
     const camera = opened(SMALL);
     const at = { x: 100, y: 50 };
     const pointOf = () => [(at.x - camera.seen.x) / camera.seen.scale, (at.y - camera.seen.y) / camera.seen.scale].map((each) => each.toFixed(6));
@@ -76,7 +76,7 @@ describe('moved by the reader', () => {
     expect(camera.seen.scale).toBe(0.08);
   });
 
-  test('a box is brought into view, and moved no further than needed', () => {
+  test('a box can be brought into view, with the shortest possible move', () => {
     const camera = opened(LARGE, { active: { x: 0, y: 0, width: 60, height: 40 } });
     camera.reveal(FAR);
     const { right, bottom } = inWindow(camera, FAR);
@@ -86,7 +86,7 @@ describe('moved by the reader', () => {
     expect(camera.seen).toEqual(before);
   });
 
-  test('the whole drawing can be shown, however small', () => {
+  test('the whole drawing can be shown, even if it becomes small', () => {
     const camera = opened(LARGE);
     camera.fitAll();
     expect(camera.seen.scale).toBe(392 / 2_000);

@@ -15,7 +15,7 @@ test('the first source is shown until the reader chooses one', () => {
   expect(choice.name).toBe('n3');
 });
 
-test('a source shown temporarily gives way to the first, and a missing source is not chosen', () => {
+test('a source that is shown temporarily is replaced by the first source, and a missing source is not chosen', () => {
   const choice = new Choice();
   choice.show('n2');
   choice.pick(undefined);
@@ -23,7 +23,7 @@ test('a source shown temporarily gives way to the first, and a missing source is
   expect(choice.name).toBe('n1');
 });
 
-test('the first source follows the last, and the last one precedes the first', () => {
+test('after the last source comes the first, and before the first source comes the last', () => {
   const choice = new Choice();
   choice.suggestFirst(NAMES);
   choice.pickNext(NAMES, -1);

@@ -6,7 +6,7 @@ import { EMPTY_MODEL, fold } from '../../../../src/visualizer/page/core/model.ts
 import type { NewEvent, VisualizerEvent } from '../../../../src/visualizer/wire.ts';
 import { activeIn, chart, CLOSES, numbered, OPENS, state, step } from './scripted.ts';
 
-/** Doors that are pushed repeatedly. */
+/** Events of doors that are pushed repeatedly. */
 function pushes(count: number, gapMs = 10): readonly VisualizerEvent[] {
   const events: NewEvent[] = [chart(), state(0, 'a', activeIn('closed'))];
   for (let index = 0; index < count; index++) {
@@ -23,7 +23,7 @@ function historyOf(events: readonly VisualizerEvent[], limit?: number): History 
 }
 
 describe('a history', () => {
-  test('has the model at any place that is kept, regardless of what was dropped before it', () => {
+  test('returns the model at any kept place, even if earlier events were dropped', () => {
     const events = pushes(700);
     const history = historyOf(events, 256);
     expect(history.firstPlace).toBeGreaterThan(0);
@@ -45,13 +45,13 @@ describe('a history', () => {
     expect(history.timeAt(7)).toBe(50);
   });
 
-  test('treats a clock that was set back as one that stands still', () => {
+  test('treats a clock that was set back like a clock that has stopped', () => {
     const history = historyOf(numbered([chart(), state(100, 'a', activeIn('closed')), step(40, 'a', 'push', [OPENS], activeIn('open'))]));
     expect(history.lastMs).toBe(100);
     expect(history.modelAt(history.placeAt(100)).sources.get('a')?.headline).toBe('open');
   });
 
-  test('steps to events of a kind in both directions', () => {
+  test('can step to the next or previous event of a kind', () => {
     const history = historyOf(pushes(6));
     const opens = (event: VisualizerEvent): boolean => event.kind === 'step' && event.edges.includes(OPENS);
     expect(history.find(0, 1, opens)).toBe(3);

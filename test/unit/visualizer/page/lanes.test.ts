@@ -19,14 +19,14 @@ const start = [chart(), state(0, 'a', activeIn('closed'), {}, true)];
 const oil = (atMs: number, child: 'hinges' | 'lock' | 'idle', shown = {}): NewEvent => step(atMs, 'a', child === 'hinges' ? 'oil' : 'next', ['e'], activeIn('closed', child), shown);
 
 describe('the lane of a source', () => {
-  test('has a stay for each headline, with its reason', () => {
+  test('has a stay in each headline, with its reason', () => {
     expect(laneOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open'), { reason: 'warm' })).stays).toEqual([
       { state: 'closed', reason: null, fromMs: 0, toMs: 5 },
       { state: 'open', reason: 'warm', fromMs: 5, toMs: null },
     ]);
   });
 
-  test('has a span from leaving the initial child until the return to it, with its steps and its outcome', () => {
+  test('has a span that begins when the initial child is left and ends at the return, with its steps and its outcome', () => {
     expect(laneOf(...start, oil(10, 'hinges'), oil(14, 'lock'), oil(20, 'idle', { 'last oil': 'no oil left' })).spans).toEqual([
       {
         name: 'oil',
@@ -42,25 +42,25 @@ describe('the lane of a source', () => {
     ]);
   });
 
-  test('opens a span in the middle for a reader who arrives late', () => {
+  test('begins a span in the middle for a reader who arrives late', () => {
     expect(laneOf(chart(), state(3, 'a', activeIn('closed', 'lock')), oil(9, 'idle')).spans).toMatchObject([{ fromMs: 3, toMs: 9, steps: [{ name: 'lock' }] }]);
   });
 
-  test('marks what was dropped, but not events that no edge takes', () => {
+  test('marks dropped ticks, but not events that no edge takes', () => {
     expect(laneOf(...start, oil(10, 'hinges'), step(11, 'a', 'oil', [DROPS]), step(12, 'a', 'other', [])).marks.map(({ kind, text }) => [kind, text])).toEqual([
       ['start', 'starts'],
       ['dropped', 'oil dropped'],
     ]);
   });
 
-  test('cuts off spans under way when its source ends', () => {
+  test('cuts off open spans when its source ends', () => {
     const lane = laneOf(...start, oil(10, 'hinges'), { kind: 'end', atMs: 12, source: 'a', how: 'killed' });
     expect(lane.spans).toMatchObject([{ toMs: 12, outcome: 'cut off' }]);
     expect(lane.stays.at(-1)).toEqual({ state: 'ended', reason: 'killed', fromMs: 12, toMs: null });
     expect(lane.open.size).toBe(0);
   });
 
-  test('pairs the beginning and the end of work that is not a state, by its number', () => {
+  test('matches the beginning and the end of work that is not a state, on the basis of its number', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
       { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
@@ -68,7 +68,7 @@ describe('the lane of a source', () => {
     ]);
   });
 
-  test('cuts off after a gap the spans under way before it, and pairs the numbers of a process that restarted in the gap', () => {
+  test('cuts off open spans at a gap, and does not match the numbers of a process that restarted in the gap with earlier numbers', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     const before = [...start, oil(1, 'hinges'), span(2, 1, null), span(3, 2, null)];
     const lane = laneOf(...before, state(50, 'a', activeIn('closed', 'lock')), span(51, 1, null), span(53, 1, 'ok'), oil(55, 'idle'));
@@ -83,7 +83,7 @@ describe('the lane of a source', () => {
     expect(lane.marks.map(({ kind }) => kind)).toEqual(['start']);
   });
 
-  test('ends once with a source that ended in a gap, however often the end is repeated', () => {
+  test('ends only once with a source that ended in a gap, even if the end is repeated', () => {
     const again: readonly NewEvent[] = [state(20, 'a', activeIn('open')), { kind: 'end', atMs: 30, source: 'a', how: 'killed' }];
     const lane = laneOf(...start, oil(10, 'hinges'), ...again, ...again);
     expect(lane.stays).toEqual([
@@ -99,19 +99,19 @@ describe('the lane of a source', () => {
     expect(laneOf(...start, oil(10, 'hinges'), state(5, 'a', activeIn('closed'), {}, true)).spans).toMatchObject([{ fromMs: 10, toMs: 10, steps: [{ fromMs: 10, toMs: 10 }] }]);
   });
 
-  test('keeps notes with their source, and notes without a source for all', () => {
+  test('has the notes of its source, and notes without a source are kept for all lanes', () => {
     const lanes = lanesOf(...start, { kind: 'note', atMs: 4, source: 'a', level: 'fault', text: 'cut' }, { kind: 'note', atMs: 5, source: null, level: 'failure', text: 'rule' });
     expect(lanes.all.get('a')!.marks.at(-1)).toMatchObject({ kind: 'fault', text: 'cut' });
     expect(lanes.common).toMatchObject([{ kind: 'failure', text: 'rule' }]);
   });
 
-  test('forgets what ended before a time, and keeps what is still under way', () => {
+  test('can forget what ended before a time, but keeps open stays and spans', () => {
     const lanes = lanesOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open')), oil(6, 'hinges'));
     lanes.forget(100);
     expect(lanes.all.get('a')).toMatchObject({ stays: [{ state: 'closed' }], spans: [{ name: 'oil' }], marks: [] });
   });
 });
 
-test.each([['ok', true], ['done', true], ['cut off', false], ['self not in node list', false], ['broken', false]])('the outcome %j counts as good: %j', (outcome, well) => {
+test.each([['ok', true], ['done', true], ['cut off', false], ['self not in node list', false], ['broken', false]])('the outcome %j is good: %j', (outcome, well) => {
   expect(wentWell(outcome)).toBe(well);
 });

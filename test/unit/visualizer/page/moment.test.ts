@@ -10,19 +10,19 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 
 describe('the moment that is shown', () => {
-  test('live is the latest event, and the time moves on', () => {
+  test('is the latest event when live, and the time continues', () => {
     expect(shownAt(LIVE, history, { nowMs: 9_000, pageMs: 0 })).toEqual({ place: 3, atMs: 9_000 });
     expect(shownAt(LIVE, history, { nowMs: 4_000, pageMs: 0 })).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a chosen time stays, within what is kept', () => {
+  test('stays at a chosen time, within the kept history', () => {
     const clocks = { nowMs: 99_000, pageMs: 99_000 };
     expect(shownAt(goToTime(3_000, history), history, clocks)).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(goToTime(-5, history), history, clocks)).toEqual({ place: 1, atMs: 0 });
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('a replay runs at its speed and ends at the end, and the next play starts again from the beginning', () => {
+  test('moves with the speed of a replay up to the end, and the next replay starts at the beginning again', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
@@ -31,7 +31,7 @@ describe('the moment that is shown', () => {
 });
 
 describe('arrivals', () => {
-  test('an event from before a cut is not taken twice, but an event with the same number and other content is new', () => {
+  test('an event that is repeated after a lost connection is ignored, but an event with the same number and different content is new', () => {
     const arrivals = new Arrivals();
     const [first, second] = numbered([state(1, 'a', activeIn('open')), state(2, 'a', activeIn('closed'))]);
     expect([first!, second!, first!, second!].map((event) => arrivals.isNew(event))).toEqual([true, true, false, false]);
@@ -39,7 +39,7 @@ describe('arrivals', () => {
   });
 });
 
-describe('a trace', () => {
+describe('a trace that the page opens', () => {
   test('is read line by line, and lines that are not events are counted', () => {
     const lines = [...numbered([chart(), state(1, 'a', [])]).map((event) => JSON.stringify(event)), '', 'no json', '{"kind":"state","n":1,"atMs":1}', '{"kind":"made up","n":1,"atMs":2}', 'null'];
     expect(parseTrace(lines.join('\n'))).toMatchObject({ events: [{ kind: 'chart' }, { kind: 'state' }], unreadable: 4 });
@@ -50,12 +50,12 @@ describe('time in words', () => {
   test.each([[0, '0 ms'], [999, '999 ms'], [1_500, '1.5 s'], [59_000, '59 s'], [61_000, '1 min 01 s'], [3_700_000, '1 h 01 min'], [400_000_000, '4 d 15 h']])('%i ms is %s', (ms, text) => {
     expect(durationText(ms)).toBe(text);
   });
-  test.each([[0, 'now'], [-5_400, '5 s ago'], [12_900, 'in 12 s'], [-90_000, '1 min 30 s ago']])('%i ms from now is %s', (ms, text) => {
+  test.each([[0, 'now'], [-5_400, '5 s ago'], [12_900, 'in 12 s'], [-90_000, '1 min 30 s ago']])('%i ms from now is shown as %s', (ms, text) => {
     expect(momentText(1e6 + ms, 1e6)).toBe(text);
   });
-  test('a clock shows the time of day, or the time since zero', () => {
+  test('a clock shows the time of day or the time since the beginning', () => {
     expect(clockText(Date.UTC(2026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
     expect(clockText(86_400_000 + 1_500, false)).toBe('1 d 00:00:01.500');
   });
-  test('a scale has round steps', () => expect(tickStepMs(60_000, 7)).toBe(10_000));
+  test('a time scale has round steps', () => expect(tickStepMs(60_000, 7)).toBe(10_000));
 });

@@ -10,8 +10,8 @@ const below = at('below', 0, 60);
 
 test.each([
   ['right', { x: 1, y: 0 }, [far, near], 'near'],
-  ['right, past one that is nearer but aslant', { x: 1, y: 0 }, [aslant, near], 'near'],
+  ['right, with a nearer box that is diagonal', { x: 1, y: 0 }, [aslant, near], 'near'],
   ['down', { x: 0, y: 1 }, [near, below], 'below'],
-  ['left, where nothing is', { x: -1, y: 0 }, [near, far, aslant], undefined],
-  ['up, from itself alone', { x: 0, y: -1 }, [from], undefined],
-])('%s', (_, direction, all, name) => expect(neighbourOf(from, direction, [from, ...all])?.name).toBe(name));
+  ['left, where there is no box', { x: -1, y: 0 }, [near, far, aslant], undefined],
+  ['up, when there is no other box', { x: 0, y: -1 }, [from], undefined],
+])('the neighbour of a box: %s', (_, direction, all, name) => expect(neighbourOf(from, direction, [from, ...all])?.name).toBe(name));

@@ -1,4 +1,4 @@
-/** The position of the reader: live, at a moment, or in a replay. */
+/** The position of the reader: live, at a chosen moment, or in a replay. */
 import { describe, expect, test } from '@jest/globals';
 import { History } from '../../../../src/visualizer/page/core/history.ts';
 import { goToPlace, LIVE } from '../../../../src/visualizer/page/core/moment.ts';
@@ -9,7 +9,7 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 const AT = { nowMs: 6_000, pageMs: 0 };
 
-test('a pause keeps what was live at that time', () => {
+test('a pause keeps the moment that was live at that time', () => {
   const playhead = Playhead.live();
   expect(playhead.shown(history, AT)).toEqual({ place: 3, atMs: 6_000 });
   playhead.pause(history, AT);
@@ -25,7 +25,7 @@ describe('a replay', () => {
     expect(Playhead.replay(lengthMs, LIVE).speed).toBe(speed);
   });
 
-  test('stands still until it is played, runs at its speed, and stops at the end', () => {
+  test('does not move until it is started, runs at its speed, and stops at the end', () => {
     const playhead = opened();
     expect(playhead.settle(history, AT)).toBe(false);
     playhead.pause(history, AT);
@@ -36,7 +36,7 @@ describe('a replay', () => {
     expect(playhead.moment).toEqual({ at: 'place', place: 3, atMs: 5_000 });
   });
 
-  test('has a slowest and a fastest speed', () => {
+  test('has a minimum and a maximum speed', () => {
     const playhead = opened();
     for (let times = 0; times < 9; times += 1) playhead.slower(history, AT);
     expect(playhead.speed).toBe(0.25);

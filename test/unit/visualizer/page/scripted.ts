@@ -1,9 +1,9 @@
-/** Events of a small machine, written by hand. */
+/** Handwritten events of a small machine. */
 import { chartOf } from '../../../../src/chart/chart-of.ts';
 import { createMachine } from 'xstate';
 import type { NewEvent, Shown, VisualizerEvent } from '../../../../src/visualizer/wire.ts';
 
-/** Doors that open and close, and a job that is a span. */
+/** Doors that open and close, and a job that is shown as a span. */
 const doors = createMachine({
   id: 'doors',
   type: 'parallel',

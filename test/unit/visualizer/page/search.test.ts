@@ -17,18 +17,18 @@ const found = (filter: Partial<Filter>): readonly number[] => events.filter((eve
 
 describe('a filter finds', () => {
   test.each<[string, Partial<Filter>, readonly number[]]>([
-    ['everything', {}, [1, 2, 3, 4, 5, 6]],
-    ['words in any case, all of them', { text: 'Closed OPEN push' }, [3]],
-    ['names of states that an edge leads to', { text: '→ open' }, [3]],
-    ['texts of notes', { text: 'network' }, [5]],
-    ['what a source did, and what concerns all', { source: 'a' }, [1, 2, 3, 4, 5]],
-    ['all but some kinds', { without: new Set(['step', 'chart'] as const) }, [2, 5, 6]],
-    ['one type of event', { type: 'oil' }, [4]],
-    ['nothing', { text: 'nowhere' }, []],
+    ['all events', {}, [1, 2, 3, 4, 5, 6]],
+    ['events with all words, in upper or lower case', { text: 'Closed OPEN push' }, [3]],
+    ['the name of the target state of an edge', { text: '→ open' }, [3]],
+    ['the text of a note', { text: 'network' }, [5]],
+    ['the events of a source, and events without a source', { source: 'a' }, [1, 2, 3, 4, 5]],
+    ['all events except some kinds', { without: new Set(['step', 'chart'] as const) }, [2, 5, 6]],
+    ['events of one type', { type: 'oil' }, [4]],
+    ['nothing for an unknown word', { text: 'nowhere' }, []],
   ])('%s', (_, filter, places) => expect(found(filter)).toEqual(places));
 });
 
-test('an event is described in a few words', () => {
+test('an event is described with few words', () => {
   expect(describeEvent(events[2]!, model)).toEqual({ title: 'push', detail: 'closed → open  reason: warm' });
   expect(describeEvent(events[3]!, model)).toEqual({ title: 'oil', detail: 'no edge takes it' });
 });
