@@ -165,23 +165,23 @@ if (runs('nudge') || runs('interval')) {
     `${writes} writes of ${VALUE_BYTES} bytes, milliseconds until shown\n` +
       'default rate limits; each call has a different client address (X-Forwarded-For of a trusted proxy)\n',
   );
-  const delays: (readonly string[])[] = [['', 'on the first: median', 'on both: median', 'p99', 'max']];
+  const delays: (readonly string[])[] = [['', 'on the first peer: median', 'on both peers: median', 'p99', 'max']];
   if (runs('nudge')) {
     const nudged = await measureDelays({}, true);
     delays.push(delayRow('with the nudge', nudged));
-    aimAt(`with the nudge on both within ${MEDIAN_AIM_MS} ms, median`, median(nudged.allMs) <= MEDIAN_AIM_MS);
-    aimAt(`with the nudge on both within ${P99_AIM_MS} ms, p99`, percentile(nudged.allMs, 99) <= P99_AIM_MS);
+    aimAt(`with the nudge, a write is on both within ${MEDIAN_AIM_MS} ms (median)`, median(nudged.allMs) <= MEDIAN_AIM_MS);
+    aimAt(`with the nudge, a write is on both within ${P99_AIM_MS} ms (p99)`, percentile(nudged.allMs, 99) <= P99_AIM_MS);
   }
-  if (runs('interval')) delays.push(delayRow('interval of 1 s alone', await measureDelays({ DATA_SYNC_NUDGE_MS: '0' }, false)));
+  if (runs('interval')) delays.push(delayRow('only the interval of 1 s', await measureDelays({ DATA_SYNC_NUDGE_MS: '0' }, false)));
   process.stdout.write(`${table(delays)}\n\n`);
 }
 
 if (runs('cost')) {
-  const rows: (string | number)[][] = [['nodes', 'pushes a write', 'aim', 'nonces', 'bytes', `pushes a write, ${BURST_WRITERS} writers`, 'bytes']];
+  const rows: (string | number)[][] = [['nodes', 'pushes per write', 'aim', 'nonces', 'bytes', `pushes per write, ${BURST_WRITERS} writers`, 'bytes']];
   for (const size of SIZES) {
     const { single, burst } = await measureCost(size);
-    aimAt(`${size - 1} pushes a write at ${size} nodes`, single.pushes <= size - 1);
+    aimAt(`${size - 1} pushes per write with ${size} nodes`, single.pushes <= size - 1);
     rows.push([size, single.pushes.toFixed(2), size - 1, single.others.toFixed(2), Math.round(single.bytes), burst.pushes.toFixed(2), Math.round(burst.bytes)]);
   }
-  process.stdout.write(`between nodes, one write after another, and then many at once on one node\n${table(rows)}\n`);
+  process.stdout.write(`between nodes: one write after another, then many writes on one node at the same time\n${table(rows)}\n`);
 }

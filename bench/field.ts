@@ -53,7 +53,7 @@ const options = new Command('field')
   .description('Runs real nodes under steady calls, with hostile callers and members, a bad RPC, and killed nodes.')
   .option('--minutes <n>', 'how long', wholeNumber(1, 1_440), 45)
   .option('--nodes <n>', 'how many', wholeNumber(2, MAX_NODES), 5)
-  .option('--rate <n>', 'calls a second of both apps together', wholeNumber(2, 1_000), 20)
+  .option('--rate <n>', 'calls per second, of both apps together', wholeNumber(2, 1_000), 20)
   .option('--kill-every <seconds>', 'seconds between two kills; 0: none', wholeNumber(0, 86_400), 120)
   .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
   .option('--calm', 'no hostile callers and no hostile member')
@@ -71,7 +71,7 @@ const hostileMember = new HostileMember();
 const { walletKey, teeScalar } = hostileMember;
 const identities = { own: null as LocalIdentity | null, platform: null as LocalIdentity | null, hostile: null as LocalIdentity | null };
 const readerIdentities = { own: [] as LocalIdentity[], platform: [] as LocalIdentity[] };
-say(`${options.nodes} nodes for ${options.minutes} minutes, ${options.rate} calls a second`);
+say(`${options.nodes} nodes for ${options.minutes} minutes, ${options.rate} calls per second`);
 const world = await startEnclaveCluster({
   nodes: options.nodes,
   tickSeconds: options.tick,
@@ -125,7 +125,7 @@ if (options.calm !== true) {
     );
   }
   hostileMember.know(cluster.nodes);
-  say('the hostile member is in');
+  say('the hostile member has joined');
 }
 
 const wayIn: WayIn = { chain, proxyUrl: proxy.url, authority: certificate.cert, urls: cluster.nodes.map(({ url }) => url), answers };

@@ -37,7 +37,7 @@ const SAMPLE_EVERY_MS = 1_000;
 const SOURCES_MIB = options.sources ? 40 : 0;
 
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' };
-const rows: (string | number)[][] = [['a node', 'MiB', 'aim']];
+const rows: (string | number)[][] = [['node', 'MiB', 'aim']];
 
 function report(what: string, mib: number, aim: number): void {
   const aimed = aim + SOURCES_MIB;
@@ -80,7 +80,7 @@ async function idleAndLoaded(): Promise<void> {
     const call = async (): Promise<void> => {
       while (performance.now() < untilMs) await client.derive({ path: 'bench' }, { node: node.wallet });
     };
-    report(`${CALLERS} callers of derive for ${LOAD_MS / 1_000} s, most`, await mostDuring(node, Promise.all(Array.from({ length: CALLERS }, call))), 130);
+    report(`${CALLERS} callers of derive for ${LOAD_MS / 1_000} s, maximum`, await mostDuring(node, Promise.all(Array.from({ length: CALLERS }, call))), 130);
     await client.close();
   } finally {
     await cluster.close();
@@ -102,10 +102,10 @@ async function withKeys(): Promise<void> {
     await isReadyWith(holder, 0);
     await filler.fill(holder, filler.records(APP_ID, KEYS, VALUE_BYTES));
     await pause(IDLE_MS).passed;
-    report(`${KEYS} keys of ${VALUE_BYTES} bytes, that came in deltas`, residentMiB(holder.pid!), 160);
+    report(`${KEYS} keys of ${VALUE_BYTES} bytes that came in deltas`, residentMiB(holder.pid!), 160);
     await joining.start();
     await isReadyWith(joining, KEYS);
-    report(`${KEYS} keys merged as one snapshot, most`, peakResidentMiB(joining.pid!), 250);
+    report(`${KEYS} keys merged as one snapshot, maximum`, peakResidentMiB(joining.pid!), 250);
     await pause(IDLE_MS).passed;
     report(`${KEYS} keys that came in a snapshot`, residentMiB(joining.pid!), 160);
     report(`${KEYS} keys, after serving them as a snapshot`, residentMiB(holder.pid!), 160);

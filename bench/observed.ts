@@ -98,10 +98,10 @@ async function compare(plain: ClusterNode, observed: ClusterNode, alsoPlain: Clu
     const more = differenceOf(observedShares, meansOf(plainShares, alsoPlainShares, 1));
     process.stdout.write(`${blocks} blocks of ${ROUNDS_A_BLOCK} rounds of seven turns of ${TURN_MS} ms, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
     process.stdout.write(`a node that is not observed: ${median(plainShares).toFixed(3)}\n`);
-    process.stdout.write(`more of another that is not: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
-    process.stdout.write(`more of the observed one: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
+    process.stdout.write(`another node that is not observed uses more: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
+    process.stdout.write(`the observed node uses more: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
     aimAt(`being observed costs a derive at most ${AIM} of a floor`, more.median <= AIM);
-    aimAt(`the figures are exact enough to tell: this needs more blocks, or a machine that does less else`, Math.abs(AIM - more.median) > more.error);
+    aimAt(`the figures are exact enough to judge; if not, use more blocks or a less busy machine`, Math.abs(AIM - more.median) > more.error);
   } finally {
     await Promise.all([client.close(), toFloor.close(), floor.close()]);
   }

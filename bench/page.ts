@@ -59,11 +59,11 @@ try {
   const server = await serve(newLog('bench', systemClock.nowMs()));
   closers.push(() => server.close());
   const firstMs = await drawnMs(page, server.url);
-  print('first reader, until the first drawing (bundle and layout too)', `${firstMs} ms`);
+  print('first reader, until the first drawing (including bundle and layout)', `${firstMs} ms`);
   aimAt(`the first drawing within ${AIM_MS} ms`, firstMs <= AIM_MS);
   const later: number[] = [];
   for (let load = 0; load < LATER_LOADS; load++) later.push(await drawnMs(page, server.url));
-  print('a later one', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
+  print('a later reader', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
 
   const layoutStartedMs = performance.now();
   await layoutOf({ ...chart, id: 'once more' });
@@ -99,7 +99,7 @@ try {
   const backStartedMs = performance.now();
   await page.keyboard.press('Home');
   await untilTrue(page, "document.querySelector('.mode').textContent.includes('newer')");
-  print('back to the first of them', `${Math.round(performance.now() - backStartedMs)} ms`);
+  print('back to the first event', `${Math.round(performance.now() - backStartedMs)} ms`);
 } finally {
   for (const close of closers.reverse()) await close();
 }

@@ -62,7 +62,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
   try {
     const ask: Ask = (client) => client.derive({ path: 'bench' }, { node: node.wallet });
     const [ours, least] = await Promise.all([toNode, toFloor].map((client) => client.derive({ path: 'equal' }, { node: node.wallet })));
-    if (Buffer.compare(ours!.key, least!.key) !== 0) throw new Error('the floor derives another key than the node');
+    if (Buffer.compare(ours!.key, least!.key) !== 0) throw new Error('the floor derives a different key from the node');
     const works = CALLERS.flatMap((callers): Work[] => [
       { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
@@ -83,10 +83,10 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
     const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
-    process.stdout.write(`next nonces over the floor without, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
-    aimAt('a derive with a next nonce takes less CPU than the floor without', nextCpu < 1);
+    process.stdout.write(`next nonces over the floor without next nonces, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
+    aimAt('a derive with a next nonce takes less CPU than the floor without one', nextCpu < 1);
     const faster = medianRatio(next.perSecond, fetched.perSecond);
-    process.stdout.write(`next nonces over a /nonce for each, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
+    process.stdout.write(`next nonces over a /nonce for each derive, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
     await Promise.all([toNode.close(), toFloor.close(), withNext.close(), floor.close()]);
@@ -141,16 +141,16 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     const largest = SIZES.at(-1)!;
     for (const name of ['get', 'put']) {
       const overSmallest = (size: number): number => medianRatio(cpuOf(name, size), cpuOf(name, SIZES[0]!));
-      process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over that at ${SIZES[0]}: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
+      process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over CPU at ${SIZES[0]} keys: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
       process.stdout.write(`; over the floor at ${FLOOR_SIZES.join(' and ')}: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
-      aimAt(`a ${name} costs at most ${SIZE_AIM} of itself at ${SIZES[0]} keys, at every size`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
+      aimAt(`a ${name} costs at every size at most ${SIZE_AIM} times as much as at ${SIZES[0]} keys`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
     const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
     process.stdout.write(`list of ${largest} keys: CPU ${overFloor.toFixed(2)} of the floor's list, ${inDerives.toFixed(1)} of its derives, aim ${LIST_AIM_DERIVES}\n`);
     aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives of the floor`, inDerives <= LIST_AIM_DERIVES);
     const held = SIZES.reduce((sum, size) => sum + size, 0);
-    process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes came, ${residentMiB(node.pid!)} MiB at the end\n`);
+    process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes arrived, ${residentMiB(node.pid!)} MiB at the end\n`);
   } finally {
     await Promise.all([...clients, ...floored.map(({ client }) => client)].map((client) => client.close()));
     await Promise.all(floors.map((floor) => floor.close()));

@@ -43,8 +43,8 @@ function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): stri
   if (/\/src\/sim\/|\/src\/cli\//.test(url)) return 'simulation';
   if (/\/xstate\//.test(url)) return 'state machine (xstate)';
   if (/\/viem\//.test(url)) return 'reading the chain (viem)';
-  if (/\/zod\//.test(url)) return 'checking forms (zod)';
-  if (/\/src\//.test(url)) return 'the rest of the nodes';
+  if (/\/zod\//.test(url)) return 'checking schemas (zod)';
+  if (/\/src\//.test(url)) return 'other work of the nodes';
   if (functionName === '(garbage collector)') return 'garbage collection';
   return null;
 }
@@ -101,7 +101,7 @@ for (const load of LOADS) {
   rows.push([load.name, result.simulatedMs / 1_000, seconds.toFixed(1), Math.round(ratio), load.aim, result.events, result.writes]);
   shares.set(load.name, await profile(load));
 }
-process.stdout.write(`${NODES} nodes, no faults; every invariant is looked at after every event\n`);
+process.stdout.write(`${NODES} nodes, no faults; every invariant is checked after every event\n`);
 process.stdout.write(`${table([['load', 'simulated s', 'seconds', 'ratio', 'aim', 'events', 'writes'], ...rows])}\n\n`);
 const owners = [...new Set([...shares.values()].flatMap((byOwner) => [...byOwner.keys()]))];
 const shareRows = owners

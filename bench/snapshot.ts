@@ -61,7 +61,7 @@ async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; 
 
 async function linesRead(): Promise<void> {
   const untilMs = Date.now() + LINES_LATER_MS;
-  await waitUntil({ what: 'the last probe lines', timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (Date.now() > untilMs ? null : 'not yet'));
+  await waitUntil({ what: 'the last lines of the probe', timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (Date.now() > untilMs ? null : 'not yet'));
 }
 
 const cluster = await startCluster({
@@ -104,9 +104,9 @@ try {
   const fromOlder = await join(joining, OLDER_RECORDS);
   await linesRead();
   const olderSeconds = (fromOlder.toMs - fromOlder.fromMs) / 1000;
-  addRow('the same from a node of an older kind, all at once', OLDER_RECORDS, olderSeconds, record.between(joining.name, fromOlder.fromMs, fromOlder.toMs));
+  addRow('the same from an older node, in one answer', OLDER_RECORDS, olderSeconds, record.between(joining.name, fromOlder.fromMs, fromOlder.toMs));
 } finally {
   for (const close of closers.reverse()) await close();
 }
-process.stdout.write(`records of ${VALUE_BYTES} bytes; aim: no block above ${AIM_MS} ms between two nodes of this kind\n${table(rows)}\n`);
-process.stdout.write('own: without the time in which the node waited for a processor that another process had\n');
+process.stdout.write(`records of ${VALUE_BYTES} bytes; aim: no block above ${AIM_MS} ms between two current nodes\n${table(rows)}\n`);
+process.stdout.write('own ms: without the time in which the node waited for a processor that another process was using\n');

@@ -77,17 +77,17 @@ function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PE
 const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): void => void store.put('7', key, randomBytes(valueBytes), ttlMs, NOW_MS);
 
 const SHAPES: readonly Shape[] = [
-  { name: 'own writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
+  { name: 'local writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
   {
     // After these writes, half of the log is superseded. One more entry would cause a sweep.
-    name: 'own writes, each key twice',
+    name: 'local writes, each key twice',
     add: (store, index) => {
       for (let round = 0; round < 2; round += 1) put(store, `key/${index}`, 128);
     },
   },
-  { name: 'own writes with lifetimes far apart', add: (store, index) => put(store, `key/${index}`, 128, 1_000_000 + index * APART_MS) },
+  { name: 'local writes with lifetimes far apart', add: (store, index) => put(store, `key/${index}`, 128, 1_000_000 + index * APART_MS) },
   {
-    name: 'own tombstones',
+    name: 'local tombstones',
     add: (store, index) => {
       put(store, `key/${index}`, 128);
       store.delete('7', `key/${index}`, NOW_MS);
@@ -100,7 +100,7 @@ const SHAPES: readonly Shape[] = [
   { name: 'apps with one value', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', valueBytes: 28 }), then: look },
   { name: 'apps with 20 values', add: (store, index) => merge(store, { app: String(1_000 + Math.floor(index / 20)), key: `k${index}`, valueBytes: 28 }), then: look },
   {
-    name: 'clocks of 64 entries, other keys in each record',
+    name: 'clocks of 64 entries, different keys in each record',
     share: 0.05,
     add: (store, index) => merge(store, { key: `key/${index}`, version: Object.fromEntries(Array.from({ length: 64 }, () => [freshClockKey(), NOW_MS])) }),
   },
@@ -140,13 +140,13 @@ function measure({ add, share = 1, then }: Shape): { readonly records: number; r
   return { records, heap, counted: store.heldBytes / records };
 }
 
-const rows: (string | number)[][] = [['shape', 'records', 'heap a record', 'counted a record', 'counted / heap']];
+const rows: (string | number)[][] = [['shape', 'records', 'heap per record', 'counted per record', 'counted / heap']];
 for (const shape of SHAPES) {
   // The first use of the code allocates memory, which must not be counted as memory of the records.
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
   aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);
-  if (shape.most !== undefined && records >= USUAL_RECORDS) aimAt(`${shape.name}: at most ${shape.most} bytes of heap a record`, heap <= shape.most);
+  if (shape.most !== undefined && records >= USUAL_RECORDS) aimAt(`${shape.name}: at most ${shape.most} bytes of heap per record`, heap <= shape.most);
   rows.push([shape.name, records, heap.toFixed(0), counted.toFixed(0), (counted / heap).toFixed(2)]);
 }
 process.stdout.write(`${table(rows)}\n`);

@@ -111,7 +111,7 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
       for (let count = 0; count < BATCH; count += 1) {
         const above = store.lastSequenceNumber;
         put(filled, filled.nextKey());
-        if (planDelta(store.writesAfter(above))?.entries.length !== 1) throw new Error('a push does not carry the last write');
+        if (planDelta(store.writesAfter(above))?.entries.length !== 1) throw new Error('a push does not contain the last write');
       }
     },
   },
@@ -147,7 +147,7 @@ for (const { name, run } of OPERATIONS) {
   const ratio = medians.at(-1)! / medians[0]!;
   const visits = [...new Set(visited.values())];
   if (visits.length > 1) throw new Error(`${name}: the records visited depend on the size: ${visits.join(', ')}`);
-  aimAt(`${name}: a ratio below ${MAX_RATIO}`, ratio < MAX_RATIO);
+  aimAt(`${name}: the ratio is below ${MAX_RATIO}`, ratio < MAX_RATIO);
   rows.push([name, ...medians.map((figure) => figure.toFixed(1)), ratio.toFixed(2), visits[0]!]);
 }
 process.stdout.write(`values of ${VALUE_BYTES} bytes, ${ROUNDS} rounds of ${BATCH} operations, medians; the ratio must be below ${MAX_RATIO}\n${table(rows)}\n`);

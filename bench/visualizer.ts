@@ -104,12 +104,12 @@ try {
     pairs.push({ alone: (2 * sums.alone) / ORDER.length, watched: (2 * sums.watched) / ORDER.length });
   }
   const ratio = median(pairs.map((pair) => pair.watched / pair.alone));
-  aimAt(`a median ratio of at most ${AIM}`, ratio <= AIM);
+  aimAt(`the median ratio is at most ${AIM}`, ratio <= AIM);
   process.stdout.write(
     `CPU of a node per derive, ${(ORDER.length * DERIVES) / 2} derives each, node_tick and sync_tick every second; milliseconds\n${table([
-      ['', 'no one reads', 'one reads', 'ratio'],
+      ['', 'no reader', 'one reader', 'ratio'],
       ...pairs.map(({ alone, watched: with1 }, index) => [`pair ${index + 1}`, alone.toFixed(3), with1.toFixed(3), (with1 / alone).toFixed(3)]),
-    ])}\nmedian ratio ${ratio.toFixed(3)}, aim: at most ${AIM}; the reader was given ${Math.round((reader.bytes - atFirst) / 1024)} KiB\n\n`,
+    ])}\nmedian ratio ${ratio.toFixed(3)}, aim: at most ${AIM}; the reader received ${Math.round((reader.bytes - atFirst) / 1024)} KiB\n\n`,
   );
 
   const sleeper = connect({ host: '127.0.0.1', port: node.visualizerPort! });
@@ -130,7 +130,7 @@ try {
         const headers = { origin: url, 'content-type': 'application/json', 'x-visualizer-token': token };
         const answer = await fetch(`${url}/commands`, { method: 'POST', headers, body: '{"command":"sync_tick"}' });
         await answer.text();
-        if (!answer.ok) throw new Error(`a sync_tick was not taken: ${answer.status}`);
+        if (!answer.ok) throw new Error(`a sync_tick was not accepted: ${answer.status}`);
       }
     };
     await Promise.all(Array.from({ length: CALLERS }, sender));

@@ -32,10 +32,10 @@ interface Options {
 
 function readOptions(): Options {
   return new Command('npm run sim:mutants --')
-    .description('Puts known faults back into the product one at a time and runs the simulator on each. Exit code 0 when it finds all.')
+    .description('Puts known faults back into the product one at a time and runs the simulator on each. The exit code is 0 if the simulator finds all of them.')
     .option('--only <names>', 'run only these mutants, by name or by section, separated by commas', commaSeparated)
-    .option('--part <k/n>', 'run only the k-th of n parts, so that the parts can run at different times or places', partOf)
-    .option('--jobs <n>', 'number of processes at a time', wholeNumber(1, 256), availableParallelism())
+    .option('--part <k/n>', 'run only the k-th of n parts, so that the parts can run at different times or on different machines', partOf)
+    .option('--jobs <n>', 'number of processes that run at the same time', wholeNumber(1, 256), availableParallelism())
     .option('--list', 'list the mutants and run none')
     .helpOption('-h, --help', 'show this help')
     .showSuggestionAfterError(false)

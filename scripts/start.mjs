@@ -8,7 +8,7 @@ import { ensureInstalled, run } from './development.mjs';
 
 const [major, minor] = process.version.replace(/^v/, '').split('.').map(Number);
 if (major < OLDEST_HOST[0] || (major === OLDEST_HOST[0] && minor < OLDEST_HOST[1])) {
-  fail(`Node ${OLDEST_HOST.join('.')} or newer is needed to install and start: this is ${process.version}.`);
+  fail(`Node ${OLDEST_HOST.join('.')} or newer is needed to install and start; this is Node ${process.version}.`);
 }
 
 ensureInstalled();

@@ -75,7 +75,7 @@ export interface LastLookResult {
   readonly nowhereChecked: number;
 }
 
-const NOT_REACHED = 'not reached in the time there was';
+const NOT_REACHED = 'not reached within the time limit';
 
 interface Item {
   readonly app: LookedAtApp;
@@ -168,7 +168,7 @@ export class LastLook {
       const roots = await this.#roots();
       const different = new Set(roots.values());
       if (different.has(null) || different.size === 1 || look === ROOT_LOOKS || this.#leftMs() <= ROOT_PAUSE_MS) {
-        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes say the digest of their store' : `${roots.size} nodes, ${different.size} different stores`}`);
+        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes report the digest of their store' : `${roots.size} nodes, ${different.size} different stores`}`);
         return roots;
       }
       await this.#modules.wait(ROOT_PAUSE_MS);
@@ -182,7 +182,7 @@ export class LastLook {
       left = left.filter(({ last }) => !('verdict' in last) || last.verdict !== 'right');
       const pauseMs = Math.max(PASS_PAUSE_MS, retryAfterMs);
       if (left.length === 0 || pass === PASSES || pauseMs >= this.#leftMs()) return;
-      this.#modules.say(`last look: ${left.length} keys on ${course.node.name} come again: ${summaryOf(left)}`);
+      this.#modules.say(`last look: ${left.length} keys on ${course.node.name} are read again: ${summaryOf(left)}`);
       await this.#modules.wait(pauseMs);
     }
   }

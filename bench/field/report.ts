@@ -47,8 +47,8 @@ export function reportOf(figures: FieldFigures): string {
     `calls ${figures.calls}, failed ${figures.failed}, held back ${figures.heldBack}`,
     `requests that failed, by status: ${inLine(answers.byStatus())}`,
     `5xx of nodes that were ready ${answers.serverErrors('ready')}, booting ${answers.serverErrors('booting')}, down or hostile ${answers.serverErrors('down')}`,
-    `writes acknowledged ${figures.acknowledged}, of which by one node alone less than ${figures.deathWindowMs} ms before its death ${figures.excused}; read back meanwhile ${figures.checks}`,
-    ...(lastLook === null ? ['the last look was not begun'] : lastLookLines(lastLook)),
+    `writes acknowledged ${figures.acknowledged}, of these ${figures.excused} by one node less than ${figures.deathWindowMs} ms before its death; read back during the run ${figures.checks}`,
+    ...(lastLook === null ? ['the last look has not begun'] : lastLookLines(lastLook)),
     list('wrong answers', figures.wrong),
     list('failed calls', counted(figures.failures)),
     ...(['ready', 'booting', 'down'] as const).map((phase) => list(`no good answer of a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
@@ -72,7 +72,7 @@ export function exitCodeOf(wrong: readonly string[], { lost, foreign, nowhereChe
 function lastLookLines({ due, read, byEqualStore, lost, foreign, unchecked, nowhereChecked }: LastLookResult): readonly string[] {
   const sum = [...unchecked.values()].reduce((total, count) => total + count, 0);
   return [
-    `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (read ${read}, by a store equal to one that was read ${byEqualStore})`,
+    `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (${read} read, ${byEqualStore} in a store equal to one that was read)`,
     `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; on no node at all: ${nowhereChecked}`,
     list('acknowledged writes lost', lost),
     list('values that were never written', foreign),

@@ -120,7 +120,7 @@ export class SteadyApp {
     const key = await this.#modules.client.derive(path);
     const first = this.#keys.get(path) ?? key;
     this.#keys.set(path, first);
-    if (key !== first) this.#note(`derive ${path}: another key than before`);
+    if (key !== first) this.#note(`derive ${path}: a different key from before`);
   }
 
   async #put(key: string, at?: string): Promise<void> {

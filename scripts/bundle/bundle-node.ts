@@ -38,7 +38,7 @@ const UNUSED: readonly UnusedPart[] = [
   { path: /\/undici\/lib\/milo\/[^/]+\.js$/, why: 'an experimental HTTP parser, which is off', instead: IDLE_CLASSES },
   {
     path: /\/undici\/lib\/(?:mock|cache|web)\/.+\.js$/,
-    why: 'undici loads them only to export them: mocks, caches, and fetch with its parts; our bodies are texts',
+    why: 'undici loads them only to export them: mocks, caches, and fetch with its parts; our bodies are strings',
     instead: IDLE_CLASSES,
   },
 ];

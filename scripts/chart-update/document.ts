@@ -12,6 +12,6 @@ const END = '<!-- /chart -->';
 export function withPicture(document: string): string {
   const from = document.indexOf(BEGIN);
   const to = document.indexOf(END, from);
-  if (from === -1 || to === -1) throw new Error(`there is no ${BEGIN} ${END} in the document`);
+  if (from === -1 || to === -1) throw new Error(`the document does not contain ${BEGIN} and ${END}`);
   return `${document.slice(0, from + BEGIN.length)}\n\`\`\`mermaid\n${mermaidOf(nodeChart('readiness'))}\`\`\`\n${document.slice(to)}`;
 }

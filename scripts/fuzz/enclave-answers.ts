@@ -54,8 +54,8 @@ export const enclaveAnswers = target({
         const text = jsonOf(changed(GOOD[operation], body));
         given = { status, bytes: torn(Buffer.from(text), rips), end };
         const value = await expected(operation, calls[operation]!);
-        if (value instanceof Uint8Array && value.length !== 32) throw new Error('randomness of another length');
-        if (operation === 'address' && value !== null && !/^0x[0-9a-f]{40}$/.test(value as string)) throw new Error('an address in another form');
+        if (value instanceof Uint8Array && value.length !== 32) throw new Error('random bytes of the wrong length');
+        if (operation === 'address' && value !== null && !/^0x[0-9a-f]{40}$/.test(value as string)) throw new Error('an address in the wrong form');
       },
       async close() {
         await client.close();

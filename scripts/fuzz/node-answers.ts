@@ -52,7 +52,7 @@ export const nodeAnswers = target({
         };
         const value = await expected(call, calls[call]!);
         const key = (value as { readonly key?: unknown } | null)?.key;
-        if (call === 'derive' && value !== null && !(key instanceof Uint8Array && key.length === 32)) throw new Error('a key of another length');
+        if (call === 'derive' && value !== null && !(key instanceof Uint8Array && key.length === 32)) throw new Error('a key of the wrong length');
         await client.close();
       },
       close: async () => undefined,

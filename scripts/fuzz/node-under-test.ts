@@ -23,7 +23,7 @@ export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;
   const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
-  if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in another form: ${body.slice(0, 200)}`);
+  if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in the wrong form: ${body.slice(0, 200)}`);
 }
 
 /** @throws Error when the case broke an assumption of the node. A caller must never be able to do that. */

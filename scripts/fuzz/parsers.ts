@@ -39,15 +39,15 @@ function promise(holds: boolean, what: string): void {
 
 /** Each parser reads one of the three arguments and may refuse that argument. */
 const PARSERS: Readonly<Record<string, Check>> = {
-  wallet: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(parseWallet(text))), 'a wallet in another form'),
-  teePubkey: (text) => promise(/^(?:null|(?:[0-9a-f]{2})+)$/.test(String(parseTeePubkey(text))), 'a key in another form'),
-  hash: (text) => promise(/^(?:null|0x[0-9a-f]{64})$/.test(String(parseHash32(text))), 'a hash in another form'),
+  wallet: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(parseWallet(text))), 'a wallet in the wrong form'),
+  teePubkey: (text) => promise(/^(?:null|(?:[0-9a-f]{2})+)$/.test(String(parseTeePubkey(text))), 'a key in the wrong form'),
+  hash: (text) => promise(/^(?:null|0x[0-9a-f]{64})$/.test(String(parseHash32(text))), 'a hash in the wrong form'),
   nonce: (text, _, value) => [readNonce(text), readNonce(value)].forEach((nonce) => promise(nonce === null || nonce.length <= 64, 'a nonce that is too long')),
   base64: (text) => {
     const bytes = decodeBase64(text);
     promise(bytes === null || encodeBase64(bytes) === text, 'base64 that is not canonical');
   },
-  signature: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(recoverEip191('message', text))), 'a signer in another form'),
+  signature: (text) => promise(/^(?:null|0x[0-9a-f]{40})$/.test(String(recoverEip191('message', text))), 'a signer in the wrong form'),
   publicKey: (text) => isP384PublicKey(text),
   retryAfter: (text) => promise((readRetryAfterMs(text, 1_000) ?? 0) <= 1_000, 'a pause above its limit'),
   address: (text) => isForbiddenTarget(text),
@@ -58,7 +58,7 @@ const PARSERS: Readonly<Record<string, Check>> = {
     try {
       parseStrictJson(bytes);
     } catch (error) {
-      promise(error instanceof SyntaxError || error instanceof TypeError, 'an error that does not say that a text is not JSON');
+      promise(error instanceof SyntaxError || error instanceof TypeError, 'an error that does not say that the input is not JSON');
     }
   },
   config: (text) => {
@@ -68,9 +68,9 @@ const PARSERS: Readonly<Record<string, Check>> = {
   },
   envelope: (_, __, value) => {
     const sealed = parseEnvelope(value);
-    promise(sealed === null || [sealed.nonce, sealed.encryptedData, sealed.senderPubkey].every((hex) => /^(?:[0-9a-f]{2})+$/.test(hex)), 'an envelope in another form');
+    promise(sealed === null || [sealed.nonce, sealed.encryptedData, sealed.senderPubkey].every((hex) => /^(?:[0-9a-f]{2})+$/.test(hex)), 'an envelope in the wrong form');
   },
-  sealedSecret: (_, __, value) => promise((openSecret(keys, value)?.length ?? 32) === 32, 'a secret of another length'),
+  sealedSecret: (_, __, value) => promise((openSecret(keys, value)?.length ?? 32) === 32, 'a secret of the wrong length'),
   storedValue: (_, bytes) => openStoredValue(Buffer.alloc(32), bytes),
   record: (_, __, value) => {
     const record = readRecord(value, { maxValueBytes: 1_000 });

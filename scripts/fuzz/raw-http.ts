@@ -69,7 +69,7 @@ function checkAnswers(text: string): void {
   let rest = text;
   while (rest !== '') {
     const head = /^HTTP\/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n/.exec(rest);
-    if (head === null) throw new Error(`no HTTP came back: ${JSON.stringify(rest.slice(0, 200))}`);
+    if (head === null) throw new Error(`the answer is not HTTP: ${JSON.stringify(rest.slice(0, 200))}`);
     rest = rest.slice(head[0].length);
     // Without a length, the body ends when the connection ends.
     const length = Number(/^content-length: (\d+)\r$/im.exec(head[0])?.[1] ?? rest.length);

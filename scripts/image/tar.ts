@@ -43,7 +43,7 @@ export function inOrder(files: readonly TreeFile[]): readonly TreeFile[] {
 
 function header({ path, mode, bytes }: TreeFile, seconds: number): Buffer {
   const name = bytes === null ? `${path}/` : path;
-  if (Buffer.byteLength(name) > NAME_BYTES) throw new RangeError(`a path is too long for a tar: ${name}`);
+  if (Buffer.byteLength(name) > NAME_BYTES) throw new RangeError(`a path is too long for a tar archive: ${name}`);
   const block = Buffer.alloc(BLOCK_BYTES);
   block.write(name, 0);
   const octal = (value: number, at: number, length: number): void => void block.write(value.toString(8).padStart(length - 1, '0'), at);

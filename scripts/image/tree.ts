@@ -35,7 +35,7 @@ const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp'];
 
 /** @throws Error on a system other than Linux */
 export async function imageTree(): Promise<readonly TreeFile[]> {
-  if (process.platform !== 'linux') throw new Error('an image is built on Linux: its libraries are those of the machine that builds it');
+  if (process.platform !== 'linux') throw new Error('an image can only be built on Linux: it contains libraries of the machine that builds it');
   const node = runtime();
   const files: TreeFile[] = [
     { path: 'bin/node', mode: PROGRAM_MODE, bytes: readFileSync(node) },

@@ -16,7 +16,7 @@ export function commaSeparated(text: string): readonly string[] {
 export function partOf(text: string): Part {
   const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
   const part = { number: Number(match?.[1]), of: Number(match?.[2]) };
-  if (match === null || part.number < 1 || part.number > part.of) throw new InvalidArgumentError('It must be a part of all parts, such as 1/4.');
+  if (match === null || part.number < 1 || part.number > part.of) throw new InvalidArgumentError('It must be a part and the number of parts, such as 1/4.');
   return part;
 }
 

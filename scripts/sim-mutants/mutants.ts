@@ -98,35 +98,35 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'view-goes-back',
     section: '§6',
-    what: 'The pinned block follows a head that is further behind than before.',
+    what: 'The pinned block follows a head that is further back than an earlier one.',
     replace: [{ file: 'registry/pinned-block.ts', find: `seen.highest === null || block >= seen.highest`, put: `seen.highest === null || block >= 0n` }],
     runs: badBackend('backend lagging', [1, 200]),
   },
   {
     name: 'another-chain-believed',
     section: '§6',
-    what: 'Any chain that the RPC belongs to is taken for the one that was set.',
+    what: 'Any chain that the RPC belongs to is accepted as the configured one.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (chainId !== null && shown.chainId !== chainId) {`, put: `if (shown.chainId === 0) {` }],
     runs: { faults: 'none', rates: { 'another chain': { perHour: 30 } } },
   },
   {
     name: 'block-ahead-believed',
     section: '§6',
-    what: 'A block that is ahead of the clock gives a valid view.',
+    what: 'A block whose time is ahead of the clock gives a valid view.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (aheadMs <= rules.maxClockSkewMs) return null;`, put: `if (aheadMs <= Infinity) return null;` }],
     runs: { faults: 'none', rates: { 'block times off': { perHour: 30, amount: [30, 120] } } },
   },
   {
     name: 'one-try-a-call',
     section: '§6',
-    what: 'A call of the RPC is tried once.',
+    what: 'A call of the RPC is tried only once.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `export const CALL_ATTEMPTS = 6;`, put: `export const CALL_ATTEMPTS = 1;` }],
     runs: badBackend('backend dead'),
   },
   {
     name: 'retry-after-ignored',
     section: '§6',
-    what: 'A call is retried sooner than the RPC has asked.',
+    what: 'A call is retried sooner than the RPC has asked for.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `if (askedMs > 0) putOff.untilMs =`, put: `if (askedMs > Infinity) putOff.untilMs =` }],
     runs: badBackend('backend busy', [1, 3]),
   },
@@ -146,7 +146,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'tip-without-cap',
     section: '§6',
-    what: 'A claim offers regardless of what tip the RPC suggests.',
+    what: 'A claim offers any tip that the RPC suggests.',
     replace: [
       { file: 'registry/claim-plan.ts', find: `min(max(tip, MIN_TIP), maxTip)`, put: `max(tip, MIN_TIP)` },
       { file: 'registry/claim-plan.ts', find: `const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);`, put: `const capped = maxFeePerGas;` },
@@ -211,7 +211,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'last-views-believed',
     section: '§6',
-    what: 'Any answer to the calls of before counts as the last one again.',
+    what: 'Any answer to the previous calls is taken as a repetition of the previous answer.',
     replace: [{ file: 'registry/views.ts', find: `(await bytesOf(early)) === last.answer`, put: `(await bytesOf(early)) !== undefined` }],
     runs: { faults: 'none', rates: { 'hash reset': { perHour: 20 } } },
   },
@@ -257,7 +257,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'unconfirmed-handed-out',
     section: '§9.2',
-    what: 'A secret is handed out once one exists, on the chain or not.',
+    what: 'A secret is handed out as soon as it exists, on the chain or not.',
     replace: [
       {
         file: 'crypto/vault.ts',
@@ -273,7 +273,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'ready-without-snapshot',
     section: '§9.3',
-    what: 'A node goes ready although its first snapshot failed.',
+    what: 'A node becomes ready although its first snapshot failed.',
     replace: [
       {
         file: 'machines/first-snapshot.ts',
@@ -343,7 +343,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'lanes-one-by-one',
     section: '§9.5',
-    what: 'Peers are pushed to one after another: a silent one holds up the rest.',
+    what: 'Peers are pushed to one after another: a silent peer holds up the others.',
     replace: [{ file: 'sync/replicator.ts', find: `const MAX_LANES_AT_WORK = 32;`, put: `const MAX_LANES_AT_WORK = 1;` }],
     runs: { requests: 1, faults: 'none', rates: { 'liar: silence': { perHour: 12, forSeconds: [60, 180] } } },
     seed: '5',
@@ -358,7 +358,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'evicts-over-quota',
     section: '§9.7',
-    what: 'Over quota the oldest records are evicted, and no one is told.',
+    what: 'Over quota the oldest records are evicted without an error.',
     replace: [
       {
         file: 'store/record-store.ts',
@@ -451,14 +451,14 @@ const NINE: readonly Mutant[] = [
   {
     name: 'forgotten-peer-pushed-on',
     section: 'own',
-    what: 'A push goes on after its peer was forgotten, when no one counts its own writes any more.',
+    what: 'A push continues after its peer was forgotten, when its own writes are no longer counted.',
     replace: [{ file: 'sync/push-plan.ts', find: `if (this.#modules.progress.isClosed) {`, put: `if (this.#modules.progress.epoch < 0) {` }],
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
     name: 'no-early-ticks',
     section: '§9.12',
-    what: 'A claim notices its confirmation only at the next beat, and a failed read is retried only at the next beat.',
+    what: 'A claim notices its confirmation, and a failed read is retried, only at the next beat.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
     // The first claim of a cluster without faults. After a fault, the rule would allow more time.
     runs: { faults: 'none', hours: 0.03, requests: 0 },
@@ -618,7 +618,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'replaced-secret-kept',
     section: 'own',
-    what: 'Another secret is installed, and the earlier ones are kept.',
+    what: 'A different secret is installed, and the earlier secrets are kept.',
     replace: [{ file: 'machines/secret-life.ts', find: `      ...others.map(({ hash }) => ({ kind: 'wipe' as const, hash })),\n`, put: `` }],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
@@ -709,28 +709,28 @@ const OWN: readonly Mutant[] = [
   {
     name: 'number-repeated',
     section: 'own',
-    what: 'The own sequence number does not always rise.',
+    what: 'The sequence number of a node does not always rise.',
     replace: [{ file: 'store/local-writes.ts', find: `Math.max(lastSequenceNumber + 1, nowMs)`, put: `Math.max(lastSequenceNumber, nowMs)` }],
     runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
   },
   {
     name: 'earlier-time-wins',
     section: 'own',
-    what: 'Of two concurrent records the one with the smaller time stays.',
+    what: 'Of two concurrent records, the one with the smaller time stays.',
     replace: [{ file: 'store/merge-rules.ts', find: `return a.updatedAtMs - b.updatedAtMs;`, put: `return b.updatedAtMs - a.updatedAtMs;` }],
     runs: { requests: 1 },
   },
   {
     name: 'smaller-bytes-win',
     section: 'own',
-    what: 'Of two concurrent records of one time the one with the smaller bytes stays.',
+    what: 'Of two concurrent records with the same time, the one with the smaller bytes stays.',
     replace: [{ file: 'store/merge-rules.ts', find: `return left < right ? -1 : 1;`, put: `return left < right ? 1 : -1;` }],
     runs: { requests: 2 },
   },
   {
     name: 'tombstones-forgotten',
     section: 'own',
-    what: 'A tombstone is removed at once.',
+    what: 'A tombstone is removed immediately.',
     replace: [{ file: 'store/record.ts', find: `(value === null ? 0 : ttlMs) + retentionMs + 1`, put: `(value === null ? -retentionMs : ttlMs) + retentionMs + 1` }],
   },
   {
@@ -763,7 +763,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'forged-count-trusted',
     section: '§10',
-    what: 'A write keeps the own clock key although a member forged a higher count of that key.',
+    what: 'A write keeps the clock key of its node although a member forged a higher count of that key.',
     replace: [{ file: 'store/local-writes.ts', find: `if (!isForged(own)) return own;`, put: `if (own !== '') return own;` }],
     runs: { faults: 'none', nodes: 3, rates: { "liar: others' counts": { perHour: 60, forSeconds: [30, 60] } } },
     seed: '5',
@@ -803,7 +803,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'tee-pubkey-ignored',
     section: 'own',
-    what: 'A node is eligible regardless of what teePubkey the registry has of it.',
+    what: 'A node is eligible regardless of the teePubkey that the registry has for it.',
     replace: [
       {
         file: 'registry/eligibility.ts',
@@ -856,7 +856,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'two-node-ticks',
     section: 'own',
-    what: 'A node_tick that comes while another runs begins it again.',
+    what: 'A node_tick that comes while another one runs starts that one again.',
     replace: [
       {
         file: 'machines/node-tick.ts',
@@ -870,7 +870,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'store-outlives-secret',
     section: 'own',
-    what: 'Another secret is installed, and the store of the old one stays.',
+    what: 'A different secret is installed, and the store of the old secret stays.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -889,7 +889,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stale-compares',
     section: 'own',
-    what: 'A node that was cut off for too long compares its store with others.',
+    what: 'A node that was cut off for too long compares its store with other nodes.',
     replace: [
       { file: 'sync/replicator.ts', find: `nudged || !this.#modules.mayCompare() ? null`, put: `nudged ? null` },
       { file: 'sync/replicator.ts', find: `if (!this.#modules.mayCompare() || `, put: `if (` },
@@ -899,7 +899,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stale-answers-digests',
     section: 'own',
-    what: 'A node that was cut off for too long lets others compare with it.',
+    what: 'A node that was cut off for too long lets other nodes compare their stores with it.',
     replace: [
       {
         file: 'sync/inbound.ts',
@@ -919,14 +919,14 @@ const OWN: readonly Mutant[] = [
   {
     name: 'requests-under-way-unlimited',
     section: '§10',
-    what: 'All requests of a wallet are carried out at once.',
+    what: 'All requests of a wallet are carried out at the same time.',
     replace: [{ file: 'http/kms-routes.ts', find: `maxUnderWay: 32, maxWaiting: 256`, put: `maxUnderWay: Infinity, maxWaiting: 256` }],
     runs: HELD,
   },
   {
     name: 'requests-under-way-of-all-together',
     section: '§10',
-    what: 'The limit of requests under way is one for all wallets together.',
+    what: 'All wallets share one limit of requests under way.',
     replace: [{ file: 'http/requests-under-way.ts', find: `  enter(caller: string): boolean {
     const known`, put: `  enter(caller: string): boolean {
     caller = '';
@@ -941,7 +941,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'known-wallets-are-strangers',
     section: '§8',
-    what: 'Behind the way in no one is told from strangers, regardless of what was authorized.',
+    what: 'Behind the ingress, authorized callers are not told apart from strangers.',
     replace: [{ file: 'http/client-limit.ts', find: `if (signature === null || !authorized.has(wallet)) countUnproven(request);`, put: `if (signature !== null) countUnproven(request);` }],
     runs: FLOODED,
   },
@@ -974,7 +974,7 @@ const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
     section: '§10',
-    what: 'All of one member that says that it is sure suffices, regardless of what others may say.',
+    what: 'Everything of one member that says that it is sure suffices, regardless of what other members say.',
     replace: [{ file: 'machines/sureness.ts', find: ` || (mergedWhileSure === 1 && !facts.some(mayBeSure))`, put: ` || mergedWhileSure === 1` }],
     runs: cBeginsAgain({}, [fault(65, 'liar: empty snapshot', 'b', 300), { ...fault(70, 'partition', 'c', 75), other: 'a' } as Step]),
   },

@@ -83,11 +83,11 @@ export class Checkpoints {
     const covered = this.#state.unsigned;
     try {
       const wallet = this.#modules.wallet();
-      if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not said who this node is');
+      if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not reported the identity of this node');
       const message = auditMessage(sequence, hash, wallet);
       const signature = await within(clock, 'the signature of an audit checkpoint', SIGN_TIMEOUT_MS, undefined, (signal) => enclave.sign(message, signal));
       // The enclave may have a new wallet by now. Then the signature belongs to a different node.
-      if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet');
+      if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by a different wallet');
       trail.addCheckpoint({ sequence, hash, wallet, signature });
       this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };
     } catch (error) {

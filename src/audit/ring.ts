@@ -62,7 +62,7 @@ export class AuditRing {
 
   /** @throws InvariantError when the entry is not kept */
   at(sequence: number): HeldEntry {
-    invariant(sequence > this.#gone.sequence && sequence <= this.#last.sequence, 'an audit entry was asked for that is not kept');
+    invariant(sequence > this.#gone.sequence && sequence <= this.#last.sequence, 'the requested audit entry is not kept');
     return this.#slots[sequence % this.#limits.maxEntries]!;
   }
 

@@ -135,7 +135,7 @@ export class AuditVerifier {
     this.#entries += 1;
     if (this.#chain === null) this.#object('the audit does not begin with a start or a gap');
     const expected = this.#last.sequence + 1;
-    if (sequence !== expected) this.#object(`entry ${sequence} stands where entry ${expected} should be`);
+    if (sequence !== expected) this.#object(`found entry ${sequence}, expected entry ${expected}`);
     else if (nextHash(this.#last.hash, canonicalJson(entry)) !== hash) this.#object(`the hash of entry ${sequence} does not follow from the entries before it`);
     this.#advance({ sequence, hash });
     if (line.op === 'dropped') this.#said.push(line);
@@ -160,10 +160,10 @@ export class AuditVerifier {
   #problemOf({ of, of_hash: hash, wallet, signature }: LineOf<'checkpoint'>): string | null {
     const signer = wallet as Wallet;
     if (recoverEip191(auditMessage(of, hash, signer), signature) !== signer) return `is not signed by ${wallet}`;
-    if (this.#trusted?.has(signer) === false) return `is signed by ${wallet}, which is none of the given wallets`;
+    if (this.#trusted?.has(signer) === false) return `is signed by ${wallet}, which is not one of the given wallets`;
     const known = this.#hashes.get(of);
     const isInGap = known === undefined && this.#gaps.some(({ from, to }) => from <= of && of <= to);
-    return known === hash || isInGap ? null : "is of another hash than the entry's";
+    return known === hash || isInGap ? null : 'has a different hash from the entry';
   }
 
   #advance(point: ChainPoint): void {
@@ -177,8 +177,8 @@ export class AuditVerifier {
     if (this.#chain === null) return;
     for (const { from, to, line } of this.#gaps) {
       if (to <= this.#droppedUpTo) continue;
-      const claimed = this.#said.some(({ up_to: upTo }) => to <= upTo) ? 'no checkpoint speaks yet for the entry that says so' : 'the node has not said so';
-      this.#object(`entries ${from} to ${to} are shown as dropped, and ${claimed}`, line);
+      const claimed = this.#said.some(({ up_to: upTo }) => to <= upTo) ? 'no checkpoint covers the entry that reports it' : 'no entry reports it';
+      this.#object(`entries ${from} to ${to} are shown as dropped, but ${claimed}`, line);
     }
     this.#unsigned += this.#last.sequence - this.#signedUpTo - this.#ownSignatures.length;
   }

@@ -71,10 +71,10 @@ export function verifyProof(
     refuse(`the timestamp is ${Math.abs(ageSeconds)} s ${ageSeconds > 0 ? 'behind' : 'ahead of'} this node's clock, outside the window of ${windowSeconds} s`);
   }
   const consumed = modules.nonces.consume(nonce);
-  if (consumed === 'unknown') refuse('the nonce was not issued here or was used');
+  if (consumed === 'unknown') refuse('the nonce was not issued by this node or has been used');
   if (consumed === 'expired') refuse('the nonce has expired');
   const wallet = recoverEip191(MESSAGE[kind](nonce, nodeWallet, timestamp), signature);
   if (wallet === null) refuse('the signature is not valid');
-  if (claimedWallet !== null && claimedWallet !== wallet) refuse('the signature is of another wallet');
+  if (claimedWallet !== null && claimedWallet !== wallet) refuse('the signature was made by a different wallet');
   return { wallet, signature, nonce };
 }

@@ -47,7 +47,7 @@ Exit codes:
   1    failed; one line on standard error gives the reason
   2    the command line, or a file or variable that it names, cannot be read
   3    the answer is negative: not ready, not reachable or not found
-  130  a second Ctrl-C stopped the command at once`;
+  130  a second Ctrl-C stopped the command immediately`;
 
 /** @returns the exit code */
 export async function runCommandLine(argv: readonly string[], { version, rows }: CommandLineOptions, { stdout, stderr }: Streams): Promise<number> {
@@ -95,5 +95,5 @@ function oneLine(text: string): string {
 
 /** The first line is enough: the other lines help only to debug the library that threw the error. */
 export function firstLine(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'something was thrown that is not an error';
+  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'a value was thrown that is not an Error';
 }

@@ -29,5 +29,5 @@ export const COMMANDS: readonly CommandRow[] = [
 async function ofSourceTree(name: string, file: string): Promise<CommandModule> {
   const url = new URL(file, import.meta.url);
   if (import.meta.url.endsWith('.ts')) return (await import(url.href)) as CommandModule;
-  throw new CommandError(`${name} is a command of the source tree: run it in a checkout`);
+  throw new CommandError(`${name} works only in the source tree: run it in a checkout`);
 }

@@ -5,6 +5,6 @@ import { decodeBase64 } from '../crypto/base64.ts';
 export const base64 = z.string().transform((text, context) => {
   const bytes = decodeBase64(text);
   if (bytes !== null) return bytes;
-  context.addIssue({ code: 'custom', message: 'no base64' });
+  context.addIssue({ code: 'custom', message: 'not base64' });
   return z.NEVER;
 });

@@ -100,7 +100,7 @@ function checkKey(key: string, maxBytes: number): void {
 
 function checkText(name: string, text: string | undefined): void {
   if (text === undefined || (typeof text === 'string' && text.isWellFormed())) return;
-  throw new KmsClientError('invalid_argument', `${name} must be a text`);
+  throw new KmsClientError('invalid_argument', `${name} must be a string`);
 }
 
 function whole(name: string, value: number, min: number, max: number): number {
@@ -140,7 +140,7 @@ export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): K
 export function getRequest(key: string): KmsRequest<Omit<StoredValue, 'node'>> {
   checkKey(key, MAX_HELD_KEY_BYTES);
   const encoded = encodeURIComponent(key);
-  if (encoded.length > MAX_ENCODED_KEY_CHARS) throw new KmsClientError('invalid_argument', "key is too long for a request's head: it can be deleted, not read");
+  if (encoded.length > MAX_ENCODED_KEY_CHARS) throw new KmsClientError('invalid_argument', "key is too long for the head of a request: it can be deleted but not read");
   return {
     method: 'GET',
     path: `/kms/data?key=${encoded}`,

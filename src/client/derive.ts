@@ -36,7 +36,7 @@ export function deriveRequest({ path, context, length = DEFAULT_DERIVED_KEY_BYTE
   }
   const pathBytes = Buffer.byteLength(path) + Buffer.byteLength(context ?? '');
   if (path.trim() === '' || pathBytes > MAX_DERIVE_INFO_BYTES) {
-    throw new KmsClientError('invalid_argument', `path must not be empty, nor path and context exceed ${MAX_DERIVE_INFO_BYTES} bytes`);
+    throw new KmsClientError('invalid_argument', `path must not be empty, and path and context together must not exceed ${MAX_DERIVE_INFO_BYTES} bytes`);
   }
   if (!Number.isInteger(length) || length < 1 || length > MAX_DERIVED_KEY_BYTES) {
     throw new KmsClientError('invalid_argument', `length must be a whole number from 1 to ${MAX_DERIVED_KEY_BYTES}`);

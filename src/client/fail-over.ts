@@ -214,10 +214,10 @@ function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'ref
   if (refusal !== undefined) return withAttempts(refusal, attempts);
   const only = (failure: AttemptFailure): boolean => attempts.every((attempt) => attempt.failure === failure);
   if (only('bad_answer_signature')) {
-    return new KmsClientError('bad_answer_signature', 'no answer was signed by the wallet of its node', { attempts });
+    return new KmsClientError('bad_answer_signature', 'no answer was signed by the wallet of the node that it came from', { attempts });
   }
   if (attempts.every(({ failure }) => PROVED_WRONG.includes(failure))) {
     return new KmsClientError('bad_answer', 'no node gave a good answer', { attempts });
   }
-  return new KmsClientError('unavailable', `no node answered in ${attempts.length} tries`, { attempts });
+  return new KmsClientError('unavailable', `no node answered in ${attempts.length} attempts`, { attempts });
 }

@@ -113,7 +113,7 @@ export class KmsClient {
       const [wallet, teePubkey] = await Promise.all([identity.address(), identity.publicKey()]);
       return { wallet, teePubkey };
     } catch {
-      throw new KmsClientError('identity_unavailable', 'the own enclave does not do its part');
+      throw new KmsClientError('identity_unavailable', "the caller's own enclave does not work");
     }
   }
 
@@ -200,7 +200,7 @@ export function createKmsClient(options: KmsClientOptions, modules: KmsClientMod
 
 function limit(name: 'timeoutMs' | 'attemptTimeoutMs' | 'maxAttempts' | 'nodesTtlMs', given: number | undefined, min = 1): number {
   const value = given ?? DEFAULTS[name];
-  if (!Number.isInteger(value) || value < min) throw invalid(`${name} must be a whole number from ${min}`);
+  if (!Number.isInteger(value) || value < min) throw invalid(`${name} must be a whole number of at least ${min}`);
   return value;
 }
 
@@ -241,8 +241,8 @@ function makeSource(
   if (registry === null) throw invalid('registry must be an address: 0x and 40 hex digits');
   if (!URL.canParse(rpcUrl)) throw invalid('chain.rpcUrl must be a URL');
   const { appId = DEFAULTS.appId, confirmations = DEFAULTS.confirmations } = options;
-  if (!Number.isSafeInteger(appId) || appId < 1) throw invalid('appId must be a whole number from 1');
-  if (!Number.isSafeInteger(confirmations) || confirmations < 0) throw invalid('confirmations must be a whole number from 0');
+  if (!Number.isSafeInteger(appId) || appId < 1) throw invalid('appId must be a whole number of at least 1');
+  if (!Number.isSafeInteger(confirmations) || confirmations < 0) throw invalid('confirmations must be a whole number of at least 0');
   const source = new ChainSource({ rpcUrl, registry, appId, inEnclave, confirmations, proxy }, { clock });
   closers.push(() => source.close());
   return source;

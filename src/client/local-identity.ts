@@ -64,7 +64,7 @@ export class LocalIdentity implements ClientIdentity {
 
   async decrypt(sealed: SealedText): Promise<string> {
     const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 2 * ENVELOPE_NONCE_BYTES)}`;
-    if (this.#burnt.has(pair)) throw new DependencyError('enclave', 'refused', 'this envelope was opened before');
+    if (this.#burnt.has(pair)) throw new DependencyError('enclave', 'refused', 'this envelope has already been opened');
     this.#burnt.set(pair, true);
     try {
       return openText(this.#keys, sealed, this.#info);

@@ -220,7 +220,7 @@ function asAttempt(error: AttemptError | KmsClientError): AttemptError {
 }
 
 function judgeDependency(error: DependencyError): AttemptError | KmsClientError {
-  if (error.dependency === 'enclave') return new KmsClientError('identity_unavailable', 'the own enclave does not do its part');
+  if (error.dependency === 'enclave') return new KmsClientError('identity_unavailable', "the caller's own enclave does not work");
   switch (error.failure) {
     case 'timeout':
     case 'aborted':

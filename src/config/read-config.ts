@@ -33,18 +33,18 @@ function rulesAcross(config: Partial<Config>): string[] {
     problems.push('VISUALIZER_PORT is for development: it needs IN_ENCLAVE=false, or VISUALIZER_IN_ENCLAVE=true');
   }
   if (config.visualizerPort !== undefined && config.visualizerPort === config.bindAddress?.port) {
-    problems.push('VISUALIZER_PORT is the port of BIND_ADDR: give it another');
+    problems.push('VISUALIZER_PORT is the port of BIND_ADDR: set a different port');
   }
   if (config.metricsPort !== undefined && config.metricsPort !== 0 && [config.bindAddress?.port, config.visualizerPort].includes(config.metricsPort)) {
-    problems.push('METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: give it another');
+    problems.push('METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: set a different port');
   }
   const { maxKvValueBytes, maxRequestBodyBytes, maxSyncPayloadBytes } = config;
   if (maxKvValueBytes !== undefined) {
     // A value that the API accepts must fit into every body on its way to the other nodes (protocol.md §9.6).
     const inSync = 4 * maxKvValueBytes + BODY_OVERHEAD_BYTES;
-    if (inSync > ENCLAVE_BODY_BYTES) problems.push(`MAX_KV_VALUE_SIZE_BYTES is too large for the enclave API: four times as much goes into a body of ${ENCLAVE_BODY_BYTES} bytes`);
-    if (maxSyncPayloadBytes !== undefined && inSync > maxSyncPayloadBytes) problems.push('MAX_SYNC_PAYLOAD_BYTES must hold four times MAX_KV_VALUE_SIZE_BYTES, or such values never replicate');
-    if (maxRequestBodyBytes !== undefined && (8 * maxKvValueBytes) / 3 + BODY_OVERHEAD_BYTES > maxRequestBodyBytes) problems.push('MAX_REQUEST_BODY_BYTES must hold eight thirds of MAX_KV_VALUE_SIZE_BYTES: a value of that size in its envelope');
+    if (inSync > ENCLAVE_BODY_BYTES) problems.push(`MAX_KV_VALUE_SIZE_BYTES is too large for the enclave API: four times its value must fit into a body of ${ENCLAVE_BODY_BYTES} bytes`);
+    if (maxSyncPayloadBytes !== undefined && inSync > maxSyncPayloadBytes) problems.push('MAX_SYNC_PAYLOAD_BYTES must have room for four times MAX_KV_VALUE_SIZE_BYTES, or the largest values never replicate');
+    if (maxRequestBodyBytes !== undefined && (8 * maxKvValueBytes) / 3 + BODY_OVERHEAD_BYTES > maxRequestBodyBytes) problems.push('MAX_REQUEST_BODY_BYTES must have room for eight thirds of MAX_KV_VALUE_SIZE_BYTES: the largest value in its envelope');
   }
   return problems;
 }

@@ -129,6 +129,6 @@ export const publicUrl: Read<string> = (value) => {
   if (value === '') return '';
   const url = httpUrl(value);
   const { username, password } = new URL(url);
-  if (username !== '' || password !== '') throw new Error('must carry no credentials');
+  if (username !== '' || password !== '') throw new Error('must not contain credentials');
   return url;
 };

@@ -21,7 +21,7 @@ export class EnvelopeError extends Error {
   readonly failure: EnvelopeFailure;
 
   constructor(failure: EnvelopeFailure) {
-    super(`the envelope is not good: ${failure}`);
+    super(`the envelope cannot be opened: ${failure}`);
     this.name = 'EnvelopeError';
     this.failure = failure;
   }

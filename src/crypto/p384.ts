@@ -39,7 +39,7 @@ function publicKeyObject(publicKeyDer: string): KeyObject {
   pointOf(publicKeyDer);
   try {
     const key = createPublicKey({ key: Buffer.from(publicKeyDer, 'hex'), format: 'der', type: 'spki' });
-    if (key.asymmetricKeyDetails?.namedCurve !== 'secp384r1') throw new P384Error('another curve');
+    if (key.asymmetricKeyDetails?.namedCurve !== 'secp384r1') throw new P384Error('not the curve P-384');
     return key;
   } catch {
     throw new P384Error('not a point of P-384');

@@ -59,7 +59,7 @@ export class Vault {
   /** Keeps a secret of 32 bytes and wipes the argument. The secret serves nothing yet. Returns its hash. */
   hold(secret: Uint8Array): Hash32 {
     this.#assertUsable();
-    invariant(secret.length === MASTER_SECRET_BYTES, 'a secret has another length than a master secret');
+    invariant(secret.length === MASTER_SECRET_BYTES, 'a secret does not have the length of a master secret');
     const hash = keccak256(secret);
     this.#keep(hash, secret);
     secret.fill(0);
@@ -70,7 +70,7 @@ export class Vault {
   serve(hash: Hash32): void {
     this.#assertUsable();
     const bytes = this.#secrets.get(hash);
-    invariant(bytes !== undefined, 'a secret is to serve that the vault does not hold');
+    invariant(bytes !== undefined, 'the secret that is to serve is not in the vault');
     if (this.#serving?.hash === hash) return;
     this.#wipeDerived();
     this.#serving = { hash, bytes };
@@ -92,7 +92,7 @@ export class Vault {
   /** Opens a request; close it with `endSecretRequest`. */
   beginSecretRequest(): SecretRequest {
     this.#assertUsable();
-    invariant(this.#requests.size < OPEN_SECRET_REQUESTS, 'too many requests for the master secret at once');
+    invariant(this.#requests.size < OPEN_SECRET_REQUESTS, 'too many requests for the master secret are open');
     const keys = generateP384(this.#random);
     const request: SecretRequest = { ecdhPubkey: keys.publicKeyDer };
     this.#requests.set(request, { keys, opened: null });
@@ -106,7 +106,7 @@ export class Vault {
   openReceived(request: SecretRequest, sealed: unknown): Hash32 | null {
     this.#assertUsable();
     const open = this.#requests.get(request);
-    invariant(open !== undefined, 'a sealed secret came for a request that is not open');
+    invariant(open !== undefined, 'a sealed secret arrived for a request that is not open');
     open.opened?.fill(0);
     open.opened = openSecret(open.keys, sealed);
     return open.opened === null ? null : keccak256(open.opened);
@@ -115,7 +115,7 @@ export class Vault {
   /** Keeps the received secret beyond the end of the request. It serves nothing yet. */
   keepReceived(request: SecretRequest): void {
     const opened = this.#requests.get(request)?.opened ?? null;
-    invariant(opened !== null, 'a secret is to be kept that was not received');
+    invariant(opened !== null, 'the secret that is to be kept was not received');
     this.#keep(keccak256(opened), opened);
   }
 
@@ -138,7 +138,7 @@ export class Vault {
 
   /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when no secret serves */
   installSyncKey(): void {
-    invariant(this.#serving !== null, 'a sync key was asked for without a secret that serves');
+    invariant(this.#serving !== null, 'a sync key was requested, but no secret serves');
     this.#syncKey ??= macKeyOf(deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32));
   }
 
@@ -178,7 +178,7 @@ export class Vault {
 
   /** `x-sync-signature` of an envelope's canonical JSON. @throws InvariantError without a sync key */
   syncHmac(canonical: string): string {
-    invariant(this.#syncKey !== null, 'an HMAC was asked for without a sync key');
+    invariant(this.#syncKey !== null, 'an HMAC was requested, but there is no sync key');
     return this.#syncKey.mac(canonical).toString('hex');
   }
 

@@ -39,7 +39,7 @@ function anvilPath(): string {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));
   const found = [packaged, ...onPath].find((path) => existsSync(path));
   if (found !== undefined) return found;
-  throw new Error(`The lockfile brings no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
+  throw new Error(`The lockfile has no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
 }
 
 /** @throws Error with one line when Anvil is missing or does not start */
@@ -73,7 +73,7 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   const url = `http://127.0.0.1:${port}`;
   try {
     await waitUntil({ what: `Anvil on port ${port}`, timeoutMs: START_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
-      if (exited) throw new Error(`Anvil did not come up on port ${port}.`);
+      if (exited) throw new Error(`Anvil did not start on port ${port}.`);
       return (await answers(url)) ? null : 'it does not answer';
     });
   } catch (error) {

@@ -41,7 +41,7 @@ export class ClusterControls {
     const { visualizerPort, running } = this.#node(name);
     if (!running || visualizerPort === null) throw new ControlError(`${name} is not running`);
     const url = `http://127.0.0.1:${visualizerPort}`;
-    const answer = await within(systemClock, `${name} taking a ${job}`, TICK_TIMEOUT_MS, undefined, (signal) =>
+    const answer = await within(systemClock, `${name} accepting a ${job}`, TICK_TIMEOUT_MS, undefined, (signal) =>
       fetch(`${url}/commands`, {
         method: 'POST',
         headers: { origin: url, 'content-type': 'application/json', 'x-visualizer-token': this.#modules.token },
@@ -49,7 +49,7 @@ export class ClusterControls {
         signal,
       }),
     );
-    if (!answer.ok) throw new ControlError(`${name} did not take the ${job}`);
+    if (!answer.ok) throw new ControlError(`${name} did not accept the ${job}`);
   }
 
   async setInstance(name: string, status: 'ACTIVE' | 'STOPPED'): Promise<void> {
@@ -98,7 +98,7 @@ export class ClusterControls {
   }
 
   #other(name: string, peer: string): ClusterNode {
-    if (name === peer) throw new ControlError('these are one node');
+    if (name === peer) throw new ControlError('these are the same node');
     return this.#node(peer);
   }
 }

@@ -114,7 +114,7 @@ export class ClusterNode {
    * @throws Error with one line when the process ends or does not answer in time; the signal's reason
    */
   async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
-    if (this.running) throw new Error(`${this.name} is running already`);
+    if (this.running) throw new Error(`${this.name} is already running`);
     const node = this.spawn(environment);
     await waitUntil({ what: `${this.name} answering HTTP`, timeoutMs: LISTEN_TIMEOUT_MS, signal }, async () => {
       if (!node.running) throw new Error(node.describeEnd());
@@ -124,7 +124,7 @@ export class ClusterNode {
 
   /** Starts the process without waiting for it. @throws Error with one line when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
-    if (this.#isRetired) throw new Error(`${this.name} is not started any more: the cluster is closing`);
+    if (this.#isRetired) throw new Error(`${this.name} is not started: the cluster is closing`);
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,

@@ -181,7 +181,7 @@ export class DevChain {
     let receipt: TransactionReceipt | null = null;
     await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
       receipt = await this.client.getTransactionReceipt({ hash }).catch(nullWhenUnknown);
-      return receipt === null ? 'no block holds the transaction' : null;
+      return receipt === null ? 'no block contains the transaction' : null;
     });
     return receipt!;
   }

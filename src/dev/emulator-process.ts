@@ -96,7 +96,7 @@ export class EmulatorProcess {
    */
   async setFault(route: string, kind: 'fail' | 'close' | 'garbage' | 'hang' | 'none', times?: number): Promise<void> {
     const answer = await fetch(`${this.url}/emulator/fault`, { method: 'POST', body: JSON.stringify({ route, kind, times }) });
-    if (!answer.ok) throw new Error('the emulator takes no faults: start the cluster with allowFaults');
+    if (!answer.ok) throw new Error('the emulator does not accept faults: start the cluster with allowFaults');
   }
 
   async stop(): Promise<void> {

@@ -47,5 +47,5 @@ export async function choosePorts(count: number, basePort: number): Promise<read
   const used = ports.filter((_, index) => free[index] === false);
   if (used.length === 0) return ports;
   const which = used.length === 1 ? `port ${used[0]!} is` : `ports ${used.join(', ')} are`;
-  throw new Error(`${which} in use: give another --base-port, or 0 for any free ones`);
+  throw new Error(`${which} in use: give a different --base-port, or 0 for any free ports`);
 }

@@ -31,9 +31,9 @@ const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'it closed the connection',
   EHOSTUNREACH: 'there is no route to it',
   ENETUNREACH: 'there is no route to it',
-  ETIMEDOUT: 'it does not take a connection',
-  UND_ERR_CONNECT_TIMEOUT: 'it does not take a connection',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  ETIMEDOUT: 'it does not accept the connection',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not accept the connection',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for a different name',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted',
@@ -63,7 +63,7 @@ export function statusFailure(call: DependencyCall, status: number, location?: s
   const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
   if (status >= 300 && status < 400) {
     const target = location === undefined || location === null || !URL.canParse(location) ? '' : ` to ${endpointOf(location)}`;
-    const remedy = call.setting === undefined ? '' : `: ${call.setting} must be the address that it leads to`;
+    const remedy = call.setting === undefined ? '' : `: ${call.setting} must be the address that the redirect leads to`;
     return failed(call, 'refused', `answered ${status}, a redirect${target}${remedy}`, facts);
   }
   return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
@@ -84,7 +84,7 @@ export function tooLargeAnswer(call: DependencyCall, maxBytes: number): Dependen
  */
 export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boolean): DependencyError {
   if (thrown instanceof DependencyError) return thrown;
-  if (isAborted) return failed(call, 'aborted', 'was not waited for any longer', { cause: thrown });
+  if (isAborted) return failed(call, 'aborted', 'had not answered when the call was cancelled', { cause: thrown });
   if (thrown instanceof DeadlineError) {
     return failed(call, 'timeout', `gave no answer in ${secondsText(thrown.timeoutMs)}`, { cause: thrown });
   }

@@ -96,7 +96,7 @@ export class OdynClient implements Enclave, Attester {
     const taken: { secret: Uint8Array | null } = { secret: null };
     // The body that is then parsed as JSON has zeros in place of the secret.
     await this.#call('random', undefined, signal, (body) => void (taken.secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES)));
-    if (taken.secret === null) throw malformedAnswer(this.#asked.random, 'gave randomness in another form');
+    if (taken.secret === null) throw malformedAnswer(this.#asked.random, 'gave randomness in an unexpected form');
     return taken.secret;
   }
 
@@ -187,7 +187,7 @@ function answerOf<Name extends Operation>(operation: Name, asked: DependencyCall
 function readJson(operation: OdynOperation, asked: DependencyCall, body: Buffer): OdynAnswer<OdynOperation> {
   const answer = parseOrNull(body.toString('utf8'));
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
-  if (read === null) throw malformedAnswer(asked, `gave an answer to ${asked.call} that is malformed`);
+  if (read === null) throw malformedAnswer(asked, `gave a malformed answer to ${asked.call}`);
   return read;
 }
 

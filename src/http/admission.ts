@@ -44,7 +44,7 @@ export class Admission {
   async #wait(places: RequestsUnderWay, response: EventEmitter): Promise<void> {
     this.lease.add(WAITING_BYTES);
     const gone = new AbortController();
-    const onClose = (): void => gone.abort(new RefusalError('bad_request', 'the caller has gone'));
+    const onClose = (): void => gone.abort(new RefusalError('bad_request', 'the caller has disconnected'));
     response.once('close', onClose);
     try {
       await places.wait(this.lease.caller, gone.signal);

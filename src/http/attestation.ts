@@ -41,7 +41,7 @@ function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
   let nextMs = -Infinity;
   return (_request, _response, next) => {
     const nowMs = clock.monotonicMs();
-    if (nowMs < nextMs) throw new RefusalError('rate_limited', 'one attestation a second is made, for all callers together', 1);
+    if (nowMs < nextMs) throw new RefusalError('rate_limited', 'only one attestation a second is made, for all callers together', 1);
     nextMs = nowMs + CALL_EVERY_MS;
     next();
   };
@@ -62,6 +62,6 @@ async function documentFor(attester: Attester, nonce: string | null): Promise<Bu
     return await attester.attestation(nonce);
   } catch (error) {
     const isRefused = error instanceof DependencyError && error.failure === 'refused' && error.status === 400;
-    throw isRefused ? new RefusalError('bad_request', 'the enclave takes no such nonce') : error;
+    throw isRefused ? new RefusalError('bad_request', 'the enclave does not accept this nonce') : error;
   }
 }

@@ -37,7 +37,7 @@ export const leaveBodyUnread: RequestHandler = (request, response, next) => {
 /** Stops reading at the limit. */
 async function bytesOf(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';
-  if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body is taken without content coding only');
+  if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body must not have a content coding');
   const tooLarge = (): RefusalError => new RefusalError('payload_too_large', `the body is longer than ${maxBytes} bytes`);
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > maxBytes) throw tooLarge();

@@ -19,8 +19,8 @@ type AppRequest = Request<Record<string, string>>;
 export function requireBound(operation: Operation): SealedHandler<AppLocals> {
   return (_request, { locals }, next) => {
     const { nonce, op } = locals.inner;
-    if (nonce !== undefined && nonce !== locals.caller.nonce) throw new RefusalError('bad_request', 'nonce inside is not that of x-app-nonce');
-    if (op !== undefined && op !== operation) throw new RefusalError('bad_request', `op inside is not ${operation}`);
+    if (nonce !== undefined && nonce !== locals.caller.nonce) throw new RefusalError('bad_request', 'the nonce in the inner body is not the nonce in x-app-nonce');
+    if (op !== undefined && op !== operation) throw new RefusalError('bad_request', `the op in the inner body is not ${operation}`);
     next();
   };
 }

@@ -67,7 +67,7 @@ function read<Body>(form: z.ZodType<Body>, inner: unknown): Body {
   const field = issue?.path.join('.') ?? '';
   // When an error contains the word `timeout`, the platform's client considers the node dead (protocol.md §10, Words in errors).
   const name = field === 'timeout_ms' ? 'the time to wait for acks' : field;
-  throw new RefusalError('bad_request', field === 'key' ? `key is not ${issue?.code === 'custom' ? issue.message : 'a text'}` : `${name} is not valid`);
+  throw new RefusalError('bad_request', field === 'key' ? `key is not ${issue?.code === 'custom' ? issue.message : 'a string'}` : `${name} is not valid`);
 }
 
 export class DataHandlers {
@@ -137,7 +137,7 @@ export class DataHandlers {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);
     if (limitText !== undefined && !/^[1-9]\d{0,8}$/.test(limitText)) {
-      throw new RefusalError('bad_request', 'limit is not a whole number from 1');
+      throw new RefusalError('bad_request', 'limit is not a whole number of at least 1');
     }
     const asked = limitText === undefined ? null : Number(limitText);
     const limit = asked === null ? undefined : Math.min(asked, MAX_LIST_LIMIT);

@@ -11,7 +11,7 @@ const text = z.string().refine((value) => value.isWellFormed(), 'is not valid Un
 
 export const deriveBody = z
   .object({
-    path: text.refine((value) => value.trim() !== '', 'is empty').meta({ minLength: 1, pattern: '\\S', description: `With the context at most ${MAX_DERIVE_INFO_BYTES} bytes of UTF-8` }),
+    path: text.refine((value) => value.trim() !== '', 'is empty').meta({ minLength: 1, pattern: '\\S', description: `Together with the context, at most ${MAX_DERIVE_INFO_BYTES} bytes of UTF-8` }),
     context: text.optional(),
     length: z.number().int().min(1).max(MAX_DERIVED_KEY_BYTES).default(DEFAULT_DERIVED_KEY_BYTES),
   })

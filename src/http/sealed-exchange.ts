@@ -54,7 +54,7 @@ export interface EnvelopeModules {
 
 /** @throws RefusalError service_unavailable until the enclave has said who this node is */
 export function knownIdentity(identity: Identity | null): Identity {
-  if (identity === null) throw new RefusalError('service_unavailable', 'the enclave has not said who this node is');
+  if (identity === null) throw new RefusalError('service_unavailable', 'the enclave has not reported the identity of this node');
   return identity;
 }
 

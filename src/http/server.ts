@@ -64,7 +64,7 @@ function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { reado
 
 function refusalFor({ code }: NodeJS.ErrnoException): RefusalError {
   if (code === 'HPE_HEADER_OVERFLOW') return new RefusalError('payload_too_large', `the headers are longer than ${MAX_HEADER_BYTES} bytes`);
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RefusalError('bad_request', 'the request took too long to come');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RefusalError('bad_request', 'the request took too long to arrive');
   return new RefusalError('bad_request', 'this is not a valid HTTP request');
 }
 

@@ -11,5 +11,5 @@ export const methodNotAllowed: RequestHandler = (request, response) => {
   const { methods } = request.route as { readonly methods: Readonly<Record<string, boolean>> };
   const allowed = Object.keys(methods).filter((method) => method !== '_all');
   response.set('allow', allowed.map((method) => method.toUpperCase()).join(', '));
-  throw new RefusalError('method_not_allowed', 'the route does not take this method');
+  throw new RefusalError('method_not_allowed', 'the route does not accept this method');
 };

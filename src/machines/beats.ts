@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: at once, or when the nudge interval since the last such sync_tick ends.',
+        description: 'Runs sync_tick after a write: immediately, or when the nudge interval since the last such sync_tick ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

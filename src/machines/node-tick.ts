@@ -25,7 +25,7 @@ function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
 const hashIs = <Kind extends HashFacts['kind']>(kind: Kind) => ({ type: 'hashIs' as const, params: { kind } });
 
 function failureOf(facts: ChainFacts | ChainFailure): Reason {
-  invariant('failed' in facts, 'a view was taken for a failed read');
+  invariant('failed' in facts, 'a good view of the chain was treated as a failed read');
   return facts.failed;
 }
 
@@ -261,7 +261,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       settling: {
-        description: 'Step 6: gives the verdict, to which readiness reacts at once.',
+        description: 'Step 6: gives the verdict, to which readiness reacts immediately.',
         entry: ['settleTick', raise(({ context }) => verdictOf(context.tick)), raise({ type: 'tick.settled' })],
         always: 'idle',
       },

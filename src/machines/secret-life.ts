@@ -123,7 +123,7 @@ export type SecretStanding =
 export function secretStanding(life: SecretLife): SecretStanding {
   invariant(life.shown !== null, 'the secret was judged before the chain was read');
   if (life.stage !== 'confirmed') return { kind: life.shown === ZERO_HASH ? 'unset' : 'wanted' };
-  invariant(life.store?.secret === life.secret.hash, 'a secret is confirmed whose store has not begun');
+  invariant(life.store?.secret === life.secret.hash, 'a secret is confirmed, but its store has not begun');
   return { kind: 'confirmed', store: life.store };
 }
 

@@ -70,7 +70,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       settleTick: assign(({ context }) => settleTick(context, options, ports)),
       countDropped: assign(({ context }) => ({ tick: { ...context.tick, dropped: context.tick.dropped + 1 } })),
       noteChain: assign(({ context }, facts: ChainFacts | ChainFailure) => {
-        invariant(!('failed' in facts), 'a read was noted as a view that failed');
+        invariant(!('failed' in facts), 'a failed read was noted as a view of the chain');
         const { block, blockMs, members, hash } = facts;
         const { nowMs, monotonicMs } = instantOf(ports);
         return {
@@ -82,7 +82,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         };
       }),
       noteInstalled: assign(({ context }, facts: SecretFacts) => {
-        invariant(facts.kind === 'installed', 'a secret was noted as installed that is not');
+        invariant(facts.kind === 'installed', 'a secret was noted as installed, but it is not installed');
         return beginSnapshot(context, facts.store);
       }),
       /** A stale node asks for a snapshot again, and keeps serving meanwhile. */

@@ -45,7 +45,7 @@ export class ChainWatch {
 
   /** The view that the current node_tick works with. @throws InvariantError before the first good view */
   view(): ChainView {
-    if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain was read');
+    if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain had been read');
     return this.#view;
   }
 

@@ -86,7 +86,7 @@ export class NodeJobs {
           if (!nudged) void this.#becomeSure(ready.signal);
         });
         void this.#becomeSure(ready.signal);
-        return () => ready.abort(new Error('the node is not ready any more'));
+        return () => ready.abort(new Error('the node is no longer ready'));
       }),
       probePeers: this.#step('probePeers', (signal) => this.probePeers(signal)),
     };
@@ -148,7 +148,7 @@ export class NodeJobs {
   /** Step 3 with a zero hash: one attempt to claim. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
     const { secret, identity, chainWatch, mayClaim } = this.#modules;
-    invariant(identity.current() !== null, 'a claim was tried before the enclave said who this node is');
+    invariant(identity.current() !== null, 'a claim was tried before the enclave had reported the identity of this node');
     if (!mayClaim(identity.ownEntry(chainWatch.view().membership))) return { reason: reason(REASONS.versionMayNotClaim), progress: '' };
     let step = secret.observe({ type: 'claim.due' });
     while (step !== null) {
@@ -198,14 +198,14 @@ export class NodeJobs {
     const { enclave, secret, failures, log } = this.#modules;
     try {
       const bytes = await enclave.random(signal);
-      invariant(bytes.length === MASTER_SECRET_BYTES, 'the enclave gave a random text of another length');
+      invariant(bytes.length === MASTER_SECRET_BYTES, 'the enclave gave random bytes of the wrong length');
       secret.holdCandidate(bytes, 'made');
     } catch (error) {
       if (!(error instanceof DependencyError) || signal.aborted) throw error;
       failures.note(log, 'the step claimHash', error);
       return reason(REASONS.cannotGetRandom, describeFailure(error));
     }
-    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave gave a secret that was reset before') : null;
+    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave gave a secret that has been reset') : null;
   }
 
   /** Step 4. */
@@ -215,7 +215,7 @@ export class NodeJobs {
     signal.throwIfAborted();
     if (outcome.kind === 'failed') return { kind: 'failed', reason: outcome.reason };
     const standing = secret.standing();
-    invariant(standing.kind === 'confirmed', 'a secret was reported as installed that is not confirmed');
+    invariant(standing.kind === 'confirmed', 'a secret was reported as installed, but it is not confirmed');
     log.info('master secret taken over', { hash: standing.store.secret, from: outcome.from });
     return { kind: 'installed', store: standing.store };
   }

@@ -129,7 +129,7 @@ export class MasterSecret implements SecretIntake {
     const { vault, emptyStore, onChange } = this.#modules;
     switch (effect.kind) {
       case 'keep_received':
-        invariant(request !== null, 'a secret is to be kept that came with no request');
+        invariant(request !== null, 'the secret that is to be kept does not belong to a request');
         vault.keepReceived(request);
         return null;
       case 'set_aside':

@@ -122,8 +122,8 @@ export class NodeRecord implements NodeWatcher {
       ...(nameOf === undefined ? {} : { peer: nameOf(peer.wallet) }),
       wallet: peer.wallet,
       acknowledged: peer.acknowledgedUpTo,
-      'behind records': peer.behindRecords,
-      'behind bytes': peer.behindBytes,
+      'records behind': peer.behindRecords,
+      'bytes behind': peer.behindBytes,
       'waiting retries': peer.waitingRetries,
       // One of our own sentences.
       'last error': peer.lastError,

@@ -43,8 +43,8 @@ export const APP_OPERATIONS = {
     security: 'app',
     parameters: [
       { name: 'key', in: 'query', description: 'Return the value of this key', schema: { ...text, minLength: 1 } },
-      { name: 'prefix', in: 'query', description: 'Only keys that begin with this', schema: text },
-      { name: 'after', in: 'query', description: 'Only keys after this one', schema: text },
+      { name: 'prefix', in: 'query', description: 'Only keys that begin with this text', schema: text },
+      { name: 'after', in: 'query', description: 'Only keys after this key', schema: text },
       { name: 'limit', in: 'query', description: 'Maximum number of keys', schema: whole(1, MAX_ASKED_KEYS) },
     ],
     sealed: { answers: { 200: ['ReadAnswer', 'ListAnswer'], ...NOT_FOUND } },

@@ -37,7 +37,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   401: 'The token is missing or wrong',
   403: 'The caller has not proved its identity, or is not allowed to ask',
   404: 'The route, key or check does not exist',
-  405: 'The route does not take this method',
+  405: 'The route does not accept this method',
   413: 'The body is too long',
   415: 'The body has a content coding',
   429: 'Too many requests: see Retry-After',
@@ -60,7 +60,7 @@ export function openApiDocument(version: string): Json {
       title: 'Nova KMS node',
       version,
       description:
-        'Bodies under /kms and /sync are envelopes: JSON, encrypted between two registered P-384 keys. x-nova-inner names the schema of the text inside. docs/protocol.md has the proof, the envelope and the signatures.',
+        'Bodies under /kms and /sync are envelopes: JSON, encrypted between two registered P-384 keys. x-nova-inner names the schema of the decrypted text. docs/protocol.md has the proof, the envelope and the signatures.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,

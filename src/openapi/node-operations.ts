@@ -159,7 +159,7 @@ export const NODE_OPERATIONS = {
     errors: [400, 401, 404, 405, 429],
   },
   'POST /.well-known/attestation': {
-    summary: "The enclave's attestation document; one request a second for all callers together",
+    summary: "The attestation document of the enclave; at most one request a second, for all callers together",
     request: 'AttestationRequest',
     answer: CBOR,
     errors: [400, 404, 405, 413, 415, 429, 500, 503],

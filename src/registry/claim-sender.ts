@@ -22,9 +22,9 @@ const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = 
   underpriced: 'the claim is underpriced',
   nonce_used: 'the nonce of the claim was used meanwhile',
   no_funds: 'the wallet cannot pay for the claim',
-  refused: 'the RPC did not take the claim',
+  refused: 'the RPC did not accept the claim',
 };
-const TOO_DEAR = 'a claim that would be mined costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow';
+const TOO_DEAR = 'a claim that miners would include costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow';
 
 /** The calldata of a claim. */
 export function claimCalldata(hash: Hash32): Hex {
@@ -121,7 +121,7 @@ export class ClaimSender {
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
     // A backend that lags behind shows zero, although the hash may have been claimed since.
-    if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC is behind what it has shown before' };
+    if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC shows an older block than before' };
     const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
     const last = this.#last === null ? null : { ...this.#last, isSameHash: this.#last.hash === hash };

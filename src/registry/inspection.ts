@@ -131,7 +131,7 @@ export class Inspection {
   }
 }
 
-const FAULTS = { empty: 'gave no bytes', reverted: 'reverted', undecodable: 'gave bytes of another form' } as const;
+const FAULTS = { empty: 'gave no bytes', reverted: 'reverted', undecodable: 'gave bytes in an unexpected form' } as const;
 
 function valueOf(result: ViewResult, call: ViewCall): unknown {
   if (result.ok) return result.value;

@@ -35,12 +35,12 @@ export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly c
   if (seen.highest === null || block >= seen.highest) return { ok: true, block };
   const behind = seen.highest - block;
   if (behind <= confirmations) return { ok: true, block: seen.highest };
-  return { ok: false, how: `is ${behind} blocks behind what it has shown before: it or its backend has to catch up`, again: true };
+  return { ok: false, how: `shows a head that is ${behind} blocks behind one that it showed before: it or its backend has to catch up`, again: true };
 }
 
 /** Completes a sentence that begins with the RPC's name; null when the block's time is plausible. @param timestampMs Unix milliseconds */
 export function clockFault(rules: ChainRules, block: { readonly number: bigint; readonly timestampMs: number }, nowMs: number): string | null {
   const aheadMs = block.timestampMs - nowMs;
   if (aheadMs <= rules.maxClockSkewMs) return null;
-  return `shows block ${block.number} of a time ${Math.ceil(aheadMs / 1000)} s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong`;
+  return `shows block ${block.number} with a time ${Math.ceil(aheadMs / 1000)} s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong`;
 }

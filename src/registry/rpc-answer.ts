@@ -89,7 +89,7 @@ export function judgeRpcAnswer(call: DependencyCall, { status, location, retryAf
   const hasForm = FORMS[call.call] ?? ((other: unknown) => other !== null && other !== '');
   if (result !== undefined && hasForm(result)) return { kind: 'result', result };
   const isEmpty = result === undefined || result === null || result === '' || result === '0x';
-  const how = isEmpty ? `gave an empty answer to ${call.call}` : `gave an answer to ${call.call} of another form`;
+  const how = isEmpty ? `gave an empty answer to ${call.call}` : `gave an answer to ${call.call} in an unexpected form`;
   return { kind: 'unreadable', failure: malformedAnswer(call, how) };
 }
 

@@ -123,7 +123,7 @@ export class ViewReader {
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
-      throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends are of different chains`);
+      throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends belong to different chains`);
     }
     return found;
   }
@@ -134,7 +134,7 @@ export class ViewReader {
     const [header, [list, hash, ...rest]] = await this.#tripOn(chainId, signal, ({ client, views }) =>
       Promise.all([client.getBlock({ blockNumber: block }), views.readMany(calls, block)]),
     );
-    if (header.number !== block) throw this.#failure('gave another block than the one asked for');
+    if (header.number !== block) throw this.#failure('gave a different block from the one requested');
     const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
@@ -184,9 +184,9 @@ export class ViewReader {
       });
       if (entry !== undefined) versions.set(id, entry);
     }
-    if (listed.length > 0 && !isAnyRead(listed.map((wallet) => instances.get(wallet)))) throw this.#failure('gives no instance of the members');
+    if (listed.length > 0 && !isAnyRead(listed.map((wallet) => instances.get(wallet)))) throw this.#failure('gives no instance of any member');
     if (found.versions.size > 0 && !isAnyRead([...found.versions.keys()].map((id) => versions.get(id)))) {
-      throw this.#failure('gives no version of the members');
+      throw this.#failure('gives no version of any member');
     }
     this.#instances.keepOnly(listed);
     this.#versions.keepOnly(found.versions.keys());
@@ -200,13 +200,13 @@ export class ViewReader {
       return hash === null ? { kind: 'unreadable', detail: 'the hash is malformed' } : { kind: 'read', hash };
     }
     if (result.why === 'empty' && (await this.#appearedSince(this.#options.kmsRegistry, block, signal))) return { kind: 'shallow' };
-    const detail = result.why === 'empty' ? 'there is no KMSRegistry at its address' : `the answer is ${result.why}`;
+    const detail = result.why === 'empty' ? 'there is no KMSRegistry at its address' : `the call failed: ${result.why}`;
     return { kind: 'unreadable', detail };
   }
 
   async #failList(result: ViewResult & { ok: false }, block: bigint, signal: AbortSignal): Promise<never> {
     const shallow = result.why === 'empty' && (await this.#appearedSince(this.#options.novaAppRegistry, block, signal));
-    const message = shallow ? 'NovaAppRegistry is not deep enough yet' : `the list of instances is ${result.why}`;
+    const message = shallow ? 'NovaAppRegistry is not deep enough yet' : `the list of instances cannot be read: ${result.why}`;
     throw new DependencyError('chain', 'malformed', message, { endpoint: this.#rpc.endpoint, call: 'getActiveInstances' });
   }
 

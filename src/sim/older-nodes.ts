@@ -52,7 +52,7 @@ export class OlderNodes {
 
   #judgeRefused(name: string, address: string): void {
     const { checks, timeline } = this.#modules;
-    const invariant = 'an older node is asked no more often than it can bear';
+    const invariant = 'an older node is not asked more often than it can bear';
     const life = this.#modules.lives().find(({ instance }) => instance.address === address);
     checks.note(invariant);
     if (life === undefined || life.instance.everLied || timeline.nowMs - life.startedMs < YOUNG_MS) return;

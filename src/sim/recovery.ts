@@ -30,7 +30,7 @@ export class Recovery {
     if (!(await this.#becomeReady()) || !this.#someReady()) return;
     if (!(await this.#becomeEqual())) return;
     for (const life of this.#honest()) {
-      simulation.checks.note('every write is there in the end');
+      simulation.checks.note('every write is present in the end');
       simulation.history.judge(life, life.clock.nowMs());
     }
   }
@@ -121,7 +121,7 @@ export class Recovery {
     for (const { name, node } of lives) {
       const behind = node.inside.replicas.views().find(({ wallet, behindRecords }) => honestWallets.has(wallet) && behindRecords > 0);
       if (behind !== undefined) return `${name} has ${behind.behindRecords} records that ${nameOf(this.#simulation, behind.wallet)} has not acknowledged: ${behind.lastError ?? 'no error'}`;
-      if (node.inside.acknowledgements.size > 0) return `${node.inside.acknowledgements.size} writes wait on ${name}`;
+      if (node.inside.acknowledgements.size > 0) return `${node.inside.acknowledgements.size} writes wait for acknowledgements on ${name}`;
     }
     return this.#simulation.requestsUnderWay > 0 ? `${this.#simulation.requestsUnderWay} requests are under way` : null;
   }

@@ -197,7 +197,7 @@ class Player {
     const show = (hash: string): string => {
       if (hash === ZERO_HASH) return 'no hash';
       const holders = [...nodes.values()].filter(({ life }) => life?.node.inside.vault.servingHash() === hash || life?.node.inside.secret.claimableHash() === hash);
-      return holders.length === 0 ? 'a hash that no one can answer for' : `the hash of what ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
+      return holders.length === 0 ? 'a hash whose secret no node has' : `the hash of the secret that ${holders.map(({ name }) => name).join(', ')} ${holders.length === 1 ? 'holds' : 'hold'}`;
     };
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
   }

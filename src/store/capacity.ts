@@ -44,6 +44,6 @@ export function whyFull(candidate: Candidate, contents: Contents, limits: Capaci
   const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held) : 0);
   const present = contents.namespace(appId)?.presentBytes ?? 0;
   if (growth > 0 && present + growth > limits.maxAppBytes) return `the app stores more than ${limits.maxAppBytes} bytes`;
-  if (!fitsAsApp(candidate, contents, limits)) return 'this node holds data of as many apps as it may';
+  if (!fitsAsApp(candidate, contents, limits)) return 'this node already holds data of the maximum number of apps';
   return fitsByBytes(candidate, contents, limits) ? null : 'the store of this node is full';
 }

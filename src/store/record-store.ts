@@ -136,7 +136,7 @@ export class RecordStore {
   /** @throws RefusalError insufficient_storage, or bad_request for a record that peers must refuse; in both cases nothing is written */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     const content: Content = { key, value: packBytes(value), ttlMs };
-    if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would take such a record');
+    if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would accept such a record');
     this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const held = this.#contents.find(appId, key);
     const write = this.#next(held, content, nowMs);
@@ -156,7 +156,7 @@ export class RecordStore {
 
   /** @throws InvariantError for a limit below 1, because its pages would stay empty forever */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
-    invariant((request.limit ?? 1) >= 1, 'a listing was asked for fewer than one key');
+    invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
     const namespace = this.#contents.namespace(appId);
     if (namespace === undefined) return { keys: [], more: false };
     const nothingExpired = this.#aging.expired(nowMs).next().done === true;

@@ -44,6 +44,6 @@ export function cursorAfter(storeId: StoreId, { appId, bucket, place }: Position
 function readCursor(cursor: string | undefined, storeId: StoreId): Position | null {
   if (cursor === undefined) return null;
   const match = /^([0-9a-f]{16})\.(\d{1,16})\.(\d{1,3})\.(\d{1,15})$/.exec(cursor);
-  if (match?.[1] !== storeId) throw new RefusalError('bad_request', 'the cursor is not of this store');
+  if (match?.[1] !== storeId) throw new RefusalError('bad_request', 'the cursor belongs to a different store');
   return { appId: match[2]!, bucket: Number(match[3]), place: Number(match[4]) };
 }

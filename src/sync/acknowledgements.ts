@@ -35,7 +35,7 @@ export class Acknowledgements {
    * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes are waiting; the write stays and continues to replicate
    */
   async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
-    if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are being waited for; this one replicates all the same');
+    if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are waiting for acknowledgements; this write is kept and replicates');
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const waiting: Waiting = { sequenceNumber: write.sequenceNumber, wanted, peers: new Set(), done: resolve };
     const id = idOf(write.appId, write.key);
@@ -45,7 +45,7 @@ export class Acknowledgements {
     this.#count += 1;
     const timer = this.#clock.setTimeout(() => {
       const { size } = waiting.peers;
-      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; it stays and goes on replicating`));
+      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; it stays and continues to replicate`));
     }, timeoutMs);
     try {
       return await promise;

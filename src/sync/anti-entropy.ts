@@ -144,7 +144,7 @@ export class AntiEntropy {
       if (next === cursor || Object.keys(apps).length === 0) break;
       cursor = next;
     }
-    throw new PeerError('bad_answer', 'the apps of the peer do not come to an end');
+    throw new PeerError('bad_answer', "the peer's list of apps does not end");
   }
 
   async #mendApp(course: Course, appId: string): Promise<void> {
@@ -242,7 +242,7 @@ export class AntiEntropy {
       cursor = page.nextCursor;
       if (cursor === null) return theirs;
     }
-    throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
+    throw new PeerError('bad_answer', 'the snapshot of the peer does not end');
   }
 }
 

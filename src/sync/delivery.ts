@@ -158,7 +158,7 @@ export class Delivery<Entry extends Sent> {
 
   #takeAsked(): DeltaBatch<Entry> {
     const asked = this.#asked;
-    invariant(asked !== null, 'a peer answered what it was not asked');
+    invariant(asked !== null, 'a peer answered a delta that was not sent');
     this.#asked = null;
     return asked;
   }
@@ -176,7 +176,7 @@ export class Delivery<Entry extends Sent> {
 
   #pass(count: number, state: DeliveryState): void {
     this.#at += count;
-    invariant(this.#at <= this.#entries.length, 'a delivery settles no more than it was given');
+    invariant(this.#at <= this.#entries.length, 'a delivery settled more entries than it had');
     if (this.#at === this.#entries.length) this.#state = { kind: 'over' };
     else if (state.kind === 'itemizing' && this.#at >= state.until) this.#state = narrowedTo(state.size);
     else this.#state = state;

@@ -59,6 +59,6 @@ export async function hedged<Item, Result>(
     return await promise;
   } finally {
     if (timer !== null) clock.clearTimeout(timer);
-    over.abort(new Error('another answered first'));
+    over.abort(new Error('another member answered first'));
   }
 }

@@ -113,7 +113,7 @@ export class SyncInbound {
     // This entry is from an earlier read. The sender may have been revoked since then.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
-    if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or no bare hex');
+    if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or is not hex without 0x');
     const sealed = vault.sealMasterSecret(request.data.ecdh_pubkey.toLowerCase());
     this.#modules.onHandedOut();
     log.info('master secret handed to a member', { member: sender.wallet });

@@ -57,6 +57,6 @@ export async function requestPage(
   const { data, complete, sure, next_cursor: nextCursor = null } = parsed.data;
   // Each page except the last must hold a record. Otherwise a member could continue forever at no cost to itself.
   const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
-  if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not come to an end');
+  if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not end');
   return { data, complete: complete !== false, sure: sure === true, nextCursor };
 }

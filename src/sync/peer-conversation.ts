@@ -99,7 +99,7 @@ export class PeerConversation {
     if (waitMs > PEER_TIMEOUT_MS.nonce) {
       // A peer must not decide how long this node waits. Other peers are asked meanwhile.
       book.releaseNonceRequest(member);
-      throw new PeerError('refused', 'the peer asked not to be asked yet', undefined, waitMs);
+      throw new PeerError('refused', 'the peer has asked this node to wait', undefined, waitMs);
     }
     try {
       if (waitMs > 0) await sleep(clock, waitMs, signal);
@@ -128,7 +128,7 @@ export class PeerConversation {
   ): Promise<Record<string, unknown>> {
     const { clock, enclave, vault, random, identity: whoAmI } = this.#modules;
     const identity = whoAmI();
-    if (identity === null) throw new PeerError('aborted', 'the enclave has not said who this node is');
+    if (identity === null) throw new PeerError('aborted', 'the enclave has not reported the identity of this node');
     if (member.teePubkey === '') throw new PeerError('not_an_envelope', 'the peer has no registered teePubkey');
     const requestId = Buffer.from(random.bytes(REQUEST_ID_BYTES)).toString('hex');
     const inner = { ...message, sender_wallet: identity.wallet, store_id: this.#modules.storeId(), request_id: requestId };
@@ -176,7 +176,7 @@ export class PeerConversation {
     }
     const inner = parseJsonOrNull(await this.#open(sealed, signal));
     const frame = answerFrame.safeParse(inner);
-    if (!frame.success) throw new PeerError('bad_answer', 'the answer is not of the form of an answer');
+    if (!frame.success) throw new PeerError('bad_answer', 'the answer does not have the form of an answer');
     this.#noteFrame(member, requestId, frame.data);
     return inner as Record<string, unknown>;
   }
@@ -198,7 +198,7 @@ export class PeerConversation {
     const { book, clock } = this.#modules;
     const state = book.stateOf(member);
     if (frame.request_id === undefined ? state.echoes : frame.request_id !== requestId) {
-      throw new PeerError('wrong_echo', 'the answer belongs to another request');
+      throw new PeerError('wrong_echo', 'the answer belongs to a different request');
     }
     state.answered = true;
     if (frame.request_id !== undefined) state.echoes = true;

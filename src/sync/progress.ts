@@ -178,6 +178,6 @@ export class Progress implements OwnWritesListener {
 
   #count(records: number, bytes: number): void {
     this.#behind = { records: this.#behind.records + records, bytes: this.#behind.bytes + bytes };
-    invariant(this.#behind.records >= 0, 'a peer cannot be behind by less than nothing');
+    invariant(this.#behind.records >= 0, 'a peer is behind by a negative number of records');
   }
 }

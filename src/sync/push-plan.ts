@@ -91,7 +91,7 @@ export class PushPlan {
   }
 
   #underWay(): PushState & UnderWay {
-    invariant('delivery' in this.#state, 'a push that is over hears nothing');
+    invariant('delivery' in this.#state, 'an answer came for a push that is over');
     return this.#state;
   }
 
@@ -118,7 +118,7 @@ export class PushPlan {
   #anew(): PushState {
     this.#resets += 1;
     if (this.#resets <= MAX_RESETS) return this.#planNew();
-    return { kind: 'broken', failure: new PeerError('bad_answer', 'the peer names another store with each answer') };
+    return { kind: 'broken', failure: new PeerError('bad_answer', 'the peer names a different store in each answer') };
   }
 
   #broken(state: PushState & UnderWay, failure: PeerError): PushState {

@@ -111,7 +111,7 @@ export class SecretFetch {
 
 function explain(asked: number, { silent, refused, wrong, broken }: Tally): Reason {
   if (asked === 0) return reason(REASONS.nobodyHoldsSecret, 'there is no other member');
-  const detail = `asked ${asked}: ${silent} silent, ${refused} refused, ${wrong} with another secret, ${broken} with a bad answer`;
+  const detail = `asked ${asked}: ${silent} silent, ${refused} refused, ${wrong} with a different secret, ${broken} with a bad answer`;
   if (wrong > 0) return reason(REASONS.secretHashMismatch, detail);
   return reason(broken > 0 ? REASONS.secretSyncFailed : REASONS.nobodyHoldsSecret, detail);
 }

@@ -133,7 +133,7 @@ export class SnapshotFetch {
       );
     } catch (error) {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
-      log.warn('the first snapshot is not complete within its limit', { limit_ms: SNAPSHOT_TIMEOUT_MS });
+      log.warn('the first snapshot was not complete within its time limit', { limit_ms: SNAPSHOT_TIMEOUT_MS });
     }
     return { asked: round.asked.size, answered: round.given.size, completeFrom };
   }

@@ -39,13 +39,13 @@ function withoutDefault(text: string, port: number): string {
 /** The reason for refusing a request; null when it is allowed. @param changes true: the request may change something */
 export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
   const host = withoutDefault(headers.host ?? '', port);
-  if (!ownHosts(port).includes(host)) return { status: 421, error: 'this is not the host that you mean' };
+  if (!ownHosts(port).includes(host)) return { status: 421, error: 'the Host header does not name this server' };
   const { origin } = headers;
-  if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'another origin may not ask' };
+  if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'requests from a different origin are refused' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
   // A user may follow a link from a different site to the page.
-  if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'another site may not ask' };
+  if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'requests from a different site are refused' };
   return null;
 }
 

@@ -20,7 +20,7 @@ const UNKNOWN_EVENT = '(unknown)';
 /** Types that every machine knows. */
 const XSTATE_EVENTS = ['xstate.init', 'xstate.stop'];
 /** Recorded when the recorder fails. The reason is not recorded. */
-const LOST_NOTE = 'The recorder failed and took itself off; the machine runs on unseen.';
+const LOST_NOTE = 'The recorder failed and detached itself; the machine keeps running unrecorded.';
 const LOST = 'no longer watched';
 
 export interface RecorderOptions {

@@ -140,7 +140,7 @@ class Visualizer {
     else if (url === null) sayError(response, 400, 'this is not a path');
     else if (request.method === 'GET') this.#get({ request, response, url });
     else if (request.method === 'POST' && url.pathname === '/commands') void this.#command(request, response);
-    else sayError(response, 405, 'this is not done here');
+    else sayError(response, 405, 'this method is not allowed here');
   }
 
   #get(exchange: Exchange): void {
@@ -183,7 +183,7 @@ class Visualizer {
 
   #read({ response }: Exchange, options: LogReaderOptions, lastId: string | string[] | undefined): void {
     const { log, clock, onFirstReader } = this.#modules;
-    if (this.#readers.size >= MAX_READERS) { sayError(response, 503, `${MAX_READERS} read already`); return; }
+    if (this.#readers.size >= MAX_READERS) { sayError(response, 503, `there are already ${MAX_READERS} readers`); return; }
     if (this.#readers.size === 0) onFirstReader?.();
     const cursor = log.cursor(typeof lastId === 'string' ? lastId : null);
     const reader = new LogReader(options, { log, cursor, response, monotonicMs: () => clock.monotonicMs() });
@@ -213,8 +213,8 @@ class Visualizer {
     const { commands } = this.#modules;
     try {
       if (commands === undefined) throw new CommandRefusal(404, 'there are no commands here');
-      if (!isToken(request.headers['x-visualizer-token'], commands.token)) throw new CommandRefusal(403, 'the token is another one');
-      if (!/^application\/json(?:;|$)/i.test(request.headers['content-type'] ?? '')) throw new CommandRefusal(415, 'a command is application/json');
+      if (!isToken(request.headers['x-visualizer-token'], commands.token)) throw new CommandRefusal(403, 'the token is wrong');
+      if (!/^application\/json(?:;|$)/i.test(request.headers['content-type'] ?? '')) throw new CommandRefusal(415, 'a command must be application/json');
       await commands.run(commandOf(await bodyOf(request)));
       sayJson(response, 200, '{}');
     } catch (error) {
@@ -260,11 +260,11 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MAX_COMMAND_BYTES) reject(new CommandRefusal(413, `a command has ${MAX_COMMAND_BYTES} bytes at most`));
+    if (bytes > MAX_COMMAND_BYTES) reject(new CommandRefusal(413, `a command may have at most ${MAX_COMMAND_BYTES} bytes`));
     else chunks.push(chunk);
   });
   request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-  request.on('close', () => reject(new CommandRefusal(400, 'the command came to no end')));
+  request.on('close', () => reject(new CommandRefusal(400, 'the command was cut off')));
   return promise;
 }
 
@@ -276,8 +276,8 @@ function commandOf(text: string): CommandRequest {
     throw new CommandRefusal(400, 'this is not JSON');
   }
   const { command, source = null, peer = null } = (read ?? {}) as Record<string, unknown>;
-  if (typeof command !== 'string' || !isName(command)) throw new CommandRefusal(400, 'a command has a name');
-  if (!isNameOrNull(source) || !isNameOrNull(peer)) throw new CommandRefusal(400, 'source and peer are names');
+  if (typeof command !== 'string' || !isName(command)) throw new CommandRefusal(400, 'a command needs a name');
+  if (!isNameOrNull(source) || !isNameOrNull(peer)) throw new CommandRefusal(400, 'source and peer must be names');
   return { command, source, peer };
 }
 

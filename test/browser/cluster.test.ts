@@ -100,7 +100,7 @@ test('the page follows three nodes while they start, while one is killed and sta
     await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))');
   }
   expect(await page.locator(ready).count()).toBe(NODES.length);
-  await page.waitForSelector('.mode:has-text("standing still")');
+  await page.waitForSelector('.mode:has-text("paused")');
   await page.keyboard.press('l');
   await all('[data-state=ready]');
 

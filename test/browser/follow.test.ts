@@ -192,7 +192,7 @@ describe('the timeline', () => {
     await page.mouse.move(stay.x - 12, stay.y + 4, { steps: 3 });
     await page.mouse.up();
     await page.waitForSelector(state('light.red', 'active'));
-    expect(await text('.mode')).toContain('standing still');
+    expect(await text('.mode')).toContain('paused');
     // New events do not change the moment that is shown.
     crossing.send('power.lost');
     await page.waitForSelector('.mode:has-text("newer")');
@@ -312,9 +312,9 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await press('m');
   expect(await page.locator('.drawing :focus').getAttribute('data-state')).toBe('crossing.light.red');
   await press('ArrowRight', 'Enter');
-  await page.waitForSelector('.details:has-text("Esc lets go")');
+  await page.waitForSelector('.details:has-text("Esc unpins this")');
   await press('Escape');
-  await page.waitForSelector('.details:not(:has-text("Esc lets go"))');
+  await page.waitForSelector('.details:not(:has-text("Esc unpins this"))');
   await press('Escape');
   await page.waitForSelector('.details', { state: 'hidden' });
   // Chooses the second source and the other regions.
@@ -342,7 +342,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   // Moves the playhead with the arrow keys.
   await page.focus('.field');
   await press('Shift+ArrowLeft');
-  await page.waitForSelector('.mode:has-text("standing still")');
+  await page.waitForSelector('.mode:has-text("paused")');
   await press('l');
   // A command, its confirmation and its result.
   watched.refusal = 'the fuse is out';

@@ -206,7 +206,7 @@ describe('a live stream', () => {
     const { page } = opened;
     await page.waitForSelector(active('light.blinking'));
     await page.keyboard.press('p');
-    await page.waitForSelector('.mode:has-text("standing still")');
+    await page.waitForSelector('.mode:has-text("paused")');
     opened.allow(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
     const port = await watched.stopServing();
     const other = new Watched('live', 'another');

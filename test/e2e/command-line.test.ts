@@ -90,7 +90,7 @@ describe('status', () => {
   test('compares the stores of the nodes with --verify', async () => {
     const { code, stdout } = await run(['status', '--verify', urls[0]!]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/\n3 ready nodes hold the same\n$/);
+    expect(stdout).toMatch(/\n3 ready nodes hold the same records\n$/);
   });
 
   test(
@@ -161,7 +161,7 @@ describe('an app with the identity of npm start', () => {
       expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^no identity is given: pass --identity, .*/));
       expect(await asApp('derive', ' ')).toEqual(refused(2, /^path must not be empty, .*/));
       expect(await asApp('derive', 'data_key')).toEqual(refused(1, /^the node refused the request: 400 bad_request: .*/));
-      expect(await asApp('put', 'k', 'v', '--file', identity)).toEqual(refused(2, /^a value and --file are two values: give one/));
+      expect(await asApp('put', 'k', 'v', '--file', identity)).toEqual(refused(2, /^a value and --file were both given: give only one/));
     },
   );
 });

@@ -118,7 +118,7 @@ describe('a healthy cluster', () => {
   test('passes every check from outside the enclave, including that both stores are equal', async () => {
     const { code, stdout } = await doctor({ ODYN_URL: 'http://127.0.0.1:9' }, '--url', node.localUrl);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same$/m);
+    expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same records$/m);
   });
 });
 
@@ -128,7 +128,7 @@ describe('the first failed line names', () => {
   });
 
   test('an RPC of the wrong chain', async () => {
-    expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC shows the chain ${CHAIN_ID}, and CHAIN_ID is 84532` });
+    expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC shows the chain ${CHAIN_ID}, but CHAIN_ID is 84532` });
   });
 
   test('an address without a contract', async () => {
@@ -136,7 +136,7 @@ describe('the first failed line names', () => {
   });
 
   test('the id of the wrong app', async () => {
-    expect(await firstFailure({ KMS_APP_ID: '50' })).toMatchObject({ check: 'contracts.kms_app_id', detail: `KMSRegistry has the app ${KMS_APP_ID}, and KMS_APP_ID is 50` });
+    expect(await firstFailure({ KMS_APP_ID: '50' })).toMatchObject({ check: 'contracts.kms_app_id', detail: `KMSRegistry has the app ${KMS_APP_ID}, but KMS_APP_ID is 50` });
   });
 
   test('a revoked version', async () => {
@@ -171,7 +171,7 @@ describe('the first failed line names', () => {
       const block = answer.result as { timestamp?: string } | null;
       if (typeof block?.timestamp === 'string') block.timestamp = `0x${(Math.floor(Date.parse(new Date().toISOString()) / 1000) - HALF_AN_HOUR_SECONDS).toString(16)}`;
     });
-    expect(await firstFailure({ NODE_URL: late })).toMatchObject({ check: 'chain.head_age', detail: expect.stringMatching(/^the head is 1[78]\d\d s old, and CHAIN_MAX_AGE_SECONDS is 120$/) });
+    expect(await firstFailure({ NODE_URL: late })).toMatchObject({ check: 'chain.head_age', detail: expect.stringMatching(/^the head is 1[78]\d\d s old, but CHAIN_MAX_AGE_SECONDS is 120$/) });
   });
 
   test('an enclave API that is down', async () => {
@@ -191,7 +191,7 @@ describe('the first failed line names', () => {
     await withMember(
       (status) => json({ ...status, cluster: { ...status['cluster'], master_secret_hash: OTHER_HASH } }),
       async () => {
-        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`serves by the secret ${OTHER_HASH}, and the chain shows 0x`) });
+        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`serves with the secret ${OTHER_HASH}, but the chain shows 0x`) });
       },
     );
   });

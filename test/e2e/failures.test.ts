@@ -113,7 +113,7 @@ const CHAIN: readonly (readonly [string, () => string, Wanted])[] = [
     () => `https://${LOGIN}@127.0.0.2:${(otherName.address() as AddressInfo).port}${PATH}`,
     {
       reason: 'peer cache refresh failed',
-      detail: /the chain RPC at 127\.0\.0\.2:\d+ cannot be reached: its certificate is for another name \(ERR_TLS_CERT_ALTNAME_INVALID\)/,
+      detail: /the chain RPC at 127\.0\.0\.2:\d+ cannot be reached: its certificate is for a different name \(ERR_TLS_CERT_ALTNAME_INVALID\)/,
       step: 'readChain',
       facts: { level: 'warn', code: 'chain_unreachable', cause: 'ERR_TLS_CERT_ALTNAME_INVALID' },
     },

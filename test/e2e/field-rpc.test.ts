@@ -146,7 +146,7 @@ test('the node calls the RPC at exactly the configured address, with its trailin
     rpc.redirect = 'https://elsewhere.example/v1/key';
     await cluster.node(1).start();
     const { host } = new URL(rpc.url);
-    const reason = `peer cache refresh failed: the chain RPC at ${host} answered 308, a redirect to elsewhere.example:443: NODE_URL must be the address that it leads to`;
+    const reason = `peer cache refresh failed: the chain RPC at ${host} answered 308, a redirect to elsewhere.example:443: NODE_URL must be the address that the redirect leads to`;
     await waitFor('the reason', async () => (await viewOf(cluster.node(1))).readiness.reason === reason);
   } finally {
     await world.close();

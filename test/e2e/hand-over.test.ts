@@ -119,9 +119,9 @@ async function expectRightSecretInOneTick(): Promise<void> {
 const LIES: readonly { lie: Lie; sentence: string; noted: Record<string, unknown> }[] = [
   { lie: 'another secret', sentence: WRONG_SECRET, noted: { what: 'wrong_hash' } },
   { lie: 'a secret that is one byte too long', sentence: WRONG_SECRET, noted: { what: 'does_not_open' } },
-  { lie: 'a text that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the answer is not of the form of an answer' } },
+  { lie: 'a text that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the answer does not have the form of an answer' } },
   { lie: 'an envelope that does not open', sentence: NO_SECRET, noted: { why: 'the answer does not decrypt' } },
-  { lie: 'the content of its first answer', sentence: NO_SECRET, noted: { why: 'the answer belongs to another request' } },
+  { lie: 'the content of its first answer', sentence: NO_SECRET, noted: { why: 'the answer belongs to a different request' } },
   { lie: 'an answer signed by another wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
 ];
 

@@ -141,7 +141,7 @@ describe('a checkout without development packages and without a network', () => 
     const before = readdirSync(modules);
     const { code, stdout, stderr } = await start(line, offline, folder).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^Not installed as package-lock\.json says: .* and \d+ more\. Run "npm ci" and then this command again\.\n$/);
+    expect(stderr).toMatch(/^Not installed as package-lock\.json says: .* and \d+ more\. Run "npm ci", then run this command again\.\n$/);
     expect(readdirSync(modules)).toEqual(before);
   });
 
@@ -158,6 +158,6 @@ describe('a checkout without development packages and without a network', () => 
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);
-    expect(stderr).toBe('Not installed as package-lock.json says: zod. Run "npm ci --omit=dev" and then this command again.\n');
+    expect(stderr).toBe('Not installed as package-lock.json says: zod. Run "npm ci --omit=dev", then run this command again.\n');
   });
 });

@@ -125,7 +125,7 @@ describe('its command line', () => {
   });
 
   test('says that a command needs a checkout, or that it does not exist', async () => {
-    expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev is a command of the source tree: run it in a checkout\n' });
+    expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev works only in the source tree: run it in a checkout\n' });
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 

@@ -312,7 +312,7 @@ describe('the command line of npm start', () => {
       const { port } = holder.address() as AddressInfo;
       const end = await npmStart('--once', '--nodes', '1', '--base-port', String(port)).ended;
       holder.close();
-      expectRefusal(end, new RegExp(`^port ${port} is in use: give another --base-port`));
+      expectRefusal(end, new RegExp(`^port ${port} is in use: give a different --base-port`));
     },
   );
 
@@ -342,7 +342,7 @@ describe('the command line of npm start', () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
       const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;
       expect(code).toBe(1);
-      expect(stderr).toBe('The lockfile brings no Anvil for linux-riscv64: install Foundry, so that "anvil" is on the PATH.\n');
+      expect(stderr).toBe('The lockfile has no Anvil for linux-riscv64: install Foundry, so that "anvil" is on the PATH.\n');
     },
   );
 });

@@ -172,7 +172,7 @@ test('if a port is in use, one line names it', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
   const { code, stdout, stderr } = await other.ended;
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  expect(stderr).toBe(`port ${new URL(url).port} is in use: give another --visualizer-port, or 0 for any free one\n`);
+  expect(stderr).toBe(`port ${new URL(url).port} is in use: give a different --visualizer-port, or 0 for any free port\n`);
   await other.clear();
 });
 

@@ -18,7 +18,7 @@ test('a run of several seeds ends with a summary of faults, requests and invaria
   const { status, stdout } = sim('--seeds', '1..2', '--nodes', '3', '--hours', '0.05', '--faults', 'light');
   expect(status).toBe(0);
   expect(stdout).toContain('faults that took effect:');
-  expect(stdout).toMatch(/\d+ {2}a merge gives what the protocol says/);
+  expect(stdout).toMatch(/\d+ {2}a merge gives the result that the protocol demands/);
   expect(stdout).toContain('2 runs, 0 failed');
   expect(stdout).toMatch(/simulated [\d.]+ h in [\d.]+ s: \d+ to 1/);
 });

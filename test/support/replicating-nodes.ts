@@ -354,7 +354,7 @@ export class ReplicatingNode {
 
   /** Makes the node leave ready, so that its pushes end. The next sync_tick makes the node ready again. */
   unready(): void {
-    this.#ready.abort(new Error('the node is not ready any more'));
+    this.#ready.abort(new Error('the node is no longer ready'));
     this.#ready = new AbortController();
   }
 

@@ -17,6 +17,6 @@ export function defineAcks(command: Command): Command {
 
 /** @throws CommandError with EXIT.usage */
 export function acksOf({ acks, ackTimeoutMs }: AcksOptions) {
-  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms says how long to wait for --acks: give both', EXIT.usage);
+  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms limits how long --acks waits: give both', EXIT.usage);
   return { ...(acks === undefined ? {} : { acks }), ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }) };
 }

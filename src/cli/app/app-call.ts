@@ -43,13 +43,13 @@ const NOT_KNOWN = ': is the app registered with these keys, and deep enough in t
 
 function hintOf({ code, status, serverCode }: KmsClientError): string {
   if (status === 403) return NOT_KNOWN;
-  if (serverCode === 'not_replicated') return ': the write stays, and goes on to the others';
-  if (serverCode === 'payload_too_large') return ': the value is larger than a node takes';
+  if (serverCode === 'not_replicated') return ': the write is kept and continues to replicate to the other nodes';
+  if (serverCode === 'payload_too_large') return ': the value is larger than a node accepts';
   return HINTS[code] ?? '';
 }
 
 const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
-  registry_unavailable: ': is the chain at NODE_URL, or at chain in the identity file?',
+  registry_unavailable: ': is the RPC of the chain at NODE_URL, or at the URL in the field chain of the identity file?',
   identity_unavailable: ': is the enclave API at ODYN_URL?',
 };
 

@@ -26,22 +26,22 @@ const OTHERS = 0o077;
 export const APP_HELP = `
 The caller is the first of these that is set:
   --identity FILE, NOVA_KMS_IDENTITY_FILE
-      JSON, readable only by its owner (chmod 600): privateKey, teeScalar (hex);
-      where they differ from a node's defaults also envelope, chain, registry,
-      kmsAppId, inEnclave, confirmations. npm start writes such a file for its own
-      cluster, and prints its path.
+      JSON, readable only by its owner (chmod 600): privateKey and teeScalar in hex;
+      also envelope, chain, registry, kmsAppId, inEnclave and confirmations where they
+      differ from a node's defaults. npm start writes such a file for its cluster and
+      prints its path.
   NOVA_KMS_PRIVATE_KEY, NOVA_KMS_TEE_SCALAR
       the two keys in hex
   ODYN_URL
       the enclave API of an app in an enclave
-The file names the cluster; otherwise NODE_URL, NOVA_APP_REGISTRY_ADDRESS, KMS_APP_ID,
-IN_ENCLAVE and CHAIN_CONFIRMATIONS do, as for a node.`;
+The file names the cluster. Without a file, NODE_URL, NOVA_APP_REGISTRY_ADDRESS,
+KMS_APP_ID, IN_ENCLAVE and CHAIN_CONFIRMATIONS name it, as for a node.`;
 
 export function defineAppOptions(command: Command): Command {
   return command
-    .addOption(new Option('--identity <file>', 'file with the keys of the caller and the place of the cluster').env('NOVA_KMS_IDENTITY_FILE'))
+    .addOption(new Option('--identity <file>', 'file with the keys of the caller, which also names the cluster').env('NOVA_KMS_IDENTITY_FILE'))
     .option('--node <url or wallet>', 'ask only this node', urlOrWallet)
-    .option('--timeout-seconds <s>', 'limit for all tries together', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
+    .option('--timeout-seconds <s>', 'time limit for all attempts together', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
 }
 
 /** @throws CommandError with EXIT.usage */
@@ -65,14 +65,14 @@ export function clientOptionsOf({ identity: path, timeoutSeconds }: AppOptions, 
 function readAppFile(path: string): AppFile {
   let text: string;
   try {
-    if (isForOthers(path)) throw new CommandError(`${path} holds keys and others may read it: chmod 600 ${path}`, EXIT.usage);
+    if (isForOthers(path)) throw new CommandError(`${path} contains keys, and other users may read it: run chmod 600 ${path}`, EXIT.usage);
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
   const parsed = parseAppFile(text);
-  if (parsed === null) throw new CommandError(`${path} is not an identity file: nova-kms derive --help says what stands in one`, EXIT.usage);
+  if (parsed === null) throw new CommandError(`${path} is not an identity file: nova-kms derive --help describes its contents`, EXIT.usage);
   return parsed;
 }
 

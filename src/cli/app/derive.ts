@@ -33,7 +33,7 @@ interface DeriveOptions {
 export function define(command: Command): void {
   defineAppOptions(
     command
-      .argument('<path>', 'names the key; every node always gives the same key for the same path')
+      .argument('<path>', 'name of the key; every node always returns the same key for the same path')
       .option('--context <text>', 'context that is added to the path')
       .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 by default`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
       .addOption(new Option('--format <format>', 'format of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))

@@ -44,5 +44,5 @@ export async function run(command: Command): Promise<number> {
 function onTerminal(value: Uint8Array): string {
   const text = Buffer.from(value).toString('utf8');
   if (Buffer.from(text).equals(value) && isShowable(text)) return text.endsWith('\n') ? text : `${text}\n`;
-  throw new CommandError(`the value is ${value.length} bytes that are not plain text: give --format hex or base64, or a file for standard output`);
+  throw new CommandError(`the value is ${value.length} bytes that are not plain text: give --format hex or base64, or redirect standard output to a file`);
 }

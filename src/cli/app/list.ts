@@ -11,15 +11,16 @@ import { jsonLine, type JsonOption } from './output-forms.ts';
 export function define(command: Command): void {
   defineAppOptions(
     command
-      .option('--prefix <text>', 'only keys that begin with this')
-      .option('--after <key>', 'only keys after this one')
-      .option('--limit <n>', 'most keys to list', wholeNumber(1, 999_999))
+      .option('--prefix <text>', 'only keys that begin with this text')
+      .option('--after <key>', 'only keys after this key')
+      .option('--limit <n>', 'maximum number of keys to list', wholeNumber(1, 999_999))
       .option('--json', 'an object with the keys, whether there are more, and the node that answered'),
   ).addHelpText(
     'after',
     `${APP_HELP}
 
-Prints one key a line, in order. A key that is not plain text is printed as a JSON string.
+Prints one key per line, in order. A key that is not plain text is printed as a JSON
+string.
 
 Examples:
   nova-kms list --prefix users/ --identity .dev-app.json
@@ -44,7 +45,7 @@ export async function run(command: Command): Promise<number> {
   if (json === true) process.stdout.write(jsonLine({ keys, more, node: node.url }));
   else {
     for (const key of keys) process.stdout.write(`${keyLine(key)}\n`);
-    if (more) process.stderr.write('There are more: give --after with the last key, or a larger --limit.\n');
+    if (more) process.stderr.write('There are more keys: give --after with the last key, or a larger --limit.\n');
   }
   return EXIT.done;
 }

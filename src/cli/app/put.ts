@@ -16,7 +16,7 @@ export function define(command: Command): void {
         .argument('<key>')
         .argument('[value]', 'text; without it the value is read from standard input')
         .option('--file <file>', 'read the value from this file')
-        .option('--ttl-ms <ms>', 'lifetime of the key; 0: for ever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+        .option('--ttl-ms <ms>', 'lifetime of the key; 0: forever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
         .option('--json', 'an object with the time, the acknowledgements, and the node that answered'),
     ),
   ).addHelpText(
@@ -51,7 +51,7 @@ export async function run(command: Command): Promise<number> {
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {
-  if (text !== undefined && file !== undefined) throw new CommandError('a value and --file are two values: give one', EXIT.usage);
+  if (text !== undefined && file !== undefined) throw new CommandError('a value and --file were both given: give only one', EXIT.usage);
   if (text !== undefined) return Buffer.from(text);
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -59,7 +59,7 @@ async function readValue(text: string | undefined, file: string | undefined): Pr
     // No time limit: the program at the other end of the pipe may ask its user for a passphrase.
     for await (const chunk of (file === undefined ? process.stdin : createReadStream(file)) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > MAX_INPUT_BYTES) throw new CommandError(`a value has at most ${MAX_INPUT_BYTES} bytes`, EXIT.usage);
+      if (bytes > MAX_INPUT_BYTES) throw new CommandError(`a value may have at most ${MAX_INPUT_BYTES} bytes`, EXIT.usage);
       chunks.push(chunk);
     }
   } catch (error) {

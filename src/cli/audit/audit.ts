@@ -15,8 +15,8 @@ import { fetchAudit, FetchAuditError } from './fetch-audit.ts';
 import { verdictLines, verdictOf } from './report.ts';
 
 const MORE = `
-fetch URL FILE appends new entries of a node's audit to the file, one JSON object a
-line. It continues at the end of the file and keeps only entries that follow from it.
+fetch URL FILE appends new entries of a node's audit to the file, one JSON object per
+line. It continues at the end of the file and accepts only entries that follow from it.
 The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
 entries and drops the oldest, so fetch often.
 
@@ -46,8 +46,8 @@ interface AuditOptions {
 export function define(command: Command): void {
   command
     .addArgument(new Argument('<action>', 'fetch URL FILE, or verify FILE').choices(['fetch', 'verify']))
-    .argument('<place...>', 'URL and file, or the file alone')
-    .option('--token-file <path>', 'fetch: a file that holds the token')
+    .argument('<place...>', 'URL and file, or only the file')
+    .option('--token-file <path>', 'fetch: a file that contains the token')
     .option('--wallet <0x..>', 'verify: a wallet that may sign; can be repeated', addWallet)
     .option('--complete', 'verify: no entry may be missing or unsigned')
     .option('--json', 'verify: one JSON object')
@@ -127,7 +127,7 @@ async function append(path: string, entries: readonly unknown[]): Promise<void> 
 async function readToken(path: string | undefined): Promise<string> {
   const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readTokenFile(path);
   const token = text?.trim() ?? '';
-  if (!/^[\x21-\x7e]{1,1024}$/.test(token)) throw new CommandError(path === undefined ? 'AUDIT_TOKEN must hold the token' : `${path} must hold the token`, EXIT.usage);
+  if (!/^[\x21-\x7e]{1,1024}$/.test(token)) throw new CommandError(path === undefined ? 'AUDIT_TOKEN must contain the token' : `${path} must contain the token`, EXIT.usage);
   return token;
 }
 

@@ -51,11 +51,11 @@ export async function fetchAudit(options: FetchAuditOptions, { transport, verifi
     }
     for (const entry of entries) verifier.take(entry);
     const { first } = verifier;
-    if (first !== null) throw new FetchAuditError(`what the node gives does not go on from what is held: ${first.what}`, { isForged: true });
+    if (first !== null) throw new FetchAuditError(`the new entries do not follow from those in the file: ${first.what}`, { isForged: true });
     if (entries.length > 0) await keep(entries);
     count += entries.length;
     if (!more) return count;
-    if (verifier.position.sequence <= after) throw new FetchAuditError('the node says that there is more, and gives nothing');
+    if (verifier.position.sequence <= after) throw new FetchAuditError('the node says that there are more entries, but returns none');
     ({ chain, sequence: after } = verifier.position);
   }
 }
@@ -78,6 +78,6 @@ async function pageAfter({ url, token }: FetchAuditOptions, after: number, trans
   } catch (error) {
     if (error instanceof FetchAuditError) throw error;
     if (error instanceof DependencyError) throw new FetchAuditError(error.message, { cause: error });
-    throw new FetchAuditError('the node gave no page of an audit', { cause: error });
+    throw new FetchAuditError('the answer of the node is not a page of an audit', { cause: error });
   }
 }

@@ -7,7 +7,7 @@ import { nodeChart, regionNames } from './node-chart.ts';
 
 const MORE = `
 Prints a Mermaid state diagram, which GitHub and most editors draw. With --json it
-prints the whole machine: states, edges, guards, actions and actors. Delays are those
+prints the whole machine: states, edges, guards, actions and actors. It shows the delays
 of the default configuration.
 
 Examples:

@@ -18,7 +18,7 @@ export const define = defineDevOptions;
 export async function run(command: Command): Promise<number> {
   const options = devOptionsOf(command);
   const stopping = new AbortController();
-  const stop = (): void => stopping.abort(new Error('stopped before the table was there'));
+  const stop = (): void => stopping.abort(new Error('stopped before the table was printed'));
 
   const output = { write: (text: string) => process.stdout.write(text), colours: takesColours(process.stdout) };
   const report: Report = options.json ? jsonReport(output) : textReport(output);

@@ -44,14 +44,14 @@ export class DevIdentity {
     };
     this.#written = `${JSON.stringify(content, null, 2)}\n`;
     const aside = `${this.#path}.${process.pid}`;
-    if (await this.#isInUse()) return `${this.#path} is another cluster's, which runs: give another --identity to act as the app of this one`;
+    if (await this.#isInUse()) return `${this.#path} belongs to a different cluster that is running: give a different --identity to act as the app of this cluster`;
     try {
       await writeFile(aside, this.#written, { mode: 0o600, flag: 'wx' });
       await rename(aside, this.#path);
       return null;
     } catch (error) {
       await rm(aside, { force: true });
-      return `${this.#path} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): give another --identity to act as the app`;
+      return `${this.#path} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): give a different --identity to act as the app`;
     }
   }
 

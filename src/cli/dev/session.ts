@@ -151,7 +151,7 @@ export class DevSession {
       this.#visualizer = await Visualizer.start({ names, port: visualizerPort, signal: this.#modules.signal });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-      throw new Error(`port ${visualizerPort} is in use: give another --visualizer-port, or 0 for any free one`, { cause: error });
+      throw new Error(`port ${visualizerPort} is in use: give a different --visualizer-port, or 0 for any free port`, { cause: error });
     }
     return this.#visualizer;
   }

@@ -167,14 +167,14 @@ export class DevVisualizer {
   async #command(request: CommandRequest): Promise<void> {
     const controls = this.#controls;
     if (this.#stopping.aborted) throw new CommandRefusal(409, 'the cluster is stopping');
-    if (controls === null) throw new CommandRefusal(409, 'the cluster is not there yet');
+    if (controls === null) throw new CommandRefusal(409, 'the cluster has not started yet');
     const command = DEV_COMMANDS.find((each) => each.command === request.command);
     if (command === undefined) throw new CommandRefusal(404, 'there is no such command');
     const { source, peer } = placesOf(command, request);
     try {
       await within(systemClock, command.label, COMMAND_TIMEOUT_MS, this.#closing.signal, async () => command.run(controls, source, peer));
     } catch (error) {
-      const why = error instanceof ControlError || error instanceof DeadlineError ? error.message : 'it was not done';
+      const why = error instanceof ControlError || error instanceof DeadlineError ? error.message : 'the command was not carried out';
       this.#note(source, 'info', `${command.label}: ${why}`);
       throw new CommandRefusal(error instanceof ControlError ? 409 : 500, why);
     }

@@ -18,7 +18,7 @@ export interface ChainExpectations {
 }
 
 const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
-const SEE_RPC = 'see whether NODE_URL is right, with its path and key, and whether the RPC can be reached from here';
+const SEE_RPC = 'check NODE_URL, including its path and key, and whether the RPC can be reached from here';
 
 export function judgeHead(head: Reading<InspectedHead>, chainId: Reading<number>, expected: ChainExpectations, nowMs: number): readonly Finding[] {
   if (!head.ok) return [failed('chain.rpc', head.why, SEE_RPC)];
@@ -33,9 +33,9 @@ export function judgeHead(head: Reading<InspectedHead>, chainId: Reading<number>
 function judgeChainId(chainId: Reading<number>, expected: number | undefined): Finding {
   const check = 'chain.chain_id';
   if (!chainId.ok) return failed(check, chainId.why, SEE_RPC);
-  if (expected === undefined) return ok(check, `${chainId.value}; CHAIN_ID is unset, so any chain is taken`);
+  if (expected === undefined) return ok(check, `${chainId.value}; CHAIN_ID is unset, so any chain is accepted`);
   if (chainId.value === expected) return ok(check, String(expected));
-  return failed(check, `the RPC shows the chain ${chainId.value}, and CHAIN_ID is ${expected}`, 'set NODE_URL to an RPC of that chain, or CHAIN_ID to this one');
+  return failed(check, `the RPC shows the chain ${chainId.value}, but CHAIN_ID is ${expected}`, 'set NODE_URL to an RPC of the chain in CHAIN_ID, or CHAIN_ID to the chain that the RPC shows');
 }
 
 function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectations): Finding {
@@ -46,7 +46,7 @@ function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectat
   if (maxAgeMs === 0 || ageMs <= maxAgeMs) return ok(check, `${seconds(Math.max(0, ageMs))} old`);
   return failed(
     check,
-    `the head is ${seconds(ageMs)} old, and CHAIN_MAX_AGE_SECONDS is ${maxAgeMs / 1000}`,
+    `the head is ${seconds(ageMs)} old, but CHAIN_MAX_AGE_SECONDS is ${maxAgeMs / 1000}`,
     'wait until the RPC or the light client has caught up, or use another RPC; where the chain itself is slow, raise CHAIN_MAX_AGE_SECONDS',
   );
 }
@@ -78,38 +78,38 @@ function judgeCode(check: string, has: Reading<boolean>, address: Wallet, variab
 
 function judgeAppId({ kmsAppId }: InspectedContracts, expected: ChainExpectations): Finding {
   const check = 'contracts.kms_app_id';
-  if (!kmsAppId.ok) return failed(check, `KMSRegistry: ${kmsAppId.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  if (!kmsAppId.ok) return failed(check, `KMSRegistry: ${kmsAppId.why}`, 'check that KMS_REGISTRY_ADDRESS is a KMSRegistry');
   if (kmsAppId.value === BigInt(expected.kmsAppId)) return ok(check, String(expected.kmsAppId));
-  if (kmsAppId.value === 0n) return failed(check, 'KMSRegistry has no app id yet', `its owner calls setKmsAppId(${expected.kmsAppId}) once`);
-  return failed(check, `KMSRegistry has the app ${kmsAppId.value}, and KMS_APP_ID is ${expected.kmsAppId}`, 'set KMS_APP_ID to the app of this KMSRegistry, or KMS_REGISTRY_ADDRESS to that of this app');
+  if (kmsAppId.value === 0n) return failed(check, 'KMSRegistry has no app id yet', `its owner must call setKmsAppId(${expected.kmsAppId}) once`);
+  return failed(check, `KMSRegistry has the app ${kmsAppId.value}, but KMS_APP_ID is ${expected.kmsAppId}`, 'set KMS_APP_ID to the app of this KMSRegistry, or KMS_REGISTRY_ADDRESS to the KMSRegistry of your app');
 }
 
 function judgeWiring({ wiredRegistry }: InspectedContracts, expected: ChainExpectations): Finding {
   const check = 'contracts.wiring';
-  if (!wiredRegistry.ok) return failed(check, `KMSRegistry: ${wiredRegistry.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
-  if (wiredRegistry.value === expected.novaAppRegistry) return ok(check, 'KMSRegistry asks this NovaAppRegistry');
+  if (!wiredRegistry.ok) return failed(check, `KMSRegistry: ${wiredRegistry.why}`, 'check that KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  if (wiredRegistry.value === expected.novaAppRegistry) return ok(check, 'KMSRegistry uses this NovaAppRegistry');
   return failed(
     check,
-    `KMSRegistry asks the registry ${wiredRegistry.value}, and NOVA_APP_REGISTRY_ADDRESS is ${expected.novaAppRegistry}`,
-    'set NOVA_APP_REGISTRY_ADDRESS to that one, or have the owner call setNovaAppRegistry',
+    `KMSRegistry uses the registry ${wiredRegistry.value}, but NOVA_APP_REGISTRY_ADDRESS is ${expected.novaAppRegistry}`,
+    'set NOVA_APP_REGISTRY_ADDRESS to the registry that KMSRegistry uses, or have its owner call setNovaAppRegistry',
   );
 }
 
 function judgeApp({ app }: InspectedContracts, expected: ChainExpectations): Finding {
   const check = 'contracts.app';
-  if (!app.ok) return failed(check, `NovaAppRegistry: ${app.why}`, 'see whether NOVA_APP_REGISTRY_ADDRESS is a NovaAppRegistry');
+  if (!app.ok) return failed(check, `NovaAppRegistry: ${app.why}`, 'check that NOVA_APP_REGISTRY_ADDRESS is a NovaAppRegistry');
   const { exists, status, dappContract } = app.value;
   if (!exists) return failed(check, `NovaAppRegistry has no app ${expected.kmsAppId}`, 'create the app there, or set KMS_APP_ID');
-  if (status !== 'ACTIVE') return failed(check, `the app ${expected.kmsAppId} is ${status}`, "the app's owner sets it to active");
+  if (status !== 'ACTIVE') return failed(check, `the app ${expected.kmsAppId} is ${status}`, "the app's owner must set it to active");
   if (dappContract !== expected.kmsRegistry) {
-    return failed(check, `the app's dappContract is ${dappContract}, and KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner sets dappContract to the KMSRegistry, or no operator is ever added there");
+    return failed(check, `the app's dappContract is ${dappContract}, but KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner must set dappContract to the KMSRegistry; otherwise no operator is added there");
   }
   return ok(check, `app ${expected.kmsAppId} is ACTIVE and names this KMSRegistry`);
 }
 
 function judgeHash({ secretHash }: InspectedContracts): Finding {
   const check = 'contracts.secret_hash';
-  if (!secretHash.ok) return failed(check, `KMSRegistry: ${secretHash.why}`, 'see whether KMS_REGISTRY_ADDRESS is a KMSRegistry');
+  if (!secretHash.ok) return failed(check, `KMSRegistry: ${secretHash.why}`, 'check that KMS_REGISTRY_ADDRESS is a KMSRegistry');
   return ok(check, isZero(secretHash.value) ? 'zero: the first eligible node claims it' : secretHash.value);
 }
 
@@ -138,15 +138,15 @@ export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wall
 function judgeVersion(id: bigint, status: string | undefined): Finding {
   const check = 'instance.version';
   if (status === 'ENROLLED') return ok(check, `version ${id} is ENROLLED`);
-  if (status === 'DEPRECATED') return ok(check, `version ${id} is DEPRECATED: it serves, and may not claim the hash`);
+  if (status === 'DEPRECATED') return ok(check, `version ${id} is DEPRECATED: it serves but may not claim the hash`);
   return failed(check, `version ${id} is ${status ?? 'unknown'}`, 'deploy a version that is enrolled, and register its instance');
 }
 
 function judgeTeePubkey(registered: TeePubkey | '', own: TeePubkey | null): Finding {
   const check = 'instance.tee_pubkey';
-  if (own === null) return notChecked(check, 'the own teePubkey is not known');
-  if (registered !== '' && parseTeePubkey(registered) === own) return ok(check, 'the registered one is that of the enclave');
-  return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has new keys since it was registered: register the instance again');
+  if (own === null) return notChecked(check, 'the teePubkey of this enclave is not known');
+  if (registered !== '' && parseTeePubkey(registered) === own) return ok(check, 'the registered teePubkey is that of this enclave');
+  return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has had new keys since it was registered: register the instance again');
 }
 
 /** A claim pays up to twice the current gas price. */
@@ -159,8 +159,8 @@ export function judgeFunds(funds: Reading<InspectedFunds>, isHashZero: boolean):
   const neededWei = CLAIM_GAS * gasPriceWei * PRICE_FACTOR;
   const has = `the wallet has ${ether(balanceWei)} ETH`;
   if (!isHashZero) return ok(check, `${has}; it needs none while a hash is set`);
-  if (balanceWei >= neededWei) return ok(check, `${has}; a claim costs at most about ${ether(neededWei)}`);
-  return failed(check, `${has}, and a claim may cost ${ether(neededWei)}`, "send it to the enclave's wallet, or let a node that has it claim");
+  if (balanceWei >= neededWei) return ok(check, `${has}; a claim costs at most about ${ether(neededWei)} ETH`);
+  return failed(check, `${has}, but a claim may cost ${ether(neededWei)} ETH`, "send ETH to the enclave's wallet, or let a node that has enough claim the hash");
 }
 
 const WEI_PER_MICRO_ETHER = 10n ** 12n;

@@ -30,8 +30,8 @@ const MORE = `
 Reads the environment as a node would, then checks in this order: configuration, the
 chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
 the peers. Start with the first line that failed; it may be the cause of the others.
-With --url the node at that URL is checked in place of an enclave API, and the
-environment names the chain and the contracts. The command changes nothing and sends
+With --url, doctor checks the node at that URL instead of an enclave API. The
+environment still names the chain and the contracts. The command changes nothing and sends
 no transaction.
 
 Examples:
@@ -55,7 +55,7 @@ export function define(command: Command): void {
   command
     .option('--url <url>', 'check a running node from outside')
     .option('--json', 'one JSON object: ok, failed, checks')
-    .option('--limit <seconds>', 'limit for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
+    .option('--limit <seconds>', 'time limit for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
     .addHelpText('after', MORE);
 }
 
@@ -72,7 +72,7 @@ export async function run(command: Command): Promise<number> {
     tell({ check: 'configuration', outcome: 'ok', detail: 'a node would start with it' });
     await examineFrom(read.config, url, options.limit, tell);
   } else {
-    for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config says how each is read'));
+    for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config prints the configuration as a node reads it'));
   }
   const report = reportOf(findings);
   if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -112,7 +112,7 @@ async function examineFrom(config: Config, url: string | undefined, limitSeconds
     }
   } catch (error) {
     if (timeout.aborted) throw new CommandError(`the checks took longer than ${limitSeconds} s: see --limit`);
-    if (stopping.signal.aborted) throw new CommandError('the checks were called off');
+    if (stopping.signal.aborted) throw new CommandError('the checks were cancelled');
     throw error;
   } finally {
     await Promise.allSettled([transport.close(), odyn.close(), rpcFetch.close()]);

@@ -18,7 +18,7 @@ export interface EnclaveExpectations {
   readonly wallet: Wallet | undefined;
 }
 
-const ADVICE = 'see whether ODYN_URL is right and the enclave API runs; its own log says more';
+const ADVICE = 'check ODYN_URL and whether the enclave API is running; its log may show the cause';
 /** No message of the protocol has this form, so a signature of it proves nothing to a node. */
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
@@ -41,7 +41,7 @@ export async function examineEnclave(expected: EnclaveExpectations, { enclave, r
     await attempt('enclave.wallet', async () => {
       wallet = await enclave.address(signal);
       if (expected.wallet === undefined || expected.wallet === wallet) return ok('enclave.wallet', wallet);
-      return failed('enclave.wallet', `the wallet is ${wallet}, and NODE_WALLET is ${expected.wallet}`, 'unset NODE_WALLET, or run the enclave that has it');
+      return failed('enclave.wallet', `the wallet is ${wallet}, but NODE_WALLET is ${expected.wallet}`, 'unset NODE_WALLET, or run the enclave that has this wallet');
     }),
   );
   const rest = ['enclave.public_key', 'enclave.random', 'enclave.sign', 'enclave.encryption'];
@@ -64,18 +64,18 @@ export async function examineEnclave(expected: EnclaveExpectations, { enclave, r
 
 function judgeSignature(signature: string, wallet: Wallet): Finding {
   const signer = recoverEip191(PROBE_MESSAGE, signature);
-  if (signer === wallet) return ok('enclave.sign', 'EIP-191, by the wallet');
-  return failed('enclave.sign', 'a signature of the enclave API is not by its wallet', ADVICE);
+  if (signer === wallet) return ok('enclave.sign', 'EIP-191, made by the wallet');
+  return failed('enclave.sign', 'a signature of the enclave API was not made by its wallet', ADVICE);
 }
 
 /** Encrypts to the enclave's own key and decrypts the result. */
 async function judgeEncryption(enclave: Enclave, random: Random, teePubkey: TeePubkey | null, signal: AbortSignal): Promise<Finding> {
   const check = 'enclave.encryption';
-  if (teePubkey === null) return notChecked(check, 'the enclave API gives no public key');
+  if (teePubkey === null) return notChecked(check, 'the enclave API does not give a public key');
   return attempt(check, async () => {
     const text = Buffer.from(random.bytes(PROBE_BYTES)).toString('hex');
     const opened = await enclave.decrypt(await enclave.encrypt(text, teePubkey, signal), signal);
-    if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'what it encrypts to its own key it can open');
-    return failed(check, 'what the enclave API encrypts to its own key opens as something else', ADVICE);
+    if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'it can decrypt what it encrypts to its own key');
+    return failed(check, 'the enclave API decrypts a different text from the one that it encrypted to its own key', ADVICE);
   });
 }

@@ -58,7 +58,7 @@ export async function* examine(expected: Expectations, modules: DoctorModules, s
     yield* judgeContracts(contracts, expected);
     if (contracts.secretHash.ok) secretHash = contracts.secretHash.value;
   } else {
-    yield notChecked('contracts', 'the chain cannot be read, or is another one');
+    yield notChecked('contracts', 'the chain cannot be read, or is the wrong chain');
   }
   const { subject } = modules;
   const found: Subject = subject.kind === 'enclave' ? yield* examineOwnEnclave(subject.enclave, expected, modules, signal) : yield* examineNode(subject.url, expected, secretHash, modules, signal);
@@ -105,7 +105,7 @@ async function* examineCluster({ wallet, teePubkey }: Subject, expected: Expecta
     const why = judgeEligibility({ wallet, teePubkey }, view.membership);
     yield why === null
       ? ok('membership.self', 'this node is an eligible member')
-      : failed('membership.self', reasonLine(why), `wait until the registration is ${expected.confirmations} blocks deep; else see the checks of the instance above`);
+      : failed('membership.self', reasonLine(why), `wait until the registration is ${expected.confirmations} blocks deep; otherwise see the checks of the instance above`);
   }
   const own = modules.subject.kind === 'node' ? [{ url: modules.subject.url, wallet: null }] : [];
   const peers: readonly AskedNode[] = members.filter((member) => member.wallet !== wallet).map((member) => ({ url: member.url, wallet: member.wallet }));

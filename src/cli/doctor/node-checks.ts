@@ -39,9 +39,9 @@ export async function askNode(asked: AskedNode, { transport, clock }: NodeModule
     const url = memberEndpoint(asked.url, '/status');
     const answer = await transport.request({ method: 'GET', url, maxAnswerBytes: SMALL_ANSWER_BYTES, timeoutMs: ANSWER_TIMEOUT_MS, signal });
     const leadMs = clockLeadMs(answer.headers['date'], clock.nowMs());
-    if (answer.status !== 200) return { asked, status: null, silence: `answers ${answer.status}`, leadMs };
+    if (answer.status !== 200) return { asked, status: null, silence: `answered ${answer.status}`, leadMs };
     const status = parseStatus(parseJsonOrNull(answer.body));
-    return { asked, status, silence: status === null ? 'answers something else than a status' : null, leadMs };
+    return { asked, status, silence: status === null ? 'did not answer with a status' : null, leadMs };
   } catch (error) {
     if (!(error instanceof DependencyError)) throw error;
     return { asked, status: null, silence: silenceOf(error, ANSWER_TIMEOUT_MS), leadMs: null };
@@ -58,7 +58,7 @@ export interface NodeExpectations {
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {
-    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or open the way to it; a member that is gone permanently is removed in the registry')];
+    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or make it reachable; remove a member that is gone permanently from the registry')];
   }
   return [
     ok(`${room}.reachable`, who),
@@ -70,19 +70,19 @@ export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadM
 
 function judgeClock(room: string, who: string, leadMs: number | null, maxSkewMs: number): Finding {
   const check = `${room}.clock`;
-  if (leadMs === null) return notChecked(check, `${who} says no date`);
-  if (Math.abs(leadMs) <= maxSkewMs) return ok(check, `${who}: within ${maxSkewMs / 1000} s of this host's`);
+  if (leadMs === null) return notChecked(check, `${who} sends no Date header`);
+  if (Math.abs(leadMs) <= maxSkewMs) return ok(check, `${who}: its clock is within ${maxSkewMs / 1000} s of this host's clock`);
   const side = leadMs > 0 ? 'ahead of' : 'behind';
-  return failed(check, `${who}: its clock is ${Math.round(Math.abs(leadMs) / 1000)} s ${side} this host's`, "set its clock; where all peers differ alike, set this host's");
+  return failed(check, `${who}: its clock is ${Math.round(Math.abs(leadMs) / 1000)} s ${side} this host's clock`, "set its clock; if all peers differ by the same amount, set this host's clock");
 }
 
 function judgeSecret(room: string, who: string, { cluster: { master_secret_hash: hash } }: StatusAnswer, expected: Hash32 | null): Finding {
   const check = `${room}.secret_hash`;
-  if (hash === null) return notChecked(check, `${who} says no hash`);
+  if (hash === null) return notChecked(check, `${who} reports no hash`);
   if (expected === null) return notChecked(check, 'the hash on the chain could not be read');
-  if (hash === expected) return ok(check, `${who}: that of the chain`);
+  if (hash === expected) return ok(check, `${who}: same hash as the chain`);
   const shown = isZero(expected) ? 'the chain shows none' : `the chain shows ${expected}`;
-  return failed(check, `${who} serves by the secret ${hash}, and ${shown}`, 'it reads another chain or contract, or an old state of it: compare its settings and its RPC');
+  return failed(check, `${who} serves with the secret ${hash}, but ${shown}`, 'it reads a different chain or contract, or an old state of the chain: compare its settings and its RPC');
 }
 
 function judgeReady(room: string, who: string, { node, readiness }: StatusAnswer): Finding {
@@ -98,5 +98,5 @@ export async function judgeStores(nodes: readonly AskedNode[], modules: NodeModu
   const compared = await compareStores(look, modules.clock, signal);
   if (compared.nodes < 2) return notChecked(check, storesLine(compared));
   if (compared.stores === 1) return ok(check, storesLine(compared));
-  return failed(check, storesLine(compared), 'unless writes came in all the time, see replication in the /status of each: who is behind, and why');
+  return failed(check, storesLine(compared), 'unless writes kept arriving, see replication in the /status of each node: which peers are behind, and why');
 }

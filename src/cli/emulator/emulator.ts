@@ -29,7 +29,7 @@ Exit codes:
   0    stopped by SIGTERM or SIGINT
   1    it cannot listen
   2    the command line or the key cannot be read
-  130  a second signal stopped it at once`;
+  130  a second signal stopped it immediately`;
 
 const DESCRIPTION = 'Runs an emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY; without it the key is random.';
 
@@ -37,7 +37,7 @@ export function define(command: Command): void {
   command
     .description(DESCRIPTION)
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <number>', 'port to listen on; 0: any free one', wholeNumber(0, MAX_PORT), 18_000)
+    .option('--port <number>', 'port to listen on; 0: any free port', wholeNumber(0, MAX_PORT), 18_000)
     .addOption(generationOption())
     .option('--allow-faults', 'serve POST /emulator/fault, which injects failures')
     .addOption(exitWithParentOption())

@@ -6,7 +6,7 @@ import { EXIT } from '../exit-codes.ts';
 
 const MORE = `
 Prints the effective configuration. Secrets appear as set or unset, and URLs without
-their credentials. If the configuration is wrong, prints every problem, one a line, on
+their credentials. If the configuration is wrong, prints every problem, one per line, on
 standard error.
 
 Examples:

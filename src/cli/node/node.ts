@@ -27,7 +27,7 @@ Example:
 Exit codes:
   0    shut down after SIGTERM or SIGINT
   1    the environment is wrong, the node cannot listen, or an invariant is broken
-  130  a second signal stopped it at once`;
+  130  a second signal stopped it immediately`;
 
 export function define(command: Command): void {
   command.addOption(exitWithParentOption()).addHelpText('after', MORE);
@@ -81,7 +81,7 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
   // By default, Node.js opens a debugger on SIGUSR1, and a debugger can read all memory. The launcher prevents that until this line runs.
   if (config.inEnclave) process.on('SIGUSR1', () => undefined);
   process.on('uncaughtException', fail);
-  process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected')));
+  process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected with a value that is not an Error')));
   if (withParent) exitWithParent(() => close(EXIT.done));
 
   try {

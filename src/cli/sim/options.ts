@@ -64,7 +64,7 @@ function readSetting(text: string, before: Record<string, string>): Record<strin
   if (match === null) throw new InvalidArgumentError('It must be a variable and its value, such as DATA_SYNC_NUDGE_MS=0.');
   const [, variable, value] = match as unknown as [string, string, string];
   const read = VARIABLES.get(variable);
-  if (read === undefined) throw new InvalidArgumentError(`A node reads no variable ${variable}.`);
+  if (read === undefined) throw new InvalidArgumentError(`${variable} is not a variable of a node.`);
   try {
     read(value);
   } catch (error) {
@@ -120,12 +120,12 @@ export function defineSimOptions(command: Command): void {
   command
     .description(DESCRIPTION)
     .addOption(new Option('--seed <text>', 'one seed').conflicts(['seeds', 'story']))
-    .addOption(new Option('--seeds <A..B>', 'the seeds with these numbers, on all processors').argParser(seedRange).conflicts(['trace', 'events', 'story']))
+    .addOption(new Option('--seeds <A..B>', 'all seeds in this range, on all processors').argParser(seedRange).conflicts(['trace', 'events', 'story']))
     .option('--nodes <n>', 'nodes at the start', wholeNumber(1, 32), 5)
     .option('--apps <n>', 'apps that send requests', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
     .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
-    .option('--requests <n>', 'requests of all apps in a simulated second', numberBetween(0, 1_000), 0.2)
+    .option('--requests <n>', 'requests per simulated second, of all apps together', numberBetween(0, 1_000), 0.2)
     .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; can be repeated').argParser(readSetting).default({}, 'none'))
     .option('--trace <file>', 'write the trace to this file (one seed)')
     .option('--events <file>', 'write events for the visualiser to this file (one seed); show them with npm run visualize -- <file>')
@@ -138,8 +138,8 @@ export function defineSimOptions(command: Command): void {
 
 export function simOptionsOf(command: Command): SimOptions {
   const given = command.opts<Given>();
-  if (given.update === true && given.story === undefined) throw new CommandError('--update says what to do with a --story: give one', EXIT.usage);
-  if (given.trace !== undefined && given.trace === given.events) throw new CommandError('--trace and --events are two files: give each its own name', EXIT.usage);
+  if (given.update === true && given.story === undefined) throw new CommandError('--update needs a --story: give both', EXIT.usage);
+  if (given.trace !== undefined && given.trace === given.events) throw new CommandError('--trace and --events name the same file: give two different names', EXIT.usage);
   return {
     seeds: given.seeds ?? [given.seed ?? '1'],
     nodes: given.nodes,

@@ -48,7 +48,7 @@ export function summaryLines(sum: SimSum, seconds: number): string[] {
   return [
     ...table('faults that took effect', sum.injected),
     ...table('how requests ended', sum.outcomes),
-    ...table('invariants, and how often each was looked at', sum.checks),
+    ...table('invariants, and how often each was checked', sum.checks),
     `${sum.runs} runs, ${sum.failed} failed`,
     `simulated ${(simulated / 3_600).toFixed(2)} h in ${seconds.toFixed(1)} s: ${Math.round(simulated / seconds)} to 1`,
     `${sum.events} events, ${sum.writes} writes, ${sum.lost} of them lost with the last node that held them`,

@@ -40,7 +40,7 @@ export async function run(command: Command): Promise<number> {
 function showFailure({ seed, violation, lastLines }: SimulationResult, options: SimOptions): void {
   say('');
   for (const line of lastLines.slice(-SHOWN_LINES)) say(line);
-  say(`seed ${seed} broke, at ${((violation?.atMs ?? 0) / 1_000).toFixed(3)} s: ${violation?.invariant}`);
+  say(`seed ${seed} broke a rule at ${((violation?.atMs ?? 0) / 1_000).toFixed(3)} s: ${violation?.invariant}`);
   say(`  ${violation?.detail}`);
   say(`  again: ${replayCommand(seed, options)}`);
 }
@@ -95,7 +95,7 @@ async function runSeeds(options: SimOptions): Promise<SimulationResult[]> {
   const work = async (): Promise<void> => {
     const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
     const gone = new AbortController();
-    worker.once('exit', () => gone.abort(new Error('a worker ended before it said what came of its seed')));
+    worker.once('exit', () => gone.abort(new Error('a worker ended before it reported the result of its seed')));
     for (let seed = left.shift(); seed !== undefined; seed = left.shift()) {
       worker.postMessage({ options: scenarioOptionsOf(options, seed), until });
       const [result] = (await once(worker, 'message', { signal: gone.signal })) as [SimulationResult];
@@ -129,7 +129,7 @@ const HOUR_MS = 3_600_000;
 
 async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promise<void> {
   say('');
-  say(`making seed ${failed.seed} small ..`);
+  say(`shrinking seed ${failed.seed} ..`);
   const small = await shrink(makeScenario(scenarioOptionsOf(options, failed.seed)), failed, {
     maxRuns: SHRINK_RUNS,
     onProgress: (runs, steps) => whisper(`${runs} runs, ${steps} steps left`),
@@ -137,7 +137,7 @@ async function shrinkFirst(failed: SimulationResult, options: SimOptions): Promi
   const story = await playStory(storyOf(small.scenario, [`Found by seed ${failed.seed}: ${small.result.violation?.invariant ?? ''}`]));
   const path = `seed-${failed.seed}.story`;
   await writeFile(path, formatStory(story));
-  say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left of it after ${small.runs} runs: ${path}`);
+  say(`${small.scenario.nodes} nodes and ${small.scenario.steps.length} steps are left after ${small.runs} runs: ${path}`);
 }
 
 /** @throws CommandError for a file that is not a story, because --update must not overwrite such a file */
@@ -149,7 +149,7 @@ function readStory(path: string): { readonly text: string; readonly story: Story
     throw new CommandError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`, EXIT.usage);
   }
   const story = parseStory(text);
-  if (story.commands[0]?.command.startsWith('cluster') !== true) throw new CommandError(`${path} is not a story: one begins with \`> cluster\``, EXIT.usage);
+  if (story.commands[0]?.command.startsWith('cluster') !== true) throw new CommandError(`${path} is not a story: a story begins with \`> cluster\``, EXIT.usage);
   return { text, story };
 }
 
@@ -163,6 +163,6 @@ async function playFile(path: string, update: boolean): Promise<number> {
   }
   process.stdout.write(played);
   if (played === text) return EXIT.done;
-  whisper(`what came of it is not what ${path} says`);
+  whisper(`the results differ from those in ${path}`);
   return EXIT.failed;
 }

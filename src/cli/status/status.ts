@@ -22,12 +22,12 @@ const MAX_LIMIT_SECONDS = 60;
 const MAX_PAUSE_SECONDS = 3_600;
 
 const MORE = `
-Asks all given nodes at once, and the members that they list. A node that does not
-answer within the limit is shown with the reason. Answers are not signed: people and
+Asks all given nodes, and the members that they list, in parallel. A node that does
+not answer within the limit is shown with the reason. Answers are not signed: people and
 monitors may use them, but they do not prove that a node can be trusted.
 
 With --watch the screen of a terminal is redrawn until Ctrl-C. If the output is not a
-terminal, a block (with --json a line) is printed whenever a node's state, reason,
+terminal, a block (with --json one line) is printed whenever a node's state, reason,
 members, secret or backlog changes.
 
 Examples:
@@ -59,9 +59,9 @@ export function define(command: Command): void {
     .option('--watch', 'repeat until Ctrl-C')
     .option('--verify', 'also compare the stores of the ready nodes')
     .option('--json', 'one JSON object on one line')
-    .option('--every <seconds>', 'with --watch: seconds between two rounds', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
-    .option('--limit <seconds>', 'limit for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
-    .option('--max-nodes <n>', 'most nodes to ask', wholeNumber(1, MAX_NODES), 64)
+    .option('--every <seconds>', 'with --watch: seconds between two rounds of questions', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
+    .option('--limit <seconds>', 'time limit for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
+    .option('--max-nodes <n>', 'maximum number of nodes to ask', wholeNumber(1, MAX_NODES), 64)
     .option('--no-discover', 'ask only the given nodes')
     .addHelpText('after', MORE);
 }
@@ -69,8 +69,8 @@ export function define(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [given] = command.processedArgs as [readonly string[]];
   const options = command.opts<StatusOptions>();
-  if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every says how often to look with --watch: give both', EXIT.usage);
-  if (options.verify === true && options.watch === true) throw new CommandError('--verify compares once: give it without --watch', EXIT.usage);
+  if (options.watch !== true && command.getOptionValueSource('every') === 'cli') throw new CommandError('--every sets how often --watch asks: give both', EXIT.usage);
+  if (options.verify === true && options.watch === true) throw new CommandError('--verify compares only once: give it without --watch', EXIT.usage);
   const urls = [...new Set(given.map(requireNodeUrl))];
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();

@@ -27,6 +27,6 @@ export async function compareStores(look: () => Promise<readonly (StatusAnswer |
 }
 
 export function storesLine({ nodes, stores }: StoresComparison): string {
-  if (nodes < 2) return 'fewer than two ready nodes say what their store holds';
-  return stores === 1 ? `${nodes} ready nodes hold the same` : `${nodes} ready nodes hold ${stores} different stores`;
+  if (nodes < 2) return 'fewer than two ready nodes report what their store holds';
+  return stores === 1 ? `${nodes} ready nodes hold the same records` : `${nodes} ready nodes hold ${stores} different stores`;
 }

@@ -104,7 +104,7 @@ async function readJson(
   const leftMs = Math.max(1, endsAtMs - clock.monotonicMs());
   try {
     const answer = await transport.request({ method: 'GET', url, maxAnswerBytes, timeoutMs: leftMs, signal });
-    if (answer.status !== 200) return { body: undefined, silence: `answers ${answer.status}` };
+    if (answer.status !== 200) return { body: undefined, silence: `answered ${answer.status}` };
     const body = parseJsonOrNull(answer.body);
     return body === null ? { body: undefined, silence: NO_STATUS } : { body, silence: null };
   } catch (error) {
@@ -112,7 +112,7 @@ async function readJson(
   }
 }
 
-const NO_STATUS = 'answers something else than a status';
+const NO_STATUS = 'did not answer with a status';
 
 function surveyed(url: string, listedWallet: Wallet | null, { body, silence }: Read): SurveyedNode {
   const answer = body === undefined ? null : parseStatus(body);
@@ -136,7 +136,7 @@ export function silenceOf(error: unknown, timeoutMs: number): string {
     case 'timeout':
       return `no answer within ${timeoutMs / 1_000} s`;
     case 'too_large':
-      return 'answers too much';
+      return 'answer too large';
     case 'unreachable': {
       const code = codeOf(error.cause);
       return code === null ? 'cannot be reached' : (CAUSES[code] ?? `cannot be reached: ${plainText(code, 40)}`);
@@ -144,7 +144,7 @@ export function silenceOf(error: unknown, timeoutMs: number): string {
     case 'aborted':
     case 'malformed':
     case 'refused':
-      return 'was not asked to the end';
+      return 'the exchange did not finish';
   }
 }
 

@@ -40,7 +40,7 @@ function headLines(report: ClusterReport): string[] {
     ...cluster,
     ...(hashes.length > 1 ? ['DIFFERENT MASTER SECRETS:'] : []),
     ...hashes.map(({ hash, nodes }) => `master secret hash ${hash} (${count(nodes, 'node')})`),
-    ...(hashes.length === 0 ? ['no node names a confirmed master secret'] : []),
+    ...(hashes.length === 0 ? ['no node reports a confirmed master secret'] : []),
   ];
 }
 
@@ -85,7 +85,7 @@ function unsureLines({ nodes }: ClusterReport): string[] {
   const lines = nodes
     .filter(({ state, sure }) => state === 'ready' && sure === false)
     .map(({ url, waits_for: waitsFor }) => `${url}${waitsFor.length === 0 ? '' : ` waits for ${waitsFor.join(', ')}`}`);
-  return lines.length === 0 ? [] : ['', 'Nodes that do not say yet that a key is absent:', ...lines.map((line) => `  ${line}`)];
+  return lines.length === 0 ? [] : ['', 'Nodes that cannot say yet that a key is absent:', ...lines.map((line) => `  ${line}`)];
 }
 
 function peerText(peer: PeerReport): string {

@@ -16,7 +16,7 @@ Examples:
 
 Exit codes:
   0    stopped by Ctrl-C, or with --kept all events are written
-  1    failed, or the visualiser went away; one line on standard error gives the reason
+  1    failed, or the visualiser has stopped; one line on standard error gives the reason
   2    the command line cannot be read`;
 
 export function define(command: Command): void {
@@ -28,7 +28,7 @@ export async function run(command: Command): Promise<number> {
   const url = nodeUrl(given);
   if (url === null) throw new CommandError('this is not a URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
   // A terminal must not get lines of several kilobytes from an unknown server.
-  if (process.stdout.isTTY) throw new CommandError(`a trace is for a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
+  if (process.stdout.isTTY) throw new CommandError(`write a trace to a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();
   const stopping = new AbortController();
   onStopSignals(

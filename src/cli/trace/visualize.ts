@@ -9,7 +9,7 @@ import { serveTrace } from './serve-trace.ts';
 import { TraceFileError } from './trace-file.ts';
 
 const MORE = `
-A trace file has one JSON object a line. It is written by a simulation, a live node or
+A trace file has one JSON object per line. It is written by a simulation, a live node or
 a cluster.
 
 Examples:
@@ -25,7 +25,7 @@ Exit codes:
 export function define(command: Command): void {
   command
     .argument('<file>', 'trace file (JSON lines)')
-    .option('--port <p>', 'port on loopback; 0: any free one', wholeNumber(0, MAX_PORT), 0)
+    .option('--port <p>', 'port on loopback; 0: any free port', wholeNumber(0, MAX_PORT), 0)
     .addOption(exitWithParentOption())
     .addHelpText('after', MORE);
 }

@@ -37,7 +37,7 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
     throw new WriteTraceError(`there is no answer from ${asked.origin}`);
   }
   const isTrace = answer.ok && answer.headers.get('content-type')?.startsWith('application/jsonl') === true;
-  if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} gives no trace: it answered ${answer.status}`);
+  if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} does not give a trace: it answered ${answer.status}`);
   const splitter = new LineSplitter({ maxLineBytes: MAX_TRACE_LINE_BYTES });
   let isWhole = false;
   try {
@@ -51,5 +51,5 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
   } catch {
     // Reported below.
   }
-  if (!isWhole && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was whole`);
+  if (!isWhole && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was complete`);
 }

@@ -46,7 +46,7 @@ function isWellFormed(value: unknown): boolean {
 export function parseStrictJson(bytes: Uint8Array): unknown {
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   const value = JSON.parse(text) as unknown;
-  if (hasDuplicates(text)) throw new SyntaxError('a field comes twice');
-  if (!isWellFormed(value)) throw new SyntaxError('a surrogate stands alone');
+  if (hasDuplicates(text)) throw new SyntaxError('a field occurs twice');
+  if (!isWellFormed(value)) throw new SyntaxError('a string has a lone surrogate');
   return value;
 }

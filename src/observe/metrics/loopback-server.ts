@@ -51,8 +51,8 @@ export async function serveMetrics(port: number, page: MetricsPage): Promise<Met
 async function answer(request: IncomingMessage, response: ServerResponse, hosts: readonly string[], page: MetricsPage): Promise<void> {
   response.on('error', () => undefined);
   const [path] = (request.url ?? '').split('?', 1);
-  if (!hosts.includes(request.headers.host ?? '')) say(response, 421, 'this is not the host that you mean');
-  else if (path !== '/metrics') say(response, 404, 'there is nothing here but /metrics');
+  if (!hosts.includes(request.headers.host ?? '')) say(response, 421, 'the Host header does not name this server');
+  else if (path !== '/metrics') say(response, 404, 'this server has only /metrics');
   else if (request.method !== 'GET' && request.method !== 'HEAD') say(response, 405, '/metrics can only be read');
   else {
     try {

@@ -207,7 +207,7 @@ export class Liar implements Lies {
   /** Stops lying. */
   end(): void {
     if (this.kind === 'liar: revoked and asking') this.#modules.setMember(true);
-    this.#end.abort(new Error('the liar lies no more'));
+    this.#end.abort(new Error('the liar has stopped lying'));
   }
 
   /** Sends a false request to each of the other members. */

@@ -19,7 +19,7 @@ export class PoisonJudge {
     if (victim === undefined || victim.lies !== null) return;
     // A node may refuse a message from a faulty enclave, or a message that was sealed to the node's previous process.
     if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
-    this.#scene.report('a poisoned record harms itself alone', `${victim.name} refuses all that came with it`);
+    this.#scene.report('a poisoned record affects no other record', `${victim.name} refuses everything that came with it`);
   }
 
   #hasBadEnclave(): boolean {
@@ -30,10 +30,10 @@ export class PoisonJudge {
   poisoned({ wallet }: Member, { appId, good, sent }: PoisonedMessage, answer: Record<string, unknown>): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim?.life === null || victim === undefined || victim.lies !== null) return;
-    this.#scene.checks.note('a poisoned record harms itself alone');
+    this.#scene.checks.note('a poisoned record affects no other record');
     const { total, merged, skipped, rejected } = answer as Record<'total' | 'merged' | 'skipped' | 'rejected', number>;
     if (total !== sent || merged + skipped + rejected !== total) {
-      this.#scene.report('a poisoned record harms itself alone', `${victim.name} counts ${total} of ${sent}: ${merged}, ${skipped}, ${rejected}`);
+      this.#scene.report('a poisoned record affects no other record', `${victim.name} counts ${total} of ${sent} records: ${merged} merged, ${skipped} skipped, ${rejected} rejected`);
     }
     // The victim has replaced the store that gave this answer.
     if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
@@ -41,7 +41,7 @@ export class PoisonJudge {
     for (const { key, version } of good) {
       if (excused.has(key)) continue;
       if (!this.#scene.watch.storeOf(victim.life).holds(appId, key, version)) {
-        this.#scene.report('a poisoned record harms itself alone', `${victim.name} lacks a good record that came with bad ones`);
+        this.#scene.report('a poisoned record affects no other record', `${victim.name} lacks a good record that came with bad ones`);
       }
     }
   }

@@ -10,8 +10,8 @@ import { compareContents, covers, isPresent } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { Write, WriteHistory } from './write-history.ts';
 
-const INVARIANT = 'a node that is not sure says 404 to no one';
-const STALE = 'a node that was cut off for too long calls nothing absent';
+const INVARIANT = 'a node that is not sure answers 404 to no one';
+const STALE = 'a node that was cut off for too long never says that a key is absent';
 /** Allowance for answers that were under way when the node became stale. Milliseconds. */
 const STALE_MARGIN_MS = 10_000;
 /** A record that expires within this time may be absent on one node and present on another. Milliseconds. */
@@ -50,7 +50,7 @@ export class AbsenceWatch {
     if (before.length === 0) return;
     const missing = listed === null ? this.#bestOf(life, appId, step.key) : this.#firstMissing(life, appId, listed);
     if (missing === null || !this.#isHeldByAll(missing, before, life)) return;
-    report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all who were there before it hold`, life.name);
+    report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all nodes that were there before it hold`, life.name);
   }
 
   #checkStale(life: Life): void {

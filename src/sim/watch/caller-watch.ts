@@ -62,7 +62,7 @@ export class CallerWatch {
 
   #checkServed(life: Life, { step, ended: { outcome }, askedMs }: Answered): void {
     const { checks, report, nowMs, isCalm } = this.#modules;
-    const invariant = 'who proves itself is served while others flood';
+    const invariant = 'a caller with a valid proof is served while others flood';
     const tookMs = nowMs() - askedMs;
     const { state, sinceMs } = life.node.readiness();
     if (!isCalm(life, tookMs) || state !== 'ready' || life.clock.nowMs() - sinceMs < tookMs) return;

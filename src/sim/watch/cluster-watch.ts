@@ -175,10 +175,10 @@ export class ClusterWatch {
     if (instance === undefined || !isMember(deepState, instance) || sinceMs === undefined || timeline.nowMs - sinceMs < READY_MS || !isCalm(life, READY_MS)) return;
     const sources = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
     if (sources.length === 0) return;
-    const invariant = 'a node that can get all it needs is ready soon';
+    const invariant = 'a node that can get all that it needs is ready soon';
     checks.note(invariant);
     const { state } = life.node.readiness();
-    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${sources.map(({ name }) => name).join(', ')} could have given it all`, life.name);
+    if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${sources.map(({ name }) => name).join(', ')} could have given it everything`, life.name);
   }
 
   /**
@@ -208,7 +208,7 @@ export class ClusterWatch {
   #checkAcknowledged(life: Life, { key, app_id: appId, updated_at_ms: atMs }: Record<string, unknown>, acks: number): void {
     const { checks, report, hasLiars } = this.#modules;
     if (acks === 0 || hasLiars()) return;
-    const invariant = 'acknowledged by n is on n';
+    const invariant = 'a write acknowledged by n nodes is on n nodes';
     checks.note(invariant);
     let last: Write | null = null;
     for (const write of this.history.all()) {
@@ -218,7 +218,7 @@ export class ClusterWatch {
     }
     if (last === null) return;
     const others = new Set([...last.holders.keys()].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
-    if (others.size < acks) report(invariant, `${life.name} says ${acks} for ${String(key)}, and ${others.size} have it`, life.name);
+    if (others.size < acks) report(invariant, `${life.name} reports ${acks} acknowledgements for ${String(key)}, but ${others.size} nodes have it`, life.name);
   }
 
   /** Notes a view for the revocation rule. A view above the true head comes from a different chain and is ignored. */
@@ -233,7 +233,7 @@ export class ClusterWatch {
     const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
     if (instance === undefined || life.instance.everLied) return;
     const absentMs = this.#revocations.absentForMs(instance.wallet);
-    if (absentMs > CHAIN_MAX_AGE_MS + config.nodeTickMs) report(invariant, `${life.name} gave it ${Math.round(absentMs / 1_000)} s after another had read that it is none`, life.name);
+    if (absentMs > CHAIN_MAX_AGE_MS + config.nodeTickMs) report(invariant, `${life.name} gave it the secret ${Math.round(absentMs / 1_000)} s after another node had read that it is not a member`, life.name);
   }
 
   #onState(life: Life, state: string): void {
@@ -284,7 +284,7 @@ export class ClusterWatch {
 
   #checkPrompt(writer: Life, appId: string, { key, version }: WireRecord, others: readonly Life[]): void {
     const { checks, report } = this.#modules;
-    const invariant = 'a write is soon on all that are well';
+    const invariant = 'a write is soon on all nodes that are well';
     if (!this.#isWell(writer, PROMPT_MS)) return;
     for (const other of others) {
       if (!this.#isWell(other, PROMPT_MS)) continue;

@@ -43,10 +43,10 @@ export class ConversationWatch {
       const answer = await exchange(member, message, options);
       if (this.#life.instance.everLied) return answer;
       checks.note('an answer is signed by its peer');
-      if (unsignedBefore && isUnsigned(member.wallet)) report('an answer is signed by its peer', `${this.#life.name} takes an answer to ${message.type} that is not`);
+      if (unsignedBefore && isUnsigned(member.wallet)) report('an answer is signed by its peer', `${this.#life.name} accepts an answer to ${message.type} that is not signed by its peer`);
       checks.note('an answer belongs to its request');
       const id = answer['request_id'];
-      if (typeof id === 'string' && !this.#open.delete(id)) report('an answer belongs to its request', `${this.#life.name} takes one to ${message.type} that belongs to another`);
+      if (typeof id === 'string' && !this.#open.delete(id)) report('an answer belongs to its request', `${this.#life.name} accepts an answer to ${message.type} that belongs to a different request`);
       return answer;
     };
   }

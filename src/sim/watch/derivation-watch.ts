@@ -23,7 +23,7 @@ export class DerivationWatch {
     const digest = createHash('sha256').update(key).digest('hex');
     const id = `${secretHash} ${question}`;
     const known = this.#keys.get(id);
-    if (known !== undefined && known !== digest) this.#report('a derived key never changes', `${node} derives another key for ${question}`, node);
+    if (known !== undefined && known !== digest) this.#report('a derived key never changes', `${node} derives a different key for ${question}`, node);
     this.#keys.set(id, digest);
     const secrets = this.#secrets.get(question) ?? new Set<string>();
     secrets.add(digest);

@@ -4,7 +4,7 @@ import type { Checks, Report } from './violation.ts';
 
 /** Limit of requests under way per wallet. In a simulation each app has one wallet. */
 const MAX_UNDER_WAY = 32;
-const INVARIANT = 'a wallet has no more requests under way than it may';
+const INVARIANT = 'a wallet has at most the allowed number of requests under way';
 
 export interface HeldWritesWatchModules {
   readonly report: Report;

@@ -96,8 +96,8 @@ export class NodeWatch {
     }
     if (state === this.#state) return;
     if (this.#state === 'ready' && isCalm(life, 0)) {
-      checks.note('who is ready stays ready while all is well');
-      report('who is ready stays ready while all is well', `${life.name} is ${state}: ${snapshot.context.reason?.text ?? 'no reason'}`);
+      checks.note('a ready node stays ready while all is well');
+      report('a ready node stays ready while all is well', `${life.name} is ${state}: ${snapshot.context.reason?.text ?? 'no reason'}`);
     }
     this.#state = state;
     onState(life, state);
@@ -110,7 +110,7 @@ export class NodeWatch {
     checks.note('a node_tick reads the chain in three round trips');
     const trips = rpc.waves - this.#wavesThen;
     if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
-    const invariant = 'Multicall3 that was missing once is looked for again';
+    const invariant = 'a Multicall3 that was missing once is looked for again';
     checks.note(invariant);
     if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a separate call`);
   }
@@ -129,10 +129,10 @@ export class NodeWatch {
 
   #checkSecret(): void {
     const { chain, report, checks } = this.#modules;
-    checks.note('a secret is confirmed only once the chain has shown its hash deep enough');
+    checks.note('a secret is confirmed only after the chain has shown its hash deep enough');
     const hash = this.#life.node.inside.vault.servingHash();
     if (hash !== null && !chain.deepHashes.has(hash)) {
-      report('a secret is confirmed only once the chain has shown its hash deep enough', `${this.#life.name} confirmed ${short(hash)}`);
+      report('a secret is confirmed only after the chain has shown its hash deep enough', `${this.#life.name} confirmed ${short(hash)}`);
     }
   }
 
@@ -146,20 +146,20 @@ export class NodeWatch {
     const chainHash = secret.life.shown;
     const say = (what: string): void => report('a node serves only what the chain shows, and only while it is a member', `${life.name} ${what}`);
     if (chainHash === null || chainHash === ZERO_HASH || secret.confirmedHash() !== chainHash) { say('is ready without a confirmed secret'); return; }
-    if (vault.servingHash() !== chainHash) { say('is ready with another secret than the chain shows'); return; }
+    if (vault.servingHash() !== chainHash) { say('is ready with a secret that the chain does not show'); return; }
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
-    if (reason !== null) { say('is ready and gives a reason why not'); return; }
+    if (reason !== null) { say('is ready and gives a reason for not being ready'); return; }
     const { outageMs, nodeTickMs } = life.node.inside.freshness;
     // The limit includes one tick interval, because a clock may be set ahead between two ticks.
     if (outageMs > 0) this.#checkViewAge(snapshot, outageMs + nodeTickMs + VIEW_AGE_SLACK_MS, 'a ready node has a view of the chain that is not too old');
-    if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready by block ${block}, and the head is ${chain.head}`); return; }
+    if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready with a view of block ${block}, but the head is ${chain.head}`); return; }
     // During a tick, parts of the context are newer than the last decision.
     if (snapshot.value.nodeTick !== 'idle') return;
     const state = chain.stateAt(block);
-    if (state.hash !== chainHash) { say(`is ready by another hash than block ${block} shows`); return; }
+    if (state.hash !== chainHash) { say(`is ready with a hash that block ${block} does not show`); return; }
     const own = state.instances.get(life.instance.wallet);
-    if (own === undefined || !isMember(state, own)) { say(`is ready and no member at block ${block}`); return; }
-    if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with another teePubkey than registered');
+    if (own === undefined || !isMember(state, own)) { say(`is ready but not a member at block ${block}`); return; }
+    if (own.teePubkey !== parseTeePubkey(life.enclave.teePubkey)) say('is ready with a teePubkey that is not the registered one');
   }
 
   /** Checks the age of the machine's view, measured with the clocks of the node. */
@@ -168,7 +168,7 @@ export class NodeWatch {
     const { clock } = this.#life;
     checks.note(invariant);
     const ageMs = view === null ? Infinity : Math.max(clock.nowMs() - view.blockMs, clock.monotonicMs() - view.readAtMonotonicMs);
-    if (ageMs > atMostMs) report(invariant, `${this.#life.name} has one of ${ageMs} ms`);
+    if (ageMs > atMostMs) report(invariant, `${this.#life.name} has a view that is ${ageMs} ms old`);
   }
 
   #checkMembership(): void {
@@ -183,18 +183,18 @@ export class NodeWatch {
       this.#checkBlockTime(block);
       this.#modules.onView(this.#life, block);
     }
-    checks.note('members are those of the chain');
+    checks.note('the members are those of the chain');
     const state = chain.stateAt(Number(membership.block));
     const members = [...state.instances.values()].filter((instance) => isMember(state, instance));
     const strangers = membership.members.filter(({ wallet }) => !members.some((member) => member.wallet === wallet));
-    if (strangers.length > 0) report('members are those of the chain', `${this.#life.name} takes ${strangers.length} strangers for members`);
+    if (strangers.length > 0) report('the members are those of the chain', `${this.#life.name} treats ${strangers.length} strangers as members`);
     if (membership.members.length + membership.dropped.length === 0 && members.length > 0) {
-      report('members are those of the chain', `${this.#life.name} takes a list that it could not read for an empty one`);
+      report('the members are those of the chain', `${this.#life.name} treats a list that it could not read as empty`);
     }
-    checks.note('what cannot be read empties no membership');
+    checks.note('a failed read does not empty the membership');
     const isUnread = membership.dropped.every(({ why }) => why.includes('version cannot be read'));
     if (isUnread && membership.members.length === 0 && members.length > 0) {
-      report('what cannot be read empties no membership', `${this.#life.name} knows no member, since it could read no version`);
+      report('a failed read does not empty the membership', `${this.#life.name} knows no member, because it could not read any version`);
     }
   }
 
@@ -205,9 +205,9 @@ export class NodeWatch {
     const { report, checks } = this.#modules;
     const { name, rpc, clock, instance } = this.#life;
     if (rpc.lastBlock?.number !== block) return;
-    checks.note('no view is of a block that is ahead of the clock');
+    checks.note('no view is of a block whose time is ahead of the clock');
     const aheadMs = rpc.lastBlock.timeMs - clock.nowMs();
-    if (aheadMs > instance.maxClockSkewMs) report('no view is of a block that is ahead of the clock', `${name} takes one of ${Math.round(aheadMs / 1_000)} s ahead`);
+    if (aheadMs > instance.maxClockSkewMs) report('no view is of a block whose time is ahead of the clock', `${name} accepts a block whose time is ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
   /** An acknowledged sequence must not be ahead of what the peer has accepted. */
@@ -221,7 +221,7 @@ export class NodeWatch {
       this.#acknowledged.set(wallet, acknowledgedUpTo);
       if (acknowledgedUpTo < before || !isHonestWallet(wallet) || Object.keys(progress.refused).length > 0) continue;
       if (life.node.inside.staleness.isStale()) continue;
-      checks.note('an acknowledged sequence is at most what the peer has taken');
+      checks.note('an acknowledged sequence is at most what the peer has accepted');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
         // A node no longer sends a record that it dropped because of its age. The same applies if it dropped the record that replaced this
@@ -229,7 +229,7 @@ export class NodeWatch {
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
-        if (!taken) report('an acknowledged sequence is at most what the peer has taken', `${life.name} takes ${write.key} for acknowledged by a peer that never had it`);
+        if (!taken) report('an acknowledged sequence is at most what the peer has accepted', `${life.name} treats ${write.key} as acknowledged by a peer that never had it`);
       }
     }
   }
@@ -239,7 +239,7 @@ export class NodeWatch {
     const { report, checks } = this.#modules;
     const { acknowledgements, replicas } = this.#life.node.inside;
     checks.note('no queue is over its limit');
-    if (acknowledgements.size > MAX_WAITING) report('no queue is over its limit', `${acknowledgements.size} writes wait on ${this.#life.name}`);
+    if (acknowledgements.size > MAX_WAITING) report('no queue is over its limit', `${acknowledgements.size} writes wait for acknowledgements on ${this.#life.name}`);
     for (const { waitingRetries } of replicas.views()) {
       if (waitingRetries > MAX_RETRIES) report('no queue is over its limit', `${waitingRetries} records wait to be sent again on ${this.#life.name}`);
     }
@@ -250,7 +250,7 @@ export class NodeWatch {
     const { report, checks, chain } = this.#modules;
     const life = this.#life;
     checks.note('nothing is sealed to a key that is not registered');
-    if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} did`);
+    if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} sealed a text to one`);
     const { vault } = life.node.inside;
     if (plaintext.startsWith('{"type":"delta"')) {
       checks.note('a node that is not ready sends nothing of its store');
@@ -261,14 +261,14 @@ export class NodeWatch {
       const oldestMs = maxAgeMs + nodeTickMs + VIEW_AGE_SLACK_MS;
       // A read of the chain for outbound work can make this view newer than the machine's view.
       const ageMs = life.node.inside.chainWatch.figures().viewAgeMs ?? Infinity;
-      const fresh = 'the secret is handed out only by a fresh view of the chain';
+      const fresh = 'the secret is handed out only with a fresh view of the chain';
       checks.note(fresh);
-      if (maxAgeMs > 0 && ageMs > oldestMs) report(fresh, `${life.name} has one of ${ageMs} ms`);
+      if (maxAgeMs > 0 && ageMs > oldestMs) report(fresh, `${life.name} has a view that is ${ageMs} ms old`);
       checks.note('the secret is handed out only while it is confirmed');
       const hash: Hash32 | null = vault.servingHash();
       if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);
     }
-    if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered it`);
+    if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered app 0`);
   }
 }
 

@@ -126,7 +126,7 @@ export class StoreWatch {
       reset();
       const { checks, report } = this.#modules;
       checks.note('a store that starts empty has a new id');
-      if (store.storeId === storeId) report('a store that starts empty has a new id', `${this.#life.name} keeps the one before`);
+      if (store.storeId === storeId) report('a store that starts empty has a new id', `${this.#life.name} keeps the previous id`);
       this.sinceMs = this.#modules.nowMs();
       this.#shadows.clear();
       this.#shadowBytes = 0;
@@ -145,23 +145,23 @@ export class StoreWatch {
     this.#checkVisits(store.visits - visits, 'local write');
     const after = store.recordOf(appId, key);
     if (write === null) return write;
-    checks.note('a local write is later than all that its node has seen of the key');
+    checks.note('a local write is later than everything that its node has seen of the key');
     const seen = this.#shadows.get(idOf(appId, key))?.record ?? before;
     if (after === null) {
-      report('a write is held once it is taken', `${key} of app ${appId} on ${this.#life.name}`);
+      report('a write is held after it was accepted', `${key} of app ${appId} on ${this.#life.name}`);
       return write;
     }
     const known = seen !== null && nowMs < goneFromMs(seen, this.#options.retentionMs) && this.#latestMs < goneFromMs(seen, this.#options.retentionMs);
     if (known && Object.keys(seen.version).length < MAX_CLOCK_ENTRIES) {
       if (!covers(after.version, seen.version) || covers(seen.version, after.version)) {
-        report('a local write is later than all that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its clock`);
+        report('a local write is later than everything that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its clock`);
       }
       if (after.updated_at_ms !== Math.max(nowMs, seen.updated_at_ms + 1)) {
-        report('a local write is later than all that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its time`);
+        report('a local write is later than everything that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its time`);
       }
     }
     if (write.sequenceNumber <= this.#lastSequenceNumber) {
-      report('no number is given twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
+      report('no sequence number is given twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
     }
     if (seen === null || !this.#mayBeGone(seen)) this.#checkClockKey(seen, after, write.sequenceNumber);
     this.#lastSequenceNumber = Math.max(this.#lastSequenceNumber, write.sequenceNumber);
@@ -182,16 +182,16 @@ export class StoreWatch {
     const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
     const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
     const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
-    checks.note('a write stands under a clock key of its node that was not forged');
+    checks.note('a write uses a clock key of its node that was not forged');
     const [clockKey] = used;
     if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
-      report('a write stands under a clock key of its node that was not forged', `${after.key} on ${this.#life.name}`);
+      report('a write uses a clock key of its node that was not forged', `${after.key} on ${this.#life.name}`);
     }
   }
 
   #judgeMerge(appId: string, key: string, wire: unknown, before: WireRecord | null, verdict: ReturnType<RecordStore['merge']>, nowMs: number): void {
     const { report, checks, history, isHonest } = this.#modules;
-    checks.note('a merge gives what the protocol says');
+    checks.note('a merge gives the result that the protocol demands');
     this.#checkShadow(appId, key, before);
     const after = this.#store.recordOf(appId, key);
     const where = `${key} of app ${appId} on ${this.#life.name}`;
@@ -203,14 +203,14 @@ export class StoreWatch {
       return;
     }
     if (!wellFormed) {
-      report('what is malformed is refused', where);
+      report('a malformed record is refused', where);
       return;
     }
-    if (!isTimely(wire, nowMs, this.#options.maxClockSkewMs)) report('what is too far ahead is refused', where);
+    if (!isTimely(wire, nowMs, this.#options.maxClockSkewMs)) report('a record that is too far ahead is refused', where);
     const incoming = { ...wire, value: wire.value?.toLowerCase() ?? null };
     const held = before !== null && nowMs >= goneFromMs(before, this.#options.retentionMs) ? null : before;
     const expected = [mergeOf(before, incoming), mergeOf(held, incoming)];
-    if (!expected.some((record) => sameRecord(after, record))) report('a merge gives what the protocol says', where);
+    if (!expected.some((record) => sameRecord(after, record))) report('a merge gives the result that the protocol demands', where);
     if (after === null) return;
     // A merge that changes nothing must not make an absent record present again.
     const changesNothing = verdict.kind === 'skipped' && sameRecord(before, after) && this.#shadows.has(idOf(appId, key));
@@ -247,13 +247,13 @@ export class StoreWatch {
     checks.note('memory held is within the counted bound');
     const entries = Object.keys(record.version).length;
     if (entries > MAX_CLOCK_ENTRIES) report('memory held is within the counted bound', `${this.#life.name} holds a clock of ${entries} entries`);
-    checks.note('counts are those of the records');
+    checks.note('counts match the records');
     if (this.#store.heldBytes !== this.#boundBytes()) this.#dropWhatIsGone();
     if (this.#store.heldBytes !== this.#boundBytes()) {
-      report('counts are those of the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes of all and holds ${this.#boundBytes()}`);
+      report('counts match the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes in total and holds ${this.#boundBytes()}`);
     }
-    checks.note('digests are those of the records');
-    if (this.#store.digestOf(appId, record.key) !== digest) report('digests are those of the records', `${record.key} of app ${appId} on ${this.#life.name}`);
+    checks.note('digests match the records');
+    if (this.#store.digestOf(appId, record.key) !== digest) report('digests match the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
   /** Bytes that all records and apps use of `MAX_STORE_BYTES`. */
@@ -278,8 +278,8 @@ export class StoreWatch {
   }
 
   #checkVisits(visits: number, what: string): void {
-    this.#modules.checks.note('an operation costs the same regardless of what is held');
-    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of what is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
+    this.#modules.checks.note('an operation costs the same regardless of how much is held');
+    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of how much is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
   }
 
   /** The full check: compares the records with their shadows, and the store's counts and digests with the records. */
@@ -308,16 +308,16 @@ export class StoreWatch {
       bytes += Buffer.byteLength(record.key) + (record.value?.length ?? 0) / 2;
       present.add(appId);
     }
-    checks.note('counts are those of the records');
+    checks.note('counts match the records');
     const counted = `${totals.totalKeys} keys, ${totals.totalBytes} bytes, ${totals.namespaces} apps`;
     const real = `${keys} keys, ${bytes} bytes, ${present.size} apps`;
-    if (counted !== real) report('counts are those of the records', `${this.#life.name} counts ${counted} and holds ${real}`);
+    if (counted !== real) report('counts match the records', `${this.#life.name} counts ${counted}, but holds ${real}`);
     held += byApp.size * APP_BYTES;
-    if (store.heldBytes !== held) report('counts are those of the records', `${this.#life.name} counts ${store.heldBytes} bytes of all and holds ${held}`);
-    checks.note('digests are those of the records');
+    if (store.heldBytes !== held) report('counts match the records', `${this.#life.name} counts ${store.heldBytes} bytes in total and holds ${held}`);
+    checks.note('digests match the records');
     for (const [appId, records] of byApp) {
       const digests = bucketDigestsOf(records.values());
-      if (store.bucketDigests(appId).join() !== digests.join()) report('digests are those of the records', `app ${appId} on ${this.#life.name}`);
+      if (store.bucketDigests(appId).join() !== digests.join()) report('digests match the records', `app ${appId} on ${this.#life.name}`);
     }
     for (const [id, { appId, record }] of this.#shadows) {
       if (byApp.get(appId)?.has(record.key) === true) continue;

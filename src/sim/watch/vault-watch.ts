@@ -15,16 +15,16 @@ export function watchVault(life: Life, { report, checks }: VaultWatchModules): v
   const observe = secret.observe.bind(secret);
   secret.observe = (event) => {
     const step = observe(event);
-    checks.note('the vault holds the secrets that are known, and no other');
+    checks.note('the vault holds exactly the known secrets');
     const known = knownHashes(secret.life);
     if (known.length !== vault.heldHashes().length || known.some((hash) => !vault.heldHashes().includes(hash))) {
-      report('the vault holds the secrets that are known, and no other', `${life.name} knows ${known.length} and holds ${vault.heldHashes().length}`);
+      report('the vault holds exactly the known secrets', `${life.name} knows ${known.length} and holds ${vault.heldHashes().length}`);
     }
     if (event.type !== 'chain.shows') return step;
-    checks.note('a secret serves by the hash that the chain showed last');
+    checks.note('only a secret whose hash the chain showed last serves');
     const serving = vault.servingHash();
     if (serving !== null && (serving !== event.hash || event.hash === ZERO_HASH)) {
-      report('a secret serves by the hash that the chain showed last', `${life.name} goes on with another one`);
+      report('only a secret whose hash the chain showed last serves', `${life.name} keeps serving with a different secret`);
     }
     return step;
   };

@@ -150,7 +150,7 @@ export class OlderNode implements Server {
   async #serve({ headers = {}, body = '' }: TransportRequest): Promise<TransportAnswer> {
     const { 'x-kms-signature': signature = '', 'x-kms-nonce': nonce = '', 'x-kms-timestamp': timestamp = '' } = headers;
     const sender = this.#memberOf(recoverEip191(peerAuthMessage(nonce, this.wallet, timestamp), signature));
-    if (!this.#nonces.delete(nonce) || sender === null) return answerOf(403, { code: 'forbidden', message: 'it is not known who asks' });
+    if (!this.#nonces.delete(nonce) || sender === null) return answerOf(403, { code: 'forbidden', message: 'the caller is not known' });
     if (this.#secret === null) return answerOf(503, { code: 'service_unavailable', message: 'there is no master secret here' });
     const wire = JSON.parse(Buffer.from(body).toString('utf8')) as Record<string, unknown>;
     const sealed = parseEnvelope(wire);

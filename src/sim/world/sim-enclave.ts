@@ -132,7 +132,7 @@ export class SimEnclave implements Enclave {
     if (random.chance(behaviour.garbageShare)) {
       onFault('enclave garbage');
       if (garbage !== undefined) return garbage();
-      throw new DependencyError('enclave', 'malformed', 'the enclave API answered with another form');
+      throw new DependencyError('enclave', 'malformed', 'the enclave API answered in an unexpected form');
     }
     return work();
   }

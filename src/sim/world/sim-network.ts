@@ -143,7 +143,7 @@ export class SimNetwork {
         if (back === 'refused' || back === 'lost') return;
         if (back.cutHalfWay || answer.body.length > request.maxAnswerBytes) {
           const tooLarge = answer.body.length > request.maxAnswerBytes;
-          timeline.after(back.ms, caller, () => reject(new DependencyError('peer', tooLarge ? 'too_large' : 'unreachable', 'the answer did not come whole')));
+          timeline.after(back.ms, caller, () => reject(new DependencyError('peer', tooLarge ? 'too_large' : 'unreachable', 'the answer did not arrive completely')));
           return;
         }
         timeline.after(back.ms, caller, () => resolve(answer));

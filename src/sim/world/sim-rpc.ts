@@ -256,12 +256,12 @@ export class SimRpc {
     const { leastTip, tipFactor } = this.behaviour;
     const { nonce = 0, maxPriorityFeePerGas: tip = 0n, maxFeePerGas = 0n } = parseTransaction(raw as `0x02${string}`);
     const isOverCap = tip > MAX_TIP || maxFeePerGas * CLAIM_GAS > MAX_FEE;
-    onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and ${maxFeePerGas} for all` : null);
+    onRule('a claim offers no more than its cap', isOverCap ? `${owner.name} offers a tip of ${tip} wei and a maximum fee of ${maxFeePerGas}` : null);
     // The same transaction may be sent twice because of a slow answer; that is not a retry.
     const before = this.#refusedClaim?.nonce === nonce && this.#refusedClaim.raw !== raw ? this.#refusedClaim : null;
     if (before !== null) {
       const isRaised = tip * 8n >= before.tip * 9n || before.tip * 9n > MAX_TIP * 8n;
-      onRule('a claim that was refused for its price comes again with more', isRaised ? null : `${owner.name} offers ${tip} after ${before.tip}`);
+      onRule('a claim that was refused for its price is sent again with a higher price', isRaised ? null : `${owner.name} offers a tip of ${tip} after ${before.tip}`);
     }
     const isRefused = tip < TIP * BigInt(leastTip) && tipFactor === 1;
     this.#refusedClaim = isRefused ? { raw, nonce, tip } : null;

@@ -178,10 +178,10 @@ export class App {
     const timelineTools = h(
       'div',
       { class: 'timeline-tools' },
-      button('−', { key: 'Shift+Z', title: 'Longer time' }, () => this.#timeline.zoomBy(2)),
-      button('+', { key: 'z', title: 'Shorter time' }, () => this.#timeline.zoomBy(0.5)),
-      button('↔', { key: 'w', title: 'All of the time' }, () => this.#timeline.showWhole()),
-      button('≡', { key: 'i', title: 'Lanes of all sources, or of the chosen one' }, () => this.#timeline.toggleLanes()),
+      button('−', { key: 'Shift+Z', title: 'Show a longer time' }, () => this.#timeline.zoomBy(2)),
+      button('+', { key: 'z', title: 'Show a shorter time' }, () => this.#timeline.zoomBy(0.5)),
+      button('↔', { key: 'w', title: 'Show the whole time' }, () => this.#timeline.showWhole()),
+      button('≡', { key: 'i', title: 'Lanes of all sources, or only of the chosen source' }, () => this.#timeline.toggleLanes()),
     );
     const timeline = h('section', { class: 'timeline', 'aria-label': 'Timeline' }, timelineTools, this.#timeline.element);
     this.#root.replaceChildren(
@@ -225,7 +225,7 @@ export class App {
       this.#recording.setBack(event.atMs);
       this.#events.reset();
       this.#live();
-      this.#notices.say('The clock was set back: what came before is gone from here.', false);
+      this.#notices.say('The clock was set back: earlier events are no longer shown.', false);
     }
     this.#recording.append(event);
     if (event.kind === 'state') this.#choice.suggestFirst(this.#names());
@@ -242,7 +242,7 @@ export class App {
   #openTrace(text: string, title: string): void {
     const { events, unreadable } = parseTrace(text);
     if (events.length === 0) {
-      this.#notices.say(`${title} holds no events.`, true);
+      this.#notices.say(`${title} contains no events.`, true);
       return;
     }
     this.#connection.close();

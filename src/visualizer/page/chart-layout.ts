@@ -22,7 +22,7 @@ async function loadElk(): Promise<(graph: ElkGraph) => Promise<ElkGraph>> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   const script = h('script', { src: '/elk.js' });
   script.addEventListener('load', () => resolve(undefined));
-  script.addEventListener('error', () => reject(new Error('the layout program did not come')));
+  script.addEventListener('error', () => reject(new Error('the layout program could not be loaded')));
   document.head.append(script);
   await promise;
   const Elk = (globalThis as ElkWindow).ELK;

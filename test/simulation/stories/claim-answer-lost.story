@@ -15,4 +15,4 @@ b syncing-secret: synced master secret hash mismatch: asking the members
 b syncing-secret: first snapshot missing
 b ready
 > chain
-head: the hash of what a, b hold; 6 blocks deep: the hash of what a, b hold
+head: the hash of the secret that a, b hold; 6 blocks deep: the hash of the secret that a, b hold

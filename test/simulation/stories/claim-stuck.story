@@ -9,4 +9,4 @@ a bootstrapping: awaiting on-chain master secret hash
 a bootstrapping: master secret hash not deep enough: claimed here
 a ready
 > chain
-head: the hash of what a holds; 6 blocks deep: the hash of what a holds
+head: the hash of the secret that a holds; 6 blocks deep: the hash of the secret that a holds

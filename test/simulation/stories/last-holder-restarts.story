@@ -31,7 +31,7 @@ a syncing-secret: no reachable member holds the master secret
 a syncing-secret: no reachable member holds the master secret
 b syncing-secret: no reachable member holds the master secret
 > chain
-head: a hash that no one can answer for; 6 blocks deep: a hash that no one can answer for
+head: a hash whose secret no node has; 6 blocks deep: a hash whose secret no node has
 > reset
 > run 3m
 a bootstrapping: awaiting on-chain master secret hash

@@ -10,7 +10,7 @@ b bootstrapping: awaiting on-chain master secret hash
 b bootstrapping: master secret hash not deep enough: claimed by another node
 a bootstrapping: master secret hash not deep enough: claimed here
 > chain
-head: the hash of what a holds; 6 blocks deep: no hash
+head: the hash of the secret that a holds; 6 blocks deep: no hash
 > fault reorganisation at 5
 > run 4s
 b bootstrapping: awaiting on-chain master secret hash
@@ -18,7 +18,7 @@ a bootstrapping: awaiting on-chain master secret hash
 a bootstrapping: master secret hash not deep enough: claimed by another node
 b bootstrapping: master secret hash not deep enough: claimed here
 > chain
-head: the hash of what b holds; 6 blocks deep: no hash
+head: the hash of the secret that b holds; 6 blocks deep: no hash
 > run 20s
 a syncing-secret: synced master secret hash mismatch: asking the members
 a syncing-secret: no reachable member holds the master secret
@@ -29,4 +29,4 @@ a ready
 a ready
 b ready
 > chain
-head: the hash of what a, b hold; 6 blocks deep: the hash of what a, b hold
+head: the hash of the secret that a, b hold; 6 blocks deep: the hash of the secret that a, b hold

@@ -43,4 +43,4 @@ a ready
 b ready
 c ready
 > chain
-head: the hash of what a, b, c hold; 6 blocks deep: the hash of what a, b, c hold
+head: the hash of the secret that a, b, c hold; 6 blocks deep: the hash of the secret that a, b, c hold

@@ -13,7 +13,7 @@ c bootstrapping: master secret hash not deep enough: claimed by another node
 b bootstrapping: master secret hash not deep enough: claimed by another node
 a bootstrapping: master secret hash not deep enough: claimed here
 > chain
-head: the hash of what a holds; 6 blocks deep: no hash
+head: the hash of the secret that a holds; 6 blocks deep: no hash
 > run 15s
 a ready
 b syncing-secret: synced master secret hash mismatch: asking the members
@@ -23,7 +23,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > chain
-head: the hash of what a, b, c hold; 6 blocks deep: the hash of what a, b, c hold
+head: the hash of the secret that a, b, c hold; 6 blocks deep: the hash of the secret that a, b, c hold
 > derive a path
 key of 32 bytes
 > derive b path

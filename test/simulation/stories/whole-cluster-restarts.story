@@ -41,6 +41,6 @@ a syncing-secret: no reachable member holds the master secret
 b syncing-secret: no reachable member holds the master secret
 c syncing-secret: no reachable member holds the master secret
 > chain
-head: a hash that no one can answer for; 6 blocks deep: a hash that no one can answer for
+head: a hash whose secret no node has; 6 blocks deep: a hash whose secret no node has
 > get a colour
 unready

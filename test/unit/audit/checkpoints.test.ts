@@ -69,7 +69,7 @@ test('a checkpoint is made immediately at the thousandth entry, and never two at
 test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   ['an enclave that fails', () => async () => Promise.reject(new DependencyError('enclave', 'unreachable', 'gone')), new DependencyError('enclave', 'unreachable', 'gone')],
   ['an enclave that does not answer', () => () => new Promise(() => undefined), new DeadlineError('the signature of an audit checkpoint', 5_000)],
-  ['an enclave that signs with the wrong wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by another wallet')],
+  ['an enclave that signs with the wrong wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by a different wallet')],
 ])('%s is asked again with backoff, and no entry is lost', async (_, broken, failure) => {
   let isBroken = true;
   const { clock, state, signed, record, trail } = start((real) => (message, signal) => (isBroken ? broken(real)(message, signal) : real.sign(message, signal)));

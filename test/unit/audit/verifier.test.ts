@@ -55,19 +55,19 @@ test('an audit of several chains in a row passes the verification', () => {
 describe('the verifier finds', () => {
   test.each<[string, () => readonly unknown[], string]>([
     ['a changed entry', () => changed(3, { outcome: 'forbidden' }), 'the hash of entry 4 does not follow'],
-    ['a changed entry with a recomputed hash', () => rehashed(changed(3, { outcome: 'forbidden' }), 3), 'the checkpoint of entry 6 is of another hash'],
-    ['a removed entry', () => lines.toSpliced(3, 1), 'entry 5 stands where entry 4 should be'],
-    ['a removed entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 1).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
-    ['an added entry', () => lines.toSpliced(3, 0, lines[2]!), 'entry 3 stands where entry 4 should be'],
-    ['an added entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 is of another hash'],
-    ['two swapped entries', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'entry 5 stands where entry 4 should be'],
+    ['a changed entry with a recomputed hash', () => rehashed(changed(3, { outcome: 'forbidden' }), 3), 'the checkpoint of entry 6 has a different hash'],
+    ['a removed entry', () => lines.toSpliced(3, 1), 'found entry 5, expected entry 4'],
+    ['a removed entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 1).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 has a different hash'],
+    ['an added entry', () => lines.toSpliced(3, 0, lines[2]!), 'found entry 3, expected entry 4'],
+    ['an added entry when the other entries have new numbers and hashes', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 has a different hash'],
+    ['two swapped entries', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'found entry 5, expected entry 4'],
     ['an added field', () => changed(3, { note: 'x' }), 'this is not an audit entry'],
     ['a missing beginning', () => lines.slice(1), 'the audit does not begin'],
     ['a line that is not an entry', () => [...lines, 'x'], 'this is not an audit entry'],
     ['a checkpoint that a stranger signed in the name of the node', () => rehashed(changed(6, { signature: signEip191(STRANGER, auditMessage(6, lines[5]!['hash'] as string, wallet)) }), 6), 'the checkpoint of entry 6 is not signed by'],
     ['a checkpoint with the signature of a different checkpoint', () => rehashed(changed(6, { signature: lines[9]!['signature'] }), 6), 'the checkpoint of entry 6 is not signed by'],
     ['a checkpoint of the wrong hash', () => changed(9, { of_hash: lines[7]!['hash'] }), 'the hash of entry 10 does not follow'],
-    ['a gap that the node has not reported', () => lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] }), 'entries 4 to 4 are shown as dropped, and the node has not said so'],
+    ['a gap that the node has not reported', () => lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] }), 'entries 4 to 4 are shown as dropped, but no entry reports it'],
     ['a gap that ends before it begins', () => [...lines, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 3, hash: lines[3]!['hash'] }], 'a gap from 4 to 3 does not follow entry 10'],
   ])('%s', (_, forged, what) => {
     expect(firstProblem(forged())).toContain(what);
@@ -76,14 +76,14 @@ describe('the verifier finds', () => {
   test('a checkpoint of a wallet that is not one of the trusted wallets, if these are given', () => {
     const [sequence, hash] = [6, lines[5]!['hash'] as string];
     const forged = rehashed(changed(6, { wallet: STRANGERS_WALLET, signature: signEip191(STRANGER, auditMessage(sequence, hash, STRANGERS_WALLET)) }), 6);
-    expect(firstProblem(forged, [wallet])).toContain(`is signed by ${STRANGERS_WALLET}, which is none of the given wallets`);
+    expect(firstProblem(forged, [wallet])).toContain(`is signed by ${STRANGERS_WALLET}, which is not one of the given wallets`);
     expect(verify(forged).wallets).toContain(STRANGERS_WALLET);
   });
 
   test('an entry hidden by a gap that is reported only after the last checkpoint', () => {
     const hidden = lines.toSpliced(3, 1, { op: 'gap', chain: lines[0]!['chain'], from: 4, to: 4, hash: lines[3]!['hash'] });
     const forged = rehashed([...hidden, { op: 'dropped', at_ms: 1, seq: 11, up_to: 4 }], 10);
-    expect(firstProblem(forged)).toBe('entries 4 to 4 are shown as dropped, and no checkpoint speaks yet for the entry that says so');
+    expect(firstProblem(forged)).toBe('entries 4 to 4 are shown as dropped, but no checkpoint covers the entry that reports it');
   });
 
   test('any change of a signed line, and any missing signed line', () => {

@@ -117,5 +117,5 @@ test.each(DOCUMENTS)('%s shows the current machine (npm run chart:update)', (nam
 });
 
 test('a document without the comments that mark the place of the picture is an error', () => {
-  expect(() => withPicture('# Nothing here')).toThrow('there is no <!-- chart --> <!-- /chart --> in the document');
+  expect(() => withPicture('# Nothing here')).toThrow('the document does not contain <!-- chart --> and <!-- /chart -->');
 });

@@ -225,7 +225,7 @@ describe('the effective configuration', () => {
 
 describe('the metrics', () => {
   const token = { METRICS_TOKEN_SHA256: 'ab'.repeat(32) };
-  const taken = 'METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: give it another';
+  const taken = 'METRICS_PORT is the port of BIND_ADDR or VISUALIZER_PORT: set a different port';
 
   test.each<[string, Environment, readonly string[]]>([
     ['are allowed in an enclave', { ...token, METRICS_PORT: '9090' }, []],
@@ -248,7 +248,7 @@ describe('the visualiser', () => {
     ['is refused when IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
     ['is allowed in an enclave when VISUALIZER_IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
     ['is allowed outside an enclave', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
-    ['needs a port that differs from the port of the node', { ...DEVELOPMENT, VISUALIZER_PORT: '8000' }, ['VISUALIZER_PORT is the port of BIND_ADDR: give it another']],
+    ['needs a port that differs from the port of the node', { ...DEVELOPMENT, VISUALIZER_PORT: '8000' }, ['VISUALIZER_PORT is the port of BIND_ADDR: set a different port']],
     ['does not accept port 0', { ...DEVELOPMENT, VISUALIZER_PORT: '0' }, ['VISUALIZER_PORT must be a whole number from 1 to 65535']],
     ['accepts commands outside an enclave', { ...DEVELOPMENT, VISUALIZER_PORT: '9000', VISUALIZER_COMMAND_TOKEN: token }, []],
     [

@@ -37,6 +37,6 @@ test('with a base port, the chosen ports begin there, and the error names a port
   const base = await freePort();
   expect(await choosePorts(1, base)).toEqual([base]);
   await listen(base);
-  await expect(choosePorts(1, base)).rejects.toThrow(`port ${base} is in use: give another --base-port`);
+  await expect(choosePorts(1, base)).rejects.toThrow(`port ${base} is in use: give a different --base-port`);
   await expect(choosePorts(3, 65_534)).rejects.toThrow('3 ports from 65534 go beyond 65535: give a lower --base-port');
 });

@@ -68,5 +68,5 @@ test.each([
   ['user@example.test', 'user@example.test'],
   ['-example.test', '-example.test'],
 ])('"%s" is refused, and the error names the entry', (text, entry) => {
-  expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges: "${entry}" is none`);
+  expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges, and "${entry}" is not one`);
 });

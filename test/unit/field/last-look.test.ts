@@ -94,7 +94,7 @@ test('keys that the look has no time for are counted, and the look ends', async 
   const { look } = sceneOf({ nodes: [{ read: written }], keys });
   await look.run();
   const { read, unchecked, lost } = look.result();
-  expect({ sum: read + unchecked.get('not reached in the time there was')!, lost }).toEqual({ sum: keys.length, lost: [] });
+  expect({ sum: read + unchecked.get('not reached within the time limit')!, lost }).toEqual({ sum: keys.length, lost: [] });
   expect(read).toBeGreaterThan(0);
 });
 

@@ -148,7 +148,7 @@ describe('the timeouts of a connection', () => {
     const { socket, text, isClosed } = await open(server.port);
     socket.write(begun);
     await until('the end', isClosed);
-    expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to come"/);
+    expect(text()).toMatch(/^HTTP\/1\.1 400 [^]*connection: close[^]*"message":"the request took too long to arrive"/);
   });
 
   test('end an answer that the client does not read, but not an answer that is still being made', async () => {

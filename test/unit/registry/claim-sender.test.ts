@@ -232,8 +232,8 @@ describe('when the reaction of the RPC to a transaction is', () => {
   test.each<[Saying, string, number]>([
     [refusing('transaction underpriced'), 'the claim is underpriced', 6],
     [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
-    [refusing('secret internal trouble'), 'the RPC did not take the claim', 1],
-    [{ error: { code: -32_000 } }, 'the RPC did not take the claim', 1],
+    [refusing('secret internal trouble'), 'the RPC did not accept the claim', 1],
+    [{ error: { code: -32_000 } }, 'the RPC did not accept the claim', 1],
   ])('%j each time, the claim is refused with a reason in our own words, and is sent again at the next tick', async (saying, detail, sends) => {
     const { state, claim, transactions, log } = startChain();
     state.sayings = [saying];
@@ -277,7 +277,7 @@ describe('a claim that is refused because of its price', () => {
     state.sayings = [refusing('transaction underpriced')];
     let report = await claim();
     for (let tick = 0; tick < 200 && !JSON.stringify(report).includes('CLAIM_MAX_TIP_GWEI'); tick += 1) report = await claim();
-    expect(report).toEqual({ kind: 'refused', detail: 'a claim that would be mined costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow' });
+    expect(report).toEqual({ kind: 'refused', detail: 'a claim that miners would include costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow' });
     const [first] = transactions();
     // The pool has dropped the transaction that had to be replaced.
     state.sayings = [{ result: HASH }];
@@ -300,7 +300,7 @@ describe('a claim that is refused because of its price', () => {
 test('a claim is not sent while the head is older than the block of an earlier view', async () => {
   const { state, claim, transactions } = startChain();
   state.leastHead = 101n;
-  expect(await claim()).toEqual({ kind: 'refused', detail: 'the RPC is behind what it has shown before' });
+  expect(await claim()).toEqual({ kind: 'refused', detail: 'the RPC shows an older block than before' });
   expect(transactions()).toEqual([]);
 });
 

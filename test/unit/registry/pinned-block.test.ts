@@ -21,8 +21,8 @@ describe('the pinned block', () => {
   });
 
   test.each<[string, ChainRules, SeenChain, ReturnType<typeof shown>, string, boolean]>([
-    ['a head that is lower by more than the number of confirmations', RULES, SEEN, shown(93n), 'is 7 blocks behind what it has shown before: it or its backend has to catch up', true],
-    ['a head from long ago', RULES, SEEN, shown(7n), 'is 93 blocks behind what it has shown before: it or its backend has to catch up', true],
+    ['a head that is lower by more than the number of confirmations', RULES, SEEN, shown(93n), 'shows a head that is 7 blocks behind one that it showed before: it or its backend has to catch up', true],
+    ['a head from long ago', RULES, SEEN, shown(7n), 'shows a head that is 93 blocks behind one that it showed before: it or its backend has to catch up', true],
     ['a chain that is too short', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
     ['a chain that differs from the previous chain', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
     ['a chain whose id is not CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
@@ -50,7 +50,7 @@ describe('the pinned block', () => {
 test.each<[string, number, string | null]>([
   ['equal to the clock', 0, null],
   ['ahead of the clock by MAX_CLOCK_SKEW_MS', 15_000, null],
-  ['ahead of the clock by more than MAX_CLOCK_SKEW_MS', 15_001, "shows block 94 of a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
+  ['ahead of the clock by more than MAX_CLOCK_SKEW_MS', 15_001, "shows block 94 with a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
   ['an hour behind the clock', -3_600_000, null],
 ])('the time of a block is checked: %s', (_, aheadMs, fault) => {
   expect(clockFault(RULES, { number: 94n, timestampMs: 1_000_000 + aheadMs }, 1_000_000)).toBe(fault);

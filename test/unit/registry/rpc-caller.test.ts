@@ -69,7 +69,7 @@ describe('a call', () => {
     [
       'a redirect',
       () => new Response('', { status: 301, headers: { location: 'https://other.test/v2/KEY' } }),
-      'the chain RPC at rpc.test:443 answered 301, a redirect to other.test:443: NODE_URL must be the address that it leads to',
+      'the chain RPC at rpc.test:443 answered 301, a redirect to other.test:443: NODE_URL must be the address that the redirect leads to',
     ],
     ['a web page', () => new Response('<html>secret</html>'), 'the chain RPC at rpc.test:443 gave an answer to eth_blockNumber that is not JSON'],
     ['a null result', () => say({ result: null }), 'the chain RPC at rpc.test:443 gave an empty answer to eth_blockNumber'],

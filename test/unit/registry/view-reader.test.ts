@@ -232,7 +232,7 @@ describe('the pinned block never becomes lower:', () => {
     await settleChain();
     expect((await reader.readView(signal)).membership.members).toEqual([]);
     shown.head = before.head - 1n;
-    await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ is \d+ blocks behind what it has shown before/);
+    await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ shows a head that is \d+ blocks behind one that it showed before/);
   });
 
   test('a lower head that only one of two backends shows is requested again', async () => {
@@ -251,7 +251,7 @@ describe('the pinned block never becomes lower:', () => {
     let asked = 0;
     // The second request for the chain id and its retry reach the other chain.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 || asked === 3 ? 1 : null) });
-    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends are of different chains');
+    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends belong to different chains');
     expect(reader.highestBlock).toBe(0n);
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
@@ -325,7 +325,7 @@ describe('an entry that cannot be read', () => {
     const { reader, bad } = startWith();
     await reader.readView(signal);
     Object.assign(bad, { selector: SELECTORS[kind], text: '' });
-    await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringContaining(`gives no ${kind} of the members`) as unknown });
+    await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringContaining(`gives no ${kind} of any member`) as unknown });
   });
 });
 
@@ -353,7 +353,7 @@ describe('contracts that cannot be read:', () => {
   test('a different contract instead of KMSRegistry means an unreadable hash', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: running.chain.novaAppRegistry });
-    expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the answer is reverted' });
+    expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the call failed: reverted' });
   });
 
   test.each<[string, () => Wallet]>([

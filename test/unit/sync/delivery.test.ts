@@ -206,5 +206,5 @@ test('each record is settled exactly once, according to how the peer treats it',
 
 test('a failure of a batch that was never sent throws', () => {
   const delivery = new Delivery([entry('k')]);
-  expect(() => delivery.failed(UNREACHABLE)).toThrow('was not asked');
+  expect(() => delivery.failed(UNREACHABLE)).toThrow('was not sent');
 });

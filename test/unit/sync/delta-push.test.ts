@@ -284,7 +284,7 @@ describe('a peer with a new store_id in each answer', () => {
     await a.tick(true);
     await network.rest();
     expect(answers).toBeLessThan(5);
-    expect(a.replicaOf(b).view().lastError).toMatch(/another store with each answer/);
+    expect(a.replicaOf(b).view().lastError).toMatch(/a different store in each answer/);
   });
 });
 

@@ -237,7 +237,7 @@ describe('lanes', () => {
     const { replicator, controller, pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
-    controller.abort(new Error('the node is not ready any more'));
+    controller.abort(new Error('the node is no longer ready'));
     await settle();
     const before = pushes.length;
     const again = new AbortController();

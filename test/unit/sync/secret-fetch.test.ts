@@ -121,9 +121,9 @@ describe('the fetch', () => {
 describe('nothing is installed', () => {
   test.each<[string, Readonly<Record<string, PeerBehaviour>>, string, string]>([
     ['when there is no other member', {}, REASONS.nobodyHoldsSecret, 'there is no other member'],
-    ['when all members refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with another secret, 0 with a bad answer'],
-    ['when a member has a different secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with another secret, 0 with a bad answer'],
-    ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with another secret, 1 with a bad answer'],
+    ['when all members refuse', { a: REFUSING, b: REFUSING }, REASONS.nobodyHoldsSecret, 'asked 2: 0 silent, 2 refused, 0 with a different secret, 0 with a bad answer'],
+    ['when a member has a different secret', { a: REFUSING, b: source(WRONG_SECRET) }, REASONS.secretHashMismatch, 'asked 2: 0 silent, 1 refused, 1 with a different secret, 0 with a bad answer'],
+    ['when an answer is bad', { a: { answer: () => ({ status: 'no' }) } }, REASONS.secretSyncFailed, 'asked 1: 0 silent, 0 refused, 0 with a different secret, 1 with a bad answer'],
   ])('%s', async (_, behaviours, text, detail) => {
     const { outcome, vault } = start(behaviours);
     expect(await outcome).toEqual({ kind: 'failed', reason: { text, detail } });

@@ -121,7 +121,7 @@ describe('a recorder that fails', () => {
     expect(failures).toHaveLength(1);
     expect(errors).toEqual([]);
     expect(steps()).toEqual([
-      { kind: 'note', atMs: 7, source: 'crossing', level: 'failure', text: 'The recorder failed and took itself off; the machine runs on unseen.' },
+      { kind: 'note', atMs: 7, source: 'crossing', level: 'failure', text: 'The recorder failed and detached itself; the machine keeps running unrecorded.' },
       { kind: 'end', atMs: 7, source: 'crossing', how: 'no longer watched' },
     ]);
     actor.stop();

@@ -45,39 +45,39 @@ export interface KeyRow {
 }
 
 export const KEY_ROWS: readonly KeyRow[] = [
-  { shown: 'l', says: 'live again', keys: { l: 'live' } },
+  { shown: 'l', says: 'back to live', keys: { l: 'live' } },
   { shown: 'p, space', says: 'pause, or play a replay', keys: { p: 'pause', ' ': 'pause' } },
-  { shown: ', .', says: 'one event back, on', keys: { ',': 'eventBack', '.': 'eventOn' } },
-  { shown: 'Shift+, Shift+.', says: 'one change of state back, on', keys: { '<': 'stateBack', '>': 'stateOn' } },
-  { shown: 'x, Shift+X', says: 'to the next failure, the one before', keys: { x: 'failureOn', X: 'failureBack' } },
-  { shown: 'Home, End', says: 'to the first event, the last', keys: { Home: 'first', End: 'last' } },
-  { shown: '← →', says: 'one event back, on; in the timeline a little, with Shift further', keys: { ArrowLeft: 'eventBack', ArrowRight: 'eventOn' } },
-  { shown: 'z, Shift+Z, w', says: 'shorter time, longer time, all of it', keys: { z: 'shorterTime', Z: 'longerTime', w: 'wholeTime' } },
+  { shown: ', .', says: 'one event back, forward', keys: { ',': 'eventBack', '.': 'eventOn' } },
+  { shown: 'Shift+, Shift+.', says: 'one change of state back, forward', keys: { '<': 'stateBack', '>': 'stateOn' } },
+  { shown: 'x, Shift+X', says: 'to the next failure, the previous failure', keys: { x: 'failureOn', X: 'failureBack' } },
+  { shown: 'Home, End', says: 'to the first event, the last event', keys: { Home: 'first', End: 'last' } },
+  { shown: '← →', says: 'one event back, forward; in the timeline a small step (Shift: a large step)', keys: { ArrowLeft: 'eventBack', ArrowRight: 'eventOn' } },
+  { shown: 'z, Shift+Z, w', says: 'show a shorter time, a longer time, the whole time', keys: { z: 'shorterTime', Z: 'longerTime', w: 'wholeTime' } },
   { shown: 's, Shift+S', says: 'replay faster, slower', keys: { s: 'faster', S: 'slower' } },
   { shown: '1 … 9, [ ]', says: 'choose a source', keys: { '[': 'sourceBack', ']': 'sourceOn' } },
   {
     shown: 'm, ↑ ↓ ← →',
-    says: 'into the machine, from state to state; Enter holds its details, Esc lets go',
+    says: 'into the machine, from state to state; Enter pins the details, Esc unpins them',
     keys: { m: 'intoMachine', Escape: 'letGo' },
   },
   {
     shown: 'r, Shift+R, a',
-    says: 'next region, the one before; all regions, the whole',
+    says: 'next region, previous region; all regions, then the whole machine',
     keys: { r: 'regionOn', R: 'regionBack', a: 'allRegions' },
   },
   {
     shown: '+ − f Shift+F',
-    says: 'larger, smaller, readable, all of it; Shift and arrows move',
+    says: 'larger, smaller, readable, the whole drawing; Shift and arrows move it',
     keys: { '+': 'larger', '=': 'larger', '-': 'smaller', f: 'fit', F: 'fitAll' },
   },
   { shown: 'v', says: 'all values and tables', keys: { v: 'values' } },
-  { shown: 'i', says: 'lanes of all sources, or of the chosen one', keys: { i: 'lanes' } },
-  { shown: '/, ↓', says: 'search events, into the list; Enter goes there', keys: { '/': 'search' } },
-  { shown: 'e', says: 'events beside the machine, or not', keys: { e: 'events' } },
+  { shown: 'i', says: 'lanes of all sources, or only of the chosen source', keys: { i: 'lanes' } },
+  { shown: '/, ↓', says: 'search events, enter the list; Enter goes to the event', keys: { '/': 'search' } },
+  { shown: 'e', says: 'show or hide the events beside the machine', keys: { e: 'events' } },
   { shown: 'c', says: 'commands (development)', keys: { c: 'commands' } },
   { shown: 'o', says: 'open a trace file', keys: { o: 'openFile' } },
   { shown: 't', says: 'light, dark', keys: { t: 'theme' } },
-  { shown: '?', says: 'this', keys: { '?': 'help' } },
+  { shown: '?', says: 'this help', keys: { '?': 'help' } },
 ];
 
 const ACTIONS = new Map(KEY_ROWS.flatMap(({ keys }) => Object.entries(keys)));

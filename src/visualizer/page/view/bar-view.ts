@@ -38,7 +38,7 @@ export class BarView {
   readonly #speed = h('select', { 'aria-label': 'Speed of the replay', title: 'Speed (s, Shift+S)' });
 
   constructor(modules: BarModules) {
-    this.#live = button('back to live', { key: 'l', title: 'Live again', class: 'live' }, modules.live);
+    this.#live = button('back to live', { key: 'l', title: 'Back to live', class: 'live' }, modules.live);
     this.#pause = button('pause', { key: 'p', title: 'Pause', class: 'pause' }, modules.pause);
     this.#jump = button('✖ failure', { key: 'x', title: 'To the next failure', class: 'jump' }, () => modules.jump(1));
     this.#commands = button('commands', { key: 'c', title: 'Commands' }, modules.commands);
@@ -55,7 +55,7 @@ export class BarView {
         { class: 'transport', role: 'group', 'aria-label': 'Time' },
         button('◂', { key: ',', title: 'One event back' }, () => modules.step(-1)),
         this.#pause,
-        button('▸', { key: '.', title: 'One event on' }, () => modules.step(1)),
+        button('▸', { key: '.', title: 'One event forward' }, () => modules.step(1)),
         this.#speed,
         this.#live,
         this.#jump,
@@ -76,7 +76,7 @@ export class BarView {
     setText(this.#title, state.title);
     const stopped = moment.at === 'place';
     const newer = state.newer > 0 ? `, ${state.newer} newer` : '';
-    const mode = replay ? (moment.at === 'playing' ? '▶ replay' : '❚❚ replay') : stopped ? `❚❚ standing still${newer}` : state.connected ? '● live' : '○ not connected';
+    const mode = replay ? (moment.at === 'playing' ? '▶ replay' : '❚❚ replay') : stopped ? `❚❚ paused${newer}` : state.connected ? '● live' : '○ not connected';
     setText(this.#mode, mode);
     setAttributes(this.#mode, { 'data-mode': replay ? 'replay' : stopped ? 'stopped' : state.connected ? 'live' : 'cut' });
     const behind = !replay && stopped ? `  ${momentText(atMs, Math.max(atMs, history.lastMs))}` : '';

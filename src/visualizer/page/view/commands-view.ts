@@ -82,7 +82,7 @@ export class CommandsView {
   #press(command: PageCommand): void {
     const [source, peer] = [this.#source.value, this.#peer.value];
     if (command.takes === 'pair' && source === peer) {
-      setText(this.#failure, 'A command for two needs two that differ.');
+      setText(this.#failure, 'This command needs two different nodes.');
       return;
     }
     const whom = command.takes === 'nothing' ? '' : command.takes === 'source' ? source : `${source} and ${peer}`;
@@ -97,7 +97,7 @@ export class CommandsView {
       return;
     }
     this.#confirmed = () => void this.#send(name, body);
-    setText(this.#asked, `${name}. This disturbs the running cluster. Really?`);
+    setText(this.#asked, `${name}. This disturbs the running cluster. Continue?`);
     setText(this.#yes, command.label);
     this.#question.showModal();
   }

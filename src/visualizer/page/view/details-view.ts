@@ -7,7 +7,7 @@ import type { Frame } from './frame.ts';
 import type { Picked } from './chart-elements.ts';
 
 export class DetailsView {
-  readonly element = h('aside', { class: 'details', hidden: true, 'aria-live': 'polite', 'aria-label': 'What is pointed at' });
+  readonly element = h('aside', { class: 'details', hidden: true, 'aria-live': 'polite', 'aria-label': 'Details of the selected state or edge' });
   #shown = '';
 
   update(frame: Frame, index: ChartIndex | null, picked: Picked | null, pinned: boolean): void {
@@ -22,7 +22,7 @@ export class DetailsView {
       'state' in known
         ? stateRows(index.states.get(known.state)!, index, frame)
         : known.edges.flatMap((edge) => edgeRows(index.edges.get(edge)!, index, frame));
-    this.element.replaceChildren(...rows, ...(pinned ? [h('p', { class: 'hint' }, 'Esc lets go')] : []));
+    this.element.replaceChildren(...rows, ...(pinned ? [h('p', { class: 'hint' }, 'Esc unpins this')] : []));
   }
 }
 

@@ -10,9 +10,9 @@ const SIGNS: readonly (readonly [string, string])[] = [
   ['●  in a box', 'the state is active'],
   ['thick arrow', 'taken by the last step'],
   ['dashed, pale', 'never taken yet'],
-  ['hatched span', 'did not end well'],
+  ['hatched span', 'did not succeed'],
   ['▸  ✕', 'a source starts, ends'],
-  ['▽', 'dropped: the work was under way already'],
+  ['▽', 'dropped: the same work was already under way'],
   ['⚠  ✖  i', 'a fault, a failure, a note'],
 ];
 

@@ -45,8 +45,8 @@ export class StageView {
       { class: 'tools' },
       button('−', { key: '-', title: 'Smaller' }, () => this.zoomBy(0.8)),
       button('+', { key: '+', title: 'Larger' }, () => this.zoomBy(1.25)),
-      button('fit', { key: 'f', title: 'Readable, following what is active' }, () => this.fit()),
-      button('all', { key: 'Shift+F', title: 'All of it, however small' }, () => this.fitAll()),
+      button('fit', { key: 'f', title: 'Readable, and follows the active states' }, () => this.fit()),
+      button('all', { key: 'Shift+F', title: 'The whole drawing, however small' }, () => this.fitAll()),
     );
     this.element = h(
       'section',
@@ -187,8 +187,8 @@ export class StageView {
     const index = this.#chart;
     const { chosen } = frame;
     const layout = index === null ? undefined : this.#layouts.get(index.chart.id);
-    const waiting = layout instanceof Error ? `It cannot be drawn: ${layout.message}. ` : 'The drawing is being made. ';
-    const words = chosen === null ? 'Nothing is known of any machine yet.' : `${waiting}${wordsOf(index, chosen.active)}`;
+    const waiting = layout instanceof Error ? `The machine cannot be drawn: ${layout.message}. ` : 'The drawing is being made. ';
+    const words = chosen === null ? 'Nothing is known about any machine yet.' : `${waiting}${wordsOf(index, chosen.active)}`;
     setText(this.#words, words);
     this.#words.hidden = this.#made.size > 0;
     const choices = index === null ? [] : this.#choices();
@@ -207,7 +207,7 @@ export class StageView {
         setAttributes(tab, {
           'aria-pressed': shown ? 'true' : 'false',
           tabindex: shown || (this.#shown.length === 0 && choice === choices[0]) ? 0 : -1,
-          title: choice === ALL ? 'All regions side by side (a)' : choice === WHOLE ? 'The whole machine in one drawing (a, a)' : 'Shift: beside the others (r: next region)',
+          title: choice === ALL ? 'All regions side by side (a)' : choice === WHOLE ? 'The whole machine in one drawing (a, a)' : 'Shift: show beside the other regions (r: next region)',
         });
         const special = choice === ALL || choice === WHOLE;
         setText(tab.children[0]!, choice === ALL ? 'all regions' : choice === WHOLE ? (choices.length === 1 ? index!.chart.name : 'whole') : (index!.states.get(choice)?.key ?? choice));

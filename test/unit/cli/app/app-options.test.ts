@@ -57,7 +57,7 @@ describe('an identity file', () => {
   test.each([0o640, 0o604, 0o620])('that other users may read or write (%o) is refused', (mode) => {
     const path = fileOf(JSON.stringify({ privateKey: KEY, kmsAppId: mode }));
     chmodSync(path, mode);
-    expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} holds keys and others may read it: chmod 600 ${path}` });
+    expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} contains keys, and other users may read it: run chmod 600 ${path}` });
   });
 
   test('that has only keys leaves the cluster to the environment', () => {
@@ -76,7 +76,7 @@ describe('an identity file', () => {
   test('that is invalid or missing is refused with a message that does not quote its content', () => {
     const { code, message } = refusal(() => options(fileOf(`{"privateKey": "${KEY}", nonsense`)));
     expect(code).toBe(2);
-    expect(message).toMatch(/is not an identity file: nova-kms derive --help says what stands in one$/);
+    expect(message).toMatch(/is not an identity file: nova-kms derive --help describes its contents$/);
     expect(message).not.toContain(KEY);
     expect(refusal(() => options(join(folder, 'nowhere')))).toMatchObject({ code: 2, message: expect.stringMatching(/cannot be read \(ENOENT\)$/) });
   });
@@ -116,8 +116,8 @@ describe('a failed call', () => {
     ],
     [new KmsClientError('unavailable', 'no node answered', { attempts: [attempt('http://a\u001b[2J', 'unreachable')] }), 1, 'no node answered: http://a?[2J unreachable'],
     [new KmsClientError('refused', 'refused: 507', { status: 507, serverCode: 'insufficient_storage' }), 1, 'refused: 507'],
-    [new KmsClientError('refused', 'refused: 504', { status: 504, serverCode: 'not_replicated' }), 1, 'refused: 504: the write stays, and goes on to the others'],
-    [new KmsClientError('refused', 'refused: 413', { status: 413, serverCode: 'payload_too_large' }), 1, 'refused: 413: the value is larger than a node takes'],
+    [new KmsClientError('refused', 'refused: 504', { status: 504, serverCode: 'not_replicated' }), 1, 'refused: 504: the write is kept and continues to replicate to the other nodes'],
+    [new KmsClientError('refused', 'refused: 413', { status: 413, serverCode: 'payload_too_large' }), 1, 'refused: 413: the value is larger than a node accepts'],
     [
       new KmsClientError('refused', 'refused: 403', { status: 403, serverCode: 'forbidden' }),
       1,
@@ -126,7 +126,7 @@ describe('a failed call', () => {
     [
       new KmsClientError('registry_unavailable', 'the registry cannot be read'),
       1,
-      'the registry cannot be read: is the chain at NODE_URL, or at chain in the identity file?',
+      'the registry cannot be read: is the RPC of the chain at NODE_URL, or at the URL in the field chain of the identity file?',
     ],
   ])('has its own exit code and message: %s', (error, code, message) => {
     const told = commandErrorOf(error);

@@ -52,7 +52,7 @@ test('the file of a different cluster stays while that cluster is running, and i
     });
   const other = { chain: { ...CLUSTER.chain, url: 'http://127.0.0.1:2' } };
   const late = second(true);
-  expect(await late.write(APP, other)).toMatch(/app\.json is another cluster's, which runs: give another --identity/);
+  expect(await late.write(APP, other)).toMatch(/app\.json belongs to a different cluster that is running: give a different --identity/);
   await late.remove();
   expect(parseAppFile(readFileSync(file, 'utf8'))?.chain).toBe(CLUSTER.chain.url);
   expect(await second(false).write(APP, other)).toBeNull();
@@ -62,7 +62,7 @@ test('the file of a different cluster stays while that cluster is running, and i
 
 test('an identity file that cannot be written causes a message of one line and leaves no file behind', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
-  expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give another --identity to act as the app$/);
+  expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give a different --identity to act as the app$/);
   await identity.remove();
   expect(readdirSync(folder)).toEqual([]);
 });

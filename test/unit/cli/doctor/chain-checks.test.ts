@@ -29,11 +29,11 @@ describe('the head', () => {
   const head = (ageMs: number): Reading<{ number: bigint; timestampMs: number; tookMs: number }> => is({ number: 9n, timestampMs: NOW_MS - ageMs, tookMs: 4 });
   test.each([
     ['at the maximum age', head(120_000), is(5), EXPECTED, null],
-    ['above the maximum age', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, and CHAIN_MAX_AGE_SECONDS is 120']],
+    ['above the maximum age', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, but CHAIN_MAX_AGE_SECONDS is 120']],
     ['of any age when no maximum is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
     ['ahead of the local clock within the tolerance', head(-15_000), is(5), EXPECTED, null],
     ['ahead of the local clock beyond the tolerance', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
-    ['of a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, and CHAIN_ID is 5']],
+    ['of a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, but CHAIN_ID is 5']],
     ['of any chain when no CHAIN_ID is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
     ['of an unknown chain', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
     ['unreadable', silent, is(5), EXPECTED, ['chain.rpc', silent.why]],
@@ -58,12 +58,12 @@ describe('the contracts', () => {
     ['no KMSRegistry', { hasKmsRegistry: is(false) }, ['contracts.kms_registry', `there is no contract at ${KMS}`]],
     ['code that cannot be read', { hasKmsRegistry: silent }, ['contracts.kms_registry', silent.why]],
     ['no app id yet', { kmsAppId: is(0n) }, ['contracts.kms_app_id', 'KMSRegistry has no app id yet']],
-    ['a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, and KMS_APP_ID is 49']],
+    ['a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, but KMS_APP_ID is 49']],
     ['a contract that is not a KMSRegistry', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
-    ['a different registry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry asks the registry ${wallet('9')}, and NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
+    ['a different registry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry uses the registry ${wallet('9')}, but NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
     ['no app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
     ['an inactive app', { app: is({ exists: true, status: 'INACTIVE', dappContract: KMS }) }, ['contracts.app', 'the app 49 is INACTIVE']],
-    ['an app of a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, and KMS_REGISTRY_ADDRESS is ${KMS}`]],
+    ['an app of a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, but KMS_REGISTRY_ADDRESS is ${KMS}`]],
     ['an unreadable hash', { secretHash: silent }, ['contracts.secret_hash', `KMSRegistry: ${silent.why}`]],
   ])('%s', (_, change, wanted) => {
     expect(failure(judgeContracts({ ...GOOD, ...change }, EXPECTED))).toEqual(wanted);

@@ -83,9 +83,9 @@ describe('a survey', () => {
     expect(seen(await network.survey())).toEqual([
       'http://a answers',
       'http://b connection refused',
-      'http://c answers 502',
-      'http://d answers something else than a status',
-      'http://e answers too much',
+      'http://c answered 502',
+      'http://d did not answer with a status',
+      'http://e answer too large',
       'http://f cannot be reached',
     ]);
   });

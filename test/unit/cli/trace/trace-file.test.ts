@@ -145,7 +145,7 @@ describe('a trace whose connection breaks off', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const written = collector();
     try {
-      await expect(writeTrace(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, written.output, { follow })).rejects.toThrow(/ended the trace before it was whole/);
+      await expect(writeTrace(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, written.output, { follow })).rejects.toThrow(/ended the trace before it was complete/);
     } finally {
       server.close();
     }
