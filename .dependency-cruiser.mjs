@@ -76,7 +76,7 @@ const PACKAGE_HOMES = {
   xstate: ['machines', 'node', 'chart', 'visualizer'],
   winston: ['observe'],
   'prom-client': ['observe'],
-  undici: ['net', 'enclave'],
+  undici: ['net'],
   secp256k1: ['crypto'],
   '@noble/hashes': ['crypto'],
   'ipaddr.js': ['http', 'net'],

@@ -92,8 +92,8 @@ export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boole
 }
 
 function connectionWords(thrown: unknown): string {
-  // The HTTP client gives this error no code.
-  if (thrown instanceof Error && thrown.name === 'HTTPParserError') return ': it does not speak HTTP';
+  // The HTTP client for peers and the RPC gives this error no code.
+  if (thrown instanceof Error && (thrown.name === 'HTTPParserError' || thrown.name === 'NotHttpError')) return ': it does not speak HTTP';
   const code = causeCode(thrown);
   if (code === null) return '';
   const words = CONNECTION_WORDS[code];

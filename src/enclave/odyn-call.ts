@@ -1,44 +1,41 @@
-/**
- * One call of the enclave API over HTTP. It collects the answer's status and, up to a limit, its bytes. It can end without waiting for the
- * API. It uses `dispatch`, since `request` of the same library creates a stream, a signal with listeners and a race of promises, which
- * cost more than the exchange.
- */
-import type { Dispatcher } from 'undici';
+/** One call of the enclave API over HTTP, with up to two attempts. It can end without waiting for the API. */
 import { DeadlineError } from '../domain/deadline.ts';
 import type { Waiting } from '../domain/deadline-queue.ts';
 import { nameOf, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
+import type { Exchange } from './odyn-connection.ts';
+import type { OdynConnections } from './odyn-connections.ts';
 
-export interface OdynCallOptions {
+export interface OdynCallOptions<Answer> {
   readonly asked: DependencyCall;
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
-  /** The answer contains a secret: its chunks are wiped once they are joined. */
-  readonly isSecret: boolean;
+  /** Head and body. */
+  readonly request: string;
+  /** Reads an answer. @param body overwritten when the function returns. @throws DependencyError */
+  readonly read: (status: number, body: Buffer) => Answer;
 }
 
-export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
-  /** The HTTP status of the last attempt. */
-  status = 0;
-  readonly #options: OdynCallOptions;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  #controller: Dispatcher.DispatchController | null = null;
-  #settle: PromiseWithResolvers<Buffer> | null = null;
+export class OdynCall<Answer> implements Waiting, Exchange {
+  readonly request: string;
+  readonly maxAnswerBytes: number;
+  readonly #options: OdynCallOptions<Answer>;
+  #connections: OdynConnections | null = null;
+  #settle: PromiseWithResolvers<Answer> | null = null;
   /** Why the call was ended; null if it was not. */
   #ended: Error | null = null;
 
-  constructor(options: OdynCallOptions) {
+  constructor(options: OdynCallOptions<Answer>) {
+    this.request = options.request;
+    this.maxAnswerBytes = options.maxAnswerBytes;
     this.#options = options;
   }
 
-  /** Makes an attempt, after the previous one has failed. @returns the body @throws the reason given to `end`, or the connection's error */
-  send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): Promise<Buffer> {
+  /** Makes one attempt, after the previous one has failed. @throws the reason given to `end`, the connection's error, or what `read` throws */
+  send(connections: OdynConnections, onNew: boolean): Promise<Answer> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
-    this.#chunks = [];
-    this.#bytes = 0;
-    this.#controller = null;
-    this.#settle = Promise.withResolvers<Buffer>();
-    dispatcher.dispatch(request, this);
+    this.#connections = connections;
+    this.#settle = Promise.withResolvers<Answer>();
+    connections.send(this, onNew);
     return this.#settle.promise;
   }
 
@@ -46,41 +43,26 @@ export class OdynCall implements Waiting, Dispatcher.DispatchHandler {
   end(reason: Error): void {
     this.#ended = reason;
     this.#settle?.reject(reason);
-    this.#controller?.abort(reason);
+    this.#connections?.drop(this);
   }
 
   onDeadline(): void {
     this.end(new DeadlineError(nameOf(this.#options.asked), this.#options.timeoutMs));
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#ended !== null) controller.abort(this.#ended);
+  onAnswer(status: number, body: Buffer): void {
+    try {
+      this.#settle?.resolve(this.#options.read(status, body));
+    } catch (error) {
+      this.#settle?.reject(error);
+    }
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
-    this.status = status;
+  tooLarge(): Error {
+    return tooLargeAnswer(this.#options.asked, this.maxAnswerBytes);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > this.#options.maxAnswerBytes) this.end(tooLargeAnswer(this.#options.asked, this.#options.maxAnswerBytes));
-    else this.#chunks.push(chunk);
-  }
-
-  onResponseEnd(): void {
-    this.#settle?.resolve(this.#whole());
-  }
-
-  #whole(): Buffer {
-    const chunks = this.#chunks;
-    if (chunks.length === 1) return chunks[0]!;
-    const whole = Buffer.concat(chunks);
-    if (this.#options.isSecret) for (const chunk of chunks) chunk.fill(0);
-    return whole;
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onFailure(error: Error): void {
     this.#settle?.reject(error);
   }
 }

@@ -4,7 +4,6 @@
  * on. The API may close connections that were idle or just used, so a call whose connection fails is sent once more on a new connection.
  * `decrypt` is not sent again, because the API burns the nonce even if an attempt fails.
  */
-import { Pool, type Dispatcher } from 'undici';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
 import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
@@ -14,26 +13,27 @@ import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Attester, Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
 import { OdynCall } from './odyn-call.ts';
+import { OdynConnections } from './odyn-connections.ts';
 import { takeSecretField } from './secret-field.ts';
 
 /** Timeout of one call, including its second attempt. Milliseconds. */
 const CALL_TIMEOUT_MS = 10_000;
 /** Maximum number of connections to the API; further calls wait. */
-const CONNECTIONS = 32;
-/** Maximum number of connections for second attempts. */
-const FRESH_CONNECTIONS = 8;
+const MAX_CONNECTIONS = 32;
 /** Maximum size of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
 /** Maximum size of an attestation; those of the hardware have less than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
-const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** Only an attestation is not JSON; it is passed on unchanged. */
 type Operation = OdynOperation | 'attestation';
-type Answer<Name extends Operation> = Name extends OdynOperation ? OdynAnswer<Name> : Buffer;
+/** Randomness is cut out of the answer's bytes, so that it is never part of a string. */
+type Answer<Name extends Operation> = Name extends 'random' ? Uint8Array : Name extends OdynOperation ? OdynAnswer<Name> : Buffer;
 
 interface OperationRule {
   readonly path: string;
+  /** A GET has no body; any other operation is a POST. */
+  readonly isGet: boolean;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
   /** Whether the call may be sent again, although the API may have carried out an attempt whose answer was lost. */
@@ -41,14 +41,14 @@ interface OperationRule {
 }
 
 const OPERATIONS: Readonly<Record<Operation, OperationRule>> = {
-  address: { path: '/v1/eth/address', name: 'address', again: true },
-  publicKey: { path: '/v1/encryption/public_key', name: 'public key', again: true },
-  random: { path: '/v1/random', name: 'random', again: true },
-  sign: { path: '/v1/eth/sign', name: 'sign', again: true },
-  signTransaction: { path: '/v1/eth/sign-tx', name: 'sign transaction', again: true },
-  encrypt: { path: '/v1/encryption/encrypt', name: 'encrypt', again: true },
-  decrypt: { path: '/v1/encryption/decrypt', name: 'decrypt', again: false },
-  attestation: { path: '/v1/attestation', name: 'attestation', again: true },
+  address: { path: '/v1/eth/address', isGet: true, name: 'address', again: true },
+  publicKey: { path: '/v1/encryption/public_key', isGet: true, name: 'public key', again: true },
+  random: { path: '/v1/random', isGet: true, name: 'random', again: true },
+  sign: { path: '/v1/eth/sign', isGet: false, name: 'sign', again: true },
+  signTransaction: { path: '/v1/eth/sign-tx', isGet: false, name: 'sign transaction', again: true },
+  encrypt: { path: '/v1/encryption/encrypt', isGet: false, name: 'encrypt', again: true },
+  decrypt: { path: '/v1/encryption/decrypt', isGet: false, name: 'decrypt', again: false },
+  attestation: { path: '/v1/attestation', isGet: false, name: 'attestation', again: true },
 };
 
 export interface OdynClientOptions {
@@ -62,24 +62,30 @@ export interface OdynClientModules {
   readonly onFailure?: (error: DependencyError) => void;
 }
 
+/** The parts of a call that depend only on its operation. They are made once. */
+interface OperationCall {
+  readonly asked: DependencyCall;
+  /** The head of a request up to the length of its body, or the whole request if the operation is a GET. */
+  readonly head: string;
+  readonly maxAnswerBytes: number;
+  readonly read: (status: number, body: Buffer) => unknown;
+}
+
 export class OdynClient implements Enclave, Attester {
-  readonly #pool: Pool;
-  /** Opens a new connection for each call. */
-  readonly #fresh: Pool;
-  readonly #prefix: string;
-  /** How errors describe each operation. */
-  readonly #asked: Readonly<Record<Operation, DependencyCall>>;
+  readonly #connections: OdynConnections;
+  readonly #operations: Readonly<Record<Operation, OperationCall>>;
   readonly #modules: OdynClientModules;
   readonly #deadlines: DeadlineQueue;
 
   constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
-    this.#prefix = url.pathname.replace(/\/+$/, '');
-    const endpoint = endpointOf(options.baseUrl);
-    const askedFor = (operation: Operation): DependencyCall => ({ dependency: 'enclave', endpoint, call: OPERATIONS[operation].name, setting: 'ODYN_URL' });
-    this.#asked = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, askedFor(name as Operation)])) as Record<Operation, DependencyCall>;
-    this.#pool = new Pool(url.origin, { connections: CONNECTIONS, pipelining: 1 });
-    this.#fresh = new Pool(url.origin, { connections: FRESH_CONNECTIONS, pipelining: 1 });
+    const isTls = url.protocol === 'https:';
+    // A URL has an IPv6 address in brackets.
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
+    this.#connections = new OdynConnections({ host, port, isTls, maxConnections: MAX_CONNECTIONS }, modules);
+    const callOf = (operation: Operation): OperationCall => operationCall(operation, url, endpointOf(options.baseUrl));
+    this.#operations = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, callOf(name as Operation)])) as Record<Operation, OperationCall>;
     this.#modules = modules;
     this.#deadlines = new DeadlineQueue({ timeoutMs: CALL_TIMEOUT_MS }, modules);
   }
@@ -92,12 +98,8 @@ export class OdynClient implements Enclave, Attester {
     return this.#call('publicKey', undefined, signal);
   }
 
-  async random(signal?: AbortSignal): Promise<Uint8Array> {
-    const taken: { secret: Uint8Array | null } = { secret: null };
-    // The body that is then parsed as JSON has zeros in place of the secret.
-    await this.#call('random', undefined, signal, (body) => void (taken.secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES)));
-    if (taken.secret === null) throw malformedAnswer(this.#asked.random, 'gave randomness in an unexpected form');
-    return taken.secret;
+  random(signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#call('random', undefined, signal);
   }
 
   sign(message: string, signal?: AbortSignal): Promise<string> {
@@ -127,24 +129,21 @@ export class OdynClient implements Enclave, Attester {
 
   /** Ends the calls under way. */
   async close(): Promise<void> {
-    await Promise.all([this.#pool.destroy(), this.#fresh.destroy()]);
+    this.#connections.close();
     this.#deadlines.close();
   }
 
-  /**
-   * @param body undefined for a GET
-   * @param take gets the bytes of a good answer before they are parsed; given only when the answer contains a secret
-   */
-  async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
-    const asked = this.#asked[operation];
-    const maxAnswerBytes = operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES;
-    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, isSecret: take !== undefined });
+  /** @param body undefined for a GET */
+  async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+    const { asked, head, maxAnswerBytes, read } = this.#operations[operation];
+    const request = head + (body === undefined ? '' : withLength(JSON.stringify(body)));
+    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, request, read: read as (status: number, body: Buffer) => Answer<Name> });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
     if (signal?.aborted === true) call.end(signal.reason as Error);
     else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
     this.#deadlines.add(call);
     try {
-      return await this.#tryTwice(call, operation, asked, body, take);
+      return await this.#tryTwice(call, operation);
     } catch (error) {
       const failure = noAnswer(asked, error, signal?.aborted === true);
       if (failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
@@ -155,35 +154,49 @@ export class OdynClient implements Enclave, Attester {
     }
   }
 
-  async #tryTwice<Name extends Operation>(call: OdynCall, operation: Name, asked: DependencyCall, body: object | undefined, take?: (answer: Buffer) => void): Promise<Answer<Name>> {
-    const request: Dispatcher.DispatchOptions = {
-      path: this.#prefix + OPERATIONS[operation].path,
-      method: body === undefined ? 'GET' : 'POST',
-      headers: body === undefined ? null : JSON_TYPE,
-      body: body === undefined ? null : JSON.stringify(body),
-      // Our own timeout ends the call, on the injected clock.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    };
+  async #tryTwice<Result>(call: OdynCall<Result>, operation: Operation): Promise<Result> {
     try {
-      return answerOf(operation, asked, await call.send(this.#pool, request), call.status, take);
+      return await call.send(this.#connections, false);
     } catch (error) {
-      const failure = noAnswer(asked, error, false);
+      const failure = noAnswer(this.#operations[operation].asked, error, false);
       if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
     }
-    // `reset`: the connection is closed after this attempt.
-    return answerOf(operation, asked, await call.send(this.#fresh, { ...request, reset: true }), call.status, take);
+    return call.send(this.#connections, true);
   }
 }
 
-/** @throws DependencyError */
-function answerOf<Name extends Operation>(operation: Name, asked: DependencyCall, body: Buffer, status: number, take?: (answer: Buffer) => void): Answer<Name> {
-  if (status !== 200) throw statusFailure(asked, status);
-  take?.(body);
-  const named: Operation = operation;
-  return (named === 'attestation' ? body : readJson(named, asked, body)) as Answer<Name>;
+function operationCall(operation: Operation, url: URL, endpoint: string): OperationCall {
+  const { path, name, isGet } = OPERATIONS[operation];
+  const asked: DependencyCall = { dependency: 'enclave', endpoint, call: name, setting: 'ODYN_URL' };
+  const start = `${isGet ? 'GET' : 'POST'} ${url.pathname.replace(/\/+$/, '')}${path} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  return {
+    asked,
+    head: start + (isGet ? '\r\n' : 'content-type: application/json\r\ncontent-length: '),
+    maxAnswerBytes: operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES,
+    read: (status, body) => {
+      if (status !== 200) throw statusFailure(asked, status);
+      // Copied, because the body is overwritten.
+      if (operation === 'attestation') return Buffer.from(body);
+      return operation === 'random' ? readRandom(asked, body) : readJson(operation, asked, body);
+    },
+  };
 }
 
+/** What follows `head` in a POST: the length of the body, the end of the head, and the body. */
+function withLength(body: string): string {
+  return `${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+/** @throws DependencyError malformed */
+function readRandom(asked: DependencyCall, body: Buffer): Uint8Array {
+  const secret = takeSecretField(body, 'random_bytes', MASTER_SECRET_BYTES);
+  // `takeSecretField` has overwritten the secret in the body with zeros.
+  readJson('random', asked, body);
+  if (secret === null) throw malformedAnswer(asked, 'gave randomness in an unexpected form');
+  return secret;
+}
+
+/** @throws DependencyError malformed */
 function readJson(operation: OdynOperation, asked: DependencyCall, body: Buffer): OdynAnswer<OdynOperation> {
   const answer = parseOrNull(body.toString('utf8'));
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;

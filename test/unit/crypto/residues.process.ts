@@ -111,9 +111,6 @@ function takeAnother(): void {
 }
 
 note('drawn, and wiped');
-// The next answer overwrites the copy that the HTTP client has of the previous answer.
-await enclave.address();
-note('drawn, and another call answered');
 await enclave.close();
 makeAndConfirm();
 note('serving');

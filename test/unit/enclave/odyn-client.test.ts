@@ -1,5 +1,10 @@
 /** The client of the enclave API (protocol.md §7) with the emulator, and with a server that misbehaves. */
+import { once } from 'node:events';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { generate } from 'selfsigned';
 import { recoverTransactionAddress } from 'viem';
 import { recoverEip191 } from '../../../src/crypto/signature.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
@@ -184,6 +189,89 @@ describe('a malformed part of an answer', () => {
   ])('%s makes the answer malformed', async (_, call, answer) => {
     const { client } = await startMisbehaving(json(answer));
     expect((await failureOf(call(client))).failure).toBe('malformed');
+  });
+});
+
+describe('connections', () => {
+  /** Counts the connections on which requests have arrived. */
+  async function startCounting(answer: Answering) {
+    const sockets = new Set<unknown>();
+    const started = await startMisbehaving((request, response) => {
+      sockets.add(response.socket);
+      return answer(request, response);
+    });
+    return { ...started, sockets };
+  }
+
+  const signs = json({ signature: `0x${'ab'.repeat(65)}` });
+
+  test('are used again, but not after they were idle for two seconds', async () => {
+    const { client, clock, sockets } = await startCounting(signs);
+    for (let time = 0; time < 3; time += 1) await client.sign('x');
+    await clock.advance(2_000);
+    await client.sign('x');
+    expect(sockets.size).toBe(1);
+    await clock.advance(2_001);
+    await client.sign('x');
+    expect(sockets.size).toBe(2);
+  });
+
+  test('number at most 32, and further calls wait', async () => {
+    const { client, sockets, server } = await startCounting(signs);
+    await Promise.all(Array.from({ length: 100 }, () => client.sign('x')));
+    expect({ requests: server.requests.length, connections: sockets.size }).toEqual({ requests: 100, connections: 32 });
+  });
+
+  test('are closed when their call is given up, so that a waiting call can start', async () => {
+    const controller = new AbortController();
+    let requests = 0;
+    const { client, server } = await startMisbehaving((request, response) => {
+      requests += 1;
+      return requests > 32 ? signs(request, response) : undefined;
+    });
+    const givenUp = Array.from({ length: 32 }, () => failureOf(client.sign('x', controller.signal)));
+    await server.received(32);
+    const waiting = client.sign('x');
+    controller.abort();
+    await Promise.all(givenUp);
+    await expect(waiting).resolves.toBeDefined();
+  });
+
+  test('are closed when bytes arrive that answer no request', async () => {
+    const { client, sockets } = await startCounting(signs);
+    await client.sign('x');
+    const [socket] = [...sockets] as Socket[];
+    socket!.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');
+    await once(socket!, 'close');
+    await client.sign('x');
+    expect(sockets.size).toBe(2);
+  });
+
+  test('to a server of a different protocol fail with a message that quotes none of its bytes', async () => {
+    const server = createServer((socket) => void socket.on('error', () => undefined).write('SSH-2.0-secret\r\n'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    closers.push(async () => void server.close());
+    const { client } = startClient(`http://127.0.0.1:${port}`);
+    expect((await failureOf(client.sign('x'))).message).toBe(`the enclave API at 127.0.0.1:${port} cannot be reached: it does not speak HTTP`);
+  });
+
+  test('over TLS require a trusted certificate', async () => {
+    const { private: key, cert } = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
+      keyType: 'ec',
+      extensions: [{ name: 'basicConstraints', cA: true, critical: true }, { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+    });
+    const server = createTlsServer({ key, cert }, (_, response) => void response.end(JSON.stringify({ signature: `0x${'ab'.repeat(65)}` })));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closers.push(async () => server.closeAllConnections(), async () => void server.close());
+    const { client } = startClient(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    expect((await failureOf(client.sign('x'))).failure).toBe('unreachable');
+    const trusted = getCACertificates();
+    closers.push(async () => setDefaultCACertificates(trusted));
+    setDefaultCACertificates([...trusted, cert]);
+    for (let time = 0; time < 2; time += 1) await expect(client.sign('x')).resolves.toBeDefined();
   });
 });
 

@@ -1,0 +1,211 @@
+/**
+ * Parses one HTTP/1.1 answer from the bytes that a connection delivers (RFC 9112). The body ends after its announced length, with its last
+ * chunk, or when the connection is closed. Pure. The bytes that the reader keeps between two reads are overwritten once the body is
+ * complete.
+ */
+import { ExpectedError } from '../domain/errors.ts';
+
+/** Maximum size of an answer's head, and of a line between two chunks. Bytes. */
+const MAX_HEAD_BYTES = 16 * 1024;
+/** Maximum number of lines after the last chunk. */
+const MAX_TRAILERS = 32;
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
+const START = 'HTTP/1.';
+const CHUNK_SIZE = /^([\da-f]{1,8})[ \t]*(?:;.*)?$/i;
+
+/** The server sent bytes that are not a valid HTTP/1.1 answer. The message quotes none of them. */
+export class NotHttpError extends ExpectedError {
+  readonly code = 'NOT_HTTP';
+
+  constructor(what: string) {
+    super(`the answer ${what}`);
+    this.name = 'NotHttpError';
+  }
+}
+
+export interface AnswerLimit {
+  /** Maximum size of a body. */
+  readonly maxAnswerBytes: number;
+  /** Makes the error for a longer body. */
+  tooLarge(): Error;
+}
+
+type Part = 'head' | 'body' | 'chunk size' | 'chunk' | 'end of chunk' | 'trailers';
+
+export class AnswerReader {
+  /** 0 until the head is complete. */
+  status = 0;
+  /** Whether the server accepts a further request on this connection after the answer. */
+  staysOpen = false;
+  readonly #limit: AnswerLimit;
+  #part: Part = 'head';
+  /** Bytes until the end of the body or chunk. Infinity: the body ends when the connection is closed. */
+  #left = Infinity;
+  #trailers = 0;
+  /** An incomplete head or line. */
+  #unread: Buffer | null = null;
+  #pieces: Buffer[] = [];
+  /** Number of pieces, from the first, that are copies. The other pieces are views of the bytes of the current read. */
+  #copies = 0;
+  #bytes = 0;
+
+  constructor(limit: AnswerLimit) {
+    this.#limit = limit;
+  }
+
+  /** @returns the body once the answer is complete; it may be a view of `received` @throws NotHttpError, or the error that `tooLarge` makes */
+  take(received: Buffer): Buffer | null {
+    let bytes: Buffer | null = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
+    this.#unread = null;
+    if (this.#part === 'head') bytes = this.#takeHead(bytes);
+    const body = bytes === null ? null : this.#part === 'body' ? this.#takeBody(bytes) : this.#takeChunks(bytes);
+    if (body === null) this.#copyPieces();
+    return body;
+  }
+
+  /** The connection was closed. @returns the body, if this completes it */
+  end(): Buffer | null {
+    return this.#part === 'body' && this.#left === Infinity ? this.#whole() : null;
+  }
+
+  /** Overwrites the bytes that are kept of an incomplete answer. */
+  wipe(): void {
+    for (const piece of this.#pieces) piece.fill(0);
+  }
+
+  /** @returns the bytes after the head; null while it is incomplete */
+  #takeHead(received: Buffer): Buffer | null {
+    let bytes = received;
+    for (;;) {
+      // A server of a different protocol may send a short greeting and then wait.
+      if (!START.startsWith(bytes.toString('latin1', 0, START.length))) throw new NotHttpError('has no status line');
+      const end = bytes.indexOf('\r\n\r\n', 0, 'latin1');
+      if (end > MAX_HEAD_BYTES || (end === -1 && bytes.length > MAX_HEAD_BYTES)) throw new NotHttpError('has a head that is too long');
+      if (end === -1) {
+        this.#unread = Buffer.from(bytes);
+        return null;
+      }
+      const status = this.#readHead(bytes.toString('latin1', 0, end));
+      bytes = bytes.subarray(end + 4);
+      if (status >= 200) {
+        this.status = status;
+        return bytes;
+      }
+      // An interim answer, such as 103. The final answer follows.
+      if (bytes.length === 0) return null;
+    }
+  }
+
+  /** @returns the status */
+  #readHead(head: string): number {
+    const [statusLine = '', ...fields] = head.split('\r\n');
+    const [, version, statusText] = STATUS_LINE.exec(statusLine) ?? [];
+    if (statusText === undefined) throw new NotHttpError('has no status line');
+    let length: number | null = null;
+    let isChunked = false;
+    let staysOpen = version === '1';
+    for (const field of fields) {
+      const colon = field.indexOf(':');
+      if (colon <= 0) throw new NotHttpError('has a malformed header');
+      const name = field.slice(0, colon).toLowerCase();
+      if (name === 'content-length') {
+        const text = field.slice(colon + 1).trim();
+        if (!/^\d{1,15}$/.test(text) || (length !== null && length !== Number(text))) throw new NotHttpError('has no valid length');
+        length = Number(text);
+      } else if (name === 'transfer-encoding') {
+        if (isChunked || field.slice(colon + 1).trim().toLowerCase() !== 'chunked') throw new NotHttpError('has an unknown transfer coding');
+        isChunked = true;
+      } else if (name === 'connection') {
+        const options = field.slice(colon + 1).toLowerCase();
+        if (options.includes('close')) staysOpen = false;
+        else if (options.includes('keep-alive')) staysOpen = true;
+      }
+    }
+    const status = Number(statusText);
+    if (status < 200) {
+      if (status === 101) throw new NotHttpError('switches to another protocol');
+      return status;
+    }
+    const isEmpty = status === 204 || status === 304;
+    this.#part = isChunked && !isEmpty ? 'chunk size' : 'body';
+    this.#left = isEmpty ? 0 : (length ?? Infinity);
+    // RFC 9112 §6.3: an answer with both a length and chunks may be an attack on the next answer. Without either, its end closes the connection.
+    this.staysOpen = staysOpen && (isEmpty || isChunked !== (length !== null));
+    if (!isChunked && this.#left !== Infinity && this.#left > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
+    return status;
+  }
+
+  #takeBody(bytes: Buffer): Buffer | null {
+    const rest = this.#addPiece(bytes);
+    // No request has been sent that further bytes could answer.
+    if (rest.length > 0) this.staysOpen = false;
+    return this.#left === 0 ? this.#whole() : null;
+  }
+
+  #takeChunks(received: Buffer): Buffer | null {
+    let bytes = received;
+    for (;;) {
+      if (this.#part === 'chunk') {
+        bytes = this.#addPiece(bytes);
+        if (this.#left > 0) return null;
+        this.#part = 'end of chunk';
+      }
+      const end = bytes.indexOf('\r\n', 0, 'latin1');
+      if (end > MAX_HEAD_BYTES || (end === -1 && bytes.length > MAX_HEAD_BYTES)) throw new NotHttpError('has a line that is too long');
+      if (end === -1) {
+        this.#unread = Buffer.from(bytes);
+        return null;
+      }
+      const line = bytes.toString('latin1', 0, end);
+      bytes = bytes.subarray(end + 2);
+      if (this.#readLine(line)) {
+        if (bytes.length > 0) this.staysOpen = false;
+        return this.#whole();
+      }
+    }
+  }
+
+  /** @returns whether this line ends the answer */
+  #readLine(line: string): boolean {
+    if (this.#part === 'trailers') {
+      this.#trailers += 1;
+      if (this.#trailers > MAX_TRAILERS) throw new NotHttpError('has too many trailers');
+      return line === '';
+    }
+    if (this.#part === 'end of chunk') {
+      if (line !== '') throw new NotHttpError('has a chunk of another size');
+      this.#part = 'chunk size';
+      return false;
+    }
+    const size = CHUNK_SIZE.exec(line)?.[1];
+    if (size === undefined) throw new NotHttpError('has no valid chunk size');
+    this.#left = Number.parseInt(size, 16);
+    this.#part = this.#left === 0 ? 'trailers' : 'chunk';
+    return false;
+  }
+
+  /** Adds bytes up to the end of the body or chunk. @returns the bytes after the end */
+  #addPiece(bytes: Buffer): Buffer {
+    const isLast = bytes.length >= this.#left;
+    const piece = isLast ? bytes.subarray(0, this.#left) : bytes;
+    this.#bytes += piece.length;
+    if (this.#bytes > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
+    if (piece.length > 0) this.#pieces.push(piece);
+    this.#left -= piece.length;
+    return isLast ? bytes.subarray(piece.length) : bytes.subarray(0, 0);
+  }
+
+  /** The next read overwrites the bytes of this read. */
+  #copyPieces(): void {
+    for (; this.#copies < this.#pieces.length; this.#copies += 1) this.#pieces[this.#copies] = Buffer.from(this.#pieces[this.#copies]!);
+  }
+
+  #whole(): Buffer {
+    const pieces = this.#pieces;
+    if (pieces.length === 1) return pieces[0]!;
+    const whole = Buffer.concat(pieces);
+    this.wipe();
+    return whole;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * One connection to the enclave API, which carries one request at a time. A request is one write. Its answer is read without a stream, into
+ * one buffer that all connections share. This is safe because the callback of a read returns before the next read begins. The buffer is
+ * overwritten after each read, because answers contain secrets and plaintexts.
+ */
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { AnswerReader, type AnswerLimit } from './answer-reader.ts';
+
+/** Size of the shared buffer: the number of bytes that Node reads at a time. */
+const READ_BYTES = 64 * 1024;
+const received = Buffer.from(new ArrayBuffer(READ_BYTES));
+
+export interface OdynAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly isTls: boolean;
+}
+
+/** A request and its answer. Exactly one of the two functions is called, exactly once, unless the exchange is dropped first. */
+export interface Exchange extends AnswerLimit {
+  /** Head and body. */
+  readonly request: string;
+  /** @param body overwritten when the function returns. Must not throw */
+  onAnswer(status: number, body: Buffer): void;
+  onFailure(error: Error): void;
+}
+
+/** Called when an exchange has ended, before its functions. `ended` is null if the connection was idle. */
+type OnFree = (connection: OdynConnection, ended: Exchange | null, isOpen: boolean) => void;
+
+/** The server closed the connection before the answer was complete. The code is the one that the operating system uses. */
+class ConnectionClosedError extends Error {
+  readonly code = 'ECONNRESET';
+}
+
+export class OdynConnection {
+  /** When the last exchange ended, in monotonic milliseconds. `OdynConnections` sets it. */
+  idleSinceMs = 0;
+  readonly #socket: Socket;
+  readonly #onFree: OnFree;
+  #exchange: Exchange | null = null;
+  #reader: AnswerReader | null = null;
+  #error: Error | null = null;
+
+  constructor(address: OdynAddress, onFree: OnFree) {
+    this.#onFree = onFree;
+    this.#socket = address.isTls ? this.#openTls(address) : this.#open(address);
+    this.#socket.on('error', (error) => (this.#error = error)).on('end', () => this.#takeEnd()).on('close', () => this.#close());
+  }
+
+  send(exchange: Exchange): void {
+    const { request } = exchange;
+    this.#exchange = exchange;
+    this.#reader = new AnswerReader(exchange);
+    this.#socket.ref();
+    // Writing an ASCII string as latin1 is faster, because Node need not look for longer characters.
+    this.#socket.write(request, Buffer.byteLength(request) === request.length ? 'latin1' : 'utf8');
+  }
+
+  /** Closes the connection and drops its exchange, if there is one. */
+  destroy(): void {
+    this.#exchange = null;
+    this.#reader?.wipe();
+    this.#socket.destroy();
+  }
+
+  #open({ host, port }: OdynAddress): Socket {
+    const take = (bytes: number): boolean => {
+      this.#take(received.subarray(0, bytes));
+      return true;
+    };
+    return connect({ host, port, noDelay: true, onread: { buffer: received, callback: take } });
+  }
+
+  #openTls({ host, port }: OdynAddress): Socket {
+    return connectTls({ host, port, ALPNProtocols: ['http/1.1'] }).setNoDelay(true).on('data', (bytes: Buffer) => this.#take(bytes));
+  }
+
+  #take(bytes: Buffer): void {
+    try {
+      const body = this.#exchange === null ? null : this.#reader!.take(bytes);
+      if (this.#exchange === null) this.destroy();
+      else if (body !== null) this.#answer(body);
+    } catch (error) {
+      this.#fail(error as Error);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  #takeEnd(): void {
+    const body = this.#exchange === null ? null : this.#reader!.end();
+    if (body === null) this.#close();
+    else this.#answer(body);
+  }
+
+  #answer(body: Buffer): void {
+    const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
+    this.#exchange = null;
+    if (staysOpen) this.#socket.unref();
+    else this.#socket.destroy();
+    this.#onFree(this, exchange, staysOpen);
+    exchange.onAnswer(status, body);
+    body.fill(0);
+  }
+
+  #close(): void {
+    this.#fail(this.#error ?? new ConnectionClosedError('the connection was closed'));
+  }
+
+  #fail(error: Error): void {
+    const exchange = this.#exchange;
+    this.destroy();
+    this.#onFree(this, exchange, false);
+    exchange?.onFailure(error);
+  }
+}
