@@ -20,9 +20,11 @@ export function nodeFlags(environment) {
   return [
     // A node holds keys in its memory. By default, Node opens a debugger on SIGUSR1, which would expose these keys.
     '--disable-sigusr1',
-    // The short-lived objects of a request fit into a young generation of this size. By default, the young generation may grow to 16 times
-    // this size.
-    '--max-semi-space-size=1',
+    // Size of each half of the young generation, in MiB. By default, each half may grow to 16 MiB. With 1 MiB, many objects of a request
+    // outlive a collection, so collections cost a derive a quarter of its processor time.
+    '--max-semi-space-size=4',
+    // Lets a node return the memory of its start to the system (src/system/start-memory.ts).
+    '--expose-gc',
     // One helper thread of V8 is enough for two processors. Each thread costs memory.
     '--v8-pool-size=1',
     `--max-old-space-size=${Math.ceil(storeBytes / BYTES_PER_MIB) + BESIDE_STORE_MIB}`,

@@ -2,6 +2,7 @@
  * Runs one node in this process: system ports, the composed node and its server. Sets the order in which they end. Signals and exit codes
  * belong to the command line.
  */
+import process from 'node:process';
 import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { FailureLog } from '../domain/failure-log.ts';
@@ -21,9 +22,10 @@ import { CachedNovaRegistry } from '../registry/cached-nova-registry.ts';
 import { ChainClient } from '../registry/chain-client.ts';
 import { Rpc } from '../registry/rpc.ts';
 import { chainOptions } from './chain-options.ts';
-import { composeNode } from './compose-node.ts';
+import { composeNode, type ComposedNode } from './compose-node.ts';
 import type { MeteredNode } from './metrics.ts';
 import type { NodeVisualizer } from './visualize.ts';
+import { releaseStartMemory } from '../system/start-memory.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
 /** How long requests under way may take to end. Milliseconds. */
@@ -70,6 +72,19 @@ async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | nu
   return createMeteredNode(config, { clock: systemClock, log: log.child('metrics') });
 }
 
+/** Calls the function once, when the node is ready for the first time. */
+function whenReady({ actor, readiness }: ComposedNode, onReady: () => void): void {
+  const watching = actor.subscribe({
+    next: () => {
+      if (readiness().state !== 'ready') return;
+      watching.unsubscribe();
+      onReady();
+    },
+    // The composition root handles errors of the machine.
+    error: () => undefined,
+  });
+}
+
 /**
  * @param onFatal called for a broken invariant or an error of the machine: the process must end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
@@ -114,6 +129,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     await closeClients();
     throw error;
   }
+  whenReady(node, () => releaseStartMemory(process.memoryUsage().heapUsed));
   await visualizer?.start(node);
   await metered?.start(node);
   node.start();
