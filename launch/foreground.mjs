@@ -31,7 +31,7 @@ function watch() {
   if (watching) return;
   watching = true;
   for (const signal of SIGNALS) {
-    // A Ctrl-C of the terminal also reaches the programs directly. They count both copies as one signal.
+    // The programs receive a Ctrl-C of the terminal twice: directly and from here. They treat both as one signal.
     process.on(signal, () => {
       if (running.size === 0) process.exit(exitCodeOf(null, signal));
       for (const child of running) if (child.exitCode === null && child.signalCode === null) child.kill(signal);

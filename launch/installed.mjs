@@ -1,6 +1,6 @@
 /**
- * Uses npm's record to check whether the packages of the lockfile are installed. It changes nothing: it reports the missing packages and
- * the command that installs them.
+ * Checks whether the packages of the lockfile are installed, according to npm's record of installed packages. It changes nothing: it
+ * reports the missing packages and the command that installs them.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,12 +1,12 @@
 /**
  * A launcher loads this file before its program (`node --import`). This file ends the program when the launcher has ended. A program that
- * listens for `launcher-gone` or SIGTERM ends in order. A program that takes too long is killed.
+ * listens for `launcher-gone` or SIGTERM can shut down cleanly. A program that takes too long is killed.
  */
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 
-/** A cluster needs less time than this to stop its nodes in order. Milliseconds. */
+/** A cluster needs less time than this to shut down all its nodes cleanly. Milliseconds. */
 const END_WITHIN_MS = 30_000;
 /** Time between two checks whether the program that forked this process is still running. Milliseconds. */
 const LOOK_EVERY_MS = 500;

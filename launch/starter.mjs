@@ -13,7 +13,7 @@ function starters() {
   const parent = process.ppid;
   try {
     if (!/^\S*sh\0-c\0/.test(readFileSync(`/proc/${parent}/cmdline`, 'utf8'))) return `${parent}`;
-    // The fourth field. The second field is a name in brackets, which may contain any character.
+    // The fourth field is the id of the shell's parent. The second field is a name in brackets, which may contain any character.
     const behind = readFileSync(`/proc/${parent}/stat`, 'utf8').replace(/^.*\) \S+ /s, '').split(' ', 1)[0];
     return `${parent} ${behind}`;
   } catch {

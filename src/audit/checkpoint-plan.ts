@@ -1,4 +1,7 @@
-/** When the end of an audit is signed: after a number of entries or a time, whichever comes first; after a failure, with backoff. */
+/**
+ * Decides when the newest entry of an audit is signed: after a number of entries or after a time, whichever comes first. After a failure,
+ * the next attempt waits with backoff.
+ */
 import { backoffMs } from '../domain/backoff.ts';
 
 /** When there are this many unsigned entries, they are signed immediately. */

@@ -1,6 +1,6 @@
 /**
- * Has the enclave sign the end of the audit when the plan says so. It makes one signature at a time, each with a timeout, and no request
- * waits for a signature. A failed signature is attempted again with backoff; until then, its entries wait in the ring.
+ * Has the enclave sign the newest entry of the audit when `checkpoint-plan.ts` says so. Only one signature is made at a time, each has a
+ * timeout, and no request waits for a signature. A failed attempt is repeated with backoff; the unsigned entries stay in the ring.
  */
 import { auditMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
@@ -18,7 +18,7 @@ export interface CheckpointsModules {
   readonly clock: Clock;
   readonly random: Pick<Random, 'unit'>;
   readonly enclave: Pick<Enclave, 'sign'>;
-  /** Null until the enclave has said who this node is. */
+  /** Null until the enclave has reported the identity of this node. */
   readonly wallet: () => Wallet | null;
   readonly trail: Pick<AuditTrail, 'pointToSign' | 'addCheckpoint'>;
   readonly onFailure: (error: unknown) => void;
@@ -26,7 +26,7 @@ export interface CheckpointsModules {
 
 export class Checkpoints {
   readonly #modules: CheckpointsModules;
-  /** `unsigned` begins at 1, for the entry that a chain starts with. */
+  /** `unsigned` begins at 1, because a chain begins with a `start` entry. */
   #state: CheckpointState = { unsigned: 1, isSigning: false, failures: 0, unit: 0 };
   #signing: Promise<void> = Promise.resolve();
   #timer: { readonly id: TimerId } | null = null;
@@ -42,7 +42,10 @@ export class Checkpoints {
     this.#proceed();
   }
 
-  /** Makes one last checkpoint if entries are unsigned; no checkpoint follows. Never rejects. @returns whether all entries are covered */
+  /**
+   * Makes a last checkpoint if there are unsigned entries. No checkpoint is made after it. Never rejects.
+   * @returns whether checkpoints cover all entries
+   */
   async end(): Promise<boolean> {
     this.#ended = true;
     this.#disarm();
@@ -55,7 +58,7 @@ export class Checkpoints {
     if (this.#ended) return;
     const plan = planCheckpoint(this.#state);
     if (plan.kind === 'now') void this.#sign();
-    // A timer that is already armed fires no later than this one would.
+    // A timer that is already set fires no later than a new one would.
     if (plan.kind !== 'in' || this.#timer !== null) return;
     const id = this.#modules.clock.setTimeout(() => {
       this.#timer = null;
@@ -86,7 +89,7 @@ export class Checkpoints {
       if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not reported the identity of this node');
       const message = auditMessage(sequence, hash, wallet);
       const signature = await within(clock, 'the signature of an audit checkpoint', SIGN_TIMEOUT_MS, undefined, (signal) => enclave.sign(message, signal));
-      // The enclave may have a new wallet by now. Then the signature belongs to a different node.
+      // The enclave may have restarted with a new wallet. Then the signature is not from the wallet in the message.
       if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by a different wallet');
       trail.addCheckpoint({ sequence, hash, wallet, signature });
       this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };

@@ -1,9 +1,9 @@
 /**
- * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the previous entry's hash, in hex,
- * and the entry as canonical JSON. For the first entry, 64 zeros take the place of the previous hash. So changing, removing or adding an
- * entry changes every later hash, and a signature over one hash covers all entries up to it.
+ * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the previous entry's hash, in hex, and
+ * the entry as canonical JSON. For the first entry, 64 zeros replace the previous hash. So changing, removing or adding an entry changes
+ * every later hash, and a signature over one hash covers all entries up to it.
  *
- * The chain also shows what the node has dropped: a `dropped` entry names the highest number that the node no longer keeps. A reader
+ * The chain also shows what the node has dropped: a `dropped` entry contains the highest number that the node no longer keeps. A reader
  * gets a gap in place of the dropped entries, with the hash from which the chain continues.
  */
 import { z } from 'zod';
@@ -26,7 +26,7 @@ export interface Checkpoint extends ChainPoint {
   readonly signature: string;
 }
 
-/** Entries that are missing, both ends included. */
+/** The numbers of missing entries, both ends included. */
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;
@@ -47,7 +47,7 @@ export function checkpointText(sequence: number, atMs: number, { sequence: of, h
   return JSON.stringify({ at_ms: atMs, of, of_hash: hash, op: 'checkpoint', seq: sequence, signature, wallet });
 }
 
-/** @param upTo the newest entry that is no longer kept */
+/** @param upTo the number of the newest entry that is no longer kept */
 export function droppedText(sequence: number, atMs: number, upTo: number): string {
   return JSON.stringify({ at_ms: atMs, op: 'dropped', seq: sequence, up_to: upTo });
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps the last entries of an audit, bounded in number and bytes. The numbers of entries have no gaps, so each number has a fixed slot.
+ * Keeps the newest entries of an audit, bounded in number and bytes. The numbers of entries have no gaps, so each number has a fixed slot.
  * The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  */
 import { invariant } from '../domain/errors.ts';
@@ -11,7 +11,7 @@ export interface RingLimits {
   readonly maxBytes: number;
 }
 
-/** The memory of an entry besides its text: its hash, the object that holds both, and its slot. Measured. */
+/** The measured memory of an entry besides its text: its hash, the object that holds both, and its slot. */
 export const ENTRY_OVERHEAD_BYTES = 176;
 
 export interface HeldEntry {

@@ -1,6 +1,7 @@
 /**
- * The audit of one process (docs/audit.md): takes events, chains them, keeps the last ones and returns pages to a reader. An event
- * costs two hashes and waits for nothing. Entries that no reader fetches in time are dropped and counted, and the chain records this.
+ * The audit of one process (docs/audit.md): takes events, chains them, keeps the newest entries and returns pages to a reader. Recording an
+ * event costs two hashes and does not wait for anything. Entries that no reader fetches in time are dropped and counted, and the chain
+ * records this.
  */
 import type { Audit, AuditEvent } from '../domain/audit.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -25,7 +26,7 @@ export class AuditTrail implements Audit {
   readonly #ring: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
-  /** The newest dropped entry that the chain has reported. */
+  /** The number of the newest dropped entry that the chain has reported. */
   #saidDropped = 0;
 
   constructor(limits: RingLimits, { clock, random, onUnsigned }: AuditTrailModules) {

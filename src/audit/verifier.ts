@@ -3,7 +3,8 @@
  * the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
  * may hold several chains, one for each start of the node.
  *
- * It cannot detect removed lines at the end, or changes after the last checkpoint. It reports how many entries no checkpoint covers.
+ * It cannot detect that lines were removed at the end, or that lines after the last checkpoint were changed. It reports how many entries no
+ * checkpoint covers.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { auditMessage } from '../crypto/messages.ts';
@@ -11,7 +12,7 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Maximum number of hashes kept for the next checkpoint, which signs an entry that is some seconds older. */
+/** Maximum number of hashes that are kept until the next checkpoint, which signs an entry from some seconds before it. */
 const REMEMBERED_HASHES = 100_000;
 /** Maximum number of reported problems. Later problems often follow from the first. */
 const MAX_PROBLEMS = 20;
@@ -26,11 +27,13 @@ export interface AuditReport {
   readonly chains: number;
   readonly entries: number;
   readonly checkpoints: number;
-  /** The wallets that the checkpoints name. Only the registry tells whether they are the node's. */
+  /** The wallets that the checkpoints name. Only the registry shows whether they belong to the node. */
   readonly wallets: readonly string[];
-  /** Entries in gaps: the node dropped them before they were read. */
+  /** Number of entries in gaps: the node dropped them before they were read. */
   readonly missing: number;
-  /** Entries that no good checkpoint of their chain covers. A good checkpoint counts as covered, because it contains a signature itself. */
+  /**
+   * Number of entries that no good checkpoint of their chain covers. A good checkpoint counts as covered, because it contains a signature.
+   */
   readonly unsigned: number;
   readonly problems: readonly AuditProblem[];
 }

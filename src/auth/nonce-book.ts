@@ -1,7 +1,7 @@
 /**
- * Nonces (protocol.md §3): issued here, used up by the first lookup. An unused nonce takes no memory: its 16 bytes are the time of issue, a
+ * Issues nonces (protocol.md §3). The first lookup uses up a nonce. An unused nonce takes no memory: its 16 bytes are the time of issue, a
  * counter, and a MAC of both with a key of this process. A used nonce takes one bit. The bit is kept at least until the nonce would have
- * expired, so no client can push out the nonces of other clients. Times come from the monotonic clock, so setting the system clock does not
+ * expired, so one client cannot make the node forget used nonces. Times come from the monotonic clock, so setting the system clock does not
  * make a used nonce valid again.
  */
 import { constantTimeEqual } from '../crypto/hash.ts';
@@ -66,7 +66,7 @@ export class NonceBook {
     return bytes.toString('base64');
   }
 
-  /** Treats a nonce as issued here at the given time (Unix seconds), for fixed vectors. */
+  /** Treats a nonce as issued here at the given time (Unix seconds), for vectors with fixed nonces. */
   note(nonce: string, issuedAtSeconds: number): void {
     const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAtSeconds;
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
@@ -116,7 +116,7 @@ export class NonceBook {
     return true;
   }
 
-  /** Pages are in the order of their first use. A page that must stay keeps the pages after it, for at most one lifetime of a nonce. */
+  /** Drops expired pages, oldest first, and stops at a page that must stay. Later pages wait for at most one lifetime of a nonce. */
   #dropExpired(): void {
     for (const [number, page] of this.#pages) {
       if (!this.#isExpired(page.issuedSeconds)) return;

@@ -3,8 +3,8 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 
 /**
- * The member, or null if the peer is not authorized. A member needs a teePubkey, because the answer is encrypted to that key. The
- * membership has already checked ACTIVE, zkVerified and the app.
+ * The member, or null if the peer is not authorized. A member needs a teePubkey, because the answer is encrypted to that key. The app
+ * was checked when the membership was read; status and zkVerified are checked again here.
  */
 export function authorizePeer(wallet: Wallet, membership: Membership): Member | null {
   const member = membership.members.find((candidate) => candidate.wallet === wallet);

@@ -19,7 +19,7 @@ export interface Proof {
   readonly wallet: Wallet;
   /** As sent. The signatures of answers cover it. */
   readonly signature: string;
-  /** As sent. An answer repeats it. */
+  /** As sent. The answer contains it again. */
   readonly nonce: string;
 }
 
@@ -45,7 +45,7 @@ export function hasProofHeaders(kind: ProofKind, headers: Headers): boolean {
 }
 
 /**
- * @param nodeWallet wallet of this node, which the message names
+ * @param nodeWallet wallet of this node, which is part of the signed message
  * @param windowSeconds `POP_TIMEOUT_SECONDS`
  * @throws RefusalError unauthorized
  */

@@ -125,7 +125,7 @@ function duration(ms: number): string {
   return ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`;
 }
 
-/** An actor without an id is named by its source, or by its position if the source has no name. */
+/** An actor without an id is named after its source, or by its position if the source has no name. */
 function actorName(node: StateNode, id: string): string {
   const index = node.invoke.findIndex((invoke) => invoke.id === id);
   const invoke = node.invoke[index];
@@ -133,7 +133,7 @@ function actorName(node: StateNode, id: string): string {
   return invoke.src.startsWith('xstate.invoke.') ? `actor ${index + 1}` : invoke.src;
 }
 
-/** JavaScript names an anonymous function after the property that holds it. */
+/** Names that mean nothing: JavaScript names an anonymous function after the property to which it is assigned. */
 const PLACES = ['', 'guard', 'actions', 'entry', 'exit'];
 
 /** Names an action or a guard: a string, an object with a type, a function made by XState (it has a type), or any other function. */

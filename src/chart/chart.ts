@@ -22,7 +22,7 @@ export interface ChartState {
   readonly meta: ChartMeta;
   readonly entry: readonly string[];
   readonly exit: readonly string[];
-  /** Names of the actors that live as long as the state. */
+  /** Names of the actors that run while the state is active. */
   readonly invokes: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export interface ChartEdge {
   readonly source: string;
   /** Ids of the target states; empty: the state stays and only the actions run. */
   readonly targets: readonly string[];
-  /** What triggers the edge, for a reader: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
+  /** What triggers the edge, in words: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
   readonly label: string;
   readonly kind: 'event' | 'after' | 'done' | 'error' | 'always';
   readonly guard: string | null;
@@ -48,7 +48,7 @@ export interface Chart {
   readonly name: string;
   /** The root first, parents before children. */
   readonly states: readonly ChartState[];
-  /** In the order of their source states. Of several edges for one event, XState takes the first whose guard holds. */
+  /** In the order of their source states. Of several edges for one event, XState takes the first whose guard is true. */
   readonly edges: readonly ChartEdge[];
 }
 

@@ -1,4 +1,4 @@
-/** Maps a transition, as XState gives it to inspectors, to the id of its edge in the machine's chart. */
+/** Maps a transition, as XState passes it to inspectors, to the id of its edge in the machine's chart. */
 import type { AnyStateMachine } from 'xstate';
 
 interface StateNode {

@@ -1,8 +1,7 @@
 /**
- * Draws a chart as a Mermaid state diagram. Nested states are boxes, and the regions of a parallel state are side by side. One arrow
- * joins two states and lists all its triggers. Edges without a target are not drawn. Mermaid has no arrow from a box to a state inside
- * it, so such an edge is drawn from each of the box's other children. In a box with regions, these are the children of the target's
- * region.
+ * Draws a chart as a Mermaid state diagram. Nested states are boxes, and the regions of a parallel state are side by side. One arrow joins
+ * two states and lists all its triggers. Edges without a target are not drawn. Mermaid cannot draw an arrow from a box to a state inside
+ * it, so such an edge is drawn from each of the box's other children. In a box with regions, these are the children of the target's region.
  */
 import type { Chart, ChartEdge, ChartState } from './chart.ts';
 
@@ -41,7 +40,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** The box whose other children stand for the source of an inward edge: the source itself or one of its regions. */
+  /** The box whose other children are drawn as the sources of an inward edge: the edge's source itself or one of its regions. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);

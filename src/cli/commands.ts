@@ -24,7 +24,7 @@ export const COMMANDS: readonly CommandRow[] = [
 
 /**
  * Loads a command that needs development packages. The built package must not contain the command's files (tsconfig.build.json). The
- * compiler would include a file with a literal path in `import`, so the path is computed at run time.
+ * compiler would include a file whose path is a literal in `import`, so the path is computed at run time.
  */
 async function ofSourceTree(name: string, file: string): Promise<CommandModule> {
   const url = new URL(file, import.meta.url);

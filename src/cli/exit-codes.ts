@@ -3,7 +3,7 @@ export const EXIT = {
   done: 0,
   /** One line on standard error states the reason. */
   failed: 1,
-  /** The command line, or a file or variable that the command needs, is invalid. An invalid environment of a node counts as `failed`. */
+  /** The command line, or a file or variable that the command needs, is invalid. A node with an invalid environment exits with `failed`. */
   usage: 2,
   /** The command worked, but the answer is negative: a node is not ready or not reachable, or a key does not exist. */
   no: 3,

@@ -1,5 +1,5 @@
 /**
- * Splits a stream of bytes into lines. To join the unfinished line with each new chunk would take quadratic time, so each byte is read once
+ * Splits a stream of bytes into lines. Joining the unfinished line with each new chunk would take quadratic time, so each byte is read once
  * and copied at most once.
  *
  * Only `\n` ends a line. readline also ends lines at other characters, but JSON strings may contain those.
@@ -16,7 +16,7 @@ export class LongLineError extends Error {
 }
 
 export interface LineSplitterOptions {
-  /** Maximum length of a line, without its line end. */
+  /** Maximum length of a line, without its line break. */
   readonly maxLineBytes: number;
 }
 
@@ -35,12 +35,12 @@ export class LineSplitter {
     this.#concat = modules.concat;
   }
 
-  /** Number of bytes received so far of the unfinished line. */
+  /** Number of bytes of the unfinished line. */
   get restBytes(): number {
     return this.#bytes;
   }
 
-  /** @returns the lines that end in this chunk, without their line ends @throws LongLineError */
+  /** @returns the lines that end in this chunk, without their line breaks @throws LongLineError */
   take(chunk: Uint8Array): Buffer[] {
     const lines: Buffer[] = [];
     let from = 0;

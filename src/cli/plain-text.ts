@@ -1,4 +1,4 @@
-/** Makes untrusted text safe for terminals and lines: no control characters, limited length. */
+/** Makes untrusted text safe to print on a terminal or in one line: no control characters, limited length. */
 
 /**
  * Control characters, which move the cursor and end lines; invisible characters; characters that change the direction of the text; line
@@ -13,7 +13,7 @@ export function plainText(text: string, max: number): string {
   return characters.length <= max ? characters.join('') : `${characters.slice(0, max - 2).join('')}..`;
 }
 
-/** Whether a text can be shown unchanged. Line ends and tabs are allowed, but no other characters that control a terminal. */
+/** Whether a text can be shown unchanged. Line breaks and tabs are allowed, but no other characters that control a terminal. */
 export function isShowable(text: string): boolean {
   return text.replace(/[\n\t]/g, '').search(UNSAFE) === -1;
 }

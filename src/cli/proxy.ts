@@ -6,7 +6,7 @@ import { CommandError, EXIT } from './exit-codes.ts';
 
 export const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
 
-/** A proxy on a different machine would take these names for itself. */
+/** For these names, a proxy on a different machine would connect to that machine. */
 const OWN_HOSTS = 'localhost,127.0.0.1';
 
 export function proxyOf({ httpProxy, httpsProxy, noProxy }: Pick<Config, 'httpProxy' | 'httpsProxy' | 'noProxy'>): ProxySettings {

@@ -1,7 +1,7 @@
 /**
- * Stops a command on SIGINT, SIGTERM, SIGHUP, or when its launcher ends. The first request stops the command in order. A second signal ends
- * it immediately. One Ctrl-C may arrive several times, because the terminal sends it, and npm and the launcher forward it. So such copies
- * count as one signal.
+ * Stops a command on SIGINT, SIGTERM, SIGHUP, or when its launcher ends. The first request stops the command gracefully. A second signal
+ * ends it immediately. One Ctrl-C may arrive several times, because the terminal sends it, and npm and the launcher forward it. So such
+ * copies are treated as one signal.
  */
 import type { EventEmitter } from 'node:events';
 import process from 'node:process';
@@ -15,7 +15,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** The event that launch/leash.mjs emits. */
 const LAUNCHER_GONE = 'launcher-gone';
 
-/** @param atOnce ends the process immediately; may be called again */
+/** @param atOnce ends the process immediately; may be called more than once */
 export function onStopSignals(stop: () => void, atOnce: () => void): void {
   let firstMs: number | null = null;
   const ask = (): void => {
@@ -27,7 +27,7 @@ export function onStopSignals(stop: () => void, atOnce: () => void): void {
     else if (performance.now() - firstMs > COPIES_WITHIN_MS) atOnce();
   };
   for (const signal of SIGNALS) process.on(signal, take);
-  // A Ctrl-C that ended the launcher also reaches this command; both count as one signal.
+  // A Ctrl-C that ended the launcher also reaches this command as a signal. That signal and this event are one request.
   (process as EventEmitter).on(LAUNCHER_GONE, () => {
     if (firstMs === null) ask();
   });

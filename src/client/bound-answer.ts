@@ -1,7 +1,7 @@
 /**
- * Checks that an answer belongs to its request (protocol.md §10, Bound to the request). A party that ends TLS in front of a node could
- * swap two of the node's answers, or add a prefix to a listing. Inside the envelope, a node of our kind therefore repeats the request's
- * nonce and the bounds of the listing as it understood them.
+ * Checks that an answer belongs to its request (protocol.md §10, Bound to the request). A party that terminates TLS in front of a node
+ * could swap two of the node's answers, or add a prefix to a listing. Therefore a node of our kind repeats the request's nonce inside the
+ * envelope, and the bounds of the listing as the node understood them.
  */
 
 /** The bounds that a listing asks for. */
@@ -17,7 +17,7 @@ export interface AskedFor {
   readonly listing?: ListingBounds | undefined;
 }
 
-/** `unbound`: the answer carries no nonce, as with older nodes. `foreign`: it answers a different request. */
+/** `unbound`: the answer contains no nonce, because the node is older. `foreign`: it answers a different request. */
 export type Bond = 'bound' | 'unbound' | 'foreign';
 
 /** @param inner the JSON inside the envelope */
@@ -30,7 +30,7 @@ export function bondOf(inner: unknown, { nonce, listing }: AskedFor): Bond {
 }
 
 function repeats(said: Readonly<Record<string, unknown>>, { prefix, after, limit }: ListingBounds): boolean {
-  // An empty string sets no bound, so it counts as absent.
+  // An empty string sets no bound, so it is treated as absent.
   return isSame(said['prefix'], prefix) && isSame(said['after'], after) && isSame(said['limit'], limit);
 }
 

@@ -8,7 +8,7 @@ import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
-/** How long the last reading of an entry is used when the entry cannot be read; a node's default is the same. Milliseconds. */
+/** How long the last successful reading of an entry is used while the entry cannot be read. A node has the same default. Milliseconds. */
 const LAST_READ_TTL_MS = 180_000;
 
 export interface ChainSourceOptions {

@@ -1,6 +1,6 @@
 /**
- * `/kms/data` (protocol.md §2, §3, §10): the requests, and the form of their answers. URL clients rewrite `..` in a path, so keys
- * travel in `?key=` or in the body.
+ * `/kms/data` (protocol.md §2, §3, §10): the requests, and the form of their answers. HTTP clients rewrite `..` in the path of a
+ * URL, so a key is sent in `?key=` or in the body.
  */
 import { z } from 'zod';
 import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
@@ -21,7 +21,7 @@ export interface PutArguments extends WriteOptions {
   /** 1 to 1,024 bytes of UTF-8; any characters. */
   readonly key: string;
   readonly value: Uint8Array;
-  /** Milliseconds until the key counts as absent; 0 (the default): never. */
+  /** Milliseconds until the key expires; 0 (the default): it never expires. */
   readonly ttlMs?: number;
 }
 
@@ -42,7 +42,7 @@ export interface ListArguments {
 export interface PutResult {
   /** Unix milliseconds. */
   readonly updatedAtMs: number;
-  /** How many nodes besides the answering node have the write; undefined when no acknowledgements were requested. */
+  /** Number of nodes, besides the answering node, that have stored the write; undefined when no acknowledgements were requested. */
   readonly acks: number | undefined;
   readonly node: KmsNode;
 }
@@ -70,9 +70,9 @@ export interface KeyList {
   readonly node: KmsNode;
 }
 
-/** Room in hex for a few numbers and a key of 64 KiB, each of whose characters may take six characters in JSON. Bytes. */
+/** Maximum size of a small answer: the hex of a few numbers and a key of 64 KiB, whose characters may each become six in JSON. Bytes. */
 const SMALL_ANSWER_BYTES = 1024 * 1024;
-/** Room in hex for the largest value, and the longest list, that a node's enclave can encrypt. Bytes. */
+/** Maximum size of a large answer: the hex of the largest value or the longest list that a node's enclave can encrypt. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
 
 /** Maximum length of an encoded key: nodes accept 16 KiB for the whole head of a request, including its other headers. */
@@ -86,7 +86,7 @@ const valueAnswer = z.object({ app_id: appId, key: z.string(), value: base64, up
 const deleteAnswer = z.object({ app_id: appId, key: z.string(), deleted: z.literal(true), acks: acknowledged });
 const listAnswer = z.object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() });
 
-/** The answer, if it has this form and names this key; otherwise undefined. */
+/** The answer, if it has this form and contains this key; otherwise undefined. */
 function answerAbout<Form extends { readonly key: string }>(form: z.ZodType<Form>, key: string, inner: unknown): Form | undefined {
   const { data } = form.safeParse(inner);
   return data?.key === key ? data : undefined;

@@ -9,7 +9,7 @@ import type { KmsNode } from './node-list.ts';
 export interface DeriveArguments {
   /** Must not be empty after trimming, but is used untrimmed. Path and `context` together take at most 4096 bytes of UTF-8. */
   readonly path: string;
-  /** Joined to the path without escaping: `a:b` without a context and `a` with context `b` give the same key. */
+  /** Joined to the path without escaping: `a:b` without a context and `a` with the context `b` result in the same key. */
   readonly context?: string;
   /** Bytes, 1 to 1024. Default: 32. */
   readonly length?: number;
@@ -18,13 +18,13 @@ export interface DeriveArguments {
 export interface DerivedKey {
   /** The caller must wipe it. */
   readonly key: Uint8Array;
-  /** The caller's app, to which the key belongs, as the node reads it from the registry. */
+  /** The id of the caller's app, as the node reads it from the registry. The key belongs to this app. */
   readonly appId: number;
   /** The node that answered. */
   readonly node: KmsNode;
 }
 
-/** Room in hex (two digits per byte) for a path of control characters, which take six characters each in JSON. Bytes. */
+/** Maximum size of an answer: the hex (two digits per byte) of a path of control characters, which each become six in JSON. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });

@@ -8,7 +8,7 @@ export type KmsClientErrorCode =
   | 'closed'
   /** The caller's signal was aborted. */
   | 'aborted'
-  /** The registry lists no usable node, or does not list the node that the caller named. */
+  /** The registry lists no usable node, or does not list the node that the caller specified. */
   | 'no_nodes'
   /** The registry cannot be read now, and no earlier reading succeeded. */
   | 'registry_unavailable'
@@ -20,7 +20,7 @@ export type KmsClientErrorCode =
   | 'unavailable'
   /** The request was refused (`status`, `serverCode`): two nodes agreed, no other node was left, or one refusal is final (`FailOver`). */
   | 'refused'
-  /** No node that was asked signed its answer to this request with its wallet. */
+  /** No node signed its answer to this request with its registered wallet. */
   | 'bad_answer_signature'
   /** Every node that was asked sent a wrong or malformed answer. */
   | 'bad_answer';
@@ -42,7 +42,7 @@ export interface KmsAttempt {
   readonly node: Wallet;
   readonly url: string;
   readonly failure: AttemptFailure;
-  /** HTTP status; undefined when no answer came. */
+  /** HTTP status; undefined when no answer arrived. */
   readonly status: number | undefined;
 }
 
@@ -60,7 +60,7 @@ export class KmsClientError extends Error {
   readonly status: number | undefined;
   /** The node's error code, such as `forbidden`, only with `refused`. */
   readonly serverCode: string | undefined;
-  /** Only with `refused`. True: the node's enclave sealed the refusal for this request, so no one on the way made it up. */
+  /** Only with `refused`. True: the node's enclave sealed the refusal for this request, so no one else can have forged it. */
   readonly proven: boolean;
   readonly attempts: readonly KmsAttempt[];
 

@@ -1,10 +1,10 @@
 /**
- * Asks one node after another until one returns the answer. Within a call, a node that proved wrong is not asked again. Unready, slow or
- * unreachable nodes are asked again after their `Retry-After`.
+ * Asks one node after another until one returns the answer. Within a call, a node that gave a wrong answer is not asked again. Unready,
+ * slow or unreachable nodes are asked again after their `Retry-After`.
  *
- * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal counts when a second node says the same,
- * when no other node is left to ask, when the node took this client's last write of the key and says that the key is absent, or when
- * asking another node could write twice (`FINAL_REFUSALS`). Each call has a timeout and a maximum number of attempts.
+ * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal is final when a second node returns the same
+ * error code, when no other node is left to ask, when the node accepted this client's last write of the key and says that the key is
+ * absent, or when asking another node could write twice (`FINAL_REFUSALS`). Each call has a timeout and a maximum number of attempts.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -20,7 +20,7 @@ import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
 /** Failures after which a call does not ask the same node again. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
-/** Refusals of a write that the node accepted, or had no room for. Asking another node could write it twice. */
+/** Refusals of a write that the node has accepted, or that it has no room for. Asking another node could write the value twice. */
 const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
 
 export interface FailOverOptions {
@@ -49,9 +49,9 @@ interface Call<Answer> {
   readonly endsAtMs: number;
   readonly signal: AbortSignal;
   readonly attempts: KmsAttempt[];
-  /** Nodes that proved wrong or refused: this call does not ask them again. */
+  /** Nodes that gave a wrong answer or refused: this call does not ask them again. */
   readonly done: Set<string>;
-  /** Refusals that no second node has confirmed, by node. */
+  /** The refusal of each node that refused. No second node has confirmed it. */
   readonly refusals: Map<Wallet, KmsClientError>;
 }
 
@@ -115,7 +115,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // If a node refused what another node answered, it is asked after the others for a while.
+        // A node that refused what another node answered is asked after the others for a while.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
@@ -130,7 +130,7 @@ export class FailOver {
         else pauseMs = Math.min(pauseMs, failed.retryAfterMs ?? (failed.failure === 'stale_registration' ? 0 : ROUND_PAUSE_MS));
       }
     }
-    // Every node has been asked. A refusal ends the call: it does not wait for nodes that may come back later.
+    // Every node has been asked. A refusal ends the call: the call does not wait for nodes that may come back later.
     if (pauseMs === Infinity || call.refusals.size > 0) throw exhausted(call);
     return { pauseMs };
   }
@@ -143,13 +143,13 @@ export class FailOver {
     if (wanted !== undefined) {
       all = selectNode(all, wanted);
       if (all.length === 0) all = selectNode(await nodes.refresh(call.signal), wanted);
-      if (all.length === 0) throw new KmsClientError('no_nodes', 'the registry does not list the node that was named', call);
+      if (all.length === 0) throw new KmsClientError('no_nodes', 'the registry does not list the specified node', call);
     }
     const nowMs = clock.monotonicMs();
     const left = all.filter(({ wallet }) => !call.done.has(wallet));
     if (left.length === 0) throw exhausted(call);
     const failedUntilMs = (wallet: Wallet): number => this.#failures.untilMs(wallet, nowMs);
-    // A node that failed recently stays last, even if it took the write: waiting for it at every read would be worse.
+    // A node that failed recently is asked last, even if it accepted the write. Otherwise every read would wait for that node.
     return orderNodes(left, call.turn, failedUntilMs, (node) => failedUntilMs(node.wallet) === 0 && this.#tookWhatIsAsked(call.request, node));
   }
 
@@ -165,7 +165,7 @@ export class FailOver {
   /**
    * Judges a failed attempt. A 400 or 403 may mean that the node's enclave has rebooted and its key differs from the one in the list. Then
    * the list is read again, and the call continues if the node's registration has changed. Any other refusal is a failed attempt until a
-   * second node says the same.
+   * second node returns the same error code.
    * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
@@ -177,7 +177,7 @@ export class FailOver {
         return new AttemptError('stale_registration', { status: error.status });
       }
     }
-    // The node took the write and keeps it.
+    // The node accepted the write and keeps it.
     if (error.serverCode === 'not_replicated') this.#noteWrite(call.request, node);
     const { key } = call.request;
     const absent = error.serverCode === 'not_found' && key !== undefined && this.#ownWrites.isFinallyAbsent(key, node, error.proven);
@@ -197,7 +197,7 @@ export class FailOver {
   }
 }
 
-/** Matches a wallet in any case, or a URL with or without a slash at its end. */
+/** Matches a wallet in upper or lower case, or a URL with or without a trailing slash. */
 function selectNode(nodes: readonly KmsNode[], wanted: string): readonly KmsNode[] {
   const wallet = parseWallet(wanted);
   const bareUrl = (url: string): string => url.replace(/\/+$/, '');
@@ -208,7 +208,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/** The error of a call without an answer: an uncontradicted refusal, otherwise the fault of all answers, otherwise `unavailable`. */
+/** The error of a call without an answer: the first refusal, if any; otherwise the fault of all answers; otherwise `unavailable`. */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);
@@ -217,7 +217,7 @@ function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'ref
     return new KmsClientError('bad_answer_signature', 'no answer was signed by the wallet of the node that it came from', { attempts });
   }
   if (attempts.every(({ failure }) => PROVED_WRONG.includes(failure))) {
-    return new KmsClientError('bad_answer', 'no node gave a good answer', { attempts });
+    return new KmsClientError('bad_answer', 'no node returned a valid answer', { attempts });
   }
   return new KmsClientError('unavailable', `no node answered in ${attempts.length} attempts`, { attempts });
 }

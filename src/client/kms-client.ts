@@ -65,8 +65,8 @@ export class KmsClient {
   }
 
   /**
-   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always gives the same key, no matter which node
-   * answers.
+   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always results in the same key, regardless of
+   * which node answers.
    * @throws KmsClientError
    */
   async derive(arguments_: DeriveArguments, options: CallOptions = {}): Promise<DerivedKey> {
@@ -106,7 +106,7 @@ export class KmsClient {
     return { ...answer, node };
   }
 
-  /** The wallet and key by which the nodes know this app; both must be registered. @throws KmsClientError identity_unavailable */
+  /** The wallet and public key that identify this app to the nodes; both must be registered. @throws KmsClientError identity_unavailable */
   async identity(): Promise<{ readonly wallet: Wallet; readonly teePubkey: TeePubkey }> {
     const { identity } = this.#parts;
     try {
@@ -117,7 +117,7 @@ export class KmsClient {
     }
   }
 
-  /** The usable nodes in the registry; read again when older than `nodesTtlMs`. @throws KmsClientError registry_unavailable */
+  /** The usable nodes in the registry; a list older than `nodesTtlMs` is read again. @throws KmsClientError registry_unavailable */
   async nodes(options: Pick<CallOptions, 'signal'> = {}): Promise<readonly KmsNode[]> {
     const signal = this.#signal(options.signal);
     try {
@@ -175,7 +175,7 @@ export class KmsClient {
   }
 }
 
-/** @throws KmsClientError invalid_argument, naming the option */
+/** @throws KmsClientError invalid_argument; the message contains the name of the option */
 export function createKmsClient(options: KmsClientOptions, modules: KmsClientModules = {}): KmsClient {
   const clock = modules.clock ?? systemClock;
   const random = modules.random ?? systemRandom;

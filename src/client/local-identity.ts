@@ -1,6 +1,6 @@
 /**
- * The app's keys in this process, for development. It does what the enclave API does for an app in an enclave (protocol.md §7), and
- * also refuses to open the same (key, nonce) pair twice.
+ * Holds the app's keys in this process, for development. It offers what the enclave API offers to an app in an enclave (protocol.md §7),
+ * and never opens two envelopes with the same (key, nonce) pair.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -13,7 +13,7 @@ import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Random, SealedText } from '../domain/ports.ts';
 import type { ClientIdentity, LocalKeys } from './options.ts';
 
-/** Maximum number of (sender, nonce) pairs remembered against replay; the oldest is dropped first. */
+/** Maximum number of (sender, nonce) pairs that are remembered to detect a replay; the oldest is dropped first. */
 const BURNT_NONCES = 10_000;
 const ENVELOPE_NONCE_BYTES = 12;
 

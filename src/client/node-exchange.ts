@@ -27,13 +27,13 @@ export interface KmsRequest<Answer> {
   readonly path: `/kms/${string}`;
   /** The JSON inside the envelope; undefined: no body. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** The operation that the body asks for; absent without a body. */
+  /** The operation that the body requests; absent when there is no body. */
   readonly op?: 'derive' | 'put' | 'delete';
-  /** The store key that the request names. */
+  /** The store key that the request reads or writes. */
   readonly key?: string;
   /** The bounds, when the request lists keys. */
   readonly listing?: ListingBounds;
-  /** Reads the answer's inner JSON; null when it has the wrong form or answers something else. */
+  /** Reads the answer's inner JSON; null when it has the wrong form or answers a different request. */
   readonly read: (inner: unknown) => Answer | null;
   /** Maximum size of the envelope on the wire. */
   readonly maxAnswerBytes: number;
@@ -42,10 +42,10 @@ export interface KmsRequest<Answer> {
 }
 
 const nonceAnswer = z.object({ nonce: z.unknown() });
-/** Inside the envelope of a 404 for a key. */
+/** The JSON inside the envelope of a 404 for a key. */
 const sealedAbsence = z.object({ code: z.literal('not_found' satisfies ErrorCode) });
 const NEXT_NONCE = 'x-nova-next-nonce';
-/** Errors that blame the request itself (protocol.md §2). They are not signed, so `FailOver` may ask a second node. */
+/** Codes with which a node refuses the request itself (protocol.md §2). The answer is not signed, so `FailOver` may ask a second node. */
 const refusal = z.object({
   code: z.enum([
     'bad_request',
@@ -81,7 +81,7 @@ export class NodeExchange {
     this.#nonces = new SpareNonces(modules);
   }
 
-  /** @throws AttemptError when another node may succeed, KmsClientError when no node will, the signal's reason, the identity's errors */
+  /** @throws AttemptError when another node may succeed; KmsClientError when no node can; the signal's reason; the identity's errors */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
@@ -103,7 +103,7 @@ export class NodeExchange {
       return await this.#ask(node, request, spare, signal);
     } catch (error) {
       if (!(error instanceof KmsClientError) || error.serverCode !== 'unauthorized') throw error;
-      // The nonce may have expired, or the node restarted. An unauthorized request changed nothing, so it is safe to repeat.
+      // The nonce may have expired, or the node may have restarted. An unauthorized request changed nothing, so it is safe to repeat.
       this.#nonces.forget(node.wallet);
       return this.#ask(node, request, await this.#fetchNonce(node, signal), signal);
     }
@@ -168,7 +168,7 @@ export class NodeExchange {
 
   /**
    * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed
-   * 404 must come from someone on the way.
+   * 404 cannot come from that node.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
     if (parseEnvelope(parseJsonOrNull(answer.body)) === null) {
@@ -196,7 +196,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The timeout of the whole attempt decides. The transport's own timeout is never shorter.
+    // The timeout of the whole attempt applies. The transport's own timeout is never shorter.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }
@@ -214,7 +214,7 @@ function refusedBy(status: number, serverCode: ErrorCode, proven: boolean): KmsC
   return new KmsClientError('refused', `the node refused the request: ${status} ${serverCode}`, { status, serverCode, proven });
 }
 
-/** If a node returns no nonce, the attempt has failed, regardless of the answer. */
+/** If a node returns no nonce, the attempt has failed, regardless of what the node answered instead. */
 function asAttempt(error: AttemptError | KmsClientError): AttemptError {
   return error instanceof AttemptError ? error : new AttemptError('bad_answer', { status: error.status });
 }

@@ -1,12 +1,12 @@
 /**
  * Protections that a node has used once and must use from then on (protocol.md §10, Bound to the request). The wallet and the
- * registered key identify a node: a different key means that the enclave has rebooted, and it may run an older image now.
+ * registered key identify a node: a different key means that the enclave has rebooted, so the node may now run an older image.
  */
 import { LRUCache } from 'lru-cache';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { KmsNode } from './node-list.ts';
 
-/** `binds`: its answers repeat the request's nonce. `seals`: its 404 for a key comes in an envelope. */
+/** `binds`: its answers repeat the request's nonce. `seals`: its 404 for a key is sealed in an envelope. */
 export type Habit = 'binds' | 'seals';
 
 export class NodeHabits {

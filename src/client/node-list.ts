@@ -1,5 +1,5 @@
 /**
- * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than its limit; only one reading
+ * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than `ttlMs`. Only one reading
  * runs at a time. If a reading fails, the old list is kept.
  */
 import { within } from '../domain/deadline.ts';
@@ -41,7 +41,7 @@ export class NodeList {
     return this.#nodes;
   }
 
-  /** Reads the list again before it is due, unless a reading was attempted in the last `REGISTRY_PAUSE_MS`. */
+  /** Reads the list now, regardless of its age, unless the previous reading began less than `REGISTRY_PAUSE_MS` ago. */
   async refresh(signal: AbortSignal): Promise<readonly KmsNode[]> {
     if (this.#mayTry(this.#clock.monotonicMs())) await this.#read(signal);
     return this.current(signal);

@@ -1,14 +1,14 @@
-/** The order in which nodes are asked: round robin, with a node that has what the caller wants first and recently failed nodes last. */
+/** The order in which nodes are asked: first a node that has the record that the caller asks for, then round robin, then failed nodes. */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import { FAILED_NODE_MS } from './options.ts';
 
-/** Until when each failed node is asked after the others. Monotonic milliseconds. */
+/** For each failed node, the time until which it is asked after the others. Monotonic milliseconds. */
 export class FailureBook {
   readonly #untilMs = new LRUCache<Wallet, number>({ max: MAX_MEMBERS });
 
-  /** @param retryAfterMs the node's own `Retry-After` */
+  /** @param retryAfterMs the node's `Retry-After` */
   note(node: Wallet, nowMs: number, retryAfterMs: number | undefined): void {
     this.#untilMs.set(node, nowMs + (retryAfterMs ?? FAILED_NODE_MS));
   }
@@ -26,7 +26,7 @@ export class FailureBook {
 
 /**
  * The nodes in the order in which to ask them.
- * @param turn counts the calls; the next call starts with the next node
+ * @param turn number of the call; each call starts with the next node
  * @param isFirst true for a node that is asked before all others
  */
 export function orderNodes<Node extends { readonly wallet: Wallet }>(
@@ -37,6 +37,6 @@ export function orderNodes<Node extends { readonly wallet: Wallet }>(
 ): readonly Node[] {
   const start = nodes.length === 0 ? 0 : turn % nodes.length;
   const rotated = [...nodes.slice(start), ...nodes.slice(0, start)];
-  // The sort is stable: nodes that did not fail keep their turn, and failed nodes follow in the order in which they are due.
+  // The sort is stable: nodes that did not fail keep the round-robin order. Failed nodes follow, sorted by their `failedUntilMs`.
   return rotated.sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)) || failedUntilMs(a.wallet) - failedUntilMs(b.wallet));
 }

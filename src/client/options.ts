@@ -3,7 +3,7 @@ import type { Membership } from '../domain/membership.ts';
 import type { Clock, Enclave, Random, Transport } from '../domain/ports.ts';
 import type { ProxySettings } from '../net/way-out.ts';
 
-/** The app's identity: its wallet signs, and its P-384 key opens answers. Every `Enclave` can be used as one. */
+/** The app's identity: its wallet signs, and its P-384 key opens answers. Any `Enclave` can be used as an identity. */
 export type ClientIdentity = Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'encrypt' | 'decrypt'>;
 
 /** Keys in this process instead of in an enclave, for development. */
@@ -32,9 +32,9 @@ export interface KmsClientOptions {
   readonly identity: { readonly odynUrl: string } | LocalKeys | ClientIdentity;
   /** Strict mode, like a node's IN_ENCLAVE: only https nodes, none on loopback. Default: true. */
   readonly inEnclave?: boolean;
-  /** The members are read this many blocks behind the head. Default: 6. */
+  /** Number of blocks between the head and the block at which the members are read. Default: 6. */
   readonly confirmations?: number;
-  /** Proxy for connections out of the enclave. Default: direct. */
+  /** Proxy for connections out of the enclave. Default: no proxy. */
   readonly proxy?: ProxySettings;
   /** Timeout for all attempts of a call together. Default: 30 s, plus `ackTimeoutMs` for a write with `acks`. */
   readonly timeoutMs?: number;

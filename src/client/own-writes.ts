@@ -1,13 +1,13 @@
 /**
- * Remembers which node took this client's last write of a key. The other nodes get the write a moment later, so the client asks this
- * node first. So a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
+ * Remembers which node accepted this client's last write of a key. The other nodes get the write a moment later, so the client asks that
+ * node first. Thus a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
  */
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
 
 /** Maximum number of remembered keys: the most recently used ones. */
 const MAX_OWN_WRITES = 4_096;
-/** Maximum length of these keys together; a delete may name a key of 64 KiB. UTF-16 units, of at most two bytes each. */
+/** Maximum total length of these keys, because one key may have 64 KiB. UTF-16 units, of at most two bytes each. */
 const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;
 
 export type WriteKind = 'put' | 'delete';
@@ -30,19 +30,19 @@ export class OwnWrites {
     this.#byKey.set(key, this.#last);
   }
 
-  /** Whether this node took the last write of the key. A node that has rebooted has an empty store and counts as a different node. */
+  /** Whether this node accepted the last write of the key. A node that has rebooted has an empty store, so it is a different node here. */
   took(key: string, node: KmsNode): boolean {
     return isSame(this.#byKey.get(key)?.node, node);
   }
 
-  /** Whether this node took the last write of any key: listings ask that node first. */
+  /** Whether this node accepted the last write of any key: listings ask that node first. */
   tookLast(node: KmsNode): boolean {
     return isSame(this.#last?.node, node);
   }
 
   /**
-   * Whether this node's 404 for the key is final. The node must have taken the last write of the key, and its enclave must have sealed
-   * the 404. Anyone on the way can forge an unsealed 404, so it counts only if that last write was a delete.
+   * Whether this node's 404 for the key is final. The node must have accepted the last write of the key, and its enclave must have
+   * sealed the 404, because others can forge an unsealed 404. If that last write was a delete, an unsealed 404 is enough.
    */
   isFinallyAbsent(key: string, node: KmsNode, proven: boolean): boolean {
     return this.took(key, node) && (proven || this.#byKey.get(key)?.kind === 'delete');

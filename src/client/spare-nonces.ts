@@ -1,13 +1,13 @@
 /**
- * Nonces that came with earlier answers (protocol.md §10, Next nonce for apps). Each saves a request the round trip of `GET /nonce`.
- * Only a few are kept, and only for a short time. A node that has restarted knows none of them.
+ * Nonces that nodes sent in earlier answers (protocol.md §10, Next nonce for apps). Each saves a request the round trip of `GET /nonce`.
+ * Only a few are kept, and only for a short time. A node that has restarted accepts none of them.
  */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
 
-/** Maximum number of nonces kept for each node: that many requests can start at the same time without `GET /nonce`. */
+/** Maximum number of nonces kept for each node: this many requests to a node can start at the same time without `GET /nonce`. */
 const MAX_SPARE_NONCES = 64;
 /** Half the usual life of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
 const YOUNG_MS = 60_000;

@@ -18,7 +18,7 @@ export type ConfigResult =
   /** One line per problem. The line begins with the variable. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** The settings in force, safe to show: secrets appear only as `set` or `unset`. */
+/** The settings that are used, in a form that is safe to show: secrets appear only as `set` or `unset`. */
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
 /** Checks the rules that involve several variables. Variables that could not be read are skipped. */
@@ -49,7 +49,7 @@ function rulesAcross(config: Partial<Config>): string[] {
   return problems;
 }
 
-/** An empty variable counts as unset, so that a launcher can pass all variables through. */
+/** An empty variable is treated as unset, so that a launcher can pass all variables through. */
 export function readConfig(environment: Environment): ConfigResult {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};

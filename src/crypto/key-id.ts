@@ -1,4 +1,4 @@
-/** App id and key as one short string, for sets of keys that peers send: a key from an older node may be 64 KiB long. */
+/** One short string for an app id and a key. It saves memory in sets of keys from peers: a key from an older node may be 64 KiB long. */
 import { sha256 } from '../crypto/hash.ts';
 
 /** Longer keys are replaced by their hash. Characters. */

@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 
-/** The module that the package itself tries first. */
+/** The module that the package itself tries to load first. */
 const NATIVE = 'secp256k1/bindings';
 
 /** @param load loads a CommonJS module */

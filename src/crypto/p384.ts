@@ -1,13 +1,13 @@
 /**
  * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480), shared secrets
- * from ECDH (the x coordinate, SEC 1 §3.3.1). A key on a different curve or off the curve is refused.
+ * from ECDH (the x coordinate, SEC 1 §3.3.1). A key for a different curve, or a point that is not on the curve, is refused.
  */
 import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { TeePubkey } from '../domain/ids.ts';
 import type { Random } from '../domain/ports.ts';
 
-/** SubjectPublicKeyInfo { ecPublicKey, secp384r1 } up to the point. */
+/** The bytes of a SubjectPublicKeyInfo { ecPublicKey, secp384r1 } before the point. */
 const SPKI_PREFIX = Buffer.from('3076301006072a8648ce3d020106052b81040022036200', 'hex');
 const POINT_BYTES = 97;
 const SCALAR_BYTES = 48;
@@ -77,7 +77,7 @@ export class P384KeyPair {
   #privateKey: KeyObject | null;
   readonly #shared: LRUCache<string, Uint8Array>;
 
-  /** @param scalar 48 bytes, big endian; wiped, also when it is refused. @throws P384Error when it is not in 1..n-1 */
+  /** @param scalar 48 bytes, big endian; wiped, even when it is refused. @throws P384Error when it is not in 1..n-1 */
   constructor(scalar: Uint8Array) {
     if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');

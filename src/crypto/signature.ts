@@ -24,8 +24,8 @@ function recoveryId(v: number): number | null {
 }
 
 /**
- * The wallet that signed; null if the signature is not valid. A signature is 65 bytes of hex, with or without `0x`. A high s is refused: no
- * signer makes one, and it would be a second valid signature for the same proof (EIP-2).
+ * The wallet that signed; null if the signature is not valid. A signature is 65 bytes of hex, with or without `0x`. A high s is refused
+ * (EIP-2): no signer makes one, and accepting it would make a second signature valid for the same proof.
  */
 export function recoverEip191(message: string, signature: string): Wallet | null {
   const hex = SIGNATURE.exec(signature)?.[1];

@@ -2,8 +2,8 @@
  * The vault: the only place in a node that keeps master secrets and keys derived from them (protocol.md §3, §5). It hands out derived keys,
  * sealed data and MACs, never a secret itself. Printing the vault shows no secret.
  *
- * The vault identifies secrets by their hashes. At most one secret serves: all keys are derived from it. `machines/secret-life.ts` decides
- * which secret serves, which secrets are kept and which are wiped.
+ * The vault identifies secrets by their hashes. At most one of them is the serving secret, from which all keys are derived.
+ * `machines/secret-life.ts` decides which secret this is, which secrets are kept and which are wiped.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -30,7 +30,7 @@ const AUDIT_TAG_BYTES = 16;
 /** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
 export type AuditTagKind = 'derive' | 'data';
 
-/** One request for the master secret. The secret is sealed to a key pair that stays in the vault. */
+/** A request of this node for the master secret. A peer seals the secret to a key pair that stays in the vault. */
 export interface SecretRequest {
   /** DER, ephemeral. */
   readonly ecdhPubkey: TeePubkey;
@@ -56,7 +56,7 @@ export class Vault {
     this.#random = modules.random;
   }
 
-  /** Keeps a secret of 32 bytes and wipes the argument. The secret serves nothing yet. Returns its hash. */
+  /** Keeps a secret of 32 bytes and wipes the argument. No key is derived from the secret yet. @returns its hash */
   hold(secret: Uint8Array): Hash32 {
     this.#assertUsable();
     invariant(secret.length === MASTER_SECRET_BYTES, 'a secret does not have the length of a master secret');
@@ -112,7 +112,7 @@ export class Vault {
     return open.opened === null ? null : keccak256(open.opened);
   }
 
-  /** Keeps the received secret beyond the end of the request. It serves nothing yet. */
+  /** Keeps the received secret beyond the end of the request. No key is derived from it yet. */
   keepReceived(request: SecretRequest): void {
     const opened = this.#requests.get(request)?.opened ?? null;
     invariant(opened !== null, 'the secret that is to be kept was not received');
@@ -126,7 +126,7 @@ export class Vault {
     this.#requests.delete(request);
   }
 
-  /** The hash of the secret that serves; null if no secret serves. */
+  /** The hash of the serving secret; null if there is none. */
   servingHash(): Hash32 | null {
     return this.#serving?.hash ?? null;
   }
@@ -136,7 +136,7 @@ export class Vault {
     return [...this.#secrets.keys()];
   }
 
-  /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when no secret serves */
+  /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when there is no serving secret */
   installSyncKey(): void {
     invariant(this.#serving !== null, 'a sync key was requested, but no secret serves');
     this.#syncKey ??= macKeyOf(deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32));
@@ -148,8 +148,7 @@ export class Vault {
 
   /**
    * An app's key (protocol.md §3). The caller wipes it.
-   * @throws RefusalError service_unavailable when no secret serves, forbidden for app 0, bad_request for the
-   *   reserved info string
+   * @throws RefusalError service_unavailable when there is no serving secret, forbidden for app 0, bad_request for the reserved info string
    */
   deriveAppKey(appId: AppId, path: string, context: string | undefined, length: number): Uint8Array {
     const secret = this.#servingSecret();
@@ -189,7 +188,8 @@ export class Vault {
 
   /**
    * The tag that stands for a path or key in the audit: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret. The
-   * HMAC covers the app id, so the tags of one app reveal nothing about the paths and keys of other apps. Null while no secret serves.
+   * HMAC covers the app id, so the tags of one app reveal nothing about the paths and keys of other apps. Null while there is no serving
+   * secret.
    */
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;
@@ -199,7 +199,7 @@ export class Vault {
 
   /**
    * Seals the master secret to a peer's ephemeral key.
-   * @throws RefusalError service_unavailable when no secret serves, bad_request for a bad key
+   * @throws RefusalError service_unavailable when there is no serving secret, bad_request for a bad key
    */
   sealMasterSecret(recipientDer: string): SealedSecret {
     const secret = this.#servingSecret();

@@ -37,7 +37,7 @@ export class CapturedOutput {
     return this.#lastError?.text ?? null;
   }
 
-  /** Call it when a new process of this name starts. */
+  /** Call this when a new process of this name starts. */
   forgetLastError(): void {
     this.#lastError = null;
   }

@@ -85,7 +85,7 @@ export class ClusterNode {
     return this.enclave.wallet;
   }
 
-  /** The key of the enclave. The registry may hold a different one. */
+  /** The key of the enclave. The registry may contain a different key. */
   get teePubkey(): TeePubkey {
     return this.enclave.teePubkey;
   }
@@ -178,7 +178,7 @@ export class ClusterNode {
     return this.status().catch(() => null);
   }
 
-  /** @throws WaitError that names the node's state and its reason; Error when the process ends meanwhile */
+  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends meanwhile */
   async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());

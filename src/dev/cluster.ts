@@ -13,7 +13,7 @@ import { DevChain, KMS_APP_ID } from './dev-chain.ts';
 import { EmulatorProcess } from './emulator-process.ts';
 import { choosePorts } from './listening-ports.ts';
 
-/** The nodes read this many blocks behind the head (CHAIN_CONFIRMATIONS). */
+/** The nodes read the chain this many blocks behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
 /** Ids of apps begin above the app id of the KMS. */
@@ -40,7 +40,7 @@ export interface ClusterOptions {
   readonly nodes: number;
   /** KMS_NODE_TICK_SECONDS. Default: 5. */
   readonly tickSeconds?: number;
-  /** Port of the first node; the others follow. 0 (the default): any free ports. */
+  /** Port of the first node; the other nodes use the next ports. 0 (the default): any free ports. */
   readonly basePort?: number;
   /** Seconds between blocks. Fractions are allowed, down to a fifth. Default: 1. */
   readonly blockTimeSeconds?: number;
@@ -170,7 +170,7 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
-          // Blocks are mined on demand or faster than the clock, so their timestamps mean nothing.
+          // Blocks are mined on demand or faster than the clock, so their timestamps differ from the real time.
           CHAIN_MAX_AGE_SECONDS: '0',
           ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
@@ -197,7 +197,7 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
-    // This comes before the first `await`, because the user may be restarting a node.
+    // This must run before the first `await`, because the user may be restarting a node.
     for (const node of this.#nodes) node.retire();
     await Promise.all(this.#apps.map((app) => app.close()));
     await Promise.all(this.#nodes.map((node) => node.stop()));
@@ -250,7 +250,7 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
   await inParallel(starting, (node) => node.start({}, options.signal));
 }
 
-/** Runs all work in parallel. Waits for all of it before throwing the first failure, so that nothing is still starting by then. */
+/** Runs all work in parallel. Waits for all of it before throwing the first failure, so that nothing is still starting when it throws. */
 async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const results = await Promise.allSettled(items.map(work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;

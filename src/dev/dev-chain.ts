@@ -135,7 +135,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block contains the transaction; this may be after the sender's answer. @throws WaitError after `MINED_TIMEOUT_MS` */
+  /** Waits until a block contains the transaction. The sender may get an answer earlier. @throws WaitError after `MINED_TIMEOUT_MS` */
   async untilMined(hash: Hash32): Promise<void> {
     await this.#receipt(hash);
   }
@@ -176,7 +176,7 @@ export class DevChain {
     return this.#receipt(hash);
   }
 
-  /** Asks until the receipt is there. viem's own wait asks again only after a further block, which may never come. */
+  /** Asks until the receipt is there. viem's own wait function asks again only after a new block, and there may never be one. */
   async #receipt(hash: Hex): Promise<TransactionReceipt> {
     let receipt: TransactionReceipt | null = null;
     await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {

@@ -1,4 +1,4 @@
-/** One enclave of the cluster: an emulator in its own process. A reboot keeps its wallet. */
+/** One enclave of the cluster: an emulator in its own process. The enclave keeps its wallet when it reboots. */
 import { z } from 'zod';
 import { parseTeePubkey, parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { systemRandom } from '../system/system.ts';
@@ -39,7 +39,7 @@ export class EmulatorProcess {
     this.#output = modules.output;
   }
 
-  /** Base URL. A reboot keeps it. */
+  /** Base URL. It stays the same after a reboot. */
   get url(): string {
     return this.#said().url;
   }
@@ -81,7 +81,7 @@ export class EmulatorProcess {
     this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_TIMEOUT_MS)));
   }
 
-  /** Reboots with a fresh P-384 key and an empty memory of nonces. @param freshWallet also draw a new wallet, which makes a new instance */
+  /** Reboots with a fresh P-384 key and no remembered nonces. @param freshWallet also draw a new wallet, which makes a new instance */
   async boot(freshWallet: boolean): Promise<void> {
     await this.stop();
     if (freshWallet) this.#walletKey = drawWalletKey();

@@ -4,8 +4,9 @@ import { createServer } from 'node:net';
 
 const LAST_PORT = 65_535;
 /**
- * The range of free ports. Systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere). A lower port stays free until
- * a process listens on it, for the first time or again. Browsers block some ports, but all of those are below this range.
+ * The range of free ports. Operating systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere) upwards. So no
+ * connection takes a port of this range before a process listens on it, or while that process restarts. Browsers block some ports, but all
+ * blocked ports are below this range.
  */
 const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
 
@@ -32,7 +33,7 @@ async function isPortFree(port: number): Promise<boolean> {
 
 /**
  * @returns one port per node
- * @param basePort port of the first node, the others follow; 0: any free ports
+ * @param basePort port of the first node; the other nodes use the next ports; 0: any free ports
  * @throws Error with one line that names a port in use
  */
 export async function choosePorts(count: number, basePort: number): Promise<readonly number[]> {

@@ -1,6 +1,6 @@
 /**
- * A child process of the cluster: its output is captured, and it can be stopped or killed. It also ends with this process, even after
- * SIGKILL: it watches its standard input, and this process holds the other end.
+ * A child process of the cluster: its output is captured, and it can be stopped or killed. The child also ends when this process ends,
+ * even through SIGKILL, because the child watches its standard input, and this process holds the other end of that pipe.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ import { pause } from './waiting.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-/** How long a process may take to end gracefully before it is killed: longer than the 10 s that a node allows requests. Milliseconds. */
+/** How long a process may take to end before it is killed: more than the 10 s in which a stopping node finishes requests. Milliseconds. */
 export const STOP_TIMEOUT_MS = 13_000;
 
 export interface ProcessOptions {
   readonly name: string;
   /** Flags of Node.js, the program's path under the project's root, and its arguments. */
   readonly arguments: readonly string[];
-  /** The whole environment; only PATH is inherited. Otherwise a proxy set in this shell would come between the nodes. */
+  /** The whole environment; only PATH is inherited. Otherwise the nodes would use the proxy that is set in this shell. */
   readonly environment: Readonly<Record<string, string>>;
   /** Shared by all processes of this name. */
   readonly output: CapturedOutput;
@@ -97,8 +97,8 @@ export class ManagedProcess {
   }
 
   /**
-   * Ends the process gracefully by SIGTERM, or by SIGKILL after STOP_TIMEOUT_MS. Several callers may ask for it, but the process gets one
-   * SIGTERM, because a node takes a second one as a demand to stop immediately.
+   * Ends the process gracefully with SIGTERM, or with SIGKILL after STOP_TIMEOUT_MS. Several callers may call this, but the process gets
+   * only one SIGTERM, because a second SIGTERM makes a node stop immediately.
    */
   async stop(): Promise<Exit> {
     this.#stopping ??= this.#stop();

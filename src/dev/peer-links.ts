@@ -1,12 +1,12 @@
 /**
  * The connections between nodes. Each node has its own HTTP proxy here (`HTTP_PROXY`), so both ends of every request are known, and
- * the link between two nodes can be cut while all others stay.
+ * the link between two nodes can be cut while all other links keep working.
  */
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** The key for two names; the same in either order. */
+/** The map key for two names. It does not depend on the order of the names. */
 function pairOf(one: string, other: string): string {
   return [one, other].sort().join(' ');
 }

@@ -29,7 +29,7 @@ export class TcpRelay {
     return this.#isOpen;
   }
 
-  /** Closes every connection, and each new one until `open` is called. */
+  /** Closes every connection, and every new connection until `open` is called. */
   shut(): void {
     this.#isOpen = false;
     for (const socket of this.#sockets) socket.destroy();

@@ -1,7 +1,7 @@
 /** Waiting in development tools: always with a timeout, whose error states a reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A pause that can be cancelled: `passed` then resolves early, also with undefined. */
+/** A pause that can be cancelled: `cancel` makes `passed` resolve early, also with undefined. */
 export function pause(durationMs: number): { readonly passed: Promise<undefined>; readonly cancel: () => void } {
   const controller = new AbortController();
   const passed = delay(durationMs, undefined, { signal: controller.signal }).catch(() => undefined);
@@ -27,7 +27,7 @@ export interface WaitOptions {
 const LOOK_EVERY_MS = 200;
 
 /**
- * Calls `look` until it returns null. Until then, `look` returns the reason to keep waiting. The error at the timeout quotes the last one.
+ * Calls `look` until it returns null. Until then, `look` returns the reason to keep waiting. The timeout error quotes the last reason.
  * @throws WaitError, what `look` throws, or the signal's reason
  */
 export async function waitUntil(options: WaitOptions, look: () => Promise<string | null>): Promise<void> {

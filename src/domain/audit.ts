@@ -11,7 +11,7 @@ export interface AuditEvent {
   readonly appId: AppId | null;
   /** The keyed hash of a path or key (`Vault.auditTag`), or the public hash of a secret; null if there is neither. */
   readonly target: string | null;
-  /** `ok` or the code of the refusal; for a claim, the kind of its report or the code of its error. */
+  /** `ok`, or the code of the refusal. For a claim: the kind of its report, or the code of its error. */
   readonly outcome: string;
 }
 

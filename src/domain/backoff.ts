@@ -4,7 +4,7 @@
  * peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
-/** Share of a wait that jitter may add, so that callers that failed together do not retry together. */
+/** Fraction of a wait that jitter may add. It spreads the retries of callers that failed at the same time. */
 const JITTER_SHARE = 0.25;
 /** After this many doublings, every wait has reached its limit. More doublings would exceed the safe integers. */
 const MAX_DOUBLINGS = 30;

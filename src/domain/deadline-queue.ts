@@ -1,12 +1,12 @@
 /**
- * Waits that all have the same timeout share one timer. The first wait to begin is the first to reach its deadline, so the timer is set
- * for that wait only. `within` costs a timer, a signal and its listeners, which is too much for waits that occur several times in every
- * request. A wait here costs one map entry.
+ * Waits that all have the same timeout share one timer. The first wait to begin is the first to reach its deadline, so the timer is set for
+ * that wait only. `within` (`deadline.ts`) costs a timer, a signal and its listeners, which is too much for waits that occur several times
+ * in every request. A wait here costs one map entry.
  */
 import type { Clock } from './ports.ts';
 
 export interface Waiting {
-  /** The deadline was reached, and the queue has removed this wait. */
+  /** Called when the deadline is reached, after the queue has removed this wait. */
   onDeadline(): void;
 }
 

@@ -21,7 +21,7 @@ export interface DependencyCall {
 
 const SUBJECTS: Readonly<Record<Dependency, string>> = { chain: 'the chain RPC', enclave: 'the enclave API', peer: 'the peer' };
 
-/** Words for the error codes that the operating system, TLS and the HTTP client give for a failed connection. */
+/** Words for the error codes that the operating system, TLS and the HTTP client use for a failed connection. */
 const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known',
   EAI_AGAIN: 'its name cannot be looked up now',
@@ -57,7 +57,7 @@ function failed(call: DependencyCall, failure: DependencyError['failure'], how: 
 
 /**
  * The error for an HTTP status that means failure. 4xx and redirects become `refused`, all others `unreachable`.
- * @param location target of a redirect
+ * @param location the target of a redirect
  */
 export function statusFailure(call: DependencyCall, status: number, location?: string | null, retryAfterMs?: number): DependencyError {
   const facts = { status, retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) };
@@ -69,7 +69,7 @@ export function statusFailure(call: DependencyCall, status: number, location?: s
   return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
 }
 
-/** The error for an answer that cannot be used. @param how the rest of the sentence */
+/** The error for an answer that cannot be used. @param how the sentence after the name of the dependency */
 export function malformedAnswer(call: DependencyCall, how: string, cause?: unknown): DependencyError {
   return failed(call, 'malformed', how, { cause });
 }
@@ -92,7 +92,7 @@ export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boole
 }
 
 function connectionWords(thrown: unknown): string {
-  // The HTTP client for peers and the RPC gives this error no code.
+  // The HTTP client for peers and the RPC creates this error without a code.
   if (thrown instanceof Error && (thrown.name === 'HTTPParserError' || thrown.name === 'NotHttpError')) return ': it does not speak HTTP';
   const code = causeCode(thrown);
   if (code === null) return '';

@@ -1,4 +1,4 @@
-/** The form of the envelope of protocol.md §3 on the wire. The enclave opens it. */
+/** Reads and writes the wire form of an envelope (protocol.md §3). The enclave encrypts and decrypts its content. */
 import { isHex } from './hex.ts';
 import { parseTeePubkey, type TeePubkey } from './ids.ts';
 import type { SealedText } from './ports.ts';

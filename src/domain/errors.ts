@@ -1,5 +1,5 @@
 /**
- * Errors that carry a code, typed facts and their cause; callers switch on the code. The HTTP room maps `ErrorCode` to the wire
+ * Errors that carry a code, typed facts and their cause; callers switch on the code. The HTTP room maps `ErrorCode` to a status
  * (protocol.md §2), the jobs map `DependencyError` to a reason, and `failure-facts.ts` turns any error into a log line.
  */
 
@@ -23,11 +23,14 @@ export type ErrorCode =
  * thrown is a broken assumption (docs/decisions/0021).
  */
 export abstract class ExpectedError extends Error {
-  /** What callers switch on, and what a log line shows. */
+  /** Callers switch on this code, and log lines show it. */
   abstract readonly code: string;
 }
 
-/** The refusal that a caller gets instead of a result. Its message goes on the wire and contains no secret, path or byte from a peer. */
+/**
+ * The refusal that a caller gets instead of a result. Its message is sent to the caller, so it contains no secret, no path and no bytes
+ * from a peer.
+ */
 export class RefusalError extends ExpectedError {
   readonly code: ErrorCode;
   /** Seconds for `Retry-After`, if the answer has that header. */
@@ -85,7 +88,7 @@ export class DependencyError extends ExpectedError {
   }
 }
 
-/** One of our own rules is broken. The process must stop before it serves a wrong key. */
+/** One of our own rules is broken. The process must stop before it hands out a wrong key. */
 export class InvariantError extends Error {
   constructor(message: string) {
     super(message);
@@ -93,7 +96,7 @@ export class InvariantError extends Error {
   }
 }
 
-/** Throws an InvariantError unless `holds`. */
+/** Throws an InvariantError unless `holds` is true. */
 export function invariant(holds: boolean, message: string): asserts holds {
   if (!holds) throw new InvariantError(message);
 }

@@ -1,6 +1,6 @@
 /**
- * What logs and answers may reveal about any thrown value. Pure, and the only place that looks into an error. They show the sentence, the
- * call and the cause's code of an expected failure. They show the sentence and the class of a broken invariant, and where it was thrown.
+ * What logs and answers may show of any thrown value. Pure, and the only place that reads the content of an error. Of an expected failure,
+ * they show the sentence, the call and the cause's code. Of a broken invariant, they show the sentence, the class and where it was thrown.
  * The message of any other error may contain foreign bytes or a key, so they show only its class and where it was thrown.
  */
 import { DependencyError, ExpectedError, InvariantError } from './errors.ts';
@@ -11,7 +11,7 @@ export interface FailureFacts {
   readonly code: string;
   /** False for a broken assumption (docs/decisions/0021). */
   readonly isExpected: boolean;
-  /** Our own sentence; null if there is none. */
+  /** The message, if it is one of our own sentences; otherwise null. */
   readonly why: string | null;
   readonly call: string | null;
   /** `host:port`. */
@@ -41,7 +41,7 @@ export type SourceOf = (file: string, line: number, column: number) => Place | n
 /** No mapping by default, because a checkout runs its sources directly. */
 let sourceOf: SourceOf = () => null;
 
-/** A program that runs built or bundled code calls this once, before anything fails. Frames then show places in the sources. */
+/** A program that runs built or bundled code calls this once, at its start. Frames then show places in the sources. */
 export function nameFramesBy(source: SourceOf): void {
   sourceOf = source;
 }

@@ -21,7 +21,7 @@ export interface Faults {
 
 /** The same failure is not logged again within this time. Milliseconds. */
 const QUIET_MS = 60_000;
-/** Maximum number of failures that are remembered. Above it, the failure that was logged longest ago is forgotten. */
+/** Maximum number of remembered failures. When there are more, the failure that was logged longest ago is forgotten. */
 const MAX_REMEMBERED = 256;
 
 export interface FailureLogModules {

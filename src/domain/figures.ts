@@ -1,4 +1,4 @@
-/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). The rooms count, and HTTP shows the figures. */
+/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room counts its own figures, and HTTP shows them. */
 import type { Wallet } from './ids.ts';
 import type { SureReason } from './readiness.ts';
 
@@ -8,15 +8,15 @@ export interface ChainFigures {
   readonly viewAgeMs: number | null;
   /** Time of that view's block in Unix milliseconds; null before the first. */
   readonly viewBlockMs: number | null;
-  /** Since when reads have failed (Unix milliseconds), and why the last read failed. Null while reads succeed. */
+  /** When reads began to fail (Unix milliseconds), and why the last read failed. Null while reads succeed. */
   readonly failing: { readonly sinceMs: number; readonly why: string } | null;
-  /** The last good view is fresh enough for a ready node to serve; false before the first view. */
+  /** Whether the last good view is recent enough for a node to be ready; false before the first view. */
   readonly isFresh: boolean;
 }
 
 /** The outcome of calls to the enclave API. */
 export interface EnclaveFigures {
-  /** Why the API is considered failing; null while it answers. */
+  /** Why calls of the API fail; null while the API answers. */
   readonly failing: string | null;
 }
 
@@ -40,7 +40,7 @@ export interface ReplicationFigures {
   readonly leftOut: Readonly<Record<string, number>>;
 }
 
-/** The outcome of asking a peer for `GET /status`. */
+/** The outcome of a request to a peer for `GET /status`. */
 export interface ProbeFigures {
   readonly reachable: boolean;
   readonly httpCode: number | null;
@@ -59,7 +59,7 @@ export interface SurenessFigures {
   readonly waitsFor: readonly Wallet[];
 }
 
-/** Totals over the records that read as present. */
+/** Totals of the records that are present: those that a read would find. */
 export interface StoreTotals {
   readonly namespaces: number;
   readonly totalKeys: number;
@@ -67,12 +67,12 @@ export interface StoreTotals {
 }
 
 export interface StoreFigures extends StoreTotals {
-  /** How much all held records count towards `MAX_STORE_BYTES`. */
+  /** Bytes of all held records, as counted for `MAX_STORE_BYTES`. */
   readonly heldBytes: number;
   /** Number of records from peers that were refused because the store was full. */
   readonly refusedFull: number;
   /** Digest of all held records; null while it would cost too much to compute. */
   readonly rootDigest: string | null;
-  /** Number of keys whose record arrived but was left out, for lack of time or room. */
+  /** Number of keys whose record arrived but was left out: its time was too far ahead, or the store was full. */
   readonly leftOut: number;
 }

@@ -36,7 +36,7 @@ export const DEFAULT_ACK_TIMEOUT_MS = 5_000;
 /** Maximum size of a snapshot page on the wire, regardless of the requested size (protocol.md §10, Pages). */
 export const MAX_SNAPSHOT_PAGE_BYTES = 8 * 1024 * 1024;
 
-/** Size of the pages that this node requests: small enough to be parsed between two requests. */
+/** Size of the pages that this node requests: small enough that parsing one does not hold up requests. */
 export const SNAPSHOT_PAGE_BYTES = 512 * 1024;
 
 /** Maximum size of a body that the enclave API accepts (protocol.md §7). */

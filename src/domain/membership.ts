@@ -1,6 +1,6 @@
 /**
- * What the chain says, as data (protocol.md §6): the instances that are members, the chain hash, the outcome of a
- * claim, and the three records that authorize an app.
+ * What the chain shows, as data (protocol.md §6): the instances that are members, the chain hash, the outcome of a claim, and the three
+ * records that authorize an app.
  */
 import type { AppId, Hash32, TeePubkey, Wallet } from './ids.ts';
 
@@ -25,7 +25,7 @@ export interface Instance {
   readonly registeredAt: bigint;
 }
 
-/** An instance that passed every membership rule; its URL is valid for this node's mode. */
+/** An instance that passed every membership rule; its URL is allowed for this node, which depends on whether it runs in an enclave. */
 export interface Member {
   readonly instance: Instance;
   readonly wallet: Wallet;

@@ -1,6 +1,6 @@
 /**
- * What the edges report for counting, as a port: only `observe` knows metrics, and a node without metrics counts nothing. No argument
- * contains an app, a key or a caller.
+ * The port to which the edges report events that are counted. Only `observe` contains metrics, and a node without metrics counts nothing.
+ * No argument contains an app, a key or a caller.
  */
 import type { DependencyFailure } from './errors.ts';
 import type { Enclave } from './ports.ts';

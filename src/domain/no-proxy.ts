@@ -16,7 +16,7 @@ interface Entry {
 const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** @throws Error that names the entry that cannot be read and completes the sentence `NO_PROXY ...` */
+/** @throws Error whose message completes the sentence `NO_PROXY ...` and quotes the entry that cannot be read */
 export function parseNoProxy(text: string): NoProxy {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '').map(parseEntry);
   return (url) => {

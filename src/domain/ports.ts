@@ -1,6 +1,6 @@
 /**
- * What the rooms need from outside, as types. A run with seeded ports replays exactly. So only the composition root and the adapters
- * behind these ports touch time, randomness, the network or the environment.
+ * What the rooms need from outside, as types. Only the composition root and the adapters behind these ports use time, randomness, the
+ * network or the environment. So a run with seeded ports can be repeated exactly.
  */
 import type { AppRecord, ChainView, ClaimReport, HashReading, Membership } from './membership.ts';
 import type { Hash32, TeePubkey, Wallet } from './ids.ts';
@@ -11,7 +11,10 @@ export type TimerId = unknown;
 export interface Clock {
   /** Milliseconds since the Unix epoch. May jump. */
   nowMs(): number;
-  /** Milliseconds since some start, for durations and deadlines. Never goes back; may stand still while the machine sleeps (elapsed.ts). */
+  /**
+   * Milliseconds since an arbitrary start, for durations and deadlines. Never goes back; may stand still while the machine sleeps
+   * (elapsed.ts).
+   */
   monotonicMs(): number;
   setTimeout(callback: () => void, delayMs: number): TimerId;
   clearTimeout(timer: TimerId): void;
@@ -34,7 +37,7 @@ export interface Log {
   info(sentence: string, facts?: LogFacts): void;
   warn(sentence: string, facts?: LogFacts): void;
   error(sentence: string, facts?: LogFacts): void;
-  /** A logger that names its room in every line. */
+  /** A logger that adds this room to every line. */
   child(room: string): Log;
 }
 
@@ -111,19 +114,19 @@ export interface Transport {
 
 /** The chain as node_tick reads it (protocol.md §6). A failed call throws DependencyError('chain', ..). */
 export interface Chain {
-  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` behind the head, in three round trips, rarely four. */
+  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` blocks behind the head, in three round trips, rarely four. */
   readView(signal: AbortSignal): Promise<ChainView>;
-  /** Reads only the chain hash, at the block of a view, when `readView` could not read it. */
+  /** Reads only the chain hash, at the block of a view. Called when `readView` could not read the hash. */
   readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;
   /** The chain hash at the head. It may stop a claim, but is never a reason to trust a secret. */
   readHeadHash(signal: AbortSignal): Promise<Hash32>;
   /** Reads the head, and sends the claim if no hash is set there. */
   claim(hash: Hash32, signal: AbortSignal): Promise<ClaimReport>;
-  /** Whether a claim that this process sent set the hash. */
+  /** Whether this process sent the claim that set this hash on the chain. */
   hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean>;
 }
 
-/** App authorization as the chain shows it, through a read-through cache. A chain failure throws and is not cached. */
+/** What the chain shows about an app's authorization, read through a cache. A failed read throws, and is not cached. */
 export interface AppRegistry {
   lookup(wallet: Wallet): Promise<AppRecord>;
 }

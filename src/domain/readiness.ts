@@ -2,17 +2,22 @@
 import type { Hash32 } from './ids.ts';
 import type { Reason } from './reasons.ts';
 
-/** The value of `event` in the log line about a change of state or reason. Programs that follow the log match it, not the sentence. */
+/**
+ * The value of `event` in the log line about a change of state or reason. Programs that read the log look for this value, not for the
+ * sentence.
+ */
 export const READINESS_CHANGED = 'readiness_changed';
 
 export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
 export type ReadinessState = (typeof READINESS_STATES)[number];
 
-/** Whether a master secret is held, and whether it was made here or given by a member. */
+/** Whether this node holds a master secret, and whether it made the secret or received it from a member. */
 export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
 export type SecretState = (typeof SECRET_STATES)[number];
 
-/** `missing`: not there yet; `complete`: taken over, or not needed; `none`: the node became ready without a snapshot (protocol.md §10). */
+/**
+ * `missing`: not installed yet; `complete`: installed, or not needed; `none`: the node became ready without a snapshot (protocol.md §10).
+ */
 export type FirstSnapshotState = 'missing' | 'complete' | 'none';
 
 /** Why a node may say that a key is absent (protocol.md §10, "404 means absent"). `machines/sureness.ts` explains each reason. */

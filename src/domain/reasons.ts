@@ -1,4 +1,4 @@
-/** Why a node is not ready, in the words that operators know (protocol.md §1). */
+/** Why a node is not ready, in the fixed words that operators search for (protocol.md §1). */
 export const REASONS = {
   initializing: 'initializing',
   peerCacheRefreshFailed: 'peer cache refresh failed',

@@ -68,7 +68,7 @@ export interface OwnWrite {
   /** The size that was counted when the entry was written. */
   readonly bytes: number;
   readonly record: WireRecord;
-  /** Whether the key has been written again since then, or its record is no longer kept. */
+  /** Whether the key has been written again after this entry, or its record is no longer kept. */
   readonly isSuperseded: () => boolean;
 }
 
@@ -94,9 +94,9 @@ export interface WalkRequest {
 }
 
 export interface ListRequest {
-  /** Only keys that begin with this. */
+  /** Only keys that begin with this string. */
   readonly prefix?: string | undefined;
-  /** Only keys after this one. */
+  /** Only keys that sort after this key. */
   readonly after?: string | undefined;
   /** Maximum number of keys to return; at least 1. */
   readonly limit?: number | undefined;
@@ -105,6 +105,6 @@ export interface ListRequest {
 export interface KeyPage {
   /** In ascending order of UTF-16 code units. */
   readonly keys: readonly string[];
-  /** There are more keys after the last one. */
+  /** Whether more keys follow the last key of this page. */
   readonly more: boolean;
 }

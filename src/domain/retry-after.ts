@@ -1,4 +1,4 @@
-/** `Retry-After` as nodes write it: whole seconds (RFC 9110 §10.2.3). The date form is not read. */
+/** `Retry-After` in the form that nodes send: whole seconds (RFC 9110 §10.2.3). The date form is not read. */
 
 /** Milliseconds, at most `maxMs`; undefined if the header is absent or has a different form. */
 export function readRetryAfterMs(header: string | undefined, maxMs: number): number | undefined {

@@ -1,6 +1,6 @@
 /**
- * The answer of this node to `GET /status` (protocol.md §2, §10); no other type describes it. The server fills it. The client and the
- * command line check the fields that they read against it. Nodes in other languages send only `node`, `cluster` and `data_store`, with
+ * The answer of this node to `GET /status` (protocol.md §2, §10). This is its only type. The server fills in all fields. The client and the
+ * command line use the type to check the fields that they read. Nodes in other languages send only `node`, `cluster` and `data_store`, with
  * fewer fields.
  */
 import type { Wallet } from './ids.ts';
@@ -25,7 +25,9 @@ export interface NodeStatus {
     readonly sure: boolean;
     /** Why it has become sure; null before that. */
     readonly by: SureReason | null;
-    /** Members whose answer or records this node still needs, as many as fit. A dead member must be removed in the registry. */
+    /**
+     * Members whose answer or records this node still needs, as many as fit into the answer. A dead member must be removed in the registry.
+     */
     readonly waits_for: readonly string[];
   };
   /** Broken assumptions since the start. */
@@ -37,20 +39,20 @@ export interface NodeStatus {
     readonly kms_app_id: number;
     readonly registry_address: string;
     readonly total_instances: number;
-    /** The hash of the secret that serves; null if no secret serves. */
+    /** The hash of the secret from which keys are derived; null if there is no such secret. */
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;
     /** Age of the last good view of the chain, measured from the time of its block. */
     readonly view_age_ms: number | null;
-    /** Since when reads of the chain have failed, and why the last read failed; null while reads succeed. */
+    /** When reads of the chain began to fail, and why the last read failed; null while reads succeed. */
     readonly chain_failing: { readonly since_ms: number; readonly why: string } | null;
-    /** Entries of the membership that were dropped, as many as fit. */
+    /** Entries of the membership that were dropped, as many as fit into the answer. */
     readonly dropped: readonly { readonly wallet: string; readonly why: string }[];
     readonly dropped_count: number;
   };
   readonly replication: {
-    /** The peers that are furthest behind, as many as fit. */
+    /** The peers that are furthest behind, as many as fit into the answer. */
     readonly peers: readonly PeerStatus[];
     readonly total: number;
   };
@@ -58,18 +60,18 @@ export interface NodeStatus {
     readonly namespaces: number;
     readonly total_keys: number;
     readonly total_bytes: number;
-    /** How much all records count towards `MAX_STORE_BYTES`. */
+    /** Bytes of all held records, as counted for `MAX_STORE_BYTES`. */
     readonly held_bytes: number;
     /** Number of records from peers that were refused because the store was full. */
     readonly refused_full: number;
     /** 32 hex digits, equal on nodes that hold the same records; null while it would cost too much to compute. */
     readonly root: string | null;
-    /** Number of keys whose record arrived but was left out, for lack of time or room. */
+    /** Number of keys whose record arrived but was left out: its time was too far ahead, or the store was full. */
     readonly left_out_keys: number;
   };
 }
 
-/** The fields that a reader reads from one part. Only fields that the part has are allowed. */
+/** The fields that a reader reads from one part of a status. The type allows only fields that the part has. */
 export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 
 /** All times are Unix milliseconds, all durations are milliseconds. */

@@ -46,7 +46,7 @@ export class AnswerReader {
   /** An incomplete head or line. */
   #unread: Buffer | null = null;
   #pieces: Buffer[] = [];
-  /** Number of pieces, from the first, that are copies. The other pieces are views of the bytes of the current read. */
+  /** How many pieces, counted from the first, are copies. The other pieces are views of the bytes of the current read. */
   #copies = 0;
   #bytes = 0;
 
@@ -64,7 +64,7 @@ export class AnswerReader {
     return body;
   }
 
-  /** The connection was closed. @returns the body, if this completes it */
+  /** Called when the connection has been closed. @returns the body, if it ends with the connection */
   end(): Buffer | null {
     return this.#part === 'body' && this.#left === Infinity ? this.#whole() : null;
   }
@@ -78,7 +78,7 @@ export class AnswerReader {
   #takeHead(received: Buffer): Buffer | null {
     let bytes = received;
     for (;;) {
-      // A server of a different protocol may send a short greeting and then wait.
+      // A server of a different protocol may send a short greeting and then wait, so even an incomplete head is checked.
       if (!START.startsWith(bytes.toString('latin1', 0, START.length))) throw new NotHttpError('has no status line');
       const end = bytes.indexOf('\r\n\r\n', 0, 'latin1');
       if (end > MAX_HEAD_BYTES || (end === -1 && bytes.length > MAX_HEAD_BYTES)) throw new NotHttpError('has a head that is too long');
@@ -130,7 +130,8 @@ export class AnswerReader {
     const isEmpty = status === 204 || status === 304;
     this.#part = isChunked && !isEmpty ? 'chunk size' : 'body';
     this.#left = isEmpty ? 0 : (length ?? Infinity);
-    // RFC 9112 §6.3: an answer with both a length and chunks may be an attack on the next answer. Without either, its end closes the connection.
+    // RFC 9112 §6.3: an answer with both a length and chunks may be an attack on the next answer. An answer with neither ends when the
+    // connection is closed.
     this.staysOpen = staysOpen && (isEmpty || isChunked !== (length !== null));
     if (!isChunked && this.#left !== Infinity && this.#left > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
     return status;
@@ -138,7 +139,7 @@ export class AnswerReader {
 
   #takeBody(bytes: Buffer): Buffer | null {
     const rest = this.#addPiece(bytes);
-    // No request has been sent that further bytes could answer.
+    // Further bytes are not an answer, because no further request has been sent.
     if (rest.length > 0) this.staysOpen = false;
     return this.#left === 0 ? this.#whole() : null;
   }
@@ -174,7 +175,7 @@ export class AnswerReader {
       return line === '';
     }
     if (this.#part === 'end of chunk') {
-      if (line !== '') throw new NotHttpError('has a chunk of another size');
+      if (line !== '') throw new NotHttpError('has a chunk of the wrong size');
       this.#part = 'chunk size';
       return false;
     }
@@ -196,7 +197,7 @@ export class AnswerReader {
     return isLast ? bytes.subarray(piece.length) : bytes.subarray(0, 0);
   }
 
-  /** The next read overwrites the bytes of this read. */
+  /** Copies the pieces that are views, because the next read overwrites the bytes of this read. */
   #copyPieces(): void {
     for (; this.#copies < this.#pieces.length; this.#copies += 1) this.#pieces[this.#copies] = Buffer.from(this.#pieces[this.#copies]!);
   }

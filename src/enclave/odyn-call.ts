@@ -1,4 +1,4 @@
-/** One call of the enclave API over HTTP, with up to two attempts. It can end without waiting for the API. */
+/** One call of the enclave API over HTTP, with up to two attempts. The caller can end it without waiting for the API. */
 import { DeadlineError } from '../domain/deadline.ts';
 import type { Waiting } from '../domain/deadline-queue.ts';
 import { nameOf, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
@@ -30,7 +30,10 @@ export class OdynCall<Answer> implements Waiting, Exchange {
     this.#options = options;
   }
 
-  /** Makes one attempt, after the previous one has failed. @throws the reason given to `end`, the connection's error, or what `read` throws */
+  /**
+   * Makes one attempt. Call it a second time only after the first attempt has failed.
+   * @throws the reason given to `end`, the connection's error, or what `read` throws
+   */
   send(connections: OdynConnections, onNew: boolean): Promise<Answer> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     this.#connections = connections;

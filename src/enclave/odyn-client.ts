@@ -1,8 +1,8 @@
 /**
- * Client of the enclave API over HTTP (only what protocol.md §7 describes): the wallet that signs, the P-384 key that opens envelopes,
- * and randomness. The API is on loopback, so no proxy is used. Errors have our own texts; the API's texts are neither logged nor passed
+ * Client of the enclave API over HTTP (only what protocol.md §7 describes): the wallet that signs, the P-384 key that opens envelopes, and
+ * randomness. The API is on loopback, so no proxy is used. Errors have our own messages; the API's messages are neither logged nor passed
  * on. The API may close connections that were idle or just used, so a call whose connection fails is sent once more on a new connection.
- * `decrypt` is not sent again, because the API burns the nonce even if an attempt fails.
+ * `decrypt` is not sent again, because the API uses up the nonce even if an attempt fails.
  */
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
 import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
@@ -22,10 +22,10 @@ const CALL_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 32;
 /** Maximum size of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
-/** Maximum size of an attestation; those of the hardware have less than 16 KiB. Bytes. */
+/** Maximum size of an attestation; an attestation of the hardware has less than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
 
-/** Only an attestation is not JSON; it is passed on unchanged. */
+/** The answer to every operation is JSON, except an attestation, which is passed on unchanged. */
 type Operation = OdynOperation | 'attestation';
 /** Randomness is cut out of the answer's bytes, so that it is never part of a string. */
 type Answer<Name extends Operation> = Name extends 'random' ? Uint8Array : Name extends OdynOperation ? OdynAnswer<Name> : Buffer;
@@ -36,7 +36,7 @@ interface OperationRule {
   readonly isGet: boolean;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether the call may be sent again, although the API may have carried out an attempt whose answer was lost. */
+  /** Whether a failed call may be sent again. The API may already have carried it out, if only its answer was lost. */
   readonly again: boolean;
 }
 
@@ -65,7 +65,7 @@ export interface OdynClientModules {
 /** The parts of a call that depend only on its operation. They are made once. */
 interface OperationCall {
   readonly asked: DependencyCall;
-  /** The head of a request up to the length of its body, or the whole request if the operation is a GET. */
+  /** The head of a request, up to the place where the length of its body follows. For a GET, the whole request. */
   readonly head: string;
   readonly maxAnswerBytes: number;
   readonly read: (status: number, body: Buffer) => unknown;

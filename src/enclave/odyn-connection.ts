@@ -1,7 +1,7 @@
 /**
- * One connection to the enclave API, which carries one request at a time. A request is one write. Its answer is read without a stream, into
- * one buffer that all connections share. This is safe because the callback of a read returns before the next read begins. The buffer is
- * overwritten after each read, because answers contain secrets and plaintexts.
+ * One connection to the enclave API, which carries one request at a time. Each request is sent with one write. Its answer is read without a
+ * stream, into one buffer that all connections share. This is safe because the callback of a read returns before the next read begins. The
+ * buffer is overwritten after each read, because answers contain secrets and plaintexts.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -26,7 +26,7 @@ export interface Exchange extends AnswerLimit {
   onFailure(error: Error): void;
 }
 
-/** Called when an exchange has ended, before its functions. `ended` is null if the connection was idle. */
+/** Called when an exchange has ended, before `onAnswer` or `onFailure` is called. `ended` is null if the connection was idle. */
 type OnFree = (connection: OdynConnection, ended: Exchange | null, isOpen: boolean) => void;
 
 /** The server closed the connection before the answer was complete. The code is the one that the operating system uses. */

@@ -1,7 +1,7 @@
 /**
- * The connections to the enclave API. Their number is limited. They stay open for later requests, which use the most recently used
- * connection first. A request waits if all connections are busy. Servers close connections that have been idle for some seconds, and a
- * request that is sent at that moment fails. So a connection that has been idle for longer than `MAX_IDLE_MS` is not used again.
+ * The connections to the enclave API. Their number is limited. A connection stays open for later requests, and the one that was used last
+ * is used first. A request waits if all connections are busy. Servers close connections that have been idle for some seconds, and a request
+ * that is sent at that moment fails. So a connection that has been idle for longer than `MAX_IDLE_MS` is not used again.
  */
 import type { Clock } from '../domain/ports.ts';
 import { OdynConnection, type Exchange, type OdynAddress } from './odyn-connection.ts';
@@ -19,7 +19,7 @@ export class OdynConnections {
   readonly #running = new Map<Exchange, OdynConnection>();
   /** Sorted by time of last use; the most recent one is last. */
   readonly #idle: OdynConnection[] = [];
-  /** Exchanges that wait, oldest first. The value says whether the exchange needs a new connection. */
+  /** Exchanges that wait, oldest first. The value is true if the exchange needs a new connection. */
   readonly #waiting = new Map<Exchange, boolean>();
   #isClosed = false;
 

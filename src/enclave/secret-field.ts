@@ -10,7 +10,7 @@ const COLON = 0x3a;
 const SPACES: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /**
- * Takes the value of a field: `0x` and two hex digits per byte. The digits are zeros afterwards.
+ * Takes the value of a field: `0x` and two hex digits per byte. Overwrites the digits in `body` with zeros.
  * @param body UTF-8; modified
  * @returns null unless the field occurs exactly once and in this form
  */

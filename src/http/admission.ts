@@ -1,14 +1,14 @@
 /**
- * What one authenticated request occupies in this node (protocol.md §10, Bounds): bytes for its body and answer, and places among its
- * caller's requests under way. It gives them back once its answer has been sent and its work has ended. Both conditions are needed,
- * because a caller that hangs up early does not stop the work.
+ * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and places in the
+ * limits on its caller's requests under way. All are released once the answer has been sent and the work has ended. Both conditions are
+ * needed, because the work continues when a caller hangs up early.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** Counted for a request that waits for a place: the maximum size of its headers. Bytes. */
+/** While a request waits for a place, its headers stay in memory. It is counted with their maximum size. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {
@@ -22,7 +22,8 @@ export class Admission {
   }
 
   /**
-   * Takes a place among the caller's requests. @returns a promise if the request must wait
+   * Takes a place among the caller's requests.
+   * @returns undefined if a place was free; otherwise a promise that resolves once the request has a place
    * @throws RefusalError rate_limited, service_unavailable
    */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {

@@ -1,6 +1,6 @@
 /**
- * Admission of requests as middlewares (protocol.md §10, Bounds). They run after authentication, because a request that names a wallet
- * without a proof must not use up that wallet's share.
+ * Admission of requests as middlewares (protocol.md §10, Bounds). They run after authentication, because a request that only claims to come
+ * from a wallet must not use up that wallet's share.
  */
 import type { ErrorRequestHandler } from 'express';
 import { Admission } from './admission.ts';
@@ -13,7 +13,7 @@ export interface AdmitModules {
   readonly underWay: RequestsUnderWay;
 }
 
-/** Runs after authentication. Refuses with rate_limited, service_unavailable. @param callerOf the caller that the request counts for */
+/** Runs after authentication. Refuses with rate_limited, service_unavailable. @param callerOf returns the caller whose limits apply */
 export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitModules, callerOf: (locals: Locals) => string): SealedHandler<Locals> {
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));
@@ -23,7 +23,10 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
   };
 }
 
-/** Takes one more place, for a kind of request with a lower limit. Refuses like `admit`. @param isSuch whether a request is of that kind */
+/**
+ * Takes a second place if the request is of a kind that has a lower limit. Refuses like `admit`.
+ * @param isSuch whether a request is of that kind
+ */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {
   return (_request, response, next) => {
     if (isSuch(response.locals)) return goOn(response.locals.admission.enter(places, response), next);
@@ -32,7 +35,7 @@ export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay,
   };
 }
 
-/** The last handler of a route that uses `admit`: ends the work of a request that failed. */
+/** The last handler of a route that uses `admit`: when a request has failed, it reports that the work has ended. */
 export const noteFailedWork: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   (response.locals as { readonly admission?: Admission }).admission?.noteWorkEnded();
   next(error);

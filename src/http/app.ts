@@ -1,6 +1,7 @@
 /**
- * The Express app of a node (protocol.md §2). The protocol fixes the order of the checks: stopping, rate limit, gate, authentication,
- * body. Where clients cannot be told apart, the rate limit is applied with authentication. Each route gets only the modules that it needs.
+ * The Express app of a node (protocol.md §2). The protocol fixes the order of the checks: stopping, rate limit, gate, authentication, body.
+ * Where clients cannot be told apart by address, the rate limit is applied during authentication. Each route gets only the modules that it
+ * needs.
  */
 import type { RequestListener } from 'node:http';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -68,11 +69,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
   app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits, bytes), inTurn(limits.rest, notFound));
-  // Clients fetch a nonce before most requests, so this router comes before the routers that serve few requests.
+  // Express tries routers in order. Most requests follow a request for a nonce, so this router comes before the routers that are used less.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
-  // Before `refuseStopping`, because a probe reports that the node is stopping.
+  // Before `refuseStopping`, because a probe must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // Also before `refuseStopping`, because a reader fetches the end of the audit while the node stops.
+  // Also before `refuseStopping`, because a reader fetches the last entries of the audit while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
@@ -84,7 +85,10 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   return app;
 }
 
-/** The app as a server's listener. If Express cannot route a target, this listener answers in the form of all errors, not in HTML. */
+/**
+ * The app as a server's listener. If Express cannot route a target, this listener answers in the same JSON form as for all other errors,
+ * not in HTML.
+ */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {

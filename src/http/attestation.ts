@@ -1,7 +1,7 @@
 /**
  * `POST /.well-known/attestation`: the enclave's attestation document, which proves to a client what code runs here. The document comes
- * unchanged from the enclave API (protocol.md §7), which gets only the nonce of the request. A document is expensive to make and callers
- * need no proof, so the node asks for at most one document per second, for all callers together.
+ * unchanged from the enclave API (protocol.md §7), which receives only the nonce from the request. A document is expensive to make, and
+ * callers need no proof. So the node asks for at most one document per second, for all callers together.
  */
 import { Router, type RequestHandler } from 'express';
 import { z } from 'zod';
@@ -14,7 +14,10 @@ import { methodNotAllowed } from './unknown-route.ts';
 
 /** Minimum time between two calls of the enclave API. Milliseconds. */
 const CALL_EVERY_MS = 1_000;
-/** Maximum size of a body. `MAX_INFLIGHT_BYTES` need not count it: the node reads one body per second, for at most 30 s. Bytes. */
+/**
+ * Maximum size of a body. Bodies are not counted for `MAX_INFLIGHT_BYTES`: the node begins to read at most one per second, and reads each
+ * for at most 30 s. Bytes.
+ */
 const MAX_BODY_BYTES = 4 * 1024;
 /** The hardware accepts at most 512 bytes; this is their length in base64. Characters. */
 const MAX_NONCE_CHARS = 684;

@@ -1,6 +1,6 @@
 /**
- * Records a request in the audit (docs/audit.md) when its answer has been sent or its caller has hung up. It records only requests of
- * authenticated callers, regardless of the outcome. Otherwise strangers could push the important entries out of the audit.
+ * Records a request in the audit (docs/audit.md) when its answer has been sent or its caller has hung up. It records a request regardless
+ * of its outcome, but only if its caller is authenticated: otherwise strangers could push the important entries out of the audit.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
@@ -13,10 +13,12 @@ import type { AppLocals, Operation } from './bound-request.ts';
 import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
 
 type Subject = Omit<AuditEvent, 'outcome'>;
-/** What is known about a request when it ends. It may have failed in any middleware after authentication. */
+/**
+ * What is known about a request when it ends. Only `caller` is certain, because any middleware after authentication may have refused it.
+ */
 type Known<Locals extends SealedLocals> = Pick<Locals, 'caller'> & Partial<Locals>;
 
-/** The audited messages of peers, by type. */
+/** The types of peers' messages that are audited, each with its operation. */
 const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
   ['master_secret_request', 'hand_over'],
   ['snapshot_request', 'snapshot'],

@@ -1,4 +1,6 @@
-/** App wallets that were authorized within the last day (protocol.md §8). Behind the platform's TCP proxy, each counts as one client. */
+/**
+ * App wallets that were authorized within the last day (protocol.md §8). Behind the platform's TCP proxy, each wallet counts as one client.
+ */
 import { LRUCache } from 'lru-cache';
 import { elapsedMs } from '../domain/elapsed.ts';
 import type { Wallet } from '../domain/ids.ts';
@@ -13,7 +15,7 @@ export class AuthorizedWallets {
 
   constructor(modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'> }) {
     const elapsed = elapsedMs(modules.clock);
-    // With a resolution of 0 the cache arms no timer.
+    // With a resolution of 0 the cache sets no timer.
     this.#wallets = new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 

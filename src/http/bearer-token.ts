@@ -1,6 +1,6 @@
 /**
- * Bearer tokens for the routes of operators (RFC 6750). A node knows only the SHA-256 of a token, because its environment is public.
- * Rate limits do not count requests with the right token, so strangers cannot use up an operator's requests.
+ * Bearer tokens for the routes of operators (RFC 6750). A node knows only the SHA-256 of a token, because the environment of a node is
+ * public. Rate limits do not count requests with the right token, so strangers cannot use up an operator's requests.
  */
 import type { RequestHandler } from 'express';
 import { constantTimeEqual, sha256 } from '../crypto/hash.ts';
@@ -15,7 +15,7 @@ export interface TokenOptions {
   readonly realm: string;
 }
 
-/** Answers 401 without the right token. @param limit counts each such request for its client */
+/** Answers 401 to a request without the right token. @param limit counts each of these requests for its client */
 export function requireToken({ tokenHash, realm }: TokenOptions, limit: RequestHandler): RequestHandler {
   return (request, response, next) => {
     const token = BEARER.exec(request.headers.authorization ?? '')?.[1];

@@ -27,7 +27,9 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-/** Runs first. Bodies of GET, HEAD and OPTIONS are not read; the connection closes after the answer (protocol.md §10, Bounds). */
+/**
+ * Runs first. The node does not read a body of GET, HEAD or OPTIONS, and closes the connection after the answer (protocol.md §10, Bounds).
+ */
 export const leaveBodyUnread: RequestHandler = (request, response, next) => {
   const { method } = request;
   if ((method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && hasBody(request)) response.setHeader('connection', 'close');
@@ -57,7 +59,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
-    // Every request emits `close`, even after `end`. After `end` no error is created: that would cost as much as reading the body.
+    // Every request emits `close`, even after `end`. No error is created then: that would cost as much as reading the body.
     if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

@@ -1,7 +1,7 @@
 /**
- * Bound to the request (protocol.md §10). A proxy that ends TLS outside the enclave could swap two answers, or send a write as a delete.
- * So a request may name its nonce and operation inside the envelope, and the inner answer repeats the nonce. Callers make a new secret
- * after a 404 for a key. So a caller may ask the node to seal this 404.
+ * Binds an answer to its request (protocol.md §10, Bound to the request). A proxy that ends TLS outside the enclave could swap two answers,
+ * or turn a write into a delete. So a request may state its nonce and operation inside the envelope, and the inner answer repeats the
+ * nonce. A caller that gets a 404 for a key makes a new secret. So it may ask the node to seal this 404, which a proxy then cannot forge.
  */
 import type { Request } from 'express';
 import type { AuthenticatedApp } from '../auth/authenticator.ts';

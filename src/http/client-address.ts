@@ -48,7 +48,10 @@ export function isShared({ factor }: CountedClient): boolean {
   return factor > 1;
 }
 
-/** `trusts`, with remembered results: few proxies send all requests. @param trusts Express's function for its setting `trust proxy` */
+/**
+ * `trusts`, with remembered results, because all requests come through a few proxies.
+ * @param trusts Express's function for its setting `trust proxy`
+ */
 export function rememberingTrust(trusts: (address: string, hop: number) => boolean): (address: string, hop: number) => boolean {
   const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
   return (address, hop) => {
@@ -56,7 +59,7 @@ export function rememberingTrust(trusts: (address: string, hop: number) => boole
     const remembered = known.get(address);
     if (remembered !== undefined) return remembered;
     const trusted = trusts(address, hop);
-    // An untrusted address belongs to a client, and many clients would push the proxies out of the memory.
+    // An untrusted address belongs to a client, and many clients would push the proxies out of the cache.
     if (trusted && address.length <= MAX_ADDRESS_CHARS) known.set(address, trusted);
     return trusted;
   };

@@ -1,8 +1,8 @@
 /**
  * Rate limits per client (protocol.md §8). A request is counted before any other work. Behind the platform's TCP proxy, clients cannot be
- * told apart until their proof is checked. There, a request to `/kms` is counted after that check, which costs no more than a refusal. The
- * request counts for its wallet if the wallet was authorized within the last day, otherwise for all strangers together. A header that only
- * names a wallet proves nothing.
+ * told apart until their proof is checked. There, a request to `/kms` is counted only after this check, which costs no more than a refusal.
+ * The request is counted for its wallet if that wallet was authorized within the last day. All other requests are counted together, as one
+ * client. A header that only names a wallet proves nothing.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';
@@ -32,9 +32,9 @@ export interface ClientLimits {
   readonly countUnproven: (request: Request) => void;
   /** Remembers the wallet that the registry has authorized. */
   readonly noteAuthorized: (proof: AppProof) => void;
-  /** For public routes. Counts nothing where clients cannot be told apart, because a refusal costs as much as the answer. */
+  /** For public routes. Does not count where clients cannot be told apart, because there a refusal costs as much as the answer. */
   readonly open: RequestHandler;
-  /** The separate limit of `GET /nonce`. It also counts nothing where clients cannot be told apart. */
+  /** The separate limit of `GET /nonce`. It does not count where clients cannot be told apart, like `open`. */
   readonly nonce: RequestHandler;
 }
 

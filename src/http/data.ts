@@ -23,7 +23,7 @@ export interface DataStore {
   /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
-  /** Whether a record of this key was left out: as far as this node knows, a peer has it, and this node had no time or room for it. */
+  /** Whether a record of this key was left out: as far as this node knows, a peer has it, but this node did not accept it. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 
@@ -44,16 +44,16 @@ export interface DataModules {
   readonly onWritten: () => void;
 }
 
-/** JSON Schema counts characters, not bytes, so the document also states the limit in bytes in words. */
+/** JSON Schema counts characters, not bytes, so the description also states the limit in bytes. */
 const inBytes = (max: number) => ({ minLength: 1, maxLength: max, description: `1 to ${max} bytes of UTF-8` });
 
 const newKey = z.string().refine((text) => isKey(text, MAX_DATA_KEY_BYTES), `1 to ${MAX_DATA_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_DATA_KEY_BYTES));
 const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`).meta(inBytes(MAX_HELD_KEY_BYTES));
-/** Callers send up to 2^64-1. A number that is not a safe integer becomes 0, which means "never expires" (protocol.md §10). */
+/** Callers may send up to 2^64-1. A number that is not a safe integer becomes 0, which means "never expires" (protocol.md §10). */
 const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
 export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
-/** A body with `value` or `ttl_ms` is refused: it is a write that was changed into a delete on the way. */
+/** A body with `value` or `ttl_ms` is refused: it was sent as a write, and a proxy turned it into a delete. */
 export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
 function isKey(text: string, maxBytes: number): boolean {
@@ -144,7 +144,7 @@ export class DataHandlers {
     const { clock, store, isSure } = this.#modules;
     if (!isSure()) throw unsure('this node does not know yet whether it holds all keys');
     const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
-    // The answer repeats the query as understood, so that the caller notices if the query was changed on the way.
+    // The answer repeats the query as this node understood it, so that the caller notices if a proxy changed the query.
     const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
     return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
   }

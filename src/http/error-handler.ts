@@ -1,4 +1,4 @@
-/** The last middleware: answers every error of a request as the error table says, and logs it unless it is the caller's fault. */
+/** The last middleware: answers every error of a request according to the error table, and logs it unless it is the caller's fault. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { InvariantError, RefusalError, type ErrorCode } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
@@ -16,7 +16,7 @@ export interface ErrorModules {
 
 export function handleErrors({ log, failures, onBrokenInvariant }: ErrorModules): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
-    // A refusal goes to the caller. The cause of a refusal, and any other error, goes to the log.
+    // A refusal is sent to the caller. The cause of a refusal, and any other error, is logged.
     const failed = error instanceof RefusalError ? error.cause : error;
     if (failed !== undefined) failures.note(log, `the request ${routeName(request)}`, failed);
     if (error instanceof InvariantError) onBrokenInvariant(error);
@@ -26,15 +26,17 @@ export function handleErrors({ log, failures, onBrokenInvariant }: ErrorModules)
   };
 }
 
-/** The route as the log may show it: its pattern, because a path may contain a key, and the method only if the route takes it. */
+/**
+ * The route for the log. It shows the pattern, because a path may contain a key, and `OTHER` for a method that the route does not accept.
+ */
 function routeName(request: Request): string {
   const route = request.route as { readonly path: string | RegExp; readonly methods: Readonly<Record<string, boolean>> } | undefined;
-  if (route === undefined) return 'of no route';
+  if (route === undefined) return 'without a route';
   const method = request.method.toLowerCase();
   return `${route.methods[method] === true ? request.method : 'OTHER'} ${String(route.path)}`;
 }
 
-/** Answers in the form of all errors, if an answer is still possible. */
+/** Answers in the JSON form that all errors have, if an answer is still possible. */
 export function sendError(error: unknown, request: Request, response: Response): void {
   if (response.headersSent || response.destroyed) return;
   const { status, retryAfterSeconds, body } = errorAnswer(error);

@@ -1,7 +1,7 @@
 /**
- * Limits the memory for all bodies being read and all answers being made (protocol.md §10, Bounds): half for `/sync`, half for the other
- * routes. A caller may use at most a quarter of its half. An empty half admits one request of any permitted size. Bytes are counted as
- * they arrive, and given back when the answer has been sent and the work for it has ended.
+ * Limits the memory for all bodies that are being read and all answers that are being made (protocol.md §10, Bounds): half for `/sync`,
+ * half for the other routes. A caller may use at most a quarter of its half. A half in which nothing is held admits one request of any
+ * permitted size. Bytes are counted as they arrive, and released when the answer has been sent and the work for it has ended.
  */
 import { RefusalError } from '../domain/errors.ts';
 
@@ -70,7 +70,7 @@ export class ByteLease {
     return this.#bytes;
   }
 
-  /** Checks for room and counts nothing. @throws RefusalError service_unavailable when this many more bytes do not fit now */
+  /** Checks for room without counting. @throws RefusalError service_unavailable when this many more bytes do not fit now */
   expect(bytes: number): void {
     if (this.#half.fits(this, bytes)) return;
     throw new RefusalError('service_unavailable', 'requests under way take up all the memory that the node has for them', RETRY_AFTER_SECONDS);
@@ -82,7 +82,7 @@ export class ByteLease {
     this.count(bytes);
   }
 
-  /** Counts bytes without a check for room; a negative number gives bytes back. */
+  /** Counts bytes without a check for room; a negative number releases bytes. */
   count(bytes: number): void {
     this.#half.count(this, bytes);
     this.#bytes += bytes;
@@ -94,7 +94,7 @@ export class ByteLease {
     this.#reserved += bytes;
   }
 
-  /** Counts an answer's bytes in place of those that were reserved for it. @throws as `expect`, if the answer may be refused */
+  /** Counts an answer's bytes instead of the bytes that were reserved for it. @throws as `expect`, but only if `mayBeRefused` */
   countAnswer(bytes: number, mayBeRefused: boolean): void {
     const more = bytes - this.#reserved;
     if (mayBeRefused && more > 0) this.expect(more);

@@ -14,7 +14,7 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   const bytes = Buffer.byteLength(text);
-  // An ASCII string, such as an envelope, has one byte per character. Written as latin1, it is not searched again for longer characters.
+  // An ASCII string, such as an envelope, has one byte per character. Node writes latin1 without a search for longer characters.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');

@@ -1,15 +1,15 @@
 /**
- * Makes sure that an answer reaches its caller (protocol.md §10). If a body was left unread, closing the socket immediately would reset
- * the connection, and the reset would overtake the answer. So this node ends its side first, then reads the rest of the body and drops
- * it, within limits.
+ * Makes sure that an answer reaches its caller (protocol.md §10). If a body was left unread, closing the socket immediately would reset the
+ * connection, and the caller could get the reset before it reads the answer. So this node first ends its own side of the connection. Then
+ * it reads the rest of the body and drops it, within limits.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum size of the part of a body that is dropped, and maximum time for that. Bytes and milliseconds. */
+/** Maximum number of bytes of a body that are read and dropped, and maximum time for this. Milliseconds. */
 const MAX_DROPPED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 5_000;
-/** Maximum number of sockets that linger at the same time; a further one is closed immediately. */
+/** Maximum number of sockets that linger at the same time; a further socket is closed immediately. */
 const MAX_LINGERING = 64;
 
 export class LingeringCloses {

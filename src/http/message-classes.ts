@@ -1,6 +1,6 @@
 /**
- * Classes whose requests and answers already have the prototypes of Express. Express sets these prototypes on the objects of every
- * request. A changed prototype makes the engine give up the object's shape, which costs more than all middlewares of a node together.
+ * Classes whose requests and answers already have the prototypes of Express. Express sets these prototypes on the objects of every request.
+ * When a prototype changes, V8 discards what it has optimized for that object, which costs more than all middlewares of a node together.
  * Setting the prototype that an object already has costs nothing.
  */
 import { IncomingMessage, ServerResponse, type ServerOptions } from 'node:http';

@@ -23,7 +23,7 @@ const OVERVIEW = {
   endpoints: OVERVIEW_ENDPOINTS,
 };
 
-/** @param refuseStopping runs first here, because `app.ts` puts this router before its own `refuseStopping` */
+/** @param refuseStopping runs first here, because `app.ts` uses this router before it applies `refuseStopping` to the other routes */
 export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick<ClientLimits, 'general' | 'nonce'>, refuseStopping: RequestHandler): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router

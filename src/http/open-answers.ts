@@ -1,7 +1,7 @@
 /**
  * The answers of `/status` and `/nodes`, counted for the limit on bytes in flight (protocol.md §10, Bounds). Anyone may ask for them, and
  * if a caller does not read its answers, they stay in the node's memory. Callers of these routes cannot always be told apart, so all of
- * them together count as one caller, which leaves most of the bytes to apps. Shorter answers, and those for operators with a token, are
+ * them together count as one caller, which leaves most of the bytes to apps. Shorter answers, and answers to operators with a token, are
  * not counted.
  */
 import type { ServerResponse } from 'node:http';
@@ -18,7 +18,7 @@ export class OpenAnswers {
   }
 
   /**
-   * Call it before the handler awaits anything: a connection that has closed would never give the bytes back.
+   * Call this before the handler awaits anything. If the connection had already closed, the bytes would never be released.
    * @throws RefusalError service_unavailable when the answer does not fit now
    */
   send(response: ServerResponse, body: object): void {

@@ -17,7 +17,7 @@ export interface ProbedState {
   readonly isStopping: boolean;
 }
 
-/** @returns why the check fails, in this node's own words; null when it passes */
+/** @returns why the check fails; null when it passes */
 type Check<State> = (state: State) => string | null;
 
 export type Checks<State> = Readonly<Record<string, Check<State>>>;
@@ -28,11 +28,11 @@ export const LIVE_CHECKS: Checks<unknown> = { event_loop: () => null };
 export const READY_CHECKS = {
   /** This node is an eligible member according to the last good view. */
   membership: ({ view }) => (view.state === 'ineligible' ? reasonOf(view) : null),
-  /** The last good view of the chain is young enough to serve from. */
+  /** The last good view of the chain is recent enough for this node to be ready. */
   chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
   /** The secret held here is the one whose hash the chain shows. */
   secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
-  /** The first snapshot has been taken over, or is not needed, or no member could give one. */
+  /** The first snapshot has been installed, or is not needed, or no member could send one. */
   first_snapshot: ({ view }) => (view.firstSnapshot === 'missing' || (view.secretConfirmed && view.state === 'syncing-secret') ? reasonOf(view) : null),
   /** The enclave API opens envelopes and signs answers. */
   enclave_api: ({ enclave }) => enclave.failing,
@@ -69,7 +69,7 @@ export function readProbeQuery(query: string, known: readonly string[]): Omit<Pr
   return { excluded, isVerbose: parameters.has('verbose') };
 }
 
-/** @param name of the probe, for the last line: `livez` or `readyz` */
+/** @param name the name of the probe, for the last line: `livez` or `readyz` */
 export function probe<State>(name: string, checks: Checks<State>, state: State, { names, excluded, isVerbose }: ProbeRequest): ProbeAnswer {
   const lines: string[] = [];
   let isOk = true;

@@ -26,8 +26,8 @@ function decode(text: string): string {
 }
 
 /**
- * The keys that a raw path may mean. Form encoding writes a space as `+`: the key with spaces comes first, then the literal one
- * (protocol.md §10, A `+` in a path).
+ * The keys that a raw path may mean. Form encoding writes a space as `+`. So for a path with a `+`, the key with spaces comes first, then
+ * the literal key (protocol.md §10, A `+` in a path).
  * @throws RefusalError bad_request
  */
 export function readPathKey(raw: string): readonly string[] {
@@ -37,7 +37,7 @@ export function readPathKey(raw: string): readonly string[] {
 
 /**
  * Reads the wanted parameters of a query without its `?`. Other parameters are ignored.
- * @throws RefusalError bad_request when a parameter is malformed, or when a wanted one occurs twice
+ * @throws RefusalError bad_request when a parameter is malformed, or when a wanted parameter occurs twice
  */
 export function readQuery(query: string, wanted: readonly string[]): Query {
   const found: Record<string, string> = {};
@@ -46,7 +46,7 @@ export function readQuery(query: string, wanted: readonly string[]): Query {
     const at = part.indexOf('=');
     const name = decode(at === -1 ? part : part.slice(0, at));
     if (!wanted.includes(name)) continue;
-    if (Object.hasOwn(found, name)) throw new RefusalError('bad_request', `${name} is named twice in the query`);
+    if (Object.hasOwn(found, name)) throw new RefusalError('bad_request', `${name} occurs twice in the query`);
     found[name] = at === -1 ? '' : decode(part.slice(at + 1));
   }
   return found;

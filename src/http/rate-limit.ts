@@ -1,7 +1,7 @@
 /**
- * Rate limits (protocol.md §8): a token bucket per client. The number of buckets is bounded. The least recently used bucket is dropped
- * first; nothing is lost if it is full again. Rate limit libraries read the clock and arm timers themselves; this file uses the injected
- * clock, so that a simulated run can be replayed.
+ * Rate limits (protocol.md §8): a token bucket per client. The number of buckets is bounded, and the least recently used bucket is dropped
+ * first. If that bucket is full again, dropping it changes nothing, because a new bucket starts full. Rate limit libraries read the clock
+ * and set timers themselves; this file uses the injected clock, so that a simulated run can be replayed.
  */
 import { LRUCache } from 'lru-cache';
 import { RefusalError } from '../domain/errors.ts';

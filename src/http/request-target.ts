@@ -6,7 +6,7 @@ import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { decodePercent } from './query.ts';
 
-/** After this prefix comes a key, which may contain any character, including slashes. */
+/** Paths with this prefix end with a key, which may contain any character, including slashes. */
 const DATA_KEY_PREFIX = '/kms/data/';
 
 /** A path without escapes to decode or dots to resolve. */
@@ -15,7 +15,7 @@ const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
 /** Characters that Express would treat as the end of a path, or would escape in a different way. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
-/** Stands for a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
+/** Replaces a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
 const UNKNOWN_BELOW_KMS = '/kms';
 
 /** @throws RefusalError bad_request */
@@ -30,7 +30,7 @@ export function routedTarget(target: string): string {
   }
   const { pathname } = new URL(`http://node${path}`);
   const decoded = decodePercent(pathname, 'path');
-  // A path with an escaped prefix must match no route. Its key would be decoded here and again by `query.ts`, and become a different key.
+  // A path with an escaped prefix must not match a route: its key would be decoded here and again in `query.ts`, into a different key.
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 
@@ -42,7 +42,7 @@ export function originForm(target: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** @param rawHeaders names and values in turn */
+/** @param rawHeaders each name, followed by its value */
 function hostsIn(rawHeaders: readonly string[]): number {
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {

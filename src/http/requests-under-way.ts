@@ -1,7 +1,7 @@
 /**
  * Limits how many requests of one caller are under way at the same time (protocol.md §10, Bounds). A bounded number of further requests
- * wait for a bounded time; all others are refused. A free place passes to the request that has waited longest, so that requests do not
- * overtake each other.
+ * wait for a bounded time; all others are refused. A place that becomes free passes to the request that has waited longest, so that
+ * requests keep their order.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -43,7 +43,7 @@ export class RequestsUnderWay {
       this.#callers.set(caller, { underWay: 1, waiting: new Set() });
       return true;
     }
-    // A free place means that no request waits, because `leave` passes places on.
+    // If a place is free, no request is waiting, because `leave` passes a place to a waiting request.
     if (known.underWay >= this.#limits.maxUnderWay) return false;
     known.underWay += 1;
     return true;

@@ -1,7 +1,7 @@
 /**
- * The encrypted part of a request (protocol.md §3), as middlewares. On the way in: envelope form, registered sender, decryption, inner
- * object. On the way out: encryption to the registered key, and the answer's signature. That signature depends only on the caller's
- * signature, so the enclave makes it while it opens the envelope.
+ * The encrypted part of a request (protocol.md §3), as middlewares. For a request, they check the form and the sender of the envelope,
+ * decrypt it, and parse the inner object. For an answer, they encrypt it to the registered key and sign it. This signature depends only on
+ * the caller's signature, so the enclave makes it while it opens the envelope.
  */
 import type { Request, RequestHandler } from 'express';
 import { isJsonObject, parseJson } from '../crypto/json.ts';
@@ -21,7 +21,9 @@ export interface SealedCaller {
 
 /** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
-/** An answer counts with its size on the wire: two hex digits per byte. So the largest page fills a caller's share (protocol.md §10). */
+/**
+ * An answer is counted with its size on the wire: two hex digits per byte. So the largest page fills a caller's share (protocol.md §10).
+ */
 export const WIRE_FACTOR = 2;
 
 /** The status of an answer, and the body that is sealed into it. */
@@ -52,7 +54,7 @@ export interface EnvelopeModules {
   readonly enclave: Pick<Enclave, 'decrypt' | 'encrypt' | 'sign'>;
 }
 
-/** @throws RefusalError service_unavailable until the enclave has said who this node is */
+/** @throws RefusalError service_unavailable until the enclave has reported the identity of this node */
 export function knownIdentity(identity: Identity | null): Identity {
   if (identity === null) throw new RefusalError('service_unavailable', 'the enclave has not reported the identity of this node');
   return identity;

@@ -11,12 +11,12 @@ import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
 export interface ServerLimits {
-  /** Maximum number of open connections. A further one closes the connection that has been idle longest. */
+  /** Maximum number of open connections. When a further one opens, the connection that has been idle longest is closed. */
   readonly maxConnections: number;
   /** Maximum time for the headers of a request, and for the whole request. Milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Maximum time for a caller to take a complete answer, which occupies memory until then. Milliseconds. */
+  /** Maximum time for a caller to receive a complete answer, which occupies memory until then. Milliseconds. */
   readonly answerTimeoutMs: number;
   /** How often these timeouts are checked. Milliseconds. */
   readonly checkEveryMs: number;
@@ -24,7 +24,10 @@ export interface ServerLimits {
   readonly keepAliveMs: number;
 }
 
-/** From protocol.md §10: a body ends within 30 s. Callers keep connections for 90 s, and should close them before this node does. */
+/**
+ * From protocol.md §10: a body must be complete within 30 s. Callers keep connections for 90 s, and should close them before this node
+ * does.
+ */
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 2_048,
   headersTimeoutMs: 10_000,
@@ -45,7 +48,7 @@ export interface HttpServer {
   destroy(): void;
 }
 
-/** Answers bytes that are not valid HTTP in the form of all errors (protocol.md §2), unless an answer on this socket has begun. */
+/** If bytes are not valid HTTP, answers in the JSON form of all errors (protocol.md §2), unless an answer on this socket has begun. */
 function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): void {
   if (!socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
@@ -101,7 +104,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // If Host is missing, Node would send a refusal without a body. The listener refuses it in the form of all errors.
+      // If Host is missing, Node would send a refusal without a body. The listener refuses it in the JSON form of all errors.
       requireHostHeader: false,
       ...messages,
     },
@@ -117,7 +120,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       listener(request, response);
     },
   );
-  // An unknown expectation is ignored, as RFC 9110 §10.1.1 permits.
+  // An unknown `Expect` header is ignored, as RFC 9110 §10.1.1 permits.
   server.on('checkExpectation', (request, response) => void server.emit('request', request, response));
   server.on('connection', (socket) => {
     lingering.watch(socket, () => book.unreadOf(socket));

@@ -1,25 +1,26 @@
 /**
  * The connections of a server (protocol.md §10, Bounds). At the limit, the connection that has been idle longest is closed. A socket with
- * 16 unanswered requests is closed after the answer to the sixteenth. A socket whose caller does not take its answer is cut off.
+ * 16 unanswered requests is closed after the answer to the sixteenth. If a caller does not receive a complete answer in time, its socket is
+ * destroyed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum number of unanswered requests of one socket that are carried out. */
+/** When a socket has this many unanswered requests, none of its further requests is carried out. */
 const MAX_PIPELINED = 16;
 
 interface Connection {
-  /** Answers and their requests, in the order in which they came. */
+  /** Answers and their requests, in the order in which the requests arrived. */
   readonly underWay: Map<ServerResponse, IncomingMessage>;
-  /** No further request is carried out. */
+  /** True: no further request of this socket is carried out. */
   isFull: boolean;
-  /** Number of consecutive checks that found its first answer complete but not taken. */
+  /** Number of consecutive checks that found an unsent part of the first answer, although this answer is complete. */
   stalledLooks: number;
 }
 
 export interface SocketBookOptions {
   readonly maxConnections: number;
-  /** How many consecutive checks may find an answer that is not taken; the next such check cuts the socket off. */
+  /** Maximum number of consecutive checks that may find an unsent part of a complete answer. The next such check destroys the socket. */
   readonly maxStalledLooks: number;
 }
 
@@ -72,7 +73,7 @@ export class SocketBook {
     return true;
   }
 
-  /** Cuts off stalled sockets. Call it at a fixed interval. */
+  /** Destroys stalled sockets. Call it at a fixed interval. */
   closeStalled(): void {
     for (const [socket, connection] of this.#connections) {
       // Answers are sent in the order of their requests, so only the first one can be stalled.

@@ -16,7 +16,7 @@ export interface StatusOptions {
 
 export interface StatusModules extends GateModules {
   readonly directory: PeerDirectory;
-  /** Null until the enclave has said who this node is. */
+  /** Null until the enclave has reported the identity of this node. */
   readonly identity: () => Identity | null;
   readonly ownUrl: () => string;
   /** The state of the secret, and the member that it came from. */
@@ -32,7 +32,10 @@ export interface StatusModules extends GateModules {
 
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
-/** Maximum number of dropped entries of the membership that are listed. Peers read 64 KiB of a status, and the answer stays below that. */
+/**
+ * Maximum number of dropped entries of the membership that are listed. Peers read at most 64 KiB of a status, and this limit keeps the
+ * answer below that size.
+ */
 const MAX_DROPPED_LISTED = 100;
 
 /** Maximum number of listed peers, for the same reason. */

@@ -1,4 +1,4 @@
-/** Refuses requests that no route takes, in the form of all errors (protocol.md §2). */
+/** Refuses requests that no route accepts, in the JSON form of all errors (protocol.md §2). */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 

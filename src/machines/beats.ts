@@ -1,6 +1,6 @@
 /**
- * Two regions: one decides when the two jobs run, the other probes peers. Both use the injected clock. Any caller may also send
- * `node_tick` or `sync_tick`.
+ * Two regions of the machine: one decides when the two jobs run, the other probes peers. Both use the injected clock. Any caller may also
+ * send `node_tick` or `sync_tick`.
  */
 import { raise, stateIn } from 'xstate';
 import type { NodeSetup } from './setup.ts';
@@ -35,7 +35,7 @@ export function beatsRegion(node: NodeSetup) {
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
-          /** If a tick outlasts the beat, one more node_tick is raised and dropped. */
+          /** If a tick lasts longer than the beat, one more node_tick is raised, and region nodeTick drops it. */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
         },
@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: immediately, or when the nudge interval since the last such sync_tick ends.',
+        description: 'Runs sync_tick after a write: immediately, or when the nudge interval after the previous such sync_tick ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

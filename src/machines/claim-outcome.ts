@@ -1,4 +1,4 @@
-/** What an attempted claim means for the node that waits for its hash (protocol.md §1, step 3). Pure. */
+/** Turns the report of an attempted claim into the reason why the node still waits for a hash (protocol.md §1, step 3). Pure. */
 import type { Hash32 } from '../domain/ids.ts';
 import type { ClaimReport } from '../domain/membership.ts';
 import { REASONS, reason } from '../domain/reasons.ts';

@@ -1,8 +1,8 @@
 /**
- * When the next node_tick comes (protocol.md §10, Early ticks). If a tick ends before the node is ready, the next tick comes early. Its
- * delay grows from one second to the regular beat (`domain/backoff.ts`). This also retries a first snapshot that failed. Progress restarts
- * the backoff. A different reason for failing is not progress. Otherwise two alternating reasons would keep the delay at one second. The
- * caller is `settleTick` in `model.ts`.
+ * Decides when the next node_tick runs (protocol.md §10, Early ticks). If a tick ends before the node is ready, the next tick runs early,
+ * after a delay that grows from one second to the regular beat (`domain/backoff.ts`). An early tick also retries a first snapshot that
+ * failed. Progress restarts the backoff. A new reason for failing is not progress: if it were, two alternating reasons would keep the
+ * delay at one second. The caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';
@@ -11,11 +11,11 @@ import { EARLY_TICK_FLOOR_MS } from './limits.ts';
 export interface Backoff {
   /** Number of consecutive early ticks without progress. */
   readonly attempt: number;
-  /** Reasons for which ticks have ended since the last progress. */
+  /** Reasons with which ticks have ended since the last progress. */
   readonly reasons: readonly ReasonText[];
   /** The last progress that a tick made: a head or a transaction. */
   readonly progress: string;
-  /** The highest rank that ticks have reached since a tick last ended in ready; -1: none yet. */
+  /** The highest rank of the ticks since a tick last ended in ready; -1: there was no tick since then. */
   readonly furthest: number;
 }
 

@@ -1,17 +1,17 @@
 /**
- * When a process with an empty store may go ready (protocol.md §10, First snapshot). A node that served from an empty store would issue
- * old clock values again (§9.3), so one of five conditions must hold.
+ * Decides when a process with an empty store may become ready (protocol.md §10, First snapshot, lists the conditions). A node that accepted
+ * writes with an empty store would issue clock values that it has issued before (§9.3).
  */
 import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 
-/** A node goes ready without a first snapshot after this many consecutive node_ticks that asked every member in vain. */
+/** Number of consecutive node_ticks that asked every member in vain, after which a node becomes ready without a first snapshot. */
 const FULL_ROUNDS_IN_VAIN = 3;
 
 export interface FirstSnapshotProgress {
   readonly state: FirstSnapshotState;
   /** Monotonic milliseconds at the start of the first round. */
   readonly firstAskedAtMs: number | null;
-  /** Number of consecutive node_ticks in which every other member was asked and none gave a complete snapshot. */
+  /** Number of consecutive node_ticks in which every other member was asked and none sent a complete snapshot. */
   readonly fullRounds: number;
 }
 
@@ -20,14 +20,14 @@ export const SNAPSHOT_COMPLETE: FirstSnapshotProgress = { state: 'complete', fir
 
 export const SNAPSHOT_NONE: FirstSnapshotProgress = { state: 'none', firstAskedAtMs: null, fullRounds: 0 };
 
-/** A node_tick ended without asking the members, so the full rounds are no longer consecutive. */
+/** For a node_tick that ended without asking the members: the count of consecutive full rounds starts again at 0. */
 export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
   return before.fullRounds === 0 ? before : { ...before, fullRounds: 0 };
 }
 
 /**
- * The result of a round that hung or threw. It is not known which members the step had asked, so all of them count as asked, and none as
- * having given a snapshot. Otherwise one member that makes every round hang would keep the node from ever becoming ready.
+ * The result of a round that hung or threw. It is not known which members the step had asked. So this result says that it asked all of them
+ * and that none answered. Otherwise one member that makes every round hang would keep the node from ever becoming ready.
  * @param members size of the membership, including this node
  */
 export function roundInVain(members: number): SnapshotRound {
@@ -37,10 +37,11 @@ export function roundInVain(members: number): SnapshotRound {
 
 /** What one node_tick learned by asking the members. */
 export interface SnapshotRound {
-  /** Members besides this node. */
+  /** Number of members besides this node. */
   readonly others: number;
+  /** Number of these members that were asked. */
   readonly asked: number;
-  /** Members whose snapshot, complete or not, was merged to the end. */
+  /** Number of these members whose snapshot, complete or not, was merged to the end. */
   readonly answered: number;
   readonly complete: boolean;
 }
@@ -66,8 +67,8 @@ export function judgeFirstSnapshot(
 }
 
 /**
- * What a node reports about its own store when it gives a snapshot. A node that is not ready receives no writes from other nodes and may
- * have been cut off for a long time, so it does not vouch for its records.
+ * What a node reports about its own store when it sends a snapshot. A node that is not ready receives no writes from other nodes and may
+ * have been cut off for a long time, so it does not claim that its store is complete.
  */
 export function vouchedSnapshot({ state, firstSnapshot }: Pick<ReadinessView, 'state' | 'firstSnapshot'>): FirstSnapshotState {
   return state === 'ready' ? firstSnapshot : 'missing';

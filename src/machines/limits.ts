@@ -1,4 +1,4 @@
-/** Timeouts of the jobs (protocol.md §1). A step that exceeds its timeout ends this tick, never the next one. Milliseconds. */
+/** Timeouts of the jobs (protocol.md §1). A step that exceeds its timeout ends the current tick; the next tick still runs. Milliseconds. */
 
 export const STEP_TIMEOUT_MS = {
   readingChain: 20_000,

@@ -36,7 +36,7 @@ export interface SecretPort {
   isServable(): boolean;
 }
 
-/** What the machine knows. Hashes and counts, never key bytes. */
+/** What the machine remembers: hashes and counts, never key bytes. */
 export interface NodeContext {
   /** Why the node is not ready; null exactly in `ready`. */
   readonly reason: Reason | null;
@@ -46,7 +46,7 @@ export interface NodeContext {
   /** The secret that the first snapshot belongs to. A different secret starts with an empty store and needs a new first snapshot. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
-  /** Read time and block time of the last good view; null before the first. */
+  /** Read time and block time of the last good view; null before the first good view. */
   readonly view: ViewTimes | null;
   readonly members: number;
   readonly tick: TickContext;
@@ -69,7 +69,7 @@ export interface TickContext {
   readonly verdict: Verdict | null;
   /** The tick's progress, for the backoff. */
   readonly progress: string;
-  /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it did not. */
+  /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it has not asked. */
   readonly askedAtMs: number | null;
   readonly last: LastTick | null;
   readonly run: number;
@@ -77,9 +77,9 @@ export interface TickContext {
 }
 
 /**
- * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact reports
- * that a step has begun which may take a long time. It makes the node leave `ready` immediately. If the node is already waiting for the
- * same thing, the reason stays.
+ * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact reports the start of a
+ * step that may take a long time. It makes the node leave `ready` immediately. If the node is already waiting for the same thing, its
+ * reason does not change.
  */
 export type ReadinessEvent =
   /** Not a member, the wrong teePubkey, an identity that cannot be read, or a view that is too old. */
@@ -96,7 +96,7 @@ export type ReadinessEvent =
   | { type: 'snapshot.pending' }
   /** The chain shows a hash, but the local secret does not match it or the first snapshot is missing. */
   | { type: 'secret.incomplete'; reason: Reason }
-  /** Confirmed secret, sync key installed, first snapshot settled. */
+  /** The secret is confirmed, the sync key is installed, and the first snapshot is complete or no longer required. */
   | { type: 'node.prepared' };
 
 /** How a node_tick ends. */
@@ -151,7 +151,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
 }
 
 /**
- * The reason for a step that failed. It shows only our own sentences.
+ * The reason to show when a step has failed. It contains only sentences of this project, no text of an RPC or a peer.
  * @throws the error itself if it is a broken invariant, which stops the machine and the process
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {

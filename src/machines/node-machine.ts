@@ -6,8 +6,9 @@
  *   probing     collects figures about peers for operators; nothing depends on it.
  *   beats       decides when the jobs run.
  *
- * Invariants: one node_tick at a time (a second one is counted and dropped). A step that fails, hangs or throws ends the current tick,
- * never the next one. Only `ready` handles sync_tick, and leaving `ready` aborts a push. Nothing here does I/O or holds a key byte.
+ * Invariants: only one node_tick runs at a time (a second one is counted and dropped). A step that fails, hangs or throws ends the current
+ * tick, but the next tick still runs. Only `ready` handles sync_tick, and leaving `ready` aborts a push. Nothing here does I/O or holds
+ * key bytes.
  */
 import { initialContext, type NodeMachineOptions, type NodeMachinePorts } from './model.ts';
 import { beatsRegion, probingRegion } from './beats.ts';

@@ -1,7 +1,8 @@
 /**
- * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. Every step that ends the tick leads to
- * `settling` with a verdict, which readiness receives there. When a step reaches its timeout, the machine leaves the step's state,
- * which aborts its actor; a late result is ignored. A node_tick that arrives while one is already running is counted and dropped.
+ * Region nodeTick: the steps of node_tick in the order of protocol.md §1, one actor each. A step that ends the tick sets a verdict
+ * and leads to `settling`, which passes the verdict to region readiness. When a step reaches its timeout, the machine leaves the step's
+ * state, which aborts the step's actor; a late result is ignored. A node_tick that arrives while one is already running is counted and
+ * dropped.
  */
 import { raise } from 'xstate';
 import { invariant } from '../domain/errors.ts';
@@ -51,7 +52,7 @@ export function nodeTickRegion(node: NodeSetup) {
         description: 'Waits for the next node_tick.',
         on: {
           node_tick: [
-            // The view from which the node serves is too old, regardless of what the next read shows.
+            // The view that the node relies on is too old, so the node leaves `ready` before the next read.
             { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
             { target: 'readingChain', actions: 'startTick' },
           ],
@@ -82,7 +83,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       withdrawing: {
-        description: 'Ends serving when the chain no longer shows the secret of this node, before any other step.',
+        description: 'If the chain no longer shows the secret of this node, the node leaves ready before any other step.',
         always: [
           // Even a successful read may show a chain that no longer produces blocks.
           { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
@@ -94,7 +95,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       checkingEligibility: {
-        description: 'Step 2: is this enclave, by its wallet and key, an eligible member?',
+        description: 'Step 2: do the wallet and the key of this enclave belong to an eligible member?',
         invoke: {
           src: 'checkEligibility',
           id: 'checkEligibility',
@@ -134,14 +135,14 @@ export function nodeTickRegion(node: NodeSetup) {
           { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
           { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
           { guard: hashIs('wanted'), target: 'fetchingSecret', actions: asksForSecret },
-          // A secret that was set aside may be confirmed again. Its store starts empty, so the node must not serve meanwhile.
+          // A secret that was set aside may be confirmed again. Its store starts empty, so the node leaves `ready` until it has a snapshot.
           { guard: 'snapshotMissing', target: 'installingSyncKey', actions: asksForSnapshot },
           { target: 'installingSyncKey' },
         ],
       },
 
       claimingHash: {
-        description: 'Step 3, hash zero: tries to claim once. The node then waits, regardless of the outcome.',
+        description: 'Step 3, hash zero: tries once to claim a hash. The node then waits, regardless of the outcome.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',
@@ -256,12 +257,12 @@ export function nodeTickRegion(node: NodeSetup) {
         },
       },
       judgingSnapshot: {
-        description: 'May the node become ready with what the members gave?',
+        description: 'May the node become ready with the records that the members sent?',
         always: [{ guard: 'snapshotMissing', target: 'settling' }, { target: 'settling', actions: conclude(() => prepared) }],
       },
 
       settling: {
-        description: 'Step 6: gives the verdict, to which readiness reacts immediately.',
+        description: 'Step 6: raises the verdict. Region readiness reacts to it immediately.',
         entry: ['settleTick', raise(({ context }) => verdictOf(context.tick)), raise({ type: 'tick.settled' })],
         always: 'idle',
       },

@@ -10,7 +10,7 @@ const explain = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: event.reason }),
 };
-/** For an outage that has lasted too long. The detail is the last failure. */
+/** For a chain that has been unreadable for too long. The detail of the reason is the last failure. */
 const explainStale = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: reason(REASONS.chainViewStale, reasonLine(event.reason)) }),
@@ -68,7 +68,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       ready: {
-        description: 'Serves. Only this state handles sync_tick and replicates.',
+        description: 'Answers requests of apps. Only this state handles sync_tick and replicates.',
         entry: ['assertServable', 'stampState'],
         tags: 'serving',
         invoke: { src: 'replicate', id: 'replicate', onError: { actions: 'stopBroken' } },

@@ -2,13 +2,13 @@
 import { REASONS, type ReasonText } from '../domain/reasons.ts';
 
 export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
-  [REASONS.initializing]: 'The node has just become eligible, or has just started: the running tick will give a more exact reason.',
+  [REASONS.initializing]: 'The node has just become eligible, or has just started: the tick that is running will find a more exact reason.',
   [REASONS.peerCacheRefreshFailed]: 'The membership cannot be read: check the RPC and the addresses of the contracts.',
   [REASONS.selfNotInNodeList]: 'The wallet of this enclave is not a member: check its instance, version and app in the registry.',
-  [REASONS.cannotReadLocalTeePubkey]: 'The enclave does not give its wallet or key: check the enclave API.',
+  [REASONS.cannotReadLocalTeePubkey]: 'The enclave API does not return the wallet or the key of the enclave: check this API.',
   [REASONS.teePubkeyMismatch]: 'The enclave has rebooted since its registration and has a new key: register the instance again.',
   [REASONS.cannotReadHash]: 'The hash of the master secret cannot be read: check the RPC and the address of KMSRegistry.',
-  [REASONS.cannotGetRandom]: 'The enclave gives no random bytes for a secret: check the enclave API.',
+  [REASONS.cannotGetRandom]: 'The enclave API returns no random bytes for a secret: check this API.',
   [REASONS.failedToSetHash]: 'The chain did not accept the claim of a new hash: check the funds of the wallet, and KMSRegistry.',
   [REASONS.awaitingHash]: 'The chain has no hash yet. A claim by this node or by another member is under way.',
   [REASONS.secretSyncFailed]: 'No member handed over a usable secret: check the other nodes.',

@@ -6,19 +6,19 @@
  *     ▲                         └───────────────┴──── the chain shows it ────┴──────▶ confirmed
  *     └── the chain stops showing it, or the owner reset the claim: the secret is set aside ──┘
  *
- * Events are observations. The result is the next state and the effects to carry out, in order. States, events and effects name
- * secrets by their public hashes. The vault holds the bytes, and `node/master-secret.ts` carries the effects out.
+ * Events are observations. The result is the next state and the effects to carry out, in order. States, events and effects
+ * identify secrets by their public hashes. The vault holds the bytes, and `node/master-secret.ts` carries out the effects.
  *
- * Invariants: a secret is confirmed only while the chain shows its hash. Confirming one wipes all others. A secret that was set aside
- * is never claimed again, and is confirmed again only if the chain shows its hash.
+ * Invariants: a secret is confirmed only while the chain shows its hash. Confirming a secret wipes all other secrets. A secret that was
+ * set aside is never claimed again, and is confirmed again only if the chain shows its hash.
  */
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Maximum number of secrets set aside at the same time; beyond it, the oldest is wiped. Only a reset of the chain hash adds one. */
+/** Maximum number of secrets set aside at the same time; when there are more, the oldest is wiped. Only a reset adds one. */
 export const MAX_ASIDE = 4;
 
-/** Where a secret came from: drawn by this enclave, given by `MASTER_SECRET_HEX`, or handed over by a member. */
+/** Where a secret came from: made by this enclave, given in `MASTER_SECRET_HEX`, or handed over by a member. */
 export type SecretOrigin =
   | { readonly kind: 'made' }
   | { readonly kind: 'given' }
@@ -30,19 +30,19 @@ export interface KnownSecret {
 }
 
 /**
- * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been. `at_head`: the head has shown its hash, but the hash is not
- * deep enough yet. `confirmed`: the last good read of the chain shows its hash; only this secret derives keys and is handed out.
+ * `candidate`: may be claimed. `claimed`: a claim was sent, or may have been sent. `at_head`: the head has shown its hash, but the hash is
+ * not deep enough yet. `confirmed`: the last good read of the chain shows its hash; only this secret derives keys and is handed out.
  */
 export type SecretStage =
   | { readonly stage: 'none' }
   | { readonly stage: 'candidate' | 'claimed' | 'at_head' | 'confirmed'; readonly secret: KnownSecret };
 
 export type SecretLife = SecretStage & {
-  /** Secrets that serve nothing and are never claimed, oldest first. */
+  /** Secrets that were set aside: they derive no keys and are never claimed. The oldest is first. */
   readonly aside: readonly KnownSecret[];
-  /** The hash of the last good read; null before the first. */
+  /** The chain hash of the last good read; null before the first good read. */
   readonly shown: Hash32 | null;
-  /** The secret that the values in the store are encrypted under; null before the first one was confirmed. */
+  /** The secret under which the values in the store are encrypted; null before the first secret was confirmed. */
   readonly store: StoreOrigin | null;
 };
 
@@ -59,9 +59,9 @@ export type SecretEvent =
   | { readonly type: 'head.shows'; readonly hash: Hash32 }
   /** The chain shows no hash, and this node may set one. */
   | { readonly type: 'claim.due' }
-  /** The contract accepted the claim, but the owner has reset the hash since. */
+  /** The contract accepted the claim, but the owner has reset the hash since then. */
   | { readonly type: 'claim.reset' }
-  /** The vault holds 32 bytes that may be claimed. */
+  /** The vault holds a new secret that may be claimed. */
   | { readonly type: 'candidate.held'; readonly hash: Hash32; readonly origin: 'made' | 'given' }
   /** A member's answer contained a secret with this hash. */
   | { readonly type: 'secret.received'; readonly hash: Hash32; readonly from: Wallet };
@@ -73,10 +73,10 @@ export type SecretEffect =
   | { readonly kind: 'set_aside'; readonly hash: Hash32 }
   | { readonly kind: 'wipe'; readonly hash: Hash32 }
   | { readonly kind: 'install'; readonly hash: Hash32 }
-  /** No one can read the store's values any more. */
+  /** Delete all records: no one can decrypt their values any more. */
   | { readonly kind: 'empty_store' }
   | { readonly kind: 'make_candidate' }
-  /** Read the head: does it still show the claim? */
+  /** Read the head: does it still show the claimed hash? */
   | { readonly kind: 'look_at_head'; readonly hash: Hash32 }
   | { readonly kind: 'send_claim'; readonly hash: Hash32 };
 
@@ -106,8 +106,8 @@ export function nextSecretLife(life: SecretLife, event: SecretEvent): SecretStep
 }
 
 /**
- * Whether the receipts of this process's claims must be read before the chain hash is judged: another node may also know a given secret,
- * and may have claimed it.
+ * Whether the node must read the receipts of its claims to learn who set the chain hash. This is necessary for a secret from
+ * `MASTER_SECRET_HEX`, because another node may have the same secret and may have claimed its hash.
  */
 export function needsReceipt(life: SecretLife, hash: Hash32): boolean {
   return (life.stage === 'claimed' || life.stage === 'at_head') && life.secret.hash === hash && life.secret.origin.kind === 'given';
@@ -116,18 +116,18 @@ export function needsReceipt(life: SecretLife, hash: Hash32): boolean {
 /** What a node_tick has to do about the secret, according to the last good read. */
 export type SecretStanding =
   | { readonly kind: 'unset' }
-  /** No secret held here has the hash that the chain shows. */
+  /** This node holds no secret with the hash that the chain shows. */
   | { readonly kind: 'wanted' }
   | { readonly kind: 'confirmed'; readonly store: StoreOrigin };
 
 export function secretStanding(life: SecretLife): SecretStanding {
-  invariant(life.shown !== null, 'the secret was judged before the chain was read');
+  invariant(life.shown !== null, 'secretStanding was called before the chain was read');
   if (life.stage !== 'confirmed') return { kind: life.shown === ZERO_HASH ? 'unset' : 'wanted' };
-  invariant(life.store?.secret === life.secret.hash, 'a secret is confirmed, but its store has not begun');
+  invariant(life.store?.secret === life.secret.hash, 'a secret is confirmed, but the store does not belong to it');
   return { kind: 'confirmed', store: life.store };
 }
 
-/** The secret that the last good read confirms; null when it confirms none. */
+/** The secret whose hash the last good read of the chain shows; null if this node does not hold that secret. */
 export function confirmedSecret(life: SecretLife): KnownSecret | null {
   return life.stage === 'confirmed' ? life.secret : null;
 }
@@ -171,7 +171,7 @@ function onClaimDue(life: SecretLife): SecretStep {
       return { life, effects: [{ kind: 'make_candidate' }] };
     case 'candidate':
     case 'claimed':
-      // Marked as claimed before the claim is sent: its answer may be lost although the claim arrives.
+      // Marked as claimed before the claim is sent, because the claim may arrive even if its answer is lost.
       return { life: { ...life, stage: 'claimed' }, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
     case 'at_head':
       return { life, effects: [{ kind: 'look_at_head', hash: life.secret.hash }] };
@@ -180,7 +180,7 @@ function onClaimDue(life: SecretLife): SecretStep {
   }
 }
 
-/** There is one candidate for each process and each reset, so a second one is wiped. A secret that is already known is ignored. */
+/** A process uses one candidate until the next reset, so a second candidate is wiped. A secret that is already known is ignored. */
 function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   if (knownSecrets(life).some(({ hash }) => hash === secret.hash)) return unchanged(life);
   if (life.stage !== 'none') return { life, effects: [{ kind: 'wipe', hash: secret.hash }] };
@@ -225,7 +225,7 @@ function setAside(life: SecretLife, secret: KnownSecret): SecretStep {
   };
 }
 
-/** All secrets whose bytes are held. */
+/** All secrets whose bytes the vault holds. */
 function knownSecrets(life: SecretLife): readonly KnownSecret[] {
   return [...(life.stage === 'none' ? [] : [life.secret]), ...life.aside];
 }

@@ -1,6 +1,6 @@
 /**
- * The actor slots, delays, guards and actions of the machine's regions. Guards and actions take what they need as parameters and touch
- * only the context.
+ * The actor slots, delays, guards and actions of the machine's regions. Guards and actions take what they need as parameters, and
+ * actions change only the context.
  */
 import { assign, setup } from 'xstate';
 import { InvariantError, invariant } from '../domain/errors.ts';
@@ -38,7 +38,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       probesPeers: () => options.probePeers,
       nudges: () => options.nudgeMs > 0,
       isEligible: (_, facts: { eligible: boolean }) => facts.eligible,
-      /** Whether step 1 got a view. */
+      /** Whether step 1 read a view of the chain. */
       isView: (_, facts: ChainFacts | ChainFailure) => !('failed' in facts),
       viewIsOutdated: ({ context }) => isOutdated(context.view, instantOf(ports), limitsOf(options)),
       failureEndsReady: ({ context }) => endsReady(context.view, instantOf(ports), limitsOf(options)),

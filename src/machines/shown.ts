@@ -1,6 +1,6 @@
 /**
- * The part of the machine's context that may be shown outside, with the labels that a visualiser uses. This is an allow-list: a value
- * that is not named here is not shown. All of it is public: hashes, counts, times and our own sentences.
+ * The part of the machine's context that may be shown outside the process, with the labels that a visualiser uses. This is an
+ * allow-list: a value that is not listed here is not shown. All of it is public: hashes, counts, times and our own sentences.
  */
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
@@ -18,10 +18,10 @@ export interface Moment {
 export type NodeShown = Readonly<Record<string, string | number | boolean | null | Moment>>;
 
 export interface NodeShownModules {
-  /** The clock that the machine was made with. */
+  /** The clock that the machine uses. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly secret: { readonly life: SecretLife; isServable(): boolean };
-  /** Converts the node's wall clock to the reader's; absent: they are the same. */
+  /** Converts a time of the node's wall clock to the reader's wall clock. Absent: both clocks are the same. */
   readonly readerMs?: (nodeMs: number) => number;
 }
 
@@ -61,7 +61,7 @@ export function createNodeShown(
   };
 }
 
-/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, so converting it again would change the moment. */
+/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, so a second conversion would change the moment. */
 function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };

@@ -10,7 +10,7 @@ import type { Reason } from '../domain/reasons.ts';
 import type { SnapshotRound } from './first-snapshot.ts';
 import type { SecretStanding, StoreOrigin } from './secret-life.ts';
 
-/** Step 1: what the chain shows at one block, read once. Eligibility, claim, fetch and withdrawal follow from it. */
+/** Step 1: what the chain shows at one block. It is read once, and all later steps use it. */
 export interface ChainFacts {
   readonly block: number;
   /** Unix milliseconds of the block. */
@@ -19,10 +19,10 @@ export interface ChainFacts {
   readonly hash: HashFacts;
 }
 
-/** What this tick has to do about the chain hash. `shallow`: the contract does not exist yet at that block. */
+/** What this tick has to do about the chain hash. `shallow`: the contract does not exist yet at the pinned block. */
 export type HashFacts = SecretStanding | { readonly kind: 'shallow' };
 
-/** Step 1 failed, and the previous view stays. The reason names what could not be read. */
+/** Step 1 failed, and the previous view remains in use. The reason says what could not be read. */
 export interface ChainFailure {
   readonly failed: Reason;
 }
@@ -41,12 +41,12 @@ export type SecretFacts =
   | { readonly kind: 'installed'; readonly store: StoreOrigin }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
-/** Step 5. `stale`: the node was cut off too long to vouch for its store, so it asks for a snapshot again. */
+/** Step 5. `stale`: the node was cut off for so long that its store may be incomplete, so it asks for a snapshot again. */
 export interface SyncKeyFacts {
   readonly stale: boolean;
 }
 
-/** A sync_tick as the replication receives it. `nudged`: caused by a write, not by the interval. */
+/** The event that replication receives for each sync_tick. `nudged`: caused by a write, not by the interval. */
 export interface SyncTick {
   readonly type: 'sync_tick';
   readonly nudged?: boolean;
@@ -65,7 +65,7 @@ export const slots = {
   fetchSecret: slot<SecretFacts>('fetchSecret'),
   installSyncKey: slot<SyncKeyFacts>('installSyncKey'),
   fetchSnapshot: slot<SnapshotRound>('fetchSnapshot'),
-  /** Lives as long as the node is ready. When it ends, its work is aborted. */
+  /** Runs while the node is ready. When the node leaves `ready`, the work of this actor is aborted. */
   replicate: fromCallback<SyncTick>(() => {
     throw new InvariantError('the actor slot replicate was not filled');
   }),

@@ -1,4 +1,4 @@
-/** Reads from a snapshot of the machine what the rest of the node may know. It runs on every request, so it must be cheap. */
+/** Reads from a snapshot of the machine what other rooms may know. It runs on every request, so it must be cheap. */
 import type { SnapshotFrom } from 'xstate';
 import type { Hash32 } from '../domain/ids.ts';
 import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';
@@ -13,7 +13,7 @@ export function readinessState(snapshot: NodeSnapshot): ReadinessState {
 
 /**
  * @param confirmedHash hash of the secret that the vault derives from
- * @param monotonicMs the current time on the clock that the machine was made with
+ * @param monotonicMs the current time on the clock that the machine uses
  */
 export function readinessView(snapshot: NodeSnapshot, confirmedHash: Hash32 | null, monotonicMs: number): ReadinessView {
   const { context } = snapshot;

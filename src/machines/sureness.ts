@@ -1,20 +1,20 @@
 /**
- * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. Callers make new secrets when one
- * node answers 404, and a store starts empty. So until a node certainly holds what the other nodes hold, it gives no answer about a key
- * that it lacks.
+ * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. A caller makes a new secret when one
+ * node answers 404, and a store starts empty. So a node refuses requests for a key that it lacks until it certainly holds everything that
+ * the other nodes hold.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
- * conditions holds, and stays sure until its store begins again:
+ * conditions is true, and stays sure until it begins a new store:
  *
  *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one else can have written records
  *   alone         it is the only member
- *   sure_members  it merged everything of a member while that member said that it was sure, and also of a second such member
+ *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member
  *                 if there may be one: a single member could report an empty store as complete
- *   all_members   it merged everything of every other member, sure or not
- *   in_vain       it has asked the members for an hour
+ *   all_members   it merged everything from every other member, sure or not
+ *   in_vain       it has asked the members for an hour without success
  *
- * "Everything" means that nothing was left out. A completed comparison of digests counts like a snapshot. Whether a member is sure is
- * known only after its answer. The node waits for a silent member, but no longer than `silenceMs`.
+ * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
+ * member is sure only from that member's answer. So it waits for a silent member, but no longer than `silenceMs`.
  */
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
@@ -23,7 +23,7 @@ import type { SureReason } from '../domain/readiness.ts';
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
-  /** How long the node waits for a silent member after it has merged everything of a sure member. Milliseconds. */
+  /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
   readonly silenceMs: number;
 }
 
@@ -34,7 +34,7 @@ export interface MemberFacts {
   readonly word: Word;
   /** Id of the member's store; null if the member reports none. */
   readonly storeId: string | null;
-  /** Whether everything of the member was merged. `while_sure`: the member said in every answer that it is sure. */
+  /** Whether all records of the member were merged. `while_sure`: the member said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
   /** Monotonic milliseconds of the first question without an answer; null after an answer. */
   readonly silentSinceMs: number | null;
@@ -45,7 +45,7 @@ export interface Sureness {
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
-  /** Another node received the secret from this node, and may have accepted writes since. */
+  /** Another node received the secret from this node, and may have accepted writes since then. */
   readonly handedOut: boolean;
   /** Monotonic milliseconds of the first question to any member. */
   readonly askingSinceMs: number | null;
@@ -53,7 +53,7 @@ export interface Sureness {
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
 }
 
-/** `store`: the store of this node that the event is about. If a new store has begun since, the event is ignored. */
+/** `store`: the store of this node that the event is about. If a new store has begun since then, the event is ignored. */
 export type SurenessEvent =
   | { readonly type: 'store.began'; readonly store: StoreId }
   /** This process claimed the hash that the store belongs to. */
@@ -75,7 +75,7 @@ const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', sil
 /** The state after `event`. Pure. */
 export function nextSureness(state: Sureness, event: SurenessEvent, limits: SurenessLimits): Sureness {
   const next = observed(state, event, limits);
-  // A sure node stays sure until its store begins again.
+  // A sure node stays sure until it begins a new store.
   return next === state || next.by !== null ? next : { ...next, by: reasonOf(next, event) };
 }
 
@@ -115,7 +115,7 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs }: Sureness
       return state.askingSinceMs === null ? { ...state, askingSinceMs: event.nowMs } : state;
     case 'hash.claimed':
     case 'asking.ended':
-      // A copy counts as a change, so the conditions are checked.
+      // A new object makes `nextSureness` check the conditions.
       return { ...state };
   }
 }
@@ -145,7 +145,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** The member is sure or may turn out to be, and not everything of it was merged while it was sure. */
+/** The member is sure, or it is not known yet whether it is, and its records have not all been merged while it was sure. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }

@@ -1,9 +1,9 @@
 /**
- * How old the last good view of the chain is, and what its age forbids (protocol.md §6, Freshness). Pure.
+ * How old the last good view of the chain is, and what a node must not do with an old view (protocol.md §6, Freshness). Pure.
  *
- * A view's age is the wall clock minus the time of its block, or the monotonic time since the view was read if that is longer. So setting
- * the clock back does not make a view look younger than its read. On a chain that mines on demand, the time of a block is meaningless:
- * there `CHAIN_MAX_AGE_SECONDS` is 0, and the age is measured from the read.
+ * A view's age is the longer of two times: the wall clock minus the time of its block, and the monotonic time since the view was read. So
+ * the age is never less than the time since the read, even if the wall clock is set back. On a chain that mines on demand, the time of a
+ * block is meaningless: there `CHAIN_MAX_AGE_SECONDS` is 0, and the age is measured from the read.
  */
 
 export interface FreshnessLimits {
@@ -42,7 +42,7 @@ export function isFreshEnough(view: ViewTimes | null, now: Instant, limits: Fres
   return limits.maxAgeMs === 0 || viewAgeMs(view, now, limits) <= limits.maxAgeMs + limits.nodeTickMs;
 }
 
-/** Whether this view is too old for a ready node to serve from, even if reads succeed. */
+/** Whether this view is so old that a ready node must leave `ready`, even if reads succeed. */
 export function isOutdated(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): boolean {
   return view !== null && limits.outageMs > 0 && viewAgeMs(view, now, limits) > limits.outageMs;
 }
@@ -52,7 +52,7 @@ export function endsReady(view: ViewTimes | null, now: Instant, limits: Freshnes
   return view === null || limits.outageMs === 0 || isOutdated(view, now, limits);
 }
 
-/** Milliseconds until the view becomes outdated and a node_tick must run. Infinity if it never becomes outdated, or already is. */
+/** Milliseconds until the view becomes outdated and a node_tick must run. Infinity if it never becomes outdated or is already outdated. */
 export function untilOutdatedMs(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): number {
   if (view === null || limits.outageMs === 0 || isOutdated(view, now, limits)) return Infinity;
   return limits.outageMs - viewAgeMs(view, now, limits) + 1;

@@ -25,7 +25,7 @@ export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispat
     pipelining: 1,
   };
   const isDirect = parseNoProxy(proxy.noProxy);
-  // Without empty strings, undici would read the environment itself.
+  // Empty strings, because undici reads the environment for settings that are undefined.
   const proxies = { httpProxy: proxy.httpProxy ?? '', httpsProxy: proxy.httpsProxy ?? '', noProxy: '' };
   return new WayOut(isDirect, { direct: new Agent(options), proxied: new EnvHttpProxyAgent({ ...options, ...proxies }) });
 }

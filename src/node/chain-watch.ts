@@ -43,13 +43,13 @@ export class ChainWatch {
     this.#modules = modules;
   }
 
-  /** The view that the current node_tick works with. @throws InvariantError before the first good view */
+  /** The view that the current node_tick uses. @throws InvariantError before the first good view */
   view(): ChainView {
     if (this.#view === null) throw new InvariantError('a step of node_tick ran before the chain had been read');
     return this.#view;
   }
 
-  /** Whether the last good view is young enough to hand the master secret to one of its members. */
+  /** Whether the last good view is recent enough to hand the master secret to one of its members. */
   mayHandOut(): boolean {
     return isFreshEnough(this.#times, this.#now(), this.#options);
   }
@@ -81,7 +81,7 @@ export class ChainWatch {
 
   /**
    * Called before outbound work outside node_tick: reads the membership again if it is older than `PEER_CACHE_TTL_SECONDS`. The view that a
-   * node_tick works with stays as it is.
+   * node_tick uses does not change.
    * @returns the membership if this call has read it, otherwise null
    */
   async refreshForOutbound(signal: AbortSignal): Promise<Membership | null> {

@@ -1,6 +1,6 @@
 /**
  * The composition root: builds the rooms in order from their ports and joins them. A process builds its node here on system ports, a
- * simulation on seeded ports. This file makes no decisions, and no other file knows all rooms.
+ * simulation on seeded ports. This file makes no decisions, and no other file uses all rooms.
  */
 import { createActor, type Actor } from 'xstate';
 import { Authenticator } from '../auth/authenticator.ts';
@@ -80,7 +80,7 @@ export interface ComposedNode {
   auditDropped(): number;
   /** Takes the last checkpoint of the audit. Never rejects. */
   endAudit(): Promise<void>;
-  /** Overwrites every key. The node must not serve after this. */
+  /** Overwrites every key. The node must not answer requests after this. */
   wipe(): void;
 }
 
@@ -122,7 +122,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   const identity = new NodeIdentity({
     clock,
     enclave,
-    // The clock key and the proofs name the current wallet. To its peers this node is now a member that has never sent them anything.
+    // The clock key and the proofs contain the current wallet. To its peers, this node is now a member that has never sent them anything.
     onOtherWallet: (before, now) => {
       log.warn('the wallet of the enclave has changed: this process is a different node now', { before, now });
       replicas.resetAll();
@@ -283,7 +283,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
-      // A node that is not ready receives no writes from other nodes, so it does not vouch for its records.
+      // A node that is not ready receives no writes from other nodes, so it does not say that it is sure.
       isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
       onHandedOut: () => sureness.noteHandedOut(),

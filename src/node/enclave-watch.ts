@@ -1,6 +1,6 @@
 /**
  * Passes every call on to the enclave API, and remembers for `/readyz` whether the API answers. One failed call among many is not an
- * outage: reporting it would take traffic away from a node that can serve.
+ * outage: reporting it would take traffic away from a node that can answer requests.
  */
 import { DeadlineError } from '../domain/deadline.ts';
 import { DependencyError, type DependencyFailure } from '../domain/errors.ts';

@@ -60,7 +60,7 @@ export class NodeIdentity {
     return identity;
   }
 
-  /** This node's entry; undefined if it has none, or if the enclave has not answered yet. */
+  /** This node's entry in the membership; undefined if it has none, or if the enclave has not answered yet. */
   ownEntry(membership: Membership | null): Member | undefined {
     return membership?.members.find(({ wallet }) => wallet === this.wallet());
   }

@@ -1,7 +1,7 @@
 /**
  * Fills the slots of the machine (protocol.md §1): performs each step of node_tick, and the replication that sync_tick wakes, by calling
- * the rooms that do the work. The machine sets order and timeouts. `machines/secret-life.ts` decides what may be claimed, served or set
- * aside. This file joins them and gives the machine the facts.
+ * the rooms that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
+ * may be claimed, may serve or is set aside. This file connects the rooms with the machine, and returns facts to the machine.
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
@@ -116,8 +116,8 @@ export class NodeJobs {
     if (reading.kind === 'shallow') return reading;
     const { secret, chain, log } = this.#modules;
     const { hash } = reading;
-    // A receipt that cannot be read counts as another node's claim: the node then asks for a first snapshot instead of assuming an empty
-    // store.
+    // If the receipt cannot be read, the hash is treated as another node's claim: then this node asks for a first snapshot, instead of
+    // assuming that no other node has records.
     const setHere = secret.needsReceipt(hash) && (await chain.hasClaimed(hash, signal).catch(() => false));
     signal.throwIfAborted();
     const before = secret.confirmedHash();
@@ -172,7 +172,7 @@ export class NodeJobs {
         const shown = await chain.readHeadHash(signal);
         signal.throwIfAborted();
         const next = secret.observe({ type: 'head.shows', hash: shown });
-        // The head shows this claim or a different one. An attempt to claim finds out which, and sends nothing.
+        // The head shows this claim or a different one. An attempt to claim finds out which, and sends no transaction.
         if (next === null) return { next: { kind: 'send_claim', hash: step.hash } };
         log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
         return { next };
@@ -198,14 +198,14 @@ export class NodeJobs {
     const { enclave, secret, failures, log } = this.#modules;
     try {
       const bytes = await enclave.random(signal);
-      invariant(bytes.length === MASTER_SECRET_BYTES, 'the enclave gave random bytes of the wrong length');
+      invariant(bytes.length === MASTER_SECRET_BYTES, 'the enclave returned random bytes of the wrong length');
       secret.holdCandidate(bytes, 'made');
     } catch (error) {
       if (!(error instanceof DependencyError) || signal.aborted) throw error;
       failures.note(log, 'the step claimHash', error);
       return reason(REASONS.cannotGetRandom, describeFailure(error));
     }
-    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave gave a secret that has been reset') : null;
+    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave returned a secret that has been reset') : null;
   }
 
   /** Step 4. */
@@ -216,7 +216,7 @@ export class NodeJobs {
     if (outcome.kind === 'failed') return { kind: 'failed', reason: outcome.reason };
     const standing = secret.standing();
     invariant(standing.kind === 'confirmed', 'a secret was reported as installed, but it is not confirmed');
-    log.info('master secret taken over', { hash: standing.store.secret, from: outcome.from });
+    log.info('master secret installed', { hash: standing.store.secret, from: outcome.from });
     return { kind: 'installed', store: standing.store };
   }
 

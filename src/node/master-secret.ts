@@ -1,6 +1,6 @@
 /**
  * The master secret of a node: passes observations to the reducer (`machines/secret-life.ts`) and has the vault carry out the effects, in
- * the same call, so that reducer and vault never differ. It holds no key bytes and makes no decisions.
+ * the same call, so that their states never differ. This class holds no key bytes and makes no decisions.
  */
 import type { SecretRequest, Vault } from '../crypto/vault.ts';
 import { invariant } from '../domain/errors.ts';
@@ -34,7 +34,7 @@ export interface NamedSecret {
 export interface SecretChange {
   readonly operation: 'install' | 'set_aside';
   readonly hash: Hash32;
-  /** The member that it came from; null if it was made or given here, or is set aside. */
+  /** The member that sent the secret; null if this node made it, if its configuration contains it, or if it is set aside. */
   readonly from: Wallet | null;
 }
 
@@ -42,7 +42,7 @@ export interface MasterSecretModules {
   readonly vault: Vault;
   /** For the audit. */
   readonly onChange?: (change: SecretChange) => void;
-  /** Empties the store, whose values only a different secret can decrypt. */
+  /** Empties the store, because the new secret cannot decrypt its values. */
   readonly emptyStore: () => void;
 }
 
@@ -58,12 +58,15 @@ export class MasterSecret implements SecretIntake {
     return this.#life;
   }
 
-  /** What a node_tick has to do, according to the last good read of the chain. @throws InvariantError before the first read */
+  /**
+   * What a node_tick has to do about the secret, according to the last good read of the chain.
+   * @throws InvariantError before the first read
+   */
   standing(): SecretStanding {
     return secretStanding(this.#life);
   }
 
-  /** Whether the receipts of claims sent here are needed to judge this chain hash. */
+  /** Whether this node needs the receipts of its own claims to decide what this chain hash means. */
   needsReceipt(hash: Hash32): boolean {
     return needsReceipt(this.#life, hash);
   }
@@ -90,7 +93,7 @@ export class MasterSecret implements SecretIntake {
     return origin.kind === 'received' ? { state: 'synced', from: origin.from } : { state: 'generated', from: null };
   }
 
-  /** Takes 32 bytes that may be claimed; the argument is wiped. */
+  /** Stores 32 bytes in the vault as a candidate, and wipes the argument. */
   holdCandidate(bytes: Uint8Array, origin: 'made' | 'given'): void {
     this.observe({ type: 'candidate.held', hash: this.#modules.vault.hold(bytes), origin });
   }
@@ -99,7 +102,7 @@ export class MasterSecret implements SecretIntake {
     return this.#modules.vault.beginSecretRequest();
   }
 
-  /** Opens what a member sealed for `request`, and installs the secret only if the chain shows its hash (protocol.md §5). */
+  /** Opens the secret that a member sealed for `request`, and installs it only if the chain shows its hash (protocol.md §5). */
   receiveSecret(request: SecretRequest, sealed: unknown, from: Wallet): ReturnType<SecretIntake['receiveSecret']> {
     const hash = this.#modules.vault.openReceived(request, sealed);
     if (hash === null) return 'does_not_open';
@@ -112,7 +115,7 @@ export class MasterSecret implements SecretIntake {
     this.#modules.vault.endSecretRequest(request);
   }
 
-  /** Takes an observation. @returns what is left to do about a claim; null if nothing is left */
+  /** Passes an observation to the reducer. @returns the next part of a claim, which the caller must perform; null if there is none */
   observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
     return this.#apply(event, null);
   }

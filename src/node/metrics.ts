@@ -1,6 +1,6 @@
 /**
- * Joins the metrics with one node. Loaded only when someone may read them (`METRICS_TOKEN_SHA256`, `METRICS_PORT`), so a node without
- * metrics pays nothing.
+ * Connects the metrics with one node. A node loads this module only if someone may read the metrics (`METRICS_TOKEN_SHA256`,
+ * `METRICS_PORT`), so other nodes need no memory for metrics.
  */
 import process from 'node:process';
 import type { Config } from '../config/settings.ts';
@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Call it before the node is started. A port that is already in use must not keep the node from serving. */
+  /** Call it before the node is started. If the port is already in use, the node runs without this port. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }

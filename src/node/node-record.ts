@@ -1,6 +1,6 @@
 /**
- * A node as a source for the recorder: its machine's chart, the part of its context that may be shown, each sync_tick as a span, and
- * figures about its peers. A watched process and a simulated node both use this.
+ * Passes what happens in one node to the recorder: its machine's chart, the part of its context that may be shown, each sync_tick as a
+ * span, and figures about its peers. A watched process and a simulated node both use this.
  */
 import type { AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../chart/chart-of.ts';
@@ -16,7 +16,7 @@ import type { EventSink, Shown } from '../visualizer/wire.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 
 export interface NodeRecordOptions {
-  /** The node's name, for a reader. */
+  /** The name of the node that a reader sees. */
   readonly source: string;
   /** Record the peers' figures after each sync_tick, without a call of `notePeers`. */
   readonly peersAfterSyncTicks?: boolean;
@@ -25,9 +25,9 @@ export interface NodeRecordOptions {
 export interface NodeRecordModules {
   /** The node's clock. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
-  /** The reader's wall clock; absent: the node's. Unix milliseconds. */
+  /** The reader's wall clock; if absent, the node's wall clock is used. Unix milliseconds. */
   readonly nowMs?: () => number;
-  /** Converts the node's wall clock to the reader's. */
+  /** Converts a time of the node's wall clock to a time of the reader's wall clock. */
   readonly readerMs?: (nodeMs: number) => number;
   /** A shorter name for a peer; null if it has none. */
   readonly nameOf?: (wallet: Wallet) => string | null;
@@ -98,7 +98,7 @@ export class NodeRecord implements NodeWatcher {
     );
   }
 
-  /** Ends the record: the process is gone. */
+  /** Ends the record, because the process has ended. */
   detach(): void {
     this.#isOver = true;
     this.#stop();
@@ -125,7 +125,7 @@ export class NodeRecord implements NodeWatcher {
       'records behind': peer.behindRecords,
       'bytes behind': peer.behindBytes,
       'waiting retries': peer.waitingRetries,
-      // One of our own sentences.
+      // The node wrote this sentence itself, so it may be shown.
       'last error': peer.lastError,
       'next try': momentOf(peer.nextTryMs),
       'last success': momentOf(peer.lastSuccessMs),

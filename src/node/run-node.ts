@@ -1,6 +1,6 @@
 /**
- * Runs one node in this process: system ports, the composed node and its server. Sets the order in which they end. Signals and exit codes
- * belong to the command line.
+ * Runs one node in this process: system ports, the composed node and its server. Defines the order in which they are closed. The command
+ * line handles signals and exit codes.
  */
 import process from 'node:process';
 import { within } from '../domain/deadline.ts';
@@ -28,7 +28,7 @@ import type { NodeVisualizer } from './visualize.ts';
 import { releaseStartMemory } from '../system/start-memory.ts';
 import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts';
 
-/** How long requests under way may take to end. Milliseconds. */
+/** How long a stopping node waits for requests under way to end. Milliseconds. */
 export const DRAIN_TIMEOUT_MS = 10_000;
 /** How long a stopping node tries to send its peers the writes that they lack. Milliseconds. */
 const LAST_PUSH_TIMEOUT_MS = 5_000;
@@ -141,12 +141,15 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
       log.warn('requests under way were cut off');
     }
   };
-  /** Pushes immediately, for requests that wait for acknowledgements, and pushes again later what the last requests wrote. */
+  /**
+   * Pushes while requests under way end, because some of them wait for acknowledgements of peers. When all have ended, the writes of the
+   * last requests are pushed too.
+   */
   const drainAndPush = async (): Promise<void> => {
     const pushing = new AbortController();
     let drained = false;
     const pushed = node.lastPush(() => drained, pushing.signal);
-    // Its failure is handled below, possibly later.
+    // A failure of the push is handled below. Until then, it must not count as an unhandled rejection.
     pushed.catch(() => undefined);
     await drain();
     drained = true;

@@ -1,6 +1,6 @@
 /**
- * The visualiser of one node, on a separate loopback port (`VISUALIZER_PORT`). Loaded only when that is set, so a node without a
- * visualiser pays nothing.
+ * The visualiser of one node, on a separate loopback port (`VISUALIZER_PORT`). A node without this setting does not load this module, so it
+ * needs no memory for a visualiser.
  */
 import type { Config } from '../config/settings.ts';
 import type { Clock, Log, Random } from '../domain/ports.ts';
@@ -19,7 +19,7 @@ const NAME_BYTES = 6;
 const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {
-  /** Call it before the node is started. A port that is already in use must not keep the node from serving. */
+  /** Call it before the node is started. If the port is already in use, the node runs without its visualiser. */
   start(node: ComposedNode): Promise<void>;
   /** Call it when the node accepts no new requests and is finishing those under way. */
   noteStopping(): void;
@@ -64,7 +64,7 @@ export function createNodeVisualizer(
   };
 }
 
-/** Lets a caller with `VISUALIZER_COMMAND_TOKEN` run the two jobs. The page does not have the token. */
+/** Lets a caller with `VISUALIZER_COMMAND_TOKEN` start a node_tick or a sync_tick. The page does not have the token. */
 function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode): Commands | undefined {
   if (visualizerCommandToken === undefined) return undefined;
   return {

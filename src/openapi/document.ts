@@ -1,5 +1,5 @@
 /**
- * The OpenAPI 3.1 document of a node, made from the schemas that its bodies are parsed with.
+ * The OpenAPI 3.1 document of a node, made from the schemas with which the node parses bodies.
  *
  * The document describes a body under `/kms` and `/sync` as an envelope, because the text inside is encrypted and OpenAPI tools cannot
  * read it. The inner bodies are separate schemas among the components, so that tools can generate types from them. An envelope names its
@@ -14,7 +14,7 @@ import { PEER_OPERATIONS, PEER_SCHEMAS } from './peer-operations.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** An endpoint without an operation, and an operation without an endpoint, do not compile. */
+/** The types refuse an endpoint without an operation, and an operation without an endpoint. */
 const OPERATIONS: Readonly<Record<Endpoint, Operation>> = { ...NODE_OPERATIONS, ...APP_OPERATIONS, ...PEER_OPERATIONS };
 
 /** A node writes lower-case hex without `0x`. It also accepts upper case and `0x`. */

@@ -16,7 +16,7 @@ const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/);
 const ms = z.number().meta({ description: 'Milliseconds' });
 const byReason = z.record(z.string(), count);
 
-/** The fields of a type; a schema may restrict its strings further. */
+/** The fields of a type, with every string type widened to `string`: a schema may restrict strings further. */
 type Fields<T> = T extends string ? string : T extends readonly (infer Entry)[] ? Fields<Entry>[] : T extends object ? { -readonly [Name in keyof T]: Fields<T[Name]> } : T;
 
 const peer = z.object({

@@ -2,14 +2,14 @@
 import type { z } from 'zod';
 import type { Endpoint } from '../domain/routes.ts';
 
-/** In place of a schema name: the answer is text. */
+/** Used in place of a schema name when the answer is text. */
 export const TEXT = 'text';
-/** In place of a schema name: the answer is CBOR. */
+/** Used in place of a schema name when the answer is CBOR. */
 export const CBOR = 'cbor';
 
 export type Schemas = Readonly<Record<string, z.ZodType>>;
 
-/** The inner schemas of an encrypted route; several names mean any one of them. */
+/** The inner schemas of an encrypted route; with several names, a body has the form of any one of them. */
 interface Sealed<SchemaName> {
   readonly request?: readonly SchemaName[];
   /** By status. */

@@ -1,6 +1,7 @@
 /**
- * The read-through cache for app authorization (protocol.md §6). It is bounded. Records have a time to live; for unknown wallets it
- * is at most 10 s. Parallel lookups of a wallet share one read. A failure of the chain is not cached: the caller answers 503, not 403.
+ * The read-through cache for app authorization (protocol.md §6). The number of entries is limited. Each entry has a time to live, which is
+ * at most 10 s for an unknown wallet. Parallel lookups of a wallet share one read. A failed read of the chain is not cached: the caller
+ * then answers 503, not 403.
  */
 import { LRUCache } from 'lru-cache';
 import { within } from '../domain/deadline.ts';
@@ -37,7 +38,7 @@ export class CachedNovaRegistry implements AppRegistry {
     this.#reader = modules.reader;
     this.#clock = modules.clock;
     const elapsed = elapsedMs(modules.clock);
-    // A resolution of 0 keeps the cache from arming its own timer.
+    // With a resolution of 0, the cache starts no timer.
     this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
   }
 

@@ -1,4 +1,4 @@
-/** Implements the port `Chain` over viem, for the machine's jobs. */
+/** Implements the port `Chain` with viem, for the machine's jobs. */
 import type { Hash32 } from '../domain/ids.ts';
 import type { ChainView, ClaimReport, HashReading } from '../domain/membership.ts';
 import type { Chain, Clock, Enclave, Log } from '../domain/ports.ts';

@@ -1,9 +1,9 @@
 /**
  * Plans the transaction of a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip. The RPC may suggest an absurd
- * tip, so tip and max fee have limits. A claim that is still waiting is left alone for STUCK_AFTER_BLOCKS blocks, then replaced under
+ * tip, so tip and max fee have limits. The planner waits STUCK_AFTER_BLOCKS blocks for a pending claim to be mined, then replaces it under
  * the same nonce. A claim that was refused because of its price is sent again with fees raised by an eighth, until it is accepted or
- * the cap is reached. After that, the next attempt starts with fresh fees: the pool may have dropped the transaction that was in the
- * way, and a node that gave up permanently would never claim.
+ * the cap is reached. When the cap is reached, the next attempt starts with fresh fees, because the pool may have dropped the transaction
+ * that had to be outbid. A node that gave up permanently would never claim.
  */
 
 /** Gas limit of a claim. */
@@ -16,7 +16,7 @@ const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
 /** Ethereum nodes accept a replacement only if both fees are 10 % higher; an eighth is enough everywhere. */
 const RAISE_NUMERATOR = 9n;
 const RAISE_DENOMINATOR = 8n;
-/** Blocks after which a waiting claim counts as stuck. */
+/** Number of blocks after which a pending claim counts as stuck. */
 export const STUCK_AFTER_BLOCKS = 10n;
 
 export interface ClaimFees {
@@ -25,14 +25,14 @@ export interface ClaimFees {
   readonly maxFeePerGas: bigint;
 }
 
-/** The last attempt under a nonce, regardless of its hash. */
+/** The last attempt to send a claim, regardless of the claimed hash. */
 export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The head at the time of sending. */
   readonly sentAt: bigint;
   /** `refused`: its price was too low; the next attempt offers more. */
   readonly became: 'taken' | 'refused';
-  /** It claimed the same hash as the claim being planned. */
+  /** Whether it claimed the same hash as the claim that is being planned. */
   readonly isSameHash: boolean;
 }
 
@@ -48,20 +48,20 @@ export interface ChainFacts {
 export type ClaimPlan =
   | { readonly kind: 'wait' }
   | ({ readonly kind: 'send'; readonly nonce: number } & ClaimFees)
-  /** No fees within the cap are high enough to be mined now. */
+  /** Fees within the cap are too low for the claim to be mined now. */
   | { readonly kind: 'too_dear' };
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const raised = (fee: bigint): bigint => (fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n;
 
-/** @param maxTip `CLAIM_MAX_TIP_GWEI` in wei, MIN_TIP or more; null: no claim within the caps would be mined */
+/** @param maxTip `CLAIM_MAX_TIP_GWEI` in wei, MIN_TIP or more @returns null if fees within the caps are too low to be mined */
 export function freshFees({ baseFee, tip }: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
   const maxPriorityFeePerGas = min(max(tip, MIN_TIP), maxTip);
   return withinCap({ maxPriorityFeePerGas, maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas }, baseFee);
 }
 
-/** Fees to replace `last`: each raised by at least an eighth, and no lower than fresh fees. Null: they exceed the cap. */
+/** Fees to replace `last`: each raised by at least an eighth, and no lower than fresh fees. Null if they exceed the cap. */
 export function raisedFees(last: ClaimFees, facts: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
   const fresh = freshFees(facts, maxTip);
   const maxPriorityFeePerGas = max(raised(last.maxPriorityFeePerGas), fresh?.maxPriorityFeePerGas ?? 0n);

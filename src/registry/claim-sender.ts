@@ -1,6 +1,7 @@
 /**
  * Claims the master secret's hash (protocol.md §1, §6): reads the head, simulates, has the enclave sign, sends. A claim that
- * reverts, waits or is underpriced, or whose answer is lost, leads to a report, not an error: the next read of the head shows the outcome.
+ * would revert, is pending or is underpriced, or whose answer is lost, leads to a report, not an error. The next read of the head shows
+ * the outcome.
  */
 import { BaseError, encodeFunctionData, TransactionReceiptNotFoundError, type Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -13,9 +14,9 @@ import type { Rpc } from './rpc.ts';
 import { judgeSending, type Sending } from './sending.ts';
 import { isExecutionFailure } from './views.ts';
 
-/** Maximum number of sends within one claim: later ones have raised fees or a new nonce. The next claim continues with the last fees. */
+/** Maximum number of sends in one call of `claim`. Each later send has higher fees or a new nonce. The next call reuses the last fees. */
 const SEND_ATTEMPTS = 6;
-/** Maximum number of remembered transactions of one hash: the latest ones. Their receipts show whether one of them set the hash. */
+/** Maximum number of sent transactions to remember for one hash. Their receipts show whether one of them set the hash. */
 const MAX_REMEMBERED = 32;
 
 const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
@@ -67,7 +68,7 @@ export interface ClaimSenderModules {
   readonly rpc: Rpc;
   readonly enclave: Pick<Enclave, 'address' | 'signTransaction'>;
   readonly log: Log;
-  /** The highest block at which a view was read. A head below it is out of date. */
+  /** The highest block at which a view was read. A head below this block is out of date. */
   readonly leastHead: () => bigint;
 }
 
@@ -81,7 +82,7 @@ export class ClaimSender {
   #chainId: number | null = null;
   /** The last attempt, even if it was refused because of its price. */
   #last: (Omit<LastTry, 'isSameHash'> & { readonly wallet: Wallet; readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
-  /** The latest transactions for one hash: any of them may have set the hash. */
+  /** The latest sent transactions that claim one hash. Any of them may have set the hash. */
   #sent: { readonly hash: Hash32; readonly transactions: readonly SentTransaction[] } | null = null;
 
   constructor(
@@ -120,7 +121,7 @@ export class ClaimSender {
     // The nonces and fees of a different wallet do not apply.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
-    // A backend that lags behind shows zero, although the hash may have been claimed since.
+    // A backend that lags behind still shows zero, even if the hash has been claimed since then.
     if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC shows an older block than before' };
     const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
@@ -134,8 +135,8 @@ export class ClaimSender {
   }
 
   /**
-   * Finds a transaction that set this hash although the head shows zero. If there is one, the owner has reset the hash since, and a
-   * hash that was reset is never claimed again (protocol.md §10).
+   * Finds a transaction that set this hash although the head shows zero. If there is one, the owner has reset the hash
+   * since then, and a hash that was reset is never claimed again (protocol.md §10).
    */
   async #findReset(hash: Hash32, wallet: Wallet, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
     if (this.#sent?.hash !== hash) return null;
@@ -143,7 +144,7 @@ export class ClaimSender {
     if (used.length === 0) return null;
     const taken = await this.#wereTaken(used, signal);
     const at = taken.indexOf(true);
-    // The head was read before the receipts: by now it may show the claim.
+    // The head was read before the receipts, so it is read again: it may show the claim now.
     return at >= 0 && (await this.readHeadHash(signal)) === ZERO_HASH ? used[at]!.transactionHash : null;
   }
 
@@ -181,7 +182,7 @@ export class ClaimSender {
     });
   }
 
-  /** Why the contract would revert: the name of its error if it has one. Null if it would accept the claim. */
+  /** Why the contract would revert: the name of the error if it has a name. Null if the contract would accept the claim. */
   async #simulate(hash: Hash32, wallet: Wallet, signal: AbortSignal): Promise<string | null> {
     return this.#rpc.trip(signal, async ({ client }) => {
       try {
@@ -214,7 +215,7 @@ export class ClaimSender {
       const transaction = claimTransaction(hash, { ...fees, nonce, chainId: this.#chainId!, kmsRegistry: this.#kmsRegistry });
       const signed = await this.#enclave.signTransaction(transaction, signal);
       const { transactionHash } = signed;
-      // Remembered before it is sent: if the answer is lost, the claim may still be under way.
+      // Remembered before it is sent, because the claim may be under way even if the answer is lost.
       this.#last = { ...fees, wallet, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
       this.#remember(hash, { wallet, nonce, transactionHash });
       sending = await this.#sendRaw(signed.rawTransaction, signal);
@@ -245,7 +246,7 @@ export class ClaimSender {
     } catch (error) {
       if (error instanceof DependencyError) {
         if (error.failure === 'aborted') throw error;
-        // Without an answer, the transaction may still have been accepted. The head will show it.
+        // Without an answer, the RPC may still have accepted the transaction. The head will then show the claim.
         return error.failure === 'refused' || (error.status !== undefined && error.status < 0) ? 'refused' : 'taken';
       }
       const said = error instanceof BaseError ? (error.walk() as { readonly message?: unknown }).message : null;

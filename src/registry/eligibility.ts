@@ -1,10 +1,10 @@
-/** What the membership allows this node to do: serve (protocol.md §1, step 2) and claim (step 3). */
+/** Decides from the membership whether this node may serve (protocol.md §1, step 2) and whether it may claim the hash (step 3). */
 import { parseTeePubkey } from '../domain/ids.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 import type { Identity } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 
-/** Null when eligible. The comparison of teePubkeys ignores case and `0x`. */
+/** Why this node is not eligible; null when it is. The comparison of teePubkeys ignores case and `0x`. */
 export function judgeEligibility(identity: Identity, membership: Membership): Reason | null {
   const own = membership.members.find(({ wallet }) => wallet === identity.wallet);
   if (own === undefined) {
@@ -15,7 +15,7 @@ export function judgeEligibility(identity: Identity, membership: Membership): Re
   return matches ? null : reason(REASONS.teePubkeyMismatch);
 }
 
-/** A node of a deprecated version serves, but may not set the hash (protocol.md §6). */
+/** A node whose version is deprecated may serve, but must not set the hash (protocol.md §6). */
 export function mayClaim(own: Member | undefined): boolean {
   return own?.versionStatus === 'ENROLLED';
 }

@@ -1,6 +1,6 @@
 /**
  * Reads the chain for `nova-kms doctor`. Each fact is read separately, so a failed read does not hide other facts. All facts except
- * `deepState` are read at the head. No fact is judged here. A node reads the chain through `view-reader.ts` instead.
+ * `deepState` are read at the head. The caller judges the facts. A node itself reads the chain through `view-reader.ts`.
  */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
@@ -78,7 +78,7 @@ export class Inspection {
     return this.#read(signal, ({ client }) => client.getChainId());
   }
 
-  /** Whether the RPC still has the state that nodes read. The value is the number of that block. @param head number of the head */
+  /** Whether the RPC still has the state of the block that nodes read. The value is that block's number. @param head the head's number */
   deepState(head: bigint, signal: AbortSignal): Promise<Reading<bigint>> {
     const depth = BigInt(this.#options.confirmations);
     const blockNumber = head > depth ? head - depth : 0n;
@@ -131,7 +131,7 @@ export class Inspection {
   }
 }
 
-const FAULTS = { empty: 'gave no bytes', reverted: 'reverted', undecodable: 'gave bytes in an unexpected form' } as const;
+const FAULTS = { empty: 'returned no bytes', reverted: 'reverted', undecodable: 'returned bytes in an unexpected form' } as const;
 
 function valueOf(result: ViewResult, call: ViewCall): unknown {
   if (result.ok) return result.value;

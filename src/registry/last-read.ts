@@ -1,6 +1,6 @@
 /**
- * Remembers entries of the registry as last read (protocol.md §6): an entry that cannot be read now may still exist. `keepOnly` bounds
- * the memory to the entries of the last view.
+ * Remembers the last reading of each entry of the registry (protocol.md §6), because an entry that cannot be read now may still exist.
+ * `keepOnly` limits the remembered entries to those of the last view.
  */
 import type { Entry } from './membership-rules.ts';
 import type { ViewResult } from './view-call.ts';
@@ -24,7 +24,7 @@ export class LastRead<Key, T> {
   /**
    * Remembers an entry that was read. For an entry that could not be read, returns its last reading.
    * @param result what the contract returned; a revert means that there is no such entry
-   * @param valueOf returns null when the contract answered with a different entry: then it has none for this key
+   * @param valueOf returns null when the contract answered with a different entry, because it then has no entry for this key
    * @returns undefined when the entry cannot be read now and was not read within the ttl
    */
   resolve(key: Key, result: ViewResult | undefined, valueOf: (raw: unknown) => T | null): Entry<T> | undefined {

@@ -1,7 +1,7 @@
 /**
- * The last answers of multicalls (protocol.md §6). Each node_tick reads the same views, and they seldom change. Decoding costs more than
- * the rest of the reading. So if the same calls get the same bytes as the last time, the answer is not decoded again. The calls are
- * always sent.
+ * The last answers of multicalls (protocol.md §6). Each node_tick reads the same views, and their results seldom change. Decoding an answer
+ * costs more than all other work of a read. So if the same calls get the same bytes as the last time, the answer is not decoded again. The
+ * calls are always sent.
  */
 import type { Hex } from 'viem';
 import type { ViewCall, ViewResult } from './view-call.ts';
@@ -40,7 +40,7 @@ function areSame(one: readonly ViewCall[], other: readonly ViewCall[]): boolean 
   return one.length === other.length && one.every((call, at) => isSame(call, other[at]!));
 }
 
-/** Arguments are compared by identity, so lists never count as the same. */
+/** Arguments are compared with `===`, so two separate lists are never the same, even if their items are. */
 function isSame(one: ViewCall, other: ViewCall): boolean {
   const { args = [] } = one;
   const { args: others = [] } = other;

@@ -12,7 +12,7 @@ export interface MembershipRules {
   readonly inEnclave: boolean;
 }
 
-/** An entry of a contract, as read now or the last time. */
+/** An entry of a contract, from the current read or from the last good one. */
 export interface Entry<T> {
   /** Null: the contract has no such entry. */
   readonly value: T | null;
@@ -21,11 +21,11 @@ export interface Entry<T> {
 
 export interface MembershipReadings {
   readonly block: bigint;
-  /** As `getActiveInstances` lists them. */
+  /** The wallets that `getActiveInstances` lists. */
   readonly listed: readonly Wallet[];
-  /** Absent: could not be read now and was not read recently. */
+  /** An absent entry could not be read now and was not read recently. */
   readonly instances: ReadonlyMap<Wallet, Entry<Instance>>;
-  /** Of the KMS app, by version id. Absent: could not be read now and was not read recently. */
+  /** Versions of the KMS app, by version id. An absent entry could not be read now and was not read recently. */
   readonly versions: ReadonlyMap<bigint, Entry<VersionStatus>>;
 }
 
@@ -51,8 +51,8 @@ function fault(rules: MembershipRules, wallet: Wallet, readings: MembershipReadi
   if (entry === undefined) return 'instance cannot be read';
   const instance = entry.value;
   if (instance === null || instance.id === 0n) return 'unknown instance';
-  if (instance.appId !== BigInt(rules.kmsAppId)) return 'instance of another app';
-  if (instance.wallet !== wallet) return 'instance names another wallet';
+  if (instance.appId !== BigInt(rules.kmsAppId)) return 'instance belongs to a different app';
+  if (instance.wallet !== wallet) return 'instance has a different wallet';
   if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;
   if (!instance.zkVerified) return 'instance is not zkVerified';
   const version = readings.versions.get(instance.versionId);

@@ -1,6 +1,6 @@
 /**
- * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS blocks behind the head. Replicas
- * behind a balancer differ by a few blocks, and an older view would bring revoked members back, so the pinned block never goes down.
+ * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS blocks behind the head. The heads of
+ * replicas behind a balancer differ by a few blocks. An older view would bring revoked members back, so the pinned block never goes down.
  */
 
 export interface ChainRules {
@@ -12,7 +12,7 @@ export interface ChainRules {
   readonly maxClockSkewMs: number;
 }
 
-/** What good views have shown; null before the first. */
+/** What good views have shown; null before the first good view. */
 export interface SeenChain {
   readonly chainId: number | null;
   /** The highest block at which a view was read. */
@@ -21,7 +21,7 @@ export interface SeenChain {
 
 export type PinnedBlock =
   | { readonly ok: true; readonly block: bigint }
-  /** `how` completes a sentence that begins with the RPC's name. `again`: a different backend may give a better answer. */
+  /** `how` completes a sentence that begins with the RPC's name. `again`: read the head again, because a different backend may answer. */
   | { readonly ok: false; readonly how: string; readonly again: boolean };
 
 export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {

@@ -1,7 +1,7 @@
 /**
  * Judges an answer of the chain's RPC (protocol.md §6): pure. A result and a revert are answers. A result in the wrong form (such as
- * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be made again, and the answer never
- * means that something is absent.
+ * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be made again, and such an
+ * answer never means that something is absent.
  */
 import { malformedAnswer, nameOf, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -35,7 +35,7 @@ const isText = (form: RegExp): Form => (result) => typeof result === 'string' &&
 const isQuantity = isText(/^0x[0-9a-f]{1,64}$/i);
 const isData = isText(/^0x(?:[0-9a-f]{2})*$/i);
 
-/** The form of each method's result (execution-apis, JSON-RPC): a bad backend answers `0x` to every call. */
+/** The form of each method's result (execution-apis, JSON-RPC). It is checked because a bad backend answers `0x` to every call. */
 const FORMS: Readonly<Record<string, Form>> = {
   eth_chainId: isQuantity,
   eth_blockNumber: isQuantity,

@@ -1,7 +1,8 @@
 /**
  * Makes one call of the chain's RPC (protocol.md §6). Behind a balancer, every second answer may be bad, so a call makes up to six
- * attempts before it fails: the second immediately, then with growing pauses, and not before `Retry-After` allows it. A backend may
- * hang, so when an attempt has been silent for a second, the next one starts in parallel; the first answer counts.
+ * attempts before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After`
+ * allows it. A backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is
+ * used.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';
@@ -18,7 +19,7 @@ import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } 
 export const RPC_TIMEOUT_MS = 5_000;
 /** Maximum number of attempts of one call. */
 export const CALL_ATTEMPTS = 6;
-/** How long an attempt may be silent before the next one starts in parallel. Milliseconds. */
+/** How long an attempt may have no answer before the next one starts in parallel. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
 /** The longest `Retry-After` for which a call waits; the steps that need the call have timeouts of 15 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
@@ -30,13 +31,13 @@ const MAX_REST_MS = 60_000;
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
 export interface RpcCallerOptions {
-  /** `NODE_URL` unchanged: the RPC may need its path, query and login. */
+  /** `NODE_URL`, unchanged, because the RPC may need its path, query and login. */
   readonly url: string;
 }
 
 export interface RpcCallerModules {
   readonly clock: Clock;
-  /** Follows no redirect. */
+  /** Must not follow redirects. */
   readonly fetch: Fetch;
   /** Called for each attempt that failed, unless it was aborted. */
   readonly onFailure?: (error: DependencyError) => void;
@@ -49,10 +50,10 @@ export type IsAnswer = (error: RpcErrorAnswer) => boolean;
 
 const NO_ERROR_IS: IsAnswer = () => false;
 
-/** Shared by all calls: without a reason, `abort` creates an error with a stack for each call. */
+/** Shared by all calls, because `abort` without a reason creates an error with a stack for each call. */
 const CALL_ENDED = new Error('the call has ended');
 
-/** The pause that `Retry-After` asks of the attempts of one call. */
+/** The pause that `Retry-After` requests. It applies to all attempts of one call. */
 interface PutOff {
   /** Monotonic milliseconds before which no further attempt may start. */
   untilMs: number;
@@ -130,7 +131,7 @@ export class RpcCaller {
     }
   }
 
-  /** Waits until the next attempt may start. @throws DependencyError when the RPC asks for a pause of more than MAX_PAUSE_MS */
+  /** Waits until the next attempt may start. @throws DependencyError when the RPC requests a pause of more than MAX_PAUSE_MS */
   async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, putOff: PutOff, signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
     const untilMs = clock.monotonicMs() + (failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0));
@@ -150,7 +151,7 @@ export class RpcCaller {
     }
   }
 
-  /** The outcome of the first attempt that ends; `silent` when none ends in time. @param mayCompany whether another attempt may start */
+  /** The outcome of the first attempt that ends; `silent` if none ends in COMPANY_AFTER_MS. @param mayCompany may another attempt start? */
   async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
     if (!mayCompany) return Promise.race(underWay);
     const { clock } = this.#modules;

@@ -44,7 +44,7 @@ export class Rpc {
    */
   async trip<T>(signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>, isAnswer?: IsAnswer): Promise<T> {
     this.#modules.onRoundTrip?.();
-    // One client per trip, since viem's actions take no signal. `createPublicClient` would copy all of its actions again for each trip.
+    // Each trip has its own client, because viem's actions accept no signal. `createPublicClient` would copy all actions for each trip.
     const client = createClient({
       cacheTime: 0,
       // A contract must not send this node to a URL of its choice (EIP-3668).
@@ -59,7 +59,7 @@ export class Rpc {
     } catch (error) {
       const failed = dependencyIn(error);
       if (failed !== null) throw failed;
-      // A revert or RPC error that counts as an answer, or an error of our own code.
+      // A revert or an RPC error that counts as an answer, or an error that our own code threw.
       if (error instanceof ExpectedError || error instanceof InvariantError || rpcErrorIn(error) !== null) throw error;
       const call = { dependency: 'chain', endpoint: this.endpoint, call: 'a trip' } as const;
       throw malformedAnswer(call, 'gave an answer that cannot be used', error);

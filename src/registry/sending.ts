@@ -1,4 +1,4 @@
-/** Judges an RPC's answer to a raw transaction, from the words that common Ethereum nodes use: pure. */
+/** Decides from the RPC's error message why it did not accept a raw transaction. The words are those of common Ethereum nodes. Pure. */
 
 export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
 

@@ -6,9 +6,9 @@
  *   2  at the pinned block: its time, the list, the chain hash, and the hinted instances
  *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
- * Each trip after the first asks for the chain's id again, since an RPC may switch to a different chain between two trips.
- * A fourth trip is made when an unhinted instance has a version that no hinted instance has. That is rare, and better than dropping a
- * member for a tick. A head that is too far back is read again, since the balancer may then ask a different backend.
+ * Each trip after the first asks for the chain's id again, because an RPC may switch to a different chain between two trips.
+ * A fourth trip is made when an instance that the hint lacked has a version that no hinted instance has. That is rare, and better than
+ * dropping a member for a tick. A head that is too far back is read again, because the balancer may then choose a different backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
@@ -26,7 +26,7 @@ import { toInstance, toVersion, toWallet } from './records.ts';
 import type { Rpc, RpcTrip } from './rpc.ts';
 import type { ViewCall, ViewResult } from './view-call.ts';
 
-/** Maximum number of reads of a head that is too far back. */
+/** Maximum number of times that the head is read while it is too far back. */
 const HEAD_ASKED = 4;
 const MAX_LISTED = 2 * MAX_MEMBERS;
 
@@ -52,7 +52,7 @@ interface Head {
   readonly hinted: readonly Wallet[];
 }
 
-/** Results of one view's calls, by wallet and by version id. */
+/** Results of the calls for one view of the chain, by wallet and by version id. */
 interface Found {
   readonly instances: Map<Wallet, ViewResult>;
   readonly versions: Map<bigint, ViewResult>;
@@ -76,7 +76,7 @@ export class ViewReader {
     this.#versions = new LastRead(options.lastReadTtlMs, elapsed);
   }
 
-  /** The highest block at which a good view was read; 0 before the first. */
+  /** The highest block at which a good view was read; 0 before the first good view. */
   get highestBlock(): bigint {
     return this.#seen.highest ?? 0n;
   }
@@ -104,7 +104,7 @@ export class ViewReader {
     return this.#judgeHash(result, block, signal);
   }
 
-  /** Trip 1. The last view's list is a hint too, and the only one when the list at the head cannot be read. */
+  /** Trip 1. The last view's list is a hint too. It is the only hint when the list at the head cannot be read. */
   async #readHead(signal: AbortSignal): Promise<Head> {
     for (let asked = 1; ; asked += 1) {
       const [head, chainId, latest] = await this.#rpc.trip(signal, ({ client, views }) =>
@@ -119,7 +119,7 @@ export class ViewReader {
     }
   }
 
-  /** A trip that fails when a different chain answers: its head might stay the highest block permanently, and its entries are not ours. */
+  /** A trip that fails when a different chain answers. Otherwise the head of that chain might remain the highest block permanently. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
@@ -158,7 +158,7 @@ export class ViewReader {
     ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
-  /** The version ids of these wallets' instances, as read now or the last time; instances of other apps are left out. */
+  /** The version ids of these wallets' instances, from this read or the last good one, without instances of other apps. */
   #versionsOf(wallets: readonly Wallet[], { instances }: Found): readonly bigint[] {
     const known = wallets.map((wallet) => this.#instanceOf(wallet, instances.get(wallet))?.value);
     const own = known.filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));
@@ -169,7 +169,7 @@ export class ViewReader {
     return this.#instances.resolve(wallet, result, (raw) => toInstance(raw as RawInstance));
   }
 
-  /** @throws DependencyError when no instance or no version can be read: then the RPC failed, not the entries */
+  /** @throws DependencyError when no instance or no version can be read, because the fault is then in the RPC, not in the entries */
   #entriesOf(listed: readonly Wallet[], found: Found) {
     const instances = new Map<Wallet, Entry<Instance>>();
     for (const wallet of listed) {
@@ -184,16 +184,16 @@ export class ViewReader {
       });
       if (entry !== undefined) versions.set(id, entry);
     }
-    if (listed.length > 0 && !isAnyRead(listed.map((wallet) => instances.get(wallet)))) throw this.#failure('gives no instance of any member');
+    if (listed.length > 0 && !isAnyRead(listed.map((wallet) => instances.get(wallet)))) throw this.#failure('returns no instance of any member');
     if (found.versions.size > 0 && !isAnyRead([...found.versions.keys()].map((id) => versions.get(id)))) {
-      throw this.#failure('gives no version of any member');
+      throw this.#failure('returns no version of any member');
     }
     this.#instances.keepOnly(listed);
     this.#versions.keepOnly(found.versions.keys());
     return { instances, versions };
   }
 
-  /** An empty answer never means zero. It is `shallow` when only the head has the contract, otherwise unreadable. */
+  /** An empty answer never means a zero hash. It means `shallow` if the contract exists only at the head, otherwise `unreadable`. */
   async #judgeHash(result: ViewResult, block: bigint, signal: AbortSignal): Promise<HashReading> {
     if (result.ok) {
       const hash = parseHash32(result.value as string);

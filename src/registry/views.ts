@@ -1,7 +1,7 @@
 /**
  * Calls views of contracts, many in one round trip and all at one block. A view that fails affects only its own result; an RPC that
- * fails is a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes in the wrong form)
- * may come from a bad backend, so `readOne` first calls the view again.
+ * fails leads to a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes in the wrong form)
+ * may come from a bad backend, so `readOne` calls the view again before it returns such an answer.
  */
 import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Client, type Hex } from 'viem';
 import { call, getCode, multicall, readContract, type CallParameters } from 'viem/actions';
@@ -21,7 +21,7 @@ const ASKED = 6;
 /** Number of attempts of a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
 
-/** How the RPC accepts many views in one call; learnt from its answers. */
+/** How the RPC accepts many views in one call. This is learnt from its answers. */
 export interface MulticallSupport {
   /** Multicall3 was seen on the chain. */
   hasMulticall3: boolean;
@@ -32,7 +32,7 @@ export interface MulticallSupport {
 /** `bare`: the answer gives no reason. */
 type Failed = { readonly ok: false; readonly why: ViewFault; readonly bare: boolean };
 
-/** The RPC error inside viem's error, which is an answer; null when there is none. */
+/** The RPC error inside viem's error; null if viem's error contains none. */
 export function rpcErrorIn(error: unknown): RpcRequestError | null {
   return error instanceof BaseError ? (error.walk((cause) => cause instanceof RpcRequestError) as RpcRequestError | null) : null;
 }
@@ -106,7 +106,7 @@ export class Views {
 
   async #readPortion(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[]> {
     const results = this.#support.refusesDeployless && !this.#support.hasMulticall3 ? null : await this.#readAtOnce(calls, blockNumber);
-    // Views that do not fit into one call are called one by one, so that a bad entry affects only itself.
+    // If one call for all views fails, each view is called separately, so that a bad entry affects only itself.
     return results ?? Promise.all(calls.map((view) => this.readOne(view, blockNumber)));
   }
 
@@ -128,7 +128,7 @@ export class Views {
     return null;
   }
 
-  /** As `multicallOf`, but an answer with the same bytes as the last answer to these calls is not decoded again. */
+  /** Like `multicallOf`, but an answer is not decoded again if it has the same bytes as the last answer to these calls. */
   async #readByMulticall3(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
     const last = this.#last.find(calls);
     const early = last === undefined ? null : call(this.#client, { to: MULTICALL3, data: last.sent, blockNumber });
@@ -137,7 +137,7 @@ export class Views {
     let answer: Hex | undefined;
     const listening = {
       ...this.#client,
-      // viem sends its one call through this function. A call that is already answered, or has failed, is not sent twice.
+      // viem sends its one call through this function. If `early` has already sent that call, its outcome is used.
       call: async (parameters: CallParameters) => {
         const answered = await (early ?? call(this.#client, parameters));
         sent = parameters.data;

@@ -37,7 +37,7 @@ const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version r
 const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot', 'liar: empty snapshot']);
 const LIAR_SEED_SHARE = 0.6;
 const MIN_NODES_WITH_LIARS = 3;
-/** Duration of a claim fault that comes with a reset. */
+/** Duration of a claim fault that is added to a reset. Milliseconds. */
 const CLAIM_FATE_MS = 90_000;
 
 export function makeScenario(options: ScenarioOptions): Scenario {
@@ -83,8 +83,8 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 }
 
 /**
- * Additional faults that go with other faults: a claim fault after a reset, a reorganisation after a change, a crash so that a liar has a
- * restarted node to answer.
+ * Additional faults for certain faults: a claim fault after a reset, a reorganisation after a change of the chain, a chain head that
+ * stands still while a revoked liar asks, and the crash of an honest node, so that a liar can answer the restarted node.
  */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);

@@ -7,7 +7,7 @@ import type { Life } from './world/sim-node.ts';
 const MAX_OLDER = 2;
 /** The place of the first older node. The address follows from the place, so no other node has the same address. */
 const FIRST_PLACE = 100;
-/** A younger process is not judged: the previous process may have used up the nonces of their shared address. Milliseconds. */
+/** A process younger than this is not judged: the previous process at its address may have used up the nonces. Milliseconds. */
 const YOUNG_MS = 60_000;
 
 export interface OlderNodesModules extends Pick<FaultScene, 'seed' | 'timeline' | 'chain' | 'network' | 'apps' | 'checks' | 'disturb' | 'onFault'> {
@@ -52,7 +52,7 @@ export class OlderNodes {
 
   #judgeRefused(name: string, address: string): void {
     const { checks, timeline } = this.#modules;
-    const invariant = 'an older node is not asked more often than it can bear';
+    const invariant = 'a node does not use up the nonces that an older node gives it';
     const life = this.#modules.lives().find(({ instance }) => instance.address === address);
     checks.note(invariant);
     if (life === undefined || life.instance.everLied || timeline.nowMs - life.startedMs < YOUNG_MS) return;

@@ -2,7 +2,7 @@
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Simulation } from './simulation.ts';
 
-/** How often the owner checks, and in how many checks in a row the secret must be missing before a reset. */
+/** The time between two checks in milliseconds, and the number of consecutive checks without the secret that lead to a reset. */
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;
 

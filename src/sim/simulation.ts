@@ -1,6 +1,6 @@
 /**
- * A whole cluster in one process, from one seed. The product's nodes run on a virtual clock, network, chain and enclaves. Faults can
- * be applied at any time, and the rules are checked after every event.
+ * A whole cluster in one process. The seed determines the run. The product's nodes use a virtual clock, network, chain and enclaves.
+ * Faults can be applied at any time, and the rules are checked after every event.
  *
  *     const simulation = await Simulation.start({ seed: 'mine', nodes: 3 });
  *     await simulation.run(60_000);
@@ -187,7 +187,7 @@ export class Simulation implements LifeListener, FaultScene {
       throw new Error(`no such step: ${issue?.path.join('.') ?? ''} ${String(step[String(issue?.path[0])])}: see src/sim/scenario.ts`);
     }
     const { data } = read;
-    // A step of a scenario may name a node that never joined. Here, an unknown node is an error.
+    // A step of a scenario may refer to a node that never joined. Here, an unknown node is an error.
     const isNew = data.do === 'fault' && data.kind === 'node joins';
     if (data.node !== '' && !isNew) this.node(data.node);
     if (data.do === 'fault' && data.other !== '') this.node(data.other);
@@ -215,7 +215,7 @@ export class Simulation implements LifeListener, FaultScene {
     return node;
   }
 
-  /** The readiness of a node, or `down`. */
+  /** The readiness state of a node; `down` when no process is running. */
   stateOf(name: string): string {
     return this.node(name).readiness?.state ?? 'down';
   }

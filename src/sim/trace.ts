@@ -18,7 +18,7 @@ export class Trace {
     this.#sink = sink;
   }
 
-  /** Whether there is a sink, so that details are worth writing. */
+  /** Whether there is a sink. Without a sink, the callers of `add` leave out debug lines and network lines. */
   get isWanted(): boolean {
     return this.#sink !== null;
   }

@@ -1,6 +1,6 @@
 /**
- * What age does to records (protocol.md §4, Ages): first a record reads as absent, later the store forgets it. Each record has at most one
- * timer. The current time is passed as an argument. Each call handles a bounded number of due timers.
+ * How records age (protocol.md §4, Ages): first a record expires and is treated as absent, later the store forgets it. Each record has at
+ * most one timer. The current time is passed as an argument. Each call handles a bounded number of due timers.
  */
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
@@ -13,7 +13,7 @@ export interface AgingOptions {
 
 export interface AgingModules {
   readonly contents: Contents;
-  /** True if this node was cut off for too long to know which records are gone. Then nothing is forgotten. */
+  /** True while this node is stale: it does not know which records were deleted elsewhere, so it forgets nothing. */
   readonly keepsEverything: () => boolean;
   /** Removes a record from the store. */
   readonly remove: (held: HeldRecord) => void;
@@ -23,7 +23,7 @@ export class Aging {
   readonly #options: AgingOptions;
   readonly #modules: AgingModules;
   readonly #wheel = new TimingWheel<HeldRecord>();
-  /** Records that have reached their age, but stay because everything is kept. */
+  /** Records that are due to be forgotten, but stay because the node is stale. */
   readonly #overdue = new Set<HeldRecord>();
 
   constructor(options: AgingOptions, modules: AgingModules) {
@@ -74,7 +74,7 @@ export class Aging {
     for (const held of this.#wheel.due(nowMs)) if (held.presence === 'present' && !isPresent(held, nowMs)) yield held;
   }
 
-  /** Forgets the records that reached their age while everything was kept. */
+  /** Forgets the records that were due to be forgotten while the node was stale. */
   forgetOverdue(): void {
     for (const held of this.#overdue) this.#modules.remove(held);
     this.#overdue.clear();

@@ -1,6 +1,6 @@
 /**
  * Everything that a store holds: the apps with their records, and the counts and digests over all of them. After every change, the counts
- * match the records. The cost of a change does not depend on how much is held.
+ * match the records. The cost of a change does not depend on the number of records.
  */
 import { recordDigest } from '../crypto/record-digest.ts';
 import type { StoreTotals } from '../domain/figures.ts';
@@ -29,7 +29,7 @@ export class Contents {
   /** Number of records visited, as a measure of the cost of an operation. */
   visits = 0;
 
-  /** How much all records and apps count towards `MAX_STORE_BYTES`. */
+  /** How many bytes of `MAX_STORE_BYTES` all records and apps use. */
   get bytes(): number {
     return this.#bytes + this.#namespaces.size * APP_BYTES;
   }
@@ -82,7 +82,7 @@ export class Contents {
     this.#include(namespace, held, standing);
   }
 
-  /** The record reads as absent from now on. */
+  /** From now on, the record is treated as absent. */
   expire(held: HeldRecord): void {
     this.#namespaces.get(held.appId)!.expire(held);
   }

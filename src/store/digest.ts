@@ -23,7 +23,7 @@ export function appDigest(buckets: Uint8Array): string {
   return first16(buckets);
 }
 
-/** @param apps in ascending order of their ids; the digest covers the ids, since otherwise equal tombstones of two apps would look alike */
+/** @param apps in ascending order of their ids; the digest covers the ids, because different apps may have equal tombstones */
 export function rootDigest(apps: readonly (readonly [appId: string, digest: string])[]): string {
   return first16(Buffer.from(apps.map(([appId, digest]) => `${appId}:${digest};`).join(''), 'utf8'));
 }

@@ -15,7 +15,7 @@ export type Presence = 'present' | 'absent' | 'gone';
 export class HeldRecord implements StoredRecord {
   readonly appId: string;
   readonly bucket: number;
-  /** Rises with every new key. It defines the order of the records in a bucket, for pages. */
+  /** A number that is higher for each new key. It defines the order of the records in a bucket, for pages. */
   readonly place: number;
   readonly key: string;
   value: PackedBytes | null;
@@ -27,7 +27,7 @@ export class HeldRecord implements StoredRecord {
   presence: Presence = 'absent';
   /** Whether the record is a tombstone that this node wrote. */
   ownTombstone = false;
-  /** Fires when age next changes the state of this record. */
+  /** Fires when the record expires, and later when it may be forgotten. */
   timer: Timer<HeldRecord> | null = null;
   /** The record's entry in the log of this node's own writes. */
   logEntry: LogEntry<HeldRecord> | null = null;
@@ -46,7 +46,7 @@ export class HeldRecord implements StoredRecord {
     this.ttlMs = ttlMs;
   }
 
-  /** Takes over the content of a different record with the same key. The string of the key stays, so that it is in memory only once. */
+  /** Replaces the content with that of another record of the same key. The key string stays, so that it is in memory only once. */
   replaceWith({ value, version, updatedAtMs, ttlMs }: StoredRecord): void {
     this.value = value;
     this.version = version;

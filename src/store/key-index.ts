@@ -1,4 +1,4 @@
-/** The keys of one app that read as present, sorted, for listings (protocol.md §2, §10). */
+/** The keys of one app that are counted as present, sorted, for listings (protocol.md §2, §10). */
 import type { KeyPage, ListRequest } from '../domain/records.ts';
 import { SortedTexts } from './sorted-texts.ts';
 

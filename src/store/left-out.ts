@@ -1,14 +1,14 @@
 /**
  * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). A different node holds
- * the record, so the key is not absent until the record arrives again and is taken. The number of remembered keys is bounded. While more
- * keys than that may have been left out, no key is known to be absent.
+ * the record, so this node must not say that the key is absent until the record has arrived again and was accepted. The number of
+ * remembered keys is bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
 import type { StoredRecord } from './record.ts';
 
 /** Maximum number of keys remembered. A key takes about 150 bytes. */
 export const MAX_LEFT_OUT = 10_000;
-/** How long keys that are not remembered still matter, after the last of them arrived. Milliseconds. */
+/** How long every key is treated as left out, after a key was left out that could not be remembered. Milliseconds. */
 export const OVERFLOW_MS = 3_600_000;
 
 type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;
@@ -16,7 +16,7 @@ type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;
 export class LeftOut {
   /** For each key (`keyIdOf`), the latest `updated_at_ms` of the records that were left out. */
   readonly #keys = new Map<string, number>();
-  /** Until when keys that are not remembered still matter. Unix milliseconds. */
+  /** Until when every key is treated as left out. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
 
   get size(): number {
@@ -31,7 +31,7 @@ export class LeftOut {
     else this.#keys.set(id, Math.max(known ?? 0, updatedAtMs));
   }
 
-  /** A record is held now. Its key is no longer left out, unless the record is earlier than the one that was left out. */
+  /** A record is held now. Its key is no longer left out, unless this record is earlier than the record that was left out. */
   settle(appId: string, { key, updatedAtMs }: KeyedTime): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);

@@ -1,14 +1,14 @@
 /**
  * How much memory records and apps take, for `MAX_STORE_BYTES` (protocol.md §10, Bounds), and the approximate size of a record on the wire.
- * Pure. The constants are measured: `npm run bench:store-memory` fails if the heap grows by more than is counted here
+ * Pure. The constants are measured: `npm run bench:store-memory` fails if the heap grows by more than they predict
  * (docs/decisions/0022-what-a-record-costs.md).
  */
 import type { StoredRecord } from './record.ts';
 import { clockEntries } from './vector-clock.ts';
 
 /**
- * A record without its strings: its objects, its entries in maps, lists and logs, its timer and its bucket. It is the same for every
- * record, so that a tombstone never counts as more than the record that it replaces. Bytes.
+ * A record without its strings: its objects, its entries in maps, lists and logs, its timer and its bucket. The size is the same for
+ * every record, so that a tombstone never costs more than the record that it replaces. Bytes.
  */
 export const RECORD_BYTES = 640;
 /** A clock entry without the string of its key. Bytes. */
@@ -23,7 +23,7 @@ function textBytes(text: string): number {
   return TEXT_BYTES + (/[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length);
 }
 
-/** How much a record counts towards `MAX_STORE_BYTES` (protocol.md §8), regardless of its age. Bytes. */
+/** How many bytes of `MAX_STORE_BYTES` a record uses (protocol.md §8), even after it has expired. */
 export function storeBytes({ key, value, version }: StoredRecord): number {
   let clock = 0;
   for (const [clockKey] of clockEntries(version)) clock += CLOCK_ENTRY_BYTES + textBytes(clockKey);

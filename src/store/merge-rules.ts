@@ -1,7 +1,7 @@
 /**
- * Which of two records stays (protocol.md §4, Merge). Pure: every node decides the same, regardless of the order of arrival. The record
- * that stays gets the merge of both clocks, so that a later write by a node that saw both records is later than both (§9.9). Clocks are
- * compared uncut; the clock of the held record is cut (§10, Bounds).
+ * Decides which of two records stays (protocol.md §4, Merge). Pure: every node decides the same, regardless of the order of arrival. The
+ * record that stays gets the merged clock of both records, so that the next write of a node that has seen both is later than both (§9.9).
+ * Clocks are compared at their full length, and cut before they are stored (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';
 import { NO_BYTES } from './packed-bytes.ts';
@@ -10,10 +10,10 @@ import { compareClocks, cutClock, mergeClocks } from './vector-clock.ts';
 
 export type MergeDecision =
   | { readonly kind: 'replace'; readonly record: StoredRecord }
-  /** The held record stays. `record` is that record with the clock that it must have now. */
+  /** The held record stays. `record` is that record with its new clock. */
   | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
 
-/** Above 0 when `a` wins over `b`, 0 when they are equal in everything that matters. */
+/** Above 0 when `a` wins over `b`, 0 when time, value and lifetime are equal. */
 function compareContents(a: StoredRecord, b: StoredRecord): number {
   if (a.updatedAtMs !== b.updatedAtMs) return a.updatedAtMs - b.updatedAtMs;
   const [left, right] = [a.value ?? NO_BYTES, b.value ?? NO_BYTES];
@@ -28,7 +28,7 @@ export function decideMerge(held: StoredRecord | undefined, incoming: StoredReco
   if (order === 'earlier') return { kind: 'keep', record: held, why: 'ignored_existing_newer_version' };
   const version = cutClock(order === 'later' ? incoming.version : mergeClocks(held.version, incoming.version));
   const winner = compareContents(incoming, held);
-  // The incoming clock may be later only in entries that were cut from the held clock.
+  // Nothing changes if the incoming clock is later only because of entries that were cut from the held clock.
   if (winner === 0 && compareClocks(version, held.version) === 'equal') return { kind: 'keep', record: held, why: 'ignored_identical' };
   if (order === 'later' || winner > 0) return { kind: 'replace', record: { ...incoming, version } };
   const why = winner === 0 ? 'ignored_identical' : 'ignored_existing_newer_time';

@@ -1,6 +1,6 @@
 /**
- * The records of one app: by key, by bucket and in order, with the counts that the limits need. The cost of a change does not depend on how
- * much is held.
+ * The records of one app: by key, by bucket and in the order of their keys, with the counts that the limits need. The cost of a change does
+ * not depend on the number of records.
  */
 import { digestText } from '../crypto/record-digest.ts';
 import { appDigest, BUCKET_BYTES, BUCKETS, EMPTY_BUCKET } from './digest.ts';
@@ -132,7 +132,7 @@ export class Namespace {
     if (held.presence === 'present') this.#count(-1, -contentBytes(held));
   }
 
-  /** The record reads as absent from now on. */
+  /** From now on, the record is treated as absent. */
   expire(held: HeldRecord): void {
     if (held.presence !== 'present') return;
     held.presence = 'absent';

@@ -68,7 +68,7 @@ export function isTooFarAhead({ updatedAtMs, version }: StoredRecord, nowMs: num
   return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;
 }
 
-/** The record with an uncut clock, or the reason why it is refused. */
+/** The record with its full clock, or the reason why the record is refused. */
 export function readRecord(wire: unknown, limits: CodecLimits): StoredRecord | MergeRefusal {
   if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) return 'malformed';
   const fields = wire as Record<string, unknown>;

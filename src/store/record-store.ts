@@ -1,9 +1,10 @@
 /**
  * The replicated store in memory (protocol.md §4): records by app and key. It uses no network and no clock; the current time is passed as
- * an argument. A store that starts empty draws a new id, so that no store ever repeats a sequence number of a different store (§10).
+ * an argument. A store that starts empty draws a new id, which is part of its clock key. So its sequence numbers cannot be confused with
+ * those of an earlier store (§10).
  *
- * Invariants: nothing that was acknowledged is evicted; after every operation, the counts match the records; the cost of get, put, delete,
- * merge, expiry and finding this node's new writes does not depend on how much is held.
+ * Invariants: a record that was accepted is never evicted; after every operation, the counts match the records; the cost of get, put,
+ * delete, merge, expiry and finding this node's new writes does not depend on the number of records.
  */
 import { digestText } from '../crypto/record-digest.ts';
 import { invariant, RefusalError } from '../domain/errors.ts';
@@ -28,9 +29,9 @@ import { countOf, largestCount } from './vector-clock.ts';
 import { cursorAfter, walk } from './walk.ts';
 import { WriteLog, type LogEntry } from './write-log.ts';
 
-/** Maximum number of timers handled by one operation. The remaining timers are left to later operations. */
+/** Maximum number of timers handled by one operation. Later operations handle the remaining timers. */
 const TIMERS_PER_OPERATION = 256;
-/** Maximum number of timers handled before stores are compared. A comparison takes a long time anyway. */
+/** Maximum number of timers handled before stores are compared. This maximum is higher, because a comparison takes a long time anyway. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
 /** Maximum number of apps whose digests may be computed to show the root digest. */
@@ -52,9 +53,9 @@ export interface RecordStoreModules {
   readonly opens: (appId: string, stored: Uint8Array) => boolean;
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
-  /** Whether every current peer has certainly taken this write of this node. */
+  /** Whether it is certain that every current peer has merged or skipped this write of this node. */
   readonly takenByAll: (sequenceNumber: number) => boolean;
-  /** True if this node was cut off for too long to know which records are gone (protocol.md §4, Ages). Then nothing is forgotten. */
+  /** True while this node is stale (protocol.md §4, Ages): it does not know which records were deleted elsewhere, so it forgets nothing. */
   readonly keepsEverything: () => boolean;
 }
 
@@ -87,7 +88,7 @@ export class RecordStore {
     return this.#lastSequenceNumber;
   }
 
-  /** How much all held records and apps count towards `MAX_STORE_BYTES`. */
+  /** How many bytes of `MAX_STORE_BYTES` all held records and apps use. */
   get heldBytes(): number {
     return this.#contents.bytes;
   }
@@ -113,7 +114,7 @@ export class RecordStore {
     this.#begin();
   }
 
-  /** Totals over the records that read as present. */
+  /** Totals over the records that are present at this time. */
   totals(nowMs: number): StoreTotals {
     let { totalKeys, totalBytes, namespaces } = this.#contents.totals;
     const expiredByApp = new Map<string, number>();
@@ -244,25 +245,28 @@ export class RecordStore {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
-  /** A peer has taken this node's write to the key, or holds a later record. */
+  /** A peer has merged this node's write of the key, or already has a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
   }
 
-  /** Whether this node wrote the held record, and either its sequence number is above `seenUpTo` or no peer has ever reported having it. */
+  /**
+   * Whether no other node can have deleted the held record: this node wrote it, and either its sequence number is above `seenUpTo` or no
+   * peer has ever reported that it has the record.
+   */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     return logEntry !== null && logEntry.state !== 'replaced' && (logEntry.sequenceNumber > seenUpTo || logEntry.state === 'untaken');
   }
 
-  /** Forgets the records that reached their age while everything was kept. */
+  /** Forgets the records that were due to be forgotten while this node was stale. */
   forgetOverdue(): void {
     this.#aging.forgetOverdue();
   }
 
   /**
-   * Yields the records one by one. No record that was there at the start is repeated or missed, regardless of changes meanwhile.
+   * Yields the records one by one. A record that exists during the whole walk is yielded exactly once, regardless of other changes.
    * @throws RefusalError bad_request for a cursor that is not from this store, service_unavailable when the store was emptied meanwhile
    */
   *walk(request: WalkRequest): Generator<WalkStep> {
@@ -317,25 +321,26 @@ export class RecordStore {
   /** @throws RefusalError insufficient_storage */
   #makeRoom(appId: string, held: HeldRecord | undefined, record: StoredRecord, nowMs: number): void {
     const why = (): string | null => whyFull({ appId, record, held }, this.#contents, this.#options);
-    // No write is refused because of records that have reached their age.
+    // A write is refused only after all due timers have run, because expired records must not cause a refusal.
     for (let allRan = false; why() !== null && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const refusal = why();
     if (refusal !== null) throw new RefusalError('insufficient_storage', refusal);
   }
 
   /**
-   * At the cap, forgets this node's oldest tombstone if all members have it. No other tombstone is forgotten early (protocol.md §4, Ages).
+   * If the app has the maximum number of tombstones, forgets the oldest tombstone that this node wrote, provided that all members have it.
+   * No other tombstone is forgotten early (protocol.md §4, Ages).
    */
   #makeRoomForTombstone(appId: string, nowMs: number): void {
     const { maxTombstonesPerApp } = this.#options;
     const namespace = this.#contents.namespace(appId)!;
-    // Tombstones that have reached their age are removed first, so that they cause no refusal and no early removal.
+    // Tombstones that are due to be forgotten are removed first, so that they cause no refusal and no early removal.
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
-    // One tombstone is removed to make room for the new one. Tombstones that merges have added above the cap stay.
+    // One tombstone is removed to make room for the new one. Tombstones that merges have added above the maximum stay.
     if (namespace.tombstones < maxTombstonesPerApp) return;
     const oldest = namespace.oldestOwnTombstone();
     const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
-    // While everything is kept, acknowledged sequences move past writes that are held back, so they do not show that all members have them.
+    // While this node is stale, acknowledged sequences also move past writes that are held back, so they do not show what members have.
     if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
       throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
     }
@@ -361,9 +366,9 @@ export class RecordStore {
 
   /**
    * Whether this node wrote a tombstone that is being merged. If this node holds a record of the key, that record must be its own tombstone
-   * with the same time. The counts in the clock are not enough in this case: a peer whose time is behind may have deleted what this node
-   * wrote. If this node holds no record, it may have forgotten the tombstone early; then its own count is the largest in the clock. A count
-   * above its last sequence number is forged.
+   * with the same time. The counts in the clock do not prove this, because a peer whose time is behind may have deleted what this node
+   * wrote. If this node holds no record, it may have forgotten the tombstone early; then this node's count is the largest in the clock. A
+   * count above this node's last sequence number is forged.
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
     if (record.value !== null) return false;
@@ -379,7 +384,7 @@ export class RecordStore {
   }
 }
 
-/** Whether a record reads as present. An expired record does not come back when the clock is set back. */
+/** Whether a record is present for readers. An expired record does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
   return held.presence === 'present' && isPresent(held, nowMs);
 }

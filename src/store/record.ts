@@ -1,4 +1,4 @@
-/** A record as the store holds it, and what age does to it (protocol.md §4, Ages). Pure. */
+/** A record as the store holds it, and when it expires and may be forgotten (protocol.md §4, Ages). Pure. */
 import type { WireRecord } from '../domain/records.ts';
 import { hexOfPacked, type PackedBytes } from './packed-bytes.ts';
 import { clockEntries, type VectorClock } from './vector-clock.ts';
@@ -13,12 +13,12 @@ export interface StoredRecord {
   readonly ttlMs: number;
 }
 
-/** How much a record counts towards `MAX_APP_STORAGE_BYTES` while it is present: key and stored bytes. */
+/** How many bytes of `MAX_APP_STORAGE_BYTES` a record uses while it is present: its key and its stored bytes. */
 export function contentBytes({ key, value }: Pick<StoredRecord, 'key' | 'value'>): number {
   return Buffer.byteLength(key) + (value?.length ?? 0);
 }
 
-/** The first millisecond at which a record reads as absent; -Infinity for a tombstone, Infinity for a record that never expires. */
+/** The first millisecond at which a record is absent; -Infinity for a tombstone, Infinity for a record that never expires. */
 export function absentFromMs({ value, ttlMs, updatedAtMs }: StoredRecord): number {
   if (value === null) return -Infinity;
   return ttlMs === 0 ? Infinity : updatedAtMs + ttlMs + 1;
@@ -28,7 +28,7 @@ export function isPresent(record: StoredRecord, nowMs: number): boolean {
   return nowMs < absentFromMs(record);
 }
 
-/** The first millisecond at which the record may be forgotten: one retention after a tombstone's time or the end of a record's lifetime. */
+/** The first millisecond at which a record may be forgotten: one retention after its lifetime ends, or after the time of a tombstone. */
 export function goneFromMs(record: StoredRecord, retentionMs: number): number {
   const { value, ttlMs, updatedAtMs } = record;
   if (value !== null && ttlMs === 0) return Infinity;

@@ -1,7 +1,7 @@
 /**
  * Yields timers in the order of their time, at a cost that does not grow with their number. Timers wait unsorted in slots of time. A slot
  * is sorted once, when its time has come and all earlier timers have been taken. Even after a long sleep, no call sorts more than one slot.
- * A timer that is cancelled in an unsorted slot leaves nothing behind.
+ * A timer that is cancelled while its slot is unsorted is removed immediately.
  */
 
 /** Width of a slot. Milliseconds. */
@@ -96,8 +96,8 @@ export class TimingWheel<What> {
   }
 
   /**
-   * The slots after the last reached slot and up to `slot` that hold a timer, the earliest last. Looks at each slot in between, or at all
-   * slots that hold a timer if there are fewer of them.
+   * The slots after the last reached slot and up to `slot` that hold a timer, the earliest last. This checks each number in between, or
+   * each slot that holds a timer if there are fewer such slots.
    */
   #slotsUpTo(slot: number): number[] {
     if (slot - this.#reached > this.#slots.size) {

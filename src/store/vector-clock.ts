@@ -1,7 +1,9 @@
 /**
- * Vector clocks (protocol.md §4): counts by opaque keys, which are kept as sent. A missing entry counts as 0, and an entry of 0 is dropped.
+ * Vector clocks (protocol.md §4): a count for each key. Keys are opaque strings, and are kept as sent. The count of a missing key is 0, and
+ * an entry with a count of 0 is dropped.
  *
- * Clocks are compared uncut, and cut before they are stored (§10, Bounds). Otherwise other nodes could make a record grow without end.
+ * Clocks are compared at their full length, and cut before they are stored (§10, Bounds). Without the cut, other nodes could make a record
+ * grow without end.
  */
 
 /** Maximum number of entries of a held clock. */
@@ -58,14 +60,14 @@ export function mergeClocks(a: VectorClock, b: VectorClock): VectorClock {
   return packed(joined(a, b).map(({ key, left, right }) => [key, Math.max(left, right)] as const));
 }
 
-/** The clock with one entry set, not cut. */
+/** A copy of the clock with one count set. The copy is not cut. */
 export function withCount(clock: VectorClock, key: string, count: number): VectorClock {
   return clockOf([...clockEntries(clock).filter(([other]) => other !== key), [key, count]]);
 }
 
 /**
- * The clock in the form in which it is stored. Entries whose key has no `/` are from older nodes, whose numbers start at 1 for each key, so
- * these entries are cut last. Among the others, the smallest count is cut first, and among equal counts the smallest key.
+ * The clock in the form in which it is stored. Entries whose clock key has no `/` are from older nodes, whose counts start at 1 for each
+ * record. So these entries are cut last. Among the other entries, the smallest count is cut first, and among equal counts the smallest key.
  * @param staying this node's key in a local write. It is not cut: without it, the write would not be later than the record that it replaces
  */
 export function cutClock(clock: VectorClock, staying?: string): VectorClock {
@@ -81,7 +83,7 @@ interface Joined {
   readonly right: number;
 }
 
-/** Both clocks side by side, by key. */
+/** For each key of either clock, the counts of both clocks. */
 function joined(a: VectorClock, b: VectorClock): Joined[] {
   const all: Joined[] = [];
   let left = 0;

@@ -1,6 +1,6 @@
 /**
- * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. No record that was there at
- * the start is repeated or missed, regardless of changes meanwhile.
+ * A walk through the store (protocol.md §10, Pages): the records one by one, app by app and bucket by bucket. A record that exists during
+ * the whole walk is returned exactly once, regardless of other changes.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { StoreId } from '../domain/ids.ts';

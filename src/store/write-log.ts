@@ -1,7 +1,7 @@
 /**
  * This node's own writes, in the order of their sequence numbers (protocol.md §10, Who sends what). Only the last write of each key has an
- * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after it depends on their
- * number, not on how much is held.
+ * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after a place depends only
+ * on how many entries there are after it.
  */
 
 import type { OwnWritesListener } from '../domain/records.ts';
@@ -11,7 +11,7 @@ export interface LogEntry<What> {
   /** Null once the entry is superseded: the key was written again, or its record was removed. */
   what: What | null;
   readonly bytes: number;
-  /** `taken`: a peer has reported having this record or a later one. `replaced`: a record from a peer has replaced it since. */
+  /** `taken`: a peer has reported that it has this record or a later one. `replaced`: a record from a peer has replaced it since. */
   state: 'untaken' | 'taken' | 'replaced';
 }
 
@@ -24,7 +24,7 @@ export class WriteLog<What> {
   #validBytes = 0;
   readonly #listeners = new Set<OwnWritesListener>();
 
-  /** @param sequenceNumber above every earlier number @param bytes approximate size of the record on the wire */
+  /** @param sequenceNumber higher than all earlier numbers @param bytes approximate size of the record on the wire */
   append(sequenceNumber: number, what: What, bytes: number): LogEntry<What> {
     const entry: LogEntry<What> = { sequenceNumber, what, bytes, state: 'untaken' };
     this.#entries.push(entry);

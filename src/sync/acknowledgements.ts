@@ -1,6 +1,6 @@
 /**
- * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). When a peer acknowledges a later write of
- * this node to the same key, this also acknowledges the earlier write, because the later record replaces it.
+ * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A peer that acknowledges a later write of the
+ * same key also acknowledges the earlier write, because the later record replaces it.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';

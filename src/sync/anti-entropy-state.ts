@@ -7,9 +7,9 @@ import type { BackoffLimits } from '../domain/backoff.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Rest, type RestModules } from './rest.ts';
 
-/** The pause after a failed round. It grows with each failure in a row. Pushes do not wait for it. */
+/** The pause after a failed round. It grows with each consecutive failure. Pushes do not wait for it. */
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** Time between two full rounds with an older peer. Each of them takes the peer's complete snapshot. Milliseconds. */
+/** Time between two full rounds with an older peer. Each of these rounds fetches the peer's complete snapshot. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;
 /** Maximum number of records remembered as permanently refused by the peer. */
 const MAX_UNWANTED = 4_096;
@@ -36,7 +36,7 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
-  /** The peer does not know digest requests. While its kind is unknown, this node sends it no more of them. */
+  /** The peer does not know digest requests. This node sends it no more of them unless the peer turns out to be a current node. */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
   }

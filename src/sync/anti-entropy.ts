@@ -1,7 +1,8 @@
 /**
- * Compares this node's store with a peer's store and repairs both (protocol.md §10, Comparison). Pushes miss records when the writer died
- * or the network was cut. A round compares the root digest, then the apps, then the buckets. In buckets that differ, it merges the peer's
- * records and pushes what the peer lacks. An older peer has no digests, so from time to time a round takes its whole snapshot instead.
+ * Compares this node's store with a peer's store and repairs both (protocol.md §10, Comparison), because pushes miss records when the
+ * writer dies or the network is cut. A round compares the root digest, then the digests of apps, then the digests of buckets. For buckets
+ * that differ, it merges the peer's records and pushes the records that the peer lacks. An older peer does not answer digest requests, so
+ * from time to time a round fetches its complete snapshot instead.
  */
 import type { z } from 'zod';
 import { digestText, recordDigest } from '../crypto/record-digest.ts';
@@ -22,9 +23,9 @@ import type { SyncStore } from './ports.ts';
 import type { Replica } from './replica.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** Maximum number of differing buckets that are repaired together. It bounds how many of the peer's records are remembered. */
+/** Maximum number of differing buckets that are repaired together. It bounds how many of the peer's records this node remembers. */
 const BUCKETS_AT_ONCE = 16;
-/** Maximum number of pages of app digests taken from one peer. Together they have room for more apps than any store holds. */
+/** Maximum number of pages of app digests that a round requests. Together they have room for more apps than any store can hold. */
 const MAX_APP_PAGES = 1_024;
 /** Maximum length of an answer to a digest request. The longest such answer is a page of apps. Bytes. */
 const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -44,7 +45,7 @@ export interface AntiEntropyModules {
   readonly yieldNow: () => Promise<void>;
 }
 
-/** Runs before each request of a round, so that a long round does not delay pushes. */
+/** Called before each request of a round, so that pushes do not have to wait for the end of a long round. */
 export type Between = () => Promise<void>;
 
 /** A part of a store: all of it, or some buckets of one app. */
@@ -56,11 +57,11 @@ interface Course {
   readonly replica: Replica;
   readonly signal: AbortSignal;
   readonly between: Between;
-  /** The round also sends records that the peer lacks. */
+  /** Whether the round also sends the records that the peer lacks. */
   readonly mendsPeer: boolean;
-  /** Every answer so far has said that the peer is sure. */
+  /** Whether every answer so far has said that the peer is sure. */
   sure: boolean;
-  /** Some records were left out (`too_far_ahead`, `store_full`). */
+  /** Whether some records were left out (`too_far_ahead`, `store_full`). */
   leftOut: boolean;
 }
 
@@ -76,7 +77,7 @@ export class AntiEntropy {
   }
 
   /**
-   * @returns whether the peer was asked anything
+   * @returns whether the stores were compared; false for an older peer whose complete snapshot is not due yet
    * @throws PeerError, DependencyError
    */
   async compareWith(member: Member, replica: Replica, signal: AbortSignal, between: Between = nothingBetween): Promise<boolean> {
@@ -84,9 +85,9 @@ export class AntiEntropy {
   }
 
   /**
-   * The half of a round that a node may run before it is ready: it merges the peer's records and sends none. Unlike `compareWith`, it takes
-   * no snapshot from an older peer.
-   * @returns whether the peer was asked anything
+   * The half of a round that a node may run before it is ready: it merges the peer's records and sends none. Unlike `compareWith`, it
+   * fetches no snapshot from an older peer.
+   * @returns whether the stores were compared; false for an older peer
    * @throws PeerError, DependencyError
    */
   async takeFrom(member: Member, replica: Replica, signal: AbortSignal): Promise<boolean> {
@@ -115,7 +116,7 @@ export class AntiEntropy {
       await this.#byDigest(course);
       return true;
     } catch (error) {
-      // A current peer knows digest requests, so it refused for another reason.
+      // A current peer knows digest requests, so it refused for a different reason.
       if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
       antiEntropy.noteRefusedDigest();
       return this.#bySnapshot(course);
@@ -127,7 +128,7 @@ export class AntiEntropy {
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === (await rootDigestOf(this.#modules))) return;
-    /** Apps that the peer listed and this node holds. Only these are kept: apps that a peer makes up would fill the memory. */
+    /** Apps that the peer listed and this node holds. Other apps are not kept, because a peer could fill the memory with invented apps. */
     const named = new Set<string>();
     let cursor: string | undefined;
     for (let count = 0; count < MAX_APP_PAGES; count += 1) {
@@ -137,7 +138,7 @@ export class AntiEntropy {
         if (store.appDigest(appId) !== null) named.add(appId);
       }
       if (next === null) {
-        // The peer listed none of these apps, so this node sends them.
+        // The peer did not list the other apps of this node, so this node sends their records.
         for (const appId of course.mendsPeer ? store.appIds() : []) if (!named.has(appId)) await this.#mendApp(course, appId);
         return;
       }
@@ -186,7 +187,7 @@ export class AntiEntropy {
     this.#modules.sureness.onAnswered(course.member, sure);
   }
 
-  /** Merges the peer's records for a part of the store, then sends what the peer lacks there and has not permanently refused. */
+  /** Merges the peer's records for a part of the store, then sends the records that the peer lacks and has not permanently refused. */
   async #mend(course: Course, part: Part): Promise<void> {
     const { store } = this.#modules;
     const theirs = await this.#takeOver(course, part);
@@ -217,7 +218,7 @@ export class AntiEntropy {
 
   /**
    * Merges all records that the peer sends for a part of the store.
-   * @returns app id and digest of each record that is now equal on both nodes; never more entries than this node holds records
+   * @returns app id and digest of each record that is now equal on both nodes; at most one entry for each record of this node
    */
   async #takeOver(course: Course, part: Part): Promise<ReadonlySet<string>> {
     const { member, replica, signal, between } = course;

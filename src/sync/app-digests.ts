@@ -1,6 +1,6 @@
 /**
- * Digests of a store's apps for anti-entropy (protocol.md §10, Comparison and Bounds): the root, and the apps in pages. Computing the
- * digests of many changed apps takes a long time, so this work pauses to let requests run.
+ * Digests for anti-entropy (protocol.md §10, Comparison and Bounds): the root digest over all apps, and the digests of single apps in
+ * pages. Computing the digests of many changed apps takes a long time, so this work pauses to let requests run.
  */
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';

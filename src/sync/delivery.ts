@@ -1,7 +1,7 @@
 /**
- * Splits a list of records into as few batches as one peer accepts, and finds the records that the peer cannot take. Only this module makes
+ * Splits a list of records into batches that one peer accepts, and finds the records that the peer does not accept. Only this module makes
  * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` returns what to send, `answered` and `failed`
- * take the result. `delta-push.ts` does the sending.
+ * receive the outcome. `delta-push.ts` does the sending.
  *
  * Invariants: records are settled in order, each exactly once; a batch holds at least one record, except in `checking`; a delivery that is
  * over sends nothing.
@@ -11,7 +11,7 @@ import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type De
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerError } from './peer-error.ts';
 
-/** After this many suspects in a row, a few later records are tried as samples. */
+/** After this many records in a row have failed alone (suspects), a few later records are tried as samples. */
 export const MAX_SUSPECTS_IN_A_ROW = 8;
 /** Maximum number of samples. If all of them fail, the peer is considered broken. */
 export const MAX_SAMPLES = 4;
@@ -29,12 +29,12 @@ export type DeliveryState =
   | { readonly kind: 'narrowing'; readonly size: number }
   /** The peer refused more records than it lists. Up to place `until`, batches are so small that the list has room for every rejection. */
   | { readonly kind: 'itemizing'; readonly size: number; readonly until: number }
-  /** So many records failed in a row that the peer may be broken. Some later records are tried one by one, the first of `places` next. */
+  /** So many records failed in a row that the peer may be broken. Some later records are tried one by one, in the order of `places`. */
   | { readonly kind: 'sampling'; readonly places: readonly number[]; readonly failure: PeerError }
-  /** The peer closed the connection on an oversized body. An empty batch shows whether the peer can be reached at all. */
+  /** The peer closed the connection when it was sent an oversized body. An empty batch shows whether the peer can be reached at all. */
   | { readonly kind: 'checking' }
   | { readonly kind: 'over' }
-  /** The fault lies with the peer, not with the records. */
+  /** The peer is at fault, not the records. */
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
 /** The outcome for the records that were settled just now. */
@@ -72,7 +72,7 @@ export class Delivery<Entry extends Sent> {
     return this.#suspects;
   }
 
-  /** The peer answered at least one batch of records, so it is not completely broken. */
+  /** Whether the peer answered at least one batch of records, so that it is not completely broken. */
   get anyPassed(): boolean {
     return this.#anyPassed;
   }
@@ -105,7 +105,8 @@ export class Delivery<Entry extends Sent> {
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // The whole batch fitted into a body, so a part of it does too. A peer that lists fewer rejections than this node gets single records.
+    // The next batches have at most as many records as this node would list. If this batch was already that small, the peer lists fewer
+    // records than this node, so the next batches have one record each.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }
@@ -196,7 +197,7 @@ export class Delivery<Entry extends Sent> {
     this.#firstFailure ??= failure;
     this.#inARow += 1;
     this.#pass(1, this.#state);
-    // No record is left to try. The next delivery shows whether the peer is broken.
+    // If no record is left, no sample can be tried. The next delivery shows whether the peer is broken.
     if (this.#inARow < MAX_SUSPECTS_IN_A_ROW || this.#state.kind === 'over') return null;
     return this.#enter({ kind: 'sampling', places: this.#samplePlaces(), failure });
   }

@@ -1,4 +1,4 @@
-/** What goes into the next push, and what the answer says about it (protocol.md §4, Sizes; §10, Rejections). Pure. */
+/** Which records the next push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). Pure. */
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { deltaAnswer } from './messages.ts';
 
@@ -17,7 +17,7 @@ export const MAX_RECORDS = 4_096;
 export interface DeltaBatch<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly data: WireRecords;
-  /** The batch holds a single record above `MAX_INNER_BYTES`, which some peers do not accept. */
+  /** Whether the batch holds a single record above `MAX_INNER_BYTES`, which some peers do not accept. */
   readonly oversized: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Sent {
   readonly record: WireRecord;
 }
 
-/** The next batch of `entries`, in order; null if there are none. A record above the maximum size goes into a batch alone. */
+/** The next batch of `entries`, in order; null if there are none. A record above the maximum size is alone in its batch. */
 export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecords = MAX_RECORDS): DeltaBatch<Entry> | null {
   const planned: Entry[] = [];
   const data: Record<string, WireRecord[]> = {};
@@ -42,7 +42,7 @@ export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecor
   return planned.length === 0 ? null : { entries: planned, data, oversized: bytes > MAX_INNER_BYTES };
 }
 
-/** What a peer did with a batch, as far as its answer accounts for it. */
+/** What a peer did with the records of a batch, as far as its answer says. */
 export type AccountedOutcome<Entry extends Sent> =
   | {
       readonly kind: 'told';
@@ -53,7 +53,7 @@ export type AccountedOutcome<Entry extends Sent> =
       /** Refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
-  /** The peer reports only how many records it merged, or accounts for fewer records than it was sent. */
+  /** The peer reports only how many records it merged, or its counts do not cover all records of the batch. */
   | { readonly kind: 'counted'; readonly allMerged: boolean };
 
 /** `unlisted`: the peer refused more records than it lists, so it is unknown which records it refused. */

@@ -24,7 +24,7 @@ export interface DeltaPushModules {
   readonly store: SyncStore;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
   readonly acknowledgements: Acknowledgements;
-  /** This node's writes up to this sequence number are not sent. The node was cut off for too long to know whether they are still valid. */
+  /** Writes up to this sequence number are not sent, because other nodes may have deleted them; 0 unless this node is stale. */
   readonly sendAbove: () => number;
   readonly meter?: Pick<Meter, 'recordPushed'> | undefined;
 }
@@ -41,7 +41,7 @@ export class DeltaPush {
 
   /**
    * Sends this node's writes that the peer lacks, batch by batch, until none is left.
-   * @returns whether the peer was sent anything
+   * @returns whether anything was sent to the peer
    * @throws PeerError, DependencyError
    */
   async pushTo(member: Member, { progress }: Replica, signal: AbortSignal): Promise<boolean> {
@@ -58,7 +58,7 @@ export class DeltaPush {
   }
 
   /**
-   * Sends records that anti-entropy found missing. They are outside the sequence of this node's own writes.
+   * Sends records that anti-entropy found missing at the peer. They may be writes of any node, so the acknowledged sequence stays.
    * @returns the records that the peer refuses permanently
    * @throws PeerError, DependencyError
    */

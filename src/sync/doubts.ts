@@ -1,7 +1,7 @@
 /**
- * Sequence numbers of writes that this node sent to a peer, but that the peer may not have: it refused them, or did not say what happened
- * to them. A tombstone may be forgotten early only if no such doubt remains (protocol.md §4, Ages). The memory is bounded: once the oldest
- * number is dropped, all numbers up to it are considered doubtful.
+ * The doubtful writes of this node for one peer: the peer may not have them, because it refused them or did not say what happened to them.
+ * A tombstone may be forgotten early only if it is not doubtful for any peer (protocol.md §4, Ages). The memory is bounded: when the
+ * sequence number of the oldest doubtful write is dropped, all writes up to that number are considered doubtful.
  */
 
 /** Maximum number of sequence numbers remembered individually. */
@@ -24,7 +24,7 @@ export class Doubts {
     this.#upTo = Math.max(this.#upTo, oldest!);
   }
 
-  /** The peer has this write after all. */
+  /** The peer has this write after all, so the write is no longer doubtful. */
   settle(sequenceNumber: number): void {
     this.#numbers.delete(sequenceNumber);
   }

@@ -35,7 +35,7 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
-    // An aborted attempt fails after the call has ended. No other attempt starts in its place.
+    // The call has ended. An attempt that fails because it was aborted must not start another attempt.
     if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);

@@ -1,6 +1,6 @@
 /**
  * Answers the messages of peers (protocol.md §4, §10). Before a message reaches this module, its sender has been authenticated, its
- * envelope opened and its HMAC checked. Each type has one method; unknown types are refused.
+ * envelope opened and its HMAC checked. Each type of message has one method; unknown types are refused.
  */
 import type { Vault } from '../crypto/vault.ts';
 import { RefusalError } from '../domain/errors.ts';
@@ -20,7 +20,7 @@ import { snapshotPage } from './snapshot-page.ts';
 
 /** What an envelope needs in addition to twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** A stored byte is written as two hex digits. The other fields of a record take more room in memory than as text. */
+/** A stored byte is written as two hex digits. All other fields of a record take less room as text than in memory. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
@@ -38,9 +38,9 @@ export interface SyncInboundModules extends PacerModules {
   readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
-  /** This node is sure, so it may say that a key is absent (protocol.md §10, "404 means absent"). */
+  /** Whether this node is sure, so that it may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
-  /** The last good view of the chain is recent enough (protocol.md §6, Freshness). */
+  /** Whether the last good view of the chain is recent enough to hand out the secret (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
   /** Called after the master secret was sealed for another member. */
   readonly onHandedOut: () => void;
@@ -55,14 +55,14 @@ export class SyncInbound {
     this.#modules = modules;
   }
 
-  /** False only for the one message that a sender needs to send before it has the sync key. */
+  /** False only for a request for the master secret, because its sender does not have the sync key yet. */
   requiresHmac(message: Record<string, unknown>): boolean {
     return message['type'] !== 'master_secret_request';
   }
 
   /**
-   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. It is smaller if the store holds less.
-   * Null for other messages.
+   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. It is smaller if the whole store is
+   * smaller than a page. Null for other messages.
    */
   snapshotChars(message: Record<string, unknown>): number | null {
     if (message['type'] !== 'snapshot_request') return null;
@@ -110,7 +110,7 @@ export class SyncInbound {
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }
-    // This entry is from an earlier read. The sender may have been revoked since then.
+    // This entry of the membership is from an earlier read. The sender may have been revoked since then.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or is not hex without 0x');
@@ -147,7 +147,7 @@ export class SyncInbound {
     const request = digestRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
     const { store, staleness } = this.#modules;
-    // A stale node may hold records that were deleted elsewhere. Comparing would spread them.
+    // A stale node may hold records that were deleted elsewhere. A comparison would bring them back.
     if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app, cursor } = request.data;
@@ -166,7 +166,8 @@ export class SyncInbound {
   }
 
   /**
-   * A peer with a new store must get everything again. An older peer sends no store_id; some of its requests show that its store is new.
+   * If the store of a peer is new, this node sends it all writes again. An older peer sends no store_id, but some of its requests show that
+   * its store is new.
    */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
     const { staleness, replicas } = this.#modules;

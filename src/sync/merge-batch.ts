@@ -7,7 +7,7 @@ import type { SyncStore } from './ports.ts';
 
 /** Maximum number of rejections that an answer lists. */
 export const MAX_REJECTIONS_LISTED = 100;
-/** Maximum number of characters that an answer quotes of a key and of an app id. */
+/** Maximum length of a key and of an app id in the list of rejections. Longer ones are cut. Characters. */
 const MAX_QUOTED_KEY_CHARS = 1_024;
 const MAX_QUOTED_APP_CHARS = 32;
 /** Reasons why a valid record does not replace the held one. */
@@ -35,7 +35,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   const counts = { total: 0, merged: 0, skipped: 0, rejected: 0 };
   const pause = createPacer(modules);
   for (const [appId, records] of Object.entries(data as Record<string, unknown>)) {
-    // Apps without records take time too.
+    // Pauses once per app too, because even an app without records takes time.
     await pause();
     for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
       await pause();

@@ -8,7 +8,7 @@ const MAX_REQUEST_ID_CHARS = 64;
 
 export const requestId = z.string().min(1).max(MAX_REQUEST_ID_CHARS).regex(/^[0-9a-zA-Z_-]+$/);
 
-/** Minimum size of a snapshot page that a peer may request: one small record fits. Bytes. */
+/** Minimum size of a snapshot page that a peer may request, so that one small record fits. Bytes. */
 const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });

@@ -1,8 +1,9 @@
-/** Lets requests run during long work. The work awaits the pause once per record. */
+/** Lets requests run while long work is in progress. The work awaits the returned `Pause` once per record. */
 import type { Clock } from '../domain/ports.ts';
 
-/** Number of records between two looks at the clock, and milliseconds of work before requests get a turn. */
+/** Number of records between two readings of the clock. */
 const RECORDS_BETWEEN_LOOKS = 16;
+/** How long the work runs before requests get a turn. Milliseconds. */
 const TURN_MS = 5;
 
 export interface PacerModules {

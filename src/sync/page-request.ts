@@ -1,4 +1,4 @@
-/** Asks a member for one page of its records (protocol.md §10, Pages), either from all of them or from some buckets of one app. */
+/** Asks a member for one page of its records (protocol.md §10, Pages): of all its records, or of some buckets of one app. */
 import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { WalkRequest } from '../domain/records.ts';
@@ -12,7 +12,7 @@ export const MAX_PAGES = 8_192;
 export interface Page {
   readonly data: Record<string, unknown>;
   readonly complete: boolean;
-  /** The member says that it is sure. */
+  /** Whether the member says that it is sure. */
   readonly sure: boolean;
   /** Null when nothing is left. */
   readonly nextCursor: string | null;
@@ -46,7 +46,7 @@ export async function requestPage(
     {
       type: 'snapshot_request',
       ...part,
-      // This node would refuse a page above its limit for answers.
+      // This node refuses answers above its limit, so it does not ask for a larger page.
       max_bytes: Math.min(SNAPSHOT_PAGE_BYTES, maxAnswerBytes),
       ...(cursor === null ? {} : { cursor }),
     },
@@ -55,7 +55,7 @@ export async function requestPage(
   const parsed = snapshotAnswer.safeParse(answer);
   if (!parsed.success) throw new PeerError('bad_answer', 'the answer to a snapshot request is malformed');
   const { data, complete, sure, next_cursor: nextCursor = null } = parsed.data;
-  // Each page except the last must hold a record. Otherwise a member could continue forever at no cost to itself.
+  // Each page except the last must contain a record. Otherwise a member could send empty pages forever.
   const isEmpty = !Object.values(data).some((records) => Array.isArray(records) && records.length > 0);
   if (nextCursor !== null && (nextCursor === cursor || isEmpty)) throw new PeerError('bad_answer', 'the snapshot of the peer does not end');
   return { data, complete: complete !== false, sure: sure === true, nextCursor };

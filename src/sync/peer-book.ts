@@ -1,7 +1,7 @@
 /**
  * What this node remembers about each peer between exchanges (protocol.md §10): the nonce for the next request, whether the peer echoes
- * request ids, its store_id, how often it may be asked, and until when it is asked after the other peers because it was silent or proved
- * wrong. The number of members bounds the size of the book. A peer whose teePubkey has changed is treated as a new peer.
+ * request ids, its store_id, how often it may be asked for a nonce, and until when it is asked after the other peers because it was silent
+ * or sent a wrong answer. The book has at most one entry per member. A peer whose teePubkey has changed is treated as a new peer.
  */
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -12,21 +12,21 @@ import type { Standing } from './ask-order.ts';
 /** How often a peer may be asked for a nonce if its answers contain none: once every 3 s, in bursts of 5. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
-/** A nonce from an answer is used for half of the usual lifetime of nonces. After that, a new nonce is fetched. Milliseconds. */
+/** How long a nonce from an answer is used: half of the usual lifetime of a nonce. After that, a new nonce is fetched. Milliseconds. */
 const NEXT_NONCE_LIFE_MS = 60_000;
-/** For how long a peer is asked after the others because it did not answer in time. Short, because the peer may be back. Milliseconds. */
+/** How long a peer that did not answer in time is asked after the others. The time is short, because the peer may recover. Milliseconds. */
 const SILENT_MS = 60_000;
 
 export interface PeerState {
   readonly teePubkey: TeePubkey | '';
   nextNonce: { readonly text: string; readonly givenAtMs: number } | null;
   echoes: boolean;
-  /** The peer has given a good answer. */
+  /** Whether the peer has sent a good answer. */
   answered: boolean;
   storeId: string | null;
-  /** Monotonic milliseconds; 0: never proved wrong. */
+  /** Monotonic milliseconds; 0: the peer has never sent a wrong answer. */
   wrongUntilMs: number;
-  /** Monotonic milliseconds; 0: not silent recently. */
+  /** Monotonic milliseconds; 0: the peer was not silent recently. */
   silentUntilMs: number;
   /** The peer asked this node not to send a request before this time. Monotonic milliseconds. */
   notBeforeMs: number;
@@ -87,7 +87,7 @@ export class PeerBook {
     this.stateOf(member).silentUntilMs = this.#clock.monotonicMs() + SILENT_MS;
   }
 
-  /** The peer gave a good answer. It is no longer considered silent, but may still be considered wrong. */
+  /** The peer sent a good answer. It is no longer considered silent, but may still be considered wrong. */
   noteAnswered(member: Member): void {
     this.stateOf(member).silentUntilMs = 0;
   }

@@ -1,7 +1,7 @@
 /**
  * One authenticated exchange with a member (protocol.md §3, §5, §10): nonce, proof, envelope, HMAC, and every check of the answer before
- * any part of it is used. The answer's signature does not cover its body, but the envelope does. So both are checked: the peer's wallet
- * must have signed the answer, and the envelope's sender key must be the peer's registered teePubkey.
+ * any part of it is used. The answer's signature does not cover its body; the envelope authenticates the body. So both are checked: the
+ * peer's wallet must have signed the answer, and the envelope's sender key must be the peer's registered teePubkey.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
@@ -54,7 +54,7 @@ export class PeerConversation {
   }
 
   /**
-   * Sends one message and returns the checked inner answer. If the peer proves wrong, the book records it.
+   * Sends one message and returns the checked inner answer. If the peer sent a wrong answer, the book records it.
    * @throws PeerError, DependencyError
    */
   async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
@@ -87,7 +87,7 @@ export class PeerConversation {
     try {
       return await this.#send(member, message, given, options);
     } catch (error) {
-      // The peer may have restarted and forgotten the nonce that it gave.
+      // The peer may have restarted and forgotten the nonce that it sent.
       if (!(error instanceof PeerError && error.failure === 'refused' && error.status === 403)) throw error;
       return this.#send(member, message, await this.#fetchNonce(member, options.signal), options);
     }
@@ -97,7 +97,7 @@ export class PeerConversation {
     const { book, clock } = this.#modules;
     const waitMs = book.reserveNonceRequest(member);
     if (waitMs > PEER_TIMEOUT_MS.nonce) {
-      // A peer must not decide how long this node waits. Other peers are asked meanwhile.
+      // A peer must not decide how long this node waits. This exchange fails, and the node asks other peers.
       book.releaseNonceRequest(member);
       throw new PeerError('refused', 'the peer has asked this node to wait', undefined, waitMs);
     }
@@ -116,7 +116,7 @@ export class PeerConversation {
     });
     const body = parseJsonOrNull(answer.body);
     const nonce = isJsonObject(body) ? readNonce(body['nonce']) : null;
-    if (nonce === null) throw new PeerError('bad_nonce', 'the peer gave no usable nonce');
+    if (nonce === null) throw new PeerError('bad_nonce', 'the peer sent no usable nonce');
     return nonce;
   }
 
@@ -152,7 +152,7 @@ export class PeerConversation {
         ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalJson(envelope)) } : {}),
       },
       body: JSON.stringify(envelope),
-      // The enclave does not open longer answers.
+      // The enclave does not decrypt longer answers.
       maxAnswerBytes: Math.min(options.maxAnswerBytes, ENCLAVE_BODY_BYTES),
       timeoutMs: options.timeoutMs,
       signal,
@@ -176,7 +176,7 @@ export class PeerConversation {
     }
     const inner = parseJsonOrNull(await this.#open(sealed, signal));
     const frame = answerFrame.safeParse(inner);
-    if (!frame.success) throw new PeerError('bad_answer', 'the answer does not have the form of an answer');
+    if (!frame.success) throw new PeerError('bad_answer', 'the decrypted answer is malformed');
     this.#noteFrame(member, requestId, frame.data);
     return inner as Record<string, unknown>;
   }

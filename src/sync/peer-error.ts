@@ -7,9 +7,9 @@ export type PeerFailure =
   | 'timeout'
   | 'aborted'
   | 'too_large'
-  /** The peer answered with an HTTP status other than 200; `status` holds it. */
+  /** The peer answered with an HTTP status other than 200, which is in `status`. */
   | 'refused'
-  /** The peer gave no usable nonce. */
+  /** The peer sent no usable nonce. */
   | 'bad_nonce'
   | 'bad_signature'
   | 'not_an_envelope'
@@ -17,7 +17,7 @@ export type PeerFailure =
   | 'bad_answer'
   | 'wrong_echo';
 
-/** Failures that prove the peer wrong. After any other failure, the peer may just be unreachable. */
+/** Failures that prove that the peer sent a wrong answer. Any other failure may have a different cause. */
 const PROVEN_WRONG: ReadonlySet<PeerFailure> = new Set(['bad_signature', 'not_an_envelope', 'does_not_open', 'bad_answer', 'wrong_echo']);
 
 export class PeerError extends ExpectedError {

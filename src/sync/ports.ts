@@ -16,13 +16,16 @@ export interface SyncStore {
   /** This node's own writes with a sequence number above `above`, oldest first. The result must be read before the next write. */
   writesAfter(above: number): Iterable<OwnWrite>;
   readonly writes: {
-    /** How many of this node's writes a peer with none of them must be sent, and their size in bytes. */
+    /** How many writes of this node must be sent to a peer that has none of them, and their size in bytes. */
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** A peer has taken this node's write to the key, or holds a later record. */
+  /** A peer has merged this node's write of the key, or already has a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
-  /** Whether this node wrote the held record, and either its sequence number is above `seenUpTo` or no peer has ever reported having it. */
+  /**
+   * Whether no other node can have deleted the held record: this node wrote it, and either its sequence number is above `seenUpTo` or no
+   * peer has ever reported that it has the record.
+   */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;
   /** Expires and removes the records that are due. Called before stores are compared. */
   letAge(nowMs: number): void;

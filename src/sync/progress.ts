@@ -107,7 +107,10 @@ export class Progress implements OwnWritesListener {
     if (entry.sequenceNumber > this.#acknowledgedSequence) this.#count(-1, -entry.bytes);
   }
 
-  /** The peer's answers account for this node's writes up to `upTo`. @param passed the newly covered writes, without superseded ones */
+  /**
+   * The peer's answers account for this node's writes up to `upTo`.
+   * @param passed the writes among them that were not superseded and are now acknowledged
+   */
   advance(upTo: number, passed: Amount): void {
     this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
     this.#count(-passed.records, -passed.bytes);
@@ -138,7 +141,7 @@ export class Progress implements OwnWritesListener {
     this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
   }
 
-  /** The peer did not take a write of this node this time. The write is sent again, after a longer wait each time. */
+  /** The peer did not accept a write of this node. The write is sent again later. The wait grows each time. */
   postpone({ appId, record, sequenceNumber }: OwnKey): void {
     this.#doubts.add(sequenceNumber);
     this.retries.postpone(appId, record.key, sequenceNumber);
@@ -155,7 +158,7 @@ export class Progress implements OwnWritesListener {
     return sequenceNumber <= this.#acknowledgedSequence && !this.#doubts.has(sequenceNumber);
   }
 
-  /** Schedules the recent ones of these entries to be sent once more. */
+  /** Schedules the recent entries among these to be sent once more. */
   bookResend(entries: readonly OwnWrite[], now: Now): void {
     this.#resend = bookResend(this.#resend, entries, now);
   }

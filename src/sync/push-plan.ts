@@ -1,10 +1,10 @@
 /**
- * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). First come this node's writes
- * after the acknowledged sequence, then the records that the peer refused temporarily and that are due, then the records that an older peer
- * is sent once more. Pure: `delta-push.ts` does the sending.
+ * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). A push first sends this node's
+ * writes after the acknowledged sequence. Then it sends the records that the peer refused temporarily and whose wait is over. To an older
+ * peer, it finally sends recent records once more. Pure: `delta-push.ts` does the sending.
  *
  * Invariants: the acknowledged sequence moves only past batches that the peer's answers account for; a refused record never blocks later
- * ones; an answer from before a reset is ignored.
+ * ones; an answer to a batch from before a reset is ignored.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite } from '../domain/records.ts';
@@ -46,7 +46,7 @@ export type PushEvent =
 export interface PushPlanModules {
   readonly progress: Progress;
   readonly store: Pick<SyncStore, 'writesAfter' | 'recordOf'>;
-  /** This node's writes up to this sequence number are not sent. The node was cut off for too long to know whether they are still valid. */
+  /** Writes up to this sequence number are not sent, because other nodes may have deleted them; 0 unless this node is stale. */
   readonly sendAbove: () => number;
   readonly now: () => Now;
 }
@@ -55,7 +55,7 @@ export class PushPlan {
   readonly #modules: PushPlanModules;
   #state: PushState;
   #resets = 0;
-  /** Maximum number of records in the first batch of the next delivery: the maximum at the end of the previous delivery. */
+  /** Maximum number of records in the first batch of the next delivery. It is the maximum with which the previous delivery ended. */
   #size = MAX_RECORDS;
   #said = false;
 
@@ -68,7 +68,7 @@ export class PushPlan {
     return this.#state;
   }
 
-  /** Something was sent, and the peer is not broken. */
+  /** Whether anything was sent, and the peer is not broken. */
   get succeeded(): boolean {
     return this.#said && this.#state.kind !== 'broken';
   }
@@ -114,16 +114,16 @@ export class PushPlan {
     return events;
   }
 
-  /** The peer lost its store, or this node's store was emptied, during the exchange. */
+  /** Plans again, because the peer lost its store, or this node's store was emptied, during the exchange. */
   #anew(): PushState {
     this.#resets += 1;
     if (this.#resets <= MAX_RESETS) return this.#planNew();
-    return { kind: 'broken', failure: new PeerError('bad_answer', 'the peer names a different store in each answer') };
+    return { kind: 'broken', failure: new PeerError('bad_answer', 'the peer reports a different store in each answer') };
   }
 
   #broken(state: PushState & UnderWay, failure: PeerError): PushState {
     if (state.kind !== 'again' || !isPoisoned(failure)) return { kind: 'broken', failure };
-    // These records have failed before. The unsettled ones wait longer, and the peer is not considered broken.
+    // These records have failed before, so the peer is not considered broken. The records that are still not settled wait longer.
     const { progress } = this.#modules;
     for (const entry of state.entries) if (progress.retries.has(entry.appId, entry.record.key)) progress.postpone(entry);
     return this.#planOnceMore();

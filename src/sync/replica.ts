@@ -1,7 +1,7 @@
 /**
  * One peer as a replica of this node's store: which of this node's own writes it has (`progress.ts`), when the next push may follow a
- * failed one (`rest.ts`), and what is remembered for anti-entropy (`anti-entropy-state.ts`). A peer with a new store_id or a new teePubkey
- * starts again from zero.
+ * failed one (`rest.ts`), and what this node remembers for anti-entropy (`anti-entropy-state.ts`). If the store_id or the teePubkey of a
+ * peer changes, this node sends it all writes again.
  */
 import type { BackoffLimits } from '../domain/backoff.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
@@ -32,7 +32,7 @@ export class Replica {
   #storeId: string | null = null;
   #clockLeadMs: number | null = null;
   #lastSuccessMs: number | null = null;
-  /** Number of records by reason. The reasons are defined by this node, so there are few. */
+  /** Number of the peer's records that were left out, by reason. This node defines the reasons, so there are only a few. */
   readonly #leftOut = new Map<string, number>();
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
 
@@ -78,12 +78,12 @@ export class Replica {
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** Some of the peer's records could not be taken. This is not the peer's fault: the peer may have got them from a different node. */
+  /** This node could not merge some of the peer's records. The peer is not blamed: it may have received them from a different node. */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }
 
-  /** The peer sent this node a message, so the next push need not wait. */
+  /** The peer sent this node a message, so the next push does not have to wait. */
   noteAlive(): void {
     this.#rest.end();
   }

@@ -31,12 +31,12 @@ export class Replicas {
     for (const member of members) this.of(member);
   }
 
-  /** The store was emptied. Sequence numbers continue to rise, and no peer has acknowledged a later write yet. */
+  /** This node's store was emptied. Sequence numbers continue to rise, and no peer has acknowledged any write of the new store. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }
 
-  /** Whether every current peer has certainly taken this write of this node; true if there are no peers. */
+  /** Whether it is certain that every current peer has merged or skipped this write of this node; true if there are no peers. */
   takenByAll(sequenceNumber: number): boolean {
     return [...this.#replicas.values()].every(({ progress }) => progress.hasTaken(sequenceNumber));
   }

@@ -1,7 +1,7 @@
 /**
- * sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer does not delay the others. Each tick wakes every lane
- * that is not resting after a failure. A lane that is pushing also sends the writes that arrive meanwhile. A tick caused by the interval
- * also compares stores with one peer; the peers take turns.
+ * Replicates this node's writes at each sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer does not delay
+ * the pushes to other peers. Each tick wakes every lane that is not resting after a failure. A lane that is pushing also sends the writes
+ * that arrive meanwhile. A tick caused by the interval also compares this node's store with the store of one peer; the peers take turns.
  */
 import { sleep, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -19,11 +19,9 @@ import { TickCourse, type WatchSyncTick } from './tick-course.ts';
 
 /** Maximum number of lanes that work at the same time. The others wait for their turn. */
 const MAX_LANES_AT_WORK = 32;
-/**
- * Maximum number of anti-entropy rounds at the same time. It bounds the memory for peers' pages. A peer without a place waits for its turn.
- */
+/** Maximum number of anti-entropy rounds at the same time. It bounds the memory for peers' pages. Other peers wait for a later tick. */
 const MAX_ROUNDS_AT_ONCE = 2;
-/** Timeout of a round: a slow peer must not keep its place. What the round repaired stays, and the next round continues. Milliseconds. */
+/** Timeout of a round, so that a slow peer does not block other rounds. The next round continues the repair. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 /** How long a tick waits for the membership. A chain that does not answer must not delay pushes. Milliseconds. */
 const REFRESH_PATIENCE_MS = 1_000;
@@ -45,7 +43,7 @@ export interface ReplicatorModules {
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
   /** False while this node is stale. */
   readonly mayCompare: () => boolean;
-  /** A round of anti-entropy is complete: this node has all that the peer holds. */
+  /** Called when a round of anti-entropy is complete: this node now has all records of the peer. */
   readonly onCompared: () => void;
   readonly onBrokenInvariant: (error: Error) => void;
   /** Absent if no one watches. */
@@ -122,7 +120,8 @@ export class Replicator {
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;
-    // A tick of a later ready state may have come while this lane was ending. A member that moved has a new lane by now.
+    // The node may have left ready and become ready again while this lane was stopping. Then the lane works again for the tick that came
+    // meanwhile, unless the member has moved: such a member has a new lane.
     const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
@@ -132,7 +131,7 @@ export class Replicator {
   }
 
   /**
-   * Pushes until no more writes come and everything is sent. Resting lanes push too.
+   * Pushes until no more writes can come and each lane has sent its writes or has failed. Lanes that rest after a failure push too.
    * @param mayEnd false while requests that may still write are running
    * @throws the signal's reason
    */
@@ -160,7 +159,7 @@ export class Replicator {
       await sleep(clock, LAST_PUSH_LOOK_MS, signal);
       if (ending || !mayEnd()) continue;
       ending = true;
-      // Each lane pushes once more, with all that is left.
+      // No more writes can come. Each lane pushes its remaining writes once more, even if it failed before.
       woken = new Map();
       left.clear();
     }
@@ -231,10 +230,10 @@ export class Replicator {
     }
   }
 
-  /** Failed anti-entropy must not delay pushes, so anti-entropy rests separately. */
+  /** A failed round of anti-entropy must not delay pushes, so it makes only anti-entropy rest. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
-    // The lane may have waited while this node was cut off. Comparing now could bring back records that were deleted elsewhere.
+    // This node may have become stale while the lane was waiting. Then a comparison could bring back records that were deleted elsewhere.
     if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
     this.#rounds += 1;
     try {

@@ -1,6 +1,7 @@
 /**
  * Sends recent records once more to a peer that does not say which records it refused (protocol.md §10, Rejections). The peer may have
- * refused a record because the peer's clock is behind. Records written during the wait have a separate turn afterwards. Pure.
+ * refused a record because the peer's clock is behind. Recent records that are first sent during the wait are sent once more in the
+ * next turn, after a second wait. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 

@@ -1,8 +1,8 @@
 /**
- * How a stale node gets in step again (protocol.md §4, Ages). While it waits for a complete snapshot, it notes every record that a peer
- * sends. Then it drops the records that no peer sent. It keeps its own writes that it made while it was cut off or that no member has
- * taken, because no one can have deleted them. If all members are stale, no node drops anything: losing a write is worse than bringing back
- * a deleted record.
+ * How a stale node catches up with the other members (protocol.md §4, Ages). Until a complete snapshot has arrived, it notes the key of
+ * each record that a peer sends. Then it drops the records whose keys no peer has sent. But it keeps its own writes that it made while it
+ * was cut off or that no member has received, because no other node can have deleted them. If all members are stale, no node drops
+ * anything: losing a write is worse than bringing back a deleted record.
  */
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
@@ -15,7 +15,7 @@ export interface ResyncModules extends PacerModules {
   readonly log: Log;
   readonly staleness: Staleness;
   readonly store: Pick<SyncStore, 'walk' | 'digestOf' | 'isUnseen' | 'forget' | 'forgetOverdue'>;
-  /** Called at the end: writes that were held back may now be sent. */
+  /** Called when the resync ends. Writes that were held back may now be sent. */
   readonly onResynced: () => void;
 }
 
@@ -33,16 +33,16 @@ export class Resync {
     if (this.#modules.staleness.isStale()) this.#named ??= new Set();
   }
 
-  /** Called with each record that a peer sent, whether or not this node took it: the peer has it either way. */
+  /** Called with each record that a peer sent, even if this node did not merge it: the peer has the record in both cases. */
   note(appId: string, wire: unknown): void {
-    // A peer may send records before node_tick asks for a snapshot.
+    // A peer may send records before node_tick asks for a snapshot. Then the resync begins here.
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
-    // Only held keys can be dropped, so only they are noted. Keys that a peer makes up would fill the memory.
+    // Only keys that this node holds can be dropped, so only these are noted. Otherwise, a peer could fill the memory with invented keys.
     if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
   }
 
-  /** A member that is not stale gave a complete snapshot. */
+  /** A member that is not stale has sent a complete snapshot. */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
     if (this.#named === null) {
@@ -63,7 +63,7 @@ export class Resync {
     this.#end();
   }
 
-  /** Every member answered, and all are stale: nothing is dropped. */
+  /** Every member has answered, and all of them are stale: nothing is dropped. */
   giveUp(): void {
     if (this.#named !== null) this.#end();
   }

@@ -6,7 +6,7 @@ import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
-/** When this many records are waiting, the peer is sent nothing new. A batch that is already being sent may add more. */
+/** When this many records are waiting, no new writes are sent to the peer. A batch that is already being sent may add more records. */
 export const MAX_RETRIES = 4_096;
 
 export interface Retry {

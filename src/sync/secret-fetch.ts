@@ -1,7 +1,7 @@
 /**
- * Fetches the master secret (protocol.md §5, §9.1, §9.5). Members are asked one after another, each with a head start. A secret is compared
- * with the chain hash before it is installed. A member that is wrong, slow or silent, or that refuses, is passed over. The secret never
- * leaves the vault.
+ * Fetches the master secret (protocol.md §5, §9.1, §9.5). This node asks one member after another, and each has a head start before the
+ * next is asked. If a member refuses, does not answer or sends a wrong secret, the answer of a different member is used. A secret is
+ * compared with the chain hash before it is installed. The secret never leaves the vault.
  */
 import type { SecretRequest } from '../crypto/vault.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -83,7 +83,7 @@ export class SecretFetch {
       if (received === 'already_confirmed') return null;
       book.noteWrong(member);
       tally.wrong += 1;
-      log.warn('a member gave a master secret that the chain does not confirm', { member: member.wallet, what: received });
+      log.warn('a member sent a master secret that the chain does not confirm', { member: member.wallet, what: received });
       return null;
     } catch (error) {
       if (signal.aborted) return null;
@@ -99,7 +99,7 @@ export class SecretFetch {
       if (error.failure === 'refused') tally.refused += 1;
       else if (error.provesWrong || error.failure === 'bad_nonce') tally.broken += 1;
       else tally.silent += 1;
-      this.#modules.log.debug('a member gave no master secret', { member: member.wallet, why: error.message });
+      this.#modules.log.debug('a member sent no master secret', { member: member.wallet, why: error.message });
     } else if (error instanceof DependencyError) {
       tally.broken += 1;
       this.#modules.log.warn('a member could not be asked for the master secret', { member: member.wallet, why: error.message });

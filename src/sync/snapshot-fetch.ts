@@ -1,13 +1,13 @@
 /**
  * Fetches the first snapshot (protocol.md §10, First snapshot and Pages), page by page from one member, and from the next member if that
- * one fails half-way. A member that lacks its own first snapshot says so; while other members have not been asked, only its first page is
- * taken. If no member is complete, everything that the incomplete members have is merged. `machines/first-snapshot.ts` decides whether that
- * is enough, `machines/early-tick.ts` decides when a failed snapshot is requested again, and `machines/limits.ts` decides how long the step
- * may take.
+ * one fails half-way. A member that lacks its own first snapshot is incomplete, and says so. Until all other members have been asked, only
+ * the first page of an incomplete member is requested. If no member is complete, all records of the incomplete members are merged.
+ * `machines/first-snapshot.ts` decides whether that is enough, `machines/early-tick.ts` decides when a failed snapshot is requested again,
+ * and `machines/limits.ts` decides how long the step may take.
  *
- * A call always returns within its timeout, and reports which members it asked. While another member is left to ask, each member has a
- * timeout too, so that no member keeps a node unready with endless pages. The place where a member's pages stopped is kept. If a store is
- * too large for one call, the next call continues there.
+ * A call always returns within its timeout, and reports how many members it asked. Each member has a timeout too, unless it is the last
+ * member to ask. So no member can use endless pages to prevent a node from becoming ready. If a member's store is too large for one call,
+ * the next call continues at the place where the member's pages stopped.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
@@ -29,15 +29,15 @@ import { noteFailedAsking, type SureListener } from './sure-members.ts';
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
 /**
- * Timeout of one call. It is shorter than the limit of the node_tick step, because a step that is cut off would not report which members
- * the call asked. Milliseconds.
+ * Timeout of one call. It is shorter than the timeout of the node_tick step, because a step that is cut off would not report how many
+ * members the call asked. Milliseconds.
  */
 export const SNAPSHOT_TIMEOUT_MS = 110_000;
-/** Timeout of one member's pages while another member is left to ask. Milliseconds. */
+/** Timeout of one member's pages while there is another member to ask. Milliseconds. */
 export const SOURCE_TIMEOUT_MS = 30_000;
 /** Maximum number of first pages of incomplete members that are kept for later. Any further first page is requested again. */
 const MAX_KEPT_PAGES = 4;
-/** How long the place where a member's pages stopped can be used. Changes made there meanwhile arrive as deltas. Milliseconds. */
+/** How long the place where a member's pages stopped can be used. Later changes of the member arrive as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {
@@ -59,7 +59,7 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
-  /** Called with the number of a member's records that could not be taken, by reason. */
+  /** Called with the number of a member's records that were left out, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
   readonly sureness: SureListener;
 }
@@ -81,15 +81,15 @@ interface IncompleteSource {
   readonly page: GivenPage | null;
 }
 
-/** What is known about the pages that have been taken from a member so far. */
+/** What is known about the pages of a member that have been merged so far. */
 interface Taken {
-  /** Every page so far has said that the member is sure. */
+  /** Whether every page so far has said that the member is sure. */
   readonly sure: boolean;
-  /** Some records were left out (`too_far_ahead`, `store_full`). */
+  /** Whether some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
 }
 
-/** Where a member's pages stopped. This is valid only while neither store changes. */
+/** Where a member's pages stopped. This is valid only while the member and this node keep their store ids. */
 interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
   readonly cursor: string;
   readonly ownStoreId: StoreId;
@@ -100,7 +100,7 @@ interface Stop extends Pick<GivenPage, 'complete' | 'storeId'>, Taken {
 /** `stopped`: the member's time ran out, and its pages may continue later. */
 type SourceEnd = 'merged' | 'failed' | 'stopped';
 
-/** The members asked so far, and the members that gave everything. */
+/** The members asked so far, and the members that have sent all their records. */
 interface Round {
   readonly asked: Set<Wallet>;
   readonly given: Set<Wallet>;
@@ -118,7 +118,7 @@ export class SnapshotFetch {
 
   /**
    * @param members all members except this node
-   * @param preferred the member to ask first, unless the pages of a complete member stopped half-way
+   * @param preferred the member to ask first; a complete member whose pages stopped half-way comes before it
    * @throws the signal's reason
    */
   async fetchFirstSnapshot(members: readonly Member[], preferred: Wallet | null, signal: AbortSignal): Promise<SnapshotOutcome> {
@@ -138,7 +138,7 @@ export class SnapshotFetch {
     return { asked: round.asked.size, answered: round.given.size, completeFrom };
   }
 
-  /** @returns the member that gave a complete snapshot */
+  /** @returns the member that sent a complete snapshot; null if no member did */
   async #askAll(members: readonly Member[], preferred: Wallet | null, round: Round, signal: AbortSignal): Promise<Wallet | null> {
     const { clock, random, book } = this.#modules;
     const incomplete: IncompleteSource[] = [];
@@ -169,7 +169,7 @@ export class SnapshotFetch {
       if (page?.complete === true) return this.#taken(member, round);
       round.given.add(member.wallet);
     }
-    // No other member is left, so the members that had to stop get the remaining time.
+    // No other member is left, so the members whose time ran out get the remaining time.
     for (const member of stopped) {
       const page = await this.#firstPage(member, signal);
       if (page?.complete === true && (await this.#mergeAll({ member, page }, signal)) === 'merged') return this.#taken(member, round);
@@ -179,7 +179,7 @@ export class SnapshotFetch {
 
   #taken(member: Member, round: Round): Wallet {
     round.given.add(member.wallet);
-    this.#modules.log.info('first snapshot taken over', { from: member.wallet });
+    this.#modules.log.info('first snapshot is complete', { from: member.wallet });
     return member.wallet;
   }
 
@@ -196,7 +196,7 @@ export class SnapshotFetch {
   /** Merges a member's pages to the end. */
   async #mergeAll({ member, page: first }: Source, signal: AbortSignal): Promise<SourceEnd> {
     let page: GivenPage | null = first;
-    // If the pages continue after a stop, some records were taken before it.
+    // If the pages continue after a stop, some records were merged before the stop.
     const stop = this.#stops.get(member.wallet);
     let anyTaken = stop !== undefined;
     let { sure, leftOut }: Taken = stop ?? { sure: true, leftOut: false };
@@ -211,7 +211,7 @@ export class SnapshotFetch {
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
-        // If nothing could be taken, it is unknown whether the snapshot is complete.
+        // If this node could accept no record, it is unknown whether the snapshot is complete.
         if (!anyTaken) return 'failed';
         this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
         return 'merged';
@@ -221,7 +221,7 @@ export class SnapshotFetch {
       signal.throwIfAborted();
       // The stop is kept: this page may be requested again later.
       if (page === null) return 'failed';
-      // This page is from a different store than the first page, or the member's store was emptied or filled meanwhile.
+      // The pages do not belong together if the member has a different store now, or became complete or incomplete meanwhile.
       if (page.storeId !== first.storeId || page.complete !== first.complete) break;
     }
     this.#stops.delete(member.wallet);
@@ -229,13 +229,13 @@ export class SnapshotFetch {
   }
 
   /**
-   * Merges a page. Bad records are counted but not held against the member, which may have got them from another member. Null if no record
-   * was taken and some were left out, or if this node's store was emptied.
+   * Merges a page. Bad records are counted, but the member is not blamed, because it may have received them from another member.
+   * @returns null if all records were rejected and some of them were left out, or if this node's store was emptied
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
-      // An incomplete member may have missed later changes to the records that it sends, so these records are not reported.
+      // An incomplete member may have missed later changes to the records that it sends, so no verdict about them is reported.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);
@@ -250,7 +250,7 @@ export class SnapshotFetch {
     }
   }
 
-  /** The page at which a member's snapshot starts, or continues after a stop. */
+  /** The page at which a member's snapshot starts, or continues after a stop; null if the member does not send it. */
   async #firstPage(member: Member, signal: AbortSignal): Promise<GivenPage | null> {
     const stop = this.#stopOf(member);
     if (stop === null) return this.#page(member, null, signal);
@@ -278,7 +278,7 @@ export class SnapshotFetch {
       if (signal.aborted) return null;
       if (!(isPeerError || error instanceof DependencyError)) throw error;
       noteFailedAsking(sureness, member, error);
-      log.debug('a member gave no snapshot page', { member: member.wallet, why: error.message });
+      log.debug('a member sent no snapshot page', { member: member.wallet, why: error.message });
       return null;
     }
   }

@@ -1,4 +1,4 @@
-/** One page of a snapshot (protocol.md §10, Pages): as many records as fit. A record larger than a page gets a page to itself. */
+/** One page of a snapshot (protocol.md §10, Pages): as many records as fit. A record larger than a page is alone on its page. */
 import type { WalkRequest, WireRecord, WireRecords } from '../domain/records.ts';
 import { createPacer, type PacerModules } from './pacer.ts';
 import type { SyncStore } from './ports.ts';

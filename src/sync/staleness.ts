@@ -1,8 +1,9 @@
 /**
- * Whether this node has been out of step with every member for longer than tombstones are kept (protocol.md §4, Ages). Such a node is
- * stale: records that it holds may have been deleted elsewhere, and their tombstones forgotten. It keeps everything and vouches for nothing
- * until a member that is not stale gives it a complete snapshot. A completed round of anti-entropy or a completed snapshot brings a node in
- * step. A single exchange does not, because it may not contain what the node missed.
+ * Whether this node is stale (protocol.md §4, Ages). A node is in step with a member at the moment when it completes a snapshot or a round
+ * of anti-entropy with that member. A single exchange is not enough, because it may not contain what the node missed. A node that was not
+ * in step with any member for longer than tombstones are kept is stale: its records may have been deleted elsewhere, and the tombstones
+ * forgotten. It forgets nothing, and does not claim that its records are current, until it has merged a complete snapshot of a member that
+ * is not stale.
  */
 import type { Clock } from '../domain/ports.ts';
 
@@ -22,8 +23,9 @@ export interface StalenessModules {
 export class Staleness {
   readonly #retentionMs: number;
   readonly #modules: StalenessModules;
+  /** When this node was last in step. Monotonic milliseconds. */
   #lastAtMs: number;
-  /** Unix milliseconds. The age of tombstones is measured on this clock. The monotonic clock may stand still while the machine sleeps. */
+  /** The same moment in Unix milliseconds, because ages of tombstones use this clock, and the monotonic clock may stop during a sleep. */
   #lastAtUnixMs: number;
   #sequenceNumberThen = 0;
   #others = 0;
@@ -36,28 +38,26 @@ export class Staleness {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /**
-   * An exchange with a member succeeded. Writes after it may be unknown to all other nodes. The exchange does not bring this node in step.
-   */
+  /** An exchange with a member succeeded. Other nodes may not know later writes of this node. This does not bring the node in step. */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
   }
 
-  /** This node has all that a member holds. This does not end staleness; `resolve` does. */
+  /** This node has all records of a member. This does not end staleness; only `resolve` does. */
   noteInStep(): void {
     this.noteTime();
     if (!this.#stale) this.#noteNow();
   }
 
-  /** @param others number of members except this node; if there are none, there is nothing to miss */
+  /** @param others number of members except this node; if there are none, this node cannot miss anything */
   noteMembers(others: number): void {
     this.noteTime();
     if (this.#others === 0 || others === 0) this.noteInStep();
     this.#others = others;
   }
 
-  /** Once too much time has passed, this node stays stale even if a clock is set back. Decisions based on its staleness must stay valid. */
+  /** Once stale, this node stays stale even if a clock is set back, because decisions that were based on its staleness must stay valid. */
   noteTime(): void {
     this.#stale = this.isStale();
   }
@@ -77,7 +77,7 @@ export class Staleness {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 
-  /** A complete snapshot was taken over, or all members are stale. */
+  /** Ends staleness: a complete snapshot was merged, or all members are stale. */
   resolve(): void {
     this.#stale = false;
     this.#noteNow();

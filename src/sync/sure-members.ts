@@ -1,26 +1,26 @@
 /**
- * Which members say that they are sure (protocol.md §10, "404 means absent"), and which members' records have all been merged. `sync` only
- * observes this; `machines/sureness.ts` decides what follows from it.
+ * Reports which members say that they are sure (protocol.md §10, "404 means absent"), and from which members this node has merged all
+ * records. `sync` only reports this; `machines/sureness.ts` decides whether this node is sure.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
 import { PeerError } from './peer-error.ts';
 
 export interface SureListener {
-  /** A member gave a snapshot page or a digest. @param sure whether it said `"sure": true` */
+  /** A member has sent a snapshot page or a digest. @param sure whether it said `"sure": true` */
   onAnswered(member: Member, sure: boolean): void;
-  /** A member was asked for a snapshot page or a digest and gave none. */
+  /** A member was asked for a snapshot page or a digest, but did not send it. */
   onSilent(member: Member): void;
-  /** A snapshot or a complete round of anti-entropy covered all that a member holds. */
+  /** This node has received all records of a member, in a snapshot or in a complete round of anti-entropy. */
   onMerged(member: Member, merged: MergedMember): void;
 }
 
 export interface MergedMember {
-  /** The id of this node's store that took the records. */
+  /** The id of this node's store at the time when the records were merged. */
   readonly store: StoreId;
-  /** Every answer of the member has said that it is sure. */
+  /** Whether every answer of the member has said that the member is sure. */
   readonly sure: boolean;
-  /** Some records were left out (`too_far_ahead`, `store_full`). */
+  /** Whether some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Asks members until this node is sure of its store (protocol.md §10, "404 means absent"): whether they are sure, and for records that this
- * node lacks. One round asks each member at most once, and only if the rule waits for that member. A member that failed rests as it does
- * after failed anti-entropy. A node that is sure asks no member.
+ * A node that is not sure of its store (protocol.md §10, "404 means absent") asks other members whether they are sure, and fetches the
+ * records that it lacks. One round asks each member at most once, and only if the rule (`machines/sureness.ts`) waits for that member.
+ * After a failure, the member rests as it does after a failed round of anti-entropy. A node that is sure asks no member.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -13,11 +13,11 @@ import type { AntiEntropy } from './anti-entropy.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 
-/** Maximum number of members asked at the same time. Each may have a page of its records in this node's memory. */
+/** Maximum number of members asked at the same time. This node may hold a page of records of each of them in memory. */
 const MAX_PARALLEL = 4;
-/** How long a node asks before it becomes ready. It asks the remaining members while it serves. Milliseconds. */
+/** How long a node asks members before it becomes ready. It asks the remaining members when it is ready. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
-/** Timeout of one round. If a store takes longer, the next round continues. Milliseconds. */
+/** Timeout of one round. If comparing a store takes longer, the next round continues. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 
 export interface SureRoundModules {
@@ -34,7 +34,7 @@ export interface SureRoundModules {
   };
   /** False while this node is stale. */
   readonly mayCompare: () => boolean;
-  /** A round of anti-entropy is complete: this node has all that the peer holds. */
+  /** Called when a round of anti-entropy is complete: this node now has all records of the peer. */
   readonly onCompared: () => void;
 }
 
@@ -48,7 +48,10 @@ export class SureRound {
     this.#modules = modules;
   }
 
-  /** For a node that is not ready. It sends no records, and delays readiness only briefly. @throws the signal's reason, InvariantError */
+  /**
+   * For a node that is not ready. The node fetches records but sends none. This delays readiness by at most `BEFORE_READY_TIMEOUT_MS`.
+   * @throws the signal's reason, InvariantError
+   */
   async beforeReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
   }
@@ -71,7 +74,7 @@ export class SureRound {
       sureness.noteAskingBegan();
       await within(clock, 'asking which members are sure', timeoutMs, signal, async (limit) => {
         const left = new Map(others.map((member) => [member.wallet, member]));
-        // The answers so far decide which member is needed next.
+        // The answers so far decide which member the rule waits for next.
         const next = (): Member | undefined => {
           const wallet = sureness.waitsFor().find((waitedFor) => left.has(waitedFor));
           const member = wallet === undefined ? undefined : left.get(wallet);

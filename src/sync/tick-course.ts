@@ -1,12 +1,12 @@
-/** Follows one sync_tick for a watcher of the node, until every lane that the tick woke has come to rest. */
+/** Follows one sync_tick for a watcher of the node, until every lane that the tick woke has stopped working. */
 /** Called when a sync_tick begins. Returns the function that is called with the tick's outcome. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
-/** Lanes are compared by identity: a wallet has two lanes for a while after its member has moved. */
+/** Lanes are compared as objects, not by wallet, because a wallet has two lanes for a while after its member has moved. */
 type Lane = object;
 
 export class TickCourse {
-  /** The signal of the ready state in which the tick came. */
+  /** A signal that aborts when the node leaves the ready state in which the tick came. */
   readonly signal: AbortSignal;
   readonly #end: (outcome: string) => void;
   readonly #open = new Set<Lane>();
@@ -36,7 +36,7 @@ export class TickCourse {
     this.#look();
   }
 
-  /** A lane has come to rest. */
+  /** A lane has stopped working. */
   rested(lane: Lane, failed: boolean): void {
     if (!this.#open.delete(lane)) return;
     if (failed) this.#failed += 1;

@@ -10,7 +10,7 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
 
-/** A longer delay would fire immediately, because timers of Node.js have 32 bits. */
+/** A timer with a longer delay would fire immediately, because delays in Node.js have 32 bits. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemRandom: Random = {

@@ -1,7 +1,7 @@
 /**
- * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs foreign pages. A
+ * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs pages of other sites. A
  * foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be ours, and
- * `sec-fetch-site` must not show a different site. No header ever allows a different origin to read.
+ * `sec-fetch-site` must not show a different site. No answer has a header that allows a different origin to read it.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -49,7 +49,7 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: b
   return null;
 }
 
-/** Takes the same time for every input. */
+/** Compares in constant time. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

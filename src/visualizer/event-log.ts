@@ -1,7 +1,7 @@
 /**
  * The latest events of all sources, numbered, and limited in number and in bytes. The log drops its oldest events, but keeps the state that
  * they led to. A reader that starts late, or returns after a gap, first gets keyframes: the charts and the whole state of every source.
- * Then it gets the kept events. All of these are numbered without a gap.
+ * Then the reader gets the kept events. The numbers of keyframes and events have no gap.
  */
 import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
 
@@ -59,7 +59,7 @@ export class EventLog implements EventSink {
   readonly #baseCharts = new Map<string, { readonly chart: Chart; readonly atMs: number }>();
   readonly #bases = new Map<string, Base>();
 
-  /** @param name letters and digits; unique among all logs that a reader may find at one address */
+  /** @param name letters and digits; unique among all logs that a reader may find at the same URL */
   constructor(name: string, limits: EventLogLimits = LIVE_LIMITS) {
     this.name = name;
     this.#limits = limits;

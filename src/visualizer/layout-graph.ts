@@ -19,7 +19,7 @@ export const TEXT = {
 /** A longer label gets a line break before its guard. Characters. */
 const LABEL_LINE_CHARS = 26;
 const DOT_PX = 12;
-/** The space for a drawing on a page. Of the two directions, the one whose drawing appears larger in this space is used. Pixels. */
+/** The space for a drawing on a page. ELK draws in two directions; the drawing that appears larger in this space is used. Pixels. */
 const ROOM = { width: 900, height: 420 } as const;
 
 /** Options that are set on every level of states, because ELK does not inherit them. */
@@ -32,7 +32,7 @@ const IN_A_LEVEL = {
   'elk.layered.spacing.edgeNodeBetweenLayers': '10',
   'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
-  // Starts at the initial state. (ELK's model-order strategies throw when they are set on nested levels.)
+  // The drawing starts at the initial state. (ELK's model-order strategies throw when they are set on nested levels.)
   'elk.layered.cycleBreaking.strategy': 'DEPTH_FIRST',
 } as const;
 

@@ -1,4 +1,4 @@
-/** Layouts of charts, computed once for each chart, off the node's main thread. */
+/** Layouts of charts, computed once for each chart, outside the node's main thread. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Layout } from './layout-graph.ts';

@@ -1,6 +1,6 @@
 /**
  * One connection that reads the log at its own pace. It gets the next events only after its socket has accepted the previous events, so the
- * server keeps only the reader's position. A reader is dropped when it falls behind the oldest kept event, or when its socket accepts no
+ * server keeps only the reader's position. A reader is disconnected when the log has dropped its next event, or when its socket accepts no
  * data for too long.
  */
 import type { ServerResponse } from 'node:http';
@@ -8,7 +8,7 @@ import type { Cursor, EventLog } from './event-log.ts';
 
 /** Size of one chunk that is written to a socket. Bytes. */
 const CHUNK_BYTES = 64 * 1024;
-/** How long a socket may accept no data before its reader is dropped. Milliseconds. */
+/** How long a socket may accept no data before its reader is disconnected. Milliseconds. */
 export const STALL_TIMEOUT_MS = 30_000;
 
 export interface LogReaderOptions {
@@ -61,7 +61,7 @@ export class LogReader {
     }
   }
 
-  /** Sends a sign of life, or drops a reader that has stalled too long. */
+  /** Sends a heartbeat, or disconnects a reader that has stalled too long. */
   beat(): void {
     if (this.#stalledSinceMs !== null) {
       if (this.#monotonicMs() - this.#stalledSinceMs >= STALL_TIMEOUT_MS) this.#drop();

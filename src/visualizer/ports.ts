@@ -7,7 +7,7 @@ export interface PageFile {
   readonly body: string | Uint8Array;
 }
 
-/** The files by path: `/`, and all files that the page asks for. */
+/** The files by path: `/`, and all files that the page requests. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
 /** Returns the layout of a chart in the JSON form that the page expects. Called repeatedly for the same chart. */

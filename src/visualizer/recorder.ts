@@ -4,7 +4,7 @@
  * values that `shown` returns. The recorder does not watch the actor's children or what is sent to them.
  *
  * XState ends a machine whose inspector throws. So a recorder that fails stops watching, and adds a note to the log. Otherwise readers
- * would take its last record for the current state.
+ * would believe that its last record is the current state.
  */
 import type { AnyActor, AnyMachineSnapshot, AnyStateMachine, InspectionEvent } from 'xstate';
 import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts';
@@ -56,7 +56,7 @@ export function recordActor(actor: AnyActor, options: RecorderOptions, modules: 
       modules.onFailure?.(error);
     }
   });
-  // The inspector is not called when an action throws.
+  // XState does not call the inspector when an action throws.
   const subscription = actor.subscribe({ error: () => recorder.end('error'), complete: () => recorder.end('done') });
   const stop = (): void => {
     inspection.unsubscribe();

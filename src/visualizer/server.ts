@@ -32,7 +32,7 @@ const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_NAME_CHARS = 64;
 /** Timeout of a request's headers, and of the whole request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Time between two signs of life to readers. Milliseconds. */
+/** Time between two heartbeats to the readers. Milliseconds. */
 export const HEARTBEAT_MS = 15_000;
 /** How long a browser waits before it connects again. Milliseconds. */
 const RETRY_MS = 1_000;
@@ -151,7 +151,7 @@ class Visualizer {
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
-      // The page requests the layouts next. They take the longest time, so they start now.
+      // The page requests the layouts next. They take the longest time, so the server starts to compute them now.
       if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }
@@ -253,7 +253,7 @@ function sayError(response: ServerResponse, status: number, error: string): void
   sayJson(response, status, JSON.stringify({ error }));
 }
 
-/** This does not iterate over the request: to leave the loop when a body is too long would close the connection before the 413 is sent. */
+/** This does not use `for await`: leaving such a loop when a body is too long would close the connection before the 413 is sent. */
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const chunks: Buffer[] = [];

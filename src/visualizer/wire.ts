@@ -7,11 +7,11 @@
  *
  * Charts have the form of `src/chart/chart.ts`. Four words in `meta` define how a machine is shown:
  *
- * - `headline: true` on a compound state: its active child is the actor's state in one word (default: the first region).
+ * - `headline: true` on a compound state: its active child is shown as the state of the whole actor (default: the first region).
  * - `span: 'node_tick'` on a compound state: the time from leaving its initial child until returning to it is one span of this name on the
  *   timeline, and its children are the steps. `outcome: 'last tick'` specifies the shown value that tells how the span ended. When a
- *   `state` event shows a child other than the initial child, the span is already running. For the reader it begins at that event.
- * - `dropped: 'node_tick'` on an edge: when the edge is taken, a span of this name is dropped.
+ *   `state` event shows a child other than the initial child, the span is already running, and the timeline begins it at that event.
+ * - `dropped: 'node_tick'` on an edge: a step through this edge means that a span of this name was dropped.
  */
 import type { Chart } from '../chart/chart.ts';
 
@@ -32,25 +32,25 @@ export type ShownValue = ShownScalar | { readonly rows: readonly Readonly<Record
 export type Shown = Readonly<Record<string, ShownValue>>;
 
 interface Numbered {
-  /** Increases by one from event to event of a stream. The id of the server-sent event is the stream's name and this number: `k2x9-17`. */
+  /** Increases by one with each event of a stream. The id of the server-sent event is the stream's name and this number: `k2x9-17`. */
   readonly n: number;
   /** Unix milliseconds; simulated milliseconds in a trace of a simulation. */
   readonly atMs: number;
 }
 
-/** Makes a machine known. */
+/** Announces a machine and its chart. */
 export interface ChartEvent extends Numbered {
   readonly kind: 'chart';
   readonly chart: Chart;
 }
 
 /**
- * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. So to
- * a reader that already knows the source, it means that events before it may be missing. Event numbers cannot show this: the numbers after
- * a gap may happen to continue without a break, and a program that forwards a stream renumbers it.
+ * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. For a
+ * reader that already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
+ * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers it.
  *
- * It replaces everything that was known of the source. Open spans are cut off, even when the state is inside a span, because that may be a
- * different span. An `end` directly after it means that the source had already ended.
+ * It replaces everything that was known about the source. Open spans are cut off, even when the state is inside a span, because that span
+ * may be a different one. An `end` directly after this event means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';
@@ -79,14 +79,14 @@ export interface StepEvent extends Numbered {
   readonly shown?: Shown;
 }
 
-/** Changed values of a source that are not part of its machine, such as figures about its peers. */
+/** Changed values that belong to a source but not to its machine, such as figures about its peers. */
 export interface ShownEvent extends Numbered {
   readonly kind: 'shown';
   readonly source: string;
   readonly shown: Shown;
 }
 
-/** Work that is not a state of the machine begins or ends. */
+/** The beginning or the end of work that is not a state of the machine. */
 export interface SpanEvent extends Numbered {
   readonly kind: 'span';
   readonly source: string;
@@ -119,7 +119,7 @@ export type VisualizerEvent = ChartEvent | StateEvent | StepEvent | ShownEvent |
 /** The page's title, mode and commands: `GET /session`. */
 export interface PageSession {
   readonly title: string;
-  /** `replay`: all events have already arrived, and the page sets the time. */
+  /** `replay`: all events have already arrived, and the page controls the time. */
   readonly mode: 'live' | 'replay';
   /** Empty outside development. */
   readonly commands: readonly PageCommand[];
@@ -127,7 +127,7 @@ export interface PageSession {
   readonly token: string | null;
 }
 
-/** One button. `POST /commands` with `{ "command": name, "source"?: …, "peer"?: … }` answers 200 `{}` or 4xx/5xx `{ "error": text }`. */
+/** One button. `POST /commands` with `{ "command": name, "source"?: …, "peer"?: … }` returns 200 `{}` or 4xx/5xx `{ "error": text }`. */
 export interface PageCommand {
   readonly command: string;
   readonly label: string;
@@ -142,7 +142,7 @@ export type NewEvent = { [Kind in VisualizerEvent['kind']]: Omit<Extract<Visuali
 
 /** Receives the events of recorders. */
 export interface EventSink {
-  /** Makes a machine known, unless it is known already. */
+  /** Announces a machine, unless its chart is already known. */
   addChart(chart: Chart, atMs: number): void;
   add(event: NewEvent): void;
 }

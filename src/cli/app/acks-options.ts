@@ -1,4 +1,4 @@
-/** Options that set how many other nodes must hold a write before the node answers (protocol.md §10, Acknowledged by n). */
+/** Options that set how many other nodes must have stored a write before the node answers (protocol.md §10, Acknowledged by n). */
 import type { Command } from 'commander';
 import { MAX_ACK_TIMEOUT_MS, MAX_MEMBERS } from '../../domain/limits.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
@@ -11,7 +11,7 @@ export interface AcksOptions {
 
 export function defineAcks(command: Command): Command {
   return command
-    .option('--acks <n>', 'answer once this many other nodes hold the write', wholeNumber(0, MAX_MEMBERS))
+    .option('--acks <n>', 'the node answers once this many other nodes have stored the write', wholeNumber(0, MAX_MEMBERS))
     .option('--ack-timeout-ms <ms>', 'how long the node waits for these nodes', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
 }
 

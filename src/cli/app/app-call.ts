@@ -22,7 +22,7 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
   }
 }
 
-/** Maximum number of attempts that an error line lists. Attempts at the same node that failed in the same way count as one. */
+/** Maximum number of attempts that an error line lists. Attempts with the same node that failed in the same way are listed once. */
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 
@@ -39,7 +39,7 @@ function attemptText({ url, failure, status }: KmsAttempt): string {
   return `${plainText(url, MAX_URL_CHARACTERS)} ${failure}${status === undefined ? '' : ` ${status}`}`;
 }
 
-const NOT_KNOWN = ': is the app registered with these keys, and deep enough in the chain?';
+const NOT_KNOWN = ': is the app registered with these keys, and is the registration deep enough in the chain?';
 
 function hintOf({ code, status, serverCode }: KmsClientError): string {
   if (status === 403) return NOT_KNOWN;
@@ -53,7 +53,7 @@ const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
   identity_unavailable: ': is the enclave API at ODYN_URL?',
 };
 
-/** A cluster that is not ready counts as a negative answer. */
+/** A cluster that is not ready is a negative answer (EXIT.no), not a failure. */
 function exitCodeOf({ code, attempts }: KmsClientError): number {
   if (code === 'invalid_argument') return EXIT.usage;
   if (code === 'no_nodes') return EXIT.no;

@@ -1,6 +1,6 @@
 /**
- * The identity file of an app: its keys, and where its cluster is. Developers write this file; the development cluster writes its own. A
- * node accepts an envelope only from the P-384 key that is registered for the app's wallet, so the file contains both keys.
+ * The identity file of an app: the app's keys, and where its cluster is. Developers write this file; the development cluster writes one
+ * for its app. A node accepts an envelope only from the P-384 key that is registered for the app's wallet, so the file contains both keys.
  */
 import { z } from 'zod';
 

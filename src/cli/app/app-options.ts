@@ -34,12 +34,12 @@ The caller is the first of these that is set:
       the two keys in hex
   ODYN_URL
       the enclave API of an app in an enclave
-The file names the cluster. Without a file, NODE_URL, NOVA_APP_REGISTRY_ADDRESS,
-KMS_APP_ID, IN_ENCLAVE and CHAIN_CONFIRMATIONS name it, as for a node.`;
+The file specifies the cluster. Without a file, NODE_URL, NOVA_APP_REGISTRY_ADDRESS,
+KMS_APP_ID, IN_ENCLAVE and CHAIN_CONFIRMATIONS specify it, as for a node.`;
 
 export function defineAppOptions(command: Command): Command {
   return command
-    .addOption(new Option('--identity <file>', 'file with the keys of the caller, which also names the cluster').env('NOVA_KMS_IDENTITY_FILE'))
+    .addOption(new Option('--identity <file>', 'file with the keys of the caller and the location of the cluster').env('NOVA_KMS_IDENTITY_FILE'))
     .option('--node <url or wallet>', 'ask only this node', urlOrWallet)
     .option('--timeout-seconds <s>', 'time limit for all attempts together', wholeNumber(1, MAX_TIMEOUT_SECONDS), DEFAULT_TIMEOUT_SECONDS);
 }

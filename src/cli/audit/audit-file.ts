@@ -19,7 +19,7 @@ export class AuditFileError extends Error {
 
 /**
  * Passes each parsed line to `take`, in order; for a line that is not JSON it passes undefined.
- * @returns whether the last line has a line end
+ * @returns whether the file ends with a line break
  * @throws AuditFileError
  */
 export async function readAuditFile(path: string, take: (line: unknown) => void): Promise<boolean> {

@@ -16,11 +16,12 @@ import { verdictLines, verdictOf } from './report.ts';
 
 const MORE = `
 fetch URL FILE appends new entries of a node's audit to the file, one JSON object per
-line. It continues at the end of the file and accepts only entries that follow from it.
+line. It continues after the last entry of the file, and accepts only entries that
+follow from that entry.
 The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
 entries and drops the oldest, so fetch often.
 
-verify FILE needs no node. It checks numbers, hashes, signatures and gaps. Name the
+verify FILE needs no node. It checks numbers, hashes, signatures and gaps. Give the
 wallets of the node (the registry lists them); without them any key is accepted as
 the signer.
 
@@ -123,7 +124,7 @@ async function append(path: string, entries: readonly unknown[]): Promise<void> 
   }
 }
 
-/** Every process of the machine can read a command line, so the token comes from a file or the environment. */
+/** Every process on the machine can read a command line, so the token comes from a file or the environment. */
 async function readToken(path: string | undefined): Promise<string> {
   const text = path === undefined ? process.env['AUDIT_TOKEN'] : await readTokenFile(path);
   const token = text?.trim() ?? '';

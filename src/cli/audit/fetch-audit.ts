@@ -44,7 +44,7 @@ export async function fetchAudit(options: FetchAuditOptions, { transport, verifi
   for (;;) {
     const { chain: theirs, entries, more } = await pageAfter(options, after, transport, signal);
     if (chain !== null && theirs !== chain && after > 0) {
-      // The node has restarted since then, and each start begins a new chain.
+      // The node has restarted since the kept entries were fetched, and each start begins a new chain.
       chain = theirs;
       after = 0;
       continue;

@@ -1,6 +1,6 @@
 /**
- * Follows the visualiser of a process (`GET /events`). When the connection ends, it connects again and continues after the last received
- * event.
+ * Receives the events of a process's visualiser (`GET /events`). When the connection ends, this code connects again, and continues after
+ * the last received event.
  */
 import { pause } from '../../dev/waiting.ts';
 import { parseEvent } from '../../visualizer/event-form.ts';

@@ -26,7 +26,7 @@ export class DevProgress {
     this.#monotonicMs = modules.monotonicMs;
   }
 
-  /** Notes the start of a node; its times are measured from here. */
+  /** Notes the start of a node; its times are measured from this moment. */
   started(node: string): void {
     const nowMs = this.#monotonicMs();
     this.#times.set(node, { startedMs: nowMs, changedMs: nowMs });

@@ -1,6 +1,6 @@
 /**
- * Checks that a cluster replicates: a real app client writes a record on the first node and asks the other nodes until they show it. Then
- * it deletes the record and checks the deletion in the same way.
+ * Checks that a cluster replicates: a real app client writes a record on the first node and asks the other nodes until they return it.
+ * Then it deletes the record and checks the deletion in the same way.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual } from '../../crypto/hash.ts';
@@ -15,7 +15,7 @@ const SHOWN_TIMEOUT_MS = 30_000;
 /** Pause between two requests, long enough to stay within the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
-/** First node: duration of the request. Other nodes: time from its answer until they showed the result. Milliseconds. */
+/** First node: duration of the request. Other nodes: time from the first node's answer until they showed the result. Milliseconds. */
 export interface ReplicationTimes {
   readonly writtenMs: number;
   readonly deletedMs: number;

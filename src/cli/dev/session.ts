@@ -18,7 +18,7 @@ import type { DevVisualizer } from './visualizer.ts';
 /** Time between blocks during the start. It is short, because the start waits until the hash is deep enough in the chain. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
-/** How long nodes may take to become ready, in addition to some ticks. Milliseconds. */
+/** How long nodes may take to become ready: this time plus READY_TIMEOUT_TICKS ticks. Milliseconds. */
 const READY_TIMEOUT_MS = 90_000;
 const READY_TIMEOUT_TICKS = 3;
 
@@ -98,7 +98,7 @@ export class DevSession {
     const { report, signal } = this.#modules;
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const visualizer = await this.#startVisualizer(names);
-    // If a node ends before that, the start fails with an error that reports this node.
+    // Resolves when the cluster has started. If a node ends earlier, the start fails with an error that reports this node.
     const started = Promise.withResolvers<undefined>();
     const cluster = await startCluster({
       nodes,

@@ -140,7 +140,7 @@ export class DevVisualizer {
     );
   }
 
-  /** Adds a node's event to the log, with the cluster's names for nodes. */
+  /** Adds a node's event to the log. Also adds the names of the nodes to the tables in the event. */
   #take({ name }: ClusterNode, event: VisualizerEvent): void {
     if (event.kind === 'chart') {
       this.#log.addChart(event.chart, event.atMs);
@@ -152,7 +152,7 @@ export class DevVisualizer {
     this.#log.add({ ...event, ...named, source: name });
   }
 
-  /** Adds to each row the name of the node whose wallet the row contains, or null. */
+  /** Adds the field `peer` to each row: the name of the node whose wallet the row contains, or null. */
   #withNames(shown: Shown): Shown {
     const nodes = this.#cluster?.nodes ?? [];
     return Object.fromEntries(

@@ -54,7 +54,7 @@ function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectat
 export function judgeDeepState(deep: Reading<bigint>, { confirmations }: ChainExpectations): Finding {
   const check = 'chain.state_depth';
   if (deep.ok) return ok(check, `the state of block ${deep.value} can be read (CHAIN_CONFIRMATIONS ${confirmations})`);
-  return failed(check, deep.why, `use an RPC that keeps the state of at least ${confirmations} blocks behind the head`);
+  return failed(check, deep.why, `use an RPC that can return the state of the block that is ${confirmations} blocks behind the head`);
 }
 
 export function judgeContracts(seen: InspectedContracts, expected: ChainExpectations): readonly Finding[] {
@@ -104,7 +104,7 @@ function judgeApp({ app }: InspectedContracts, expected: ChainExpectations): Fin
   if (dappContract !== expected.kmsRegistry) {
     return failed(check, `the app's dappContract is ${dappContract}, but KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner must set dappContract to the KMSRegistry; otherwise no operator is added there");
   }
-  return ok(check, `app ${expected.kmsAppId} is ACTIVE and names this KMSRegistry`);
+  return ok(check, `app ${expected.kmsAppId} is ACTIVE, and its dappContract is this KMSRegistry`);
 }
 
 function judgeHash({ secretHash }: InspectedContracts): Finding {
@@ -138,7 +138,7 @@ export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wall
 function judgeVersion(id: bigint, status: string | undefined): Finding {
   const check = 'instance.version';
   if (status === 'ENROLLED') return ok(check, `version ${id} is ENROLLED`);
-  if (status === 'DEPRECATED') return ok(check, `version ${id} is DEPRECATED: it serves but may not claim the hash`);
+  if (status === 'DEPRECATED') return ok(check, `version ${id} is DEPRECATED: its nodes answer requests but may not claim the hash`);
   return failed(check, `version ${id} is ${status ?? 'unknown'}`, 'deploy a version that is enrolled, and register its instance');
 }
 

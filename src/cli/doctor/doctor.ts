@@ -31,8 +31,8 @@ Reads the environment as a node would, then checks in this order: configuration,
 chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
 the peers. Start with the first line that failed; it may be the cause of the others.
 With --url, doctor checks the node at that URL instead of an enclave API. The
-environment still names the chain and the contracts. The command changes nothing and sends
-no transaction.
+environment still specifies the chain and the contracts. The command changes nothing and
+sends no transaction.
 
 Examples:
   nova-kms doctor

@@ -1,4 +1,4 @@
-/** Checks the enclave API: calls each operation that a node needs once, with meaningless data. */
+/** Checks the enclave API: calls once, with meaningless data, each operation that a node needs. */
 import { constantTimeEqual } from '../../crypto/hash.ts';
 import { recoverEip191 } from '../../crypto/signature.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -19,7 +19,7 @@ export interface EnclaveExpectations {
 }
 
 const ADVICE = 'check ODYN_URL and whether the enclave API is running; its log may show the cause';
-/** No message of the protocol has this form, so a signature of it proves nothing to a node. */
+/** No message of the protocol has this form, so no node accepts its signature as a proof. */
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
 
@@ -71,11 +71,11 @@ function judgeSignature(signature: string, wallet: Wallet): Finding {
 /** Encrypts to the enclave's own key and decrypts the result. */
 async function judgeEncryption(enclave: Enclave, random: Random, teePubkey: TeePubkey | null, signal: AbortSignal): Promise<Finding> {
   const check = 'enclave.encryption';
-  if (teePubkey === null) return notChecked(check, 'the enclave API does not give a public key');
+  if (teePubkey === null) return notChecked(check, 'the enclave API does not return a public key');
   return attempt(check, async () => {
     const text = Buffer.from(random.bytes(PROBE_BYTES)).toString('hex');
     const opened = await enclave.decrypt(await enclave.encrypt(text, teePubkey, signal), signal);
     if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'it can decrypt what it encrypts to its own key');
-    return failed(check, 'the enclave API decrypts a different text from the one that it encrypted to its own key', ADVICE);
+    return failed(check, 'the enclave API cannot decrypt correctly what it encrypted to its own key', ADVICE);
   });
 }

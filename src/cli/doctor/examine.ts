@@ -1,6 +1,6 @@
 /**
  * Runs all checks of `nova-kms doctor`. One failure may cause others, so causes are checked first: the first failed line shows what to
- * repair. A group that cannot be checked is reported as not checked.
+ * repair. A group of checks that cannot run is reported as not checked.
  */
 import { DependencyError } from '../../domain/errors.ts';
 import { parseTeePubkey, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';

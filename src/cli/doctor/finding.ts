@@ -7,7 +7,7 @@ export interface Finding {
   /** Group and subject, such as `chain.head_age`. Scripts rely on these names. */
   readonly check: string;
   readonly outcome: Outcome;
-  /** What the check saw, in words. */
+  /** What the check found, in words. */
   readonly detail: string;
   /** What the user should do. Only a failed check has advice. */
   readonly advice?: string;
@@ -24,7 +24,7 @@ export function failed(check: string, detail: string, advice: string): Finding {
   return { check, outcome: 'failed', detail, advice };
 }
 
-/** A check that is meaningless while a different check fails. */
+/** The finding for a check that is meaningless while a different check fails. */
 export function notChecked(check: string, why: string): Finding {
   return { check, outcome: 'not checked', detail: why };
 }

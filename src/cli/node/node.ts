@@ -1,7 +1,7 @@
 /**
- * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). The first SIGTERM or SIGINT shuts the node down in order,
- * a second signal ends it immediately. An error of the machine or a broken invariant ends the node with code 1, so that a supervisor can
- * start it again.
+ * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). The first SIGTERM or SIGINT shuts the node down
+ * gracefully, a second signal ends it immediately. An error of the machine or a broken invariant ends the node with code 1, so that a
+ * supervisor can start it again.
  */
 import type { Command } from 'commander';
 import process from 'node:process';

@@ -1,6 +1,6 @@
 /**
- * The output of `--watch`. On a terminal, it redraws the alternate screen, so that the earlier content returns at the end; elsewhere, it
- * prints one block after another. The last block stays visible after the end.
+ * The output of `--watch`. On a terminal, it redraws the alternate screen, so that the terminal's earlier content returns at the end.
+ * Otherwise it prints one block after another. The last block stays visible after the end.
  */
 
 export interface ScreenOutput {
@@ -10,9 +10,9 @@ export interface ScreenOutput {
 }
 
 export interface Screen {
-  /** @param lines lines without line ends; on a terminal they must fit */
+  /** @param lines lines without line breaks; on a terminal they must fit */
   readonly draw: (lines: readonly string[]) => void;
-  /** May be called again. */
+  /** A second call does nothing. */
   readonly end: () => void;
 }
 
@@ -31,7 +31,7 @@ function terminalScreen(write: ScreenOutput['write']): Screen {
   let ended = false;
   return {
     draw: (lines) => {
-      // A cleared screen flickers, so each line is overwritten. A line end after the last line would scroll the screen.
+      // A cleared screen flickers, so each line is overwritten. A line break after the last line would scroll the screen.
       write(`${last === null ? OTHER_SCREEN : ''}${HOME}${lines.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}${CLEAR_BELOW}`);
       last = lines;
     },

@@ -59,7 +59,7 @@ export function define(command: Command): void {
     .option('--watch', 'repeat until Ctrl-C')
     .option('--verify', 'also compare the stores of the ready nodes')
     .option('--json', 'one JSON object on one line')
-    .option('--every <seconds>', 'with --watch: seconds between two rounds of questions', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
+    .option('--every <seconds>', 'with --watch: seconds between two rounds of requests', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
     .option('--limit <seconds>', 'time limit for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
     .option('--max-nodes <n>', 'maximum number of nodes to ask', wholeNumber(1, MAX_NODES), 64)
     .option('--no-discover', 'ask only the given nodes')

@@ -1,6 +1,6 @@
 /**
- * Asks a whole cluster at the same time: the given nodes, and the members that they list. One timeout covers the whole survey. A node that
- * has not answered by then is reported as silent and does not delay the other nodes.
+ * Asks all nodes of a cluster at the same time: the given nodes, and the members that they list. One timeout covers the whole survey. A
+ * node that does not answer in time is reported as silent and does not delay the other nodes.
  */
 import { parseJsonOrNull } from '../../crypto/json.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -30,7 +30,7 @@ export interface SurveyModules {
 
 export interface SurveyedNode {
   readonly url: string;
-  /** The wallet of this URL in a list of members; null: none. */
+  /** The wallet of this URL in a list of members; null: no list contains the URL. */
   readonly listedWallet: Wallet | null;
   /** Null: there is no answer, see `silence`. */
   readonly answer: StatusAnswer | null;

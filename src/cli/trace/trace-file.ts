@@ -63,7 +63,7 @@ function unreadable(path: string, error: unknown): TraceFileError {
   return new TraceFileError(`${path} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}`);
 }
 
-/** Whether the last line of the file has no line end. */
+/** Whether the file ends without a line break. */
 async function endsInLine(path: string): Promise<boolean> {
   try {
     const { size } = await checked(path);

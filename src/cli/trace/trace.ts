@@ -8,8 +8,8 @@ import { writeTrace } from './write-trace.ts';
 
 const MORE = `
 The URL is that of a node with VISUALIZER_PORT, or the one that \`nova-kms dev\` prints.
-Writes the events kept there and every later event to standard output, until Ctrl-C. The
-output always consists of whole lines.
+Writes all events that the visualiser keeps, and every later event, to standard output,
+until Ctrl-C. The output always consists of whole lines.
 
 Examples:
   nova-kms trace http://127.0.0.1:9000 > node.jsonl

@@ -1,4 +1,4 @@
-/** Writes the events of a process's visualiser as a trace file: first the kept events, then new events until the caller stops it. */
+/** Writes the events of a process's visualiser as a trace file: first the kept events, then new events until the caller aborts. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { LineSplitter } from '../line-splitter.ts';
@@ -22,7 +22,7 @@ export class WriteTraceError extends Error {
 }
 
 /**
- * Writes only whole lines. Without `follow`, it resolves when all kept events have been written. An abort also ends it.
+ * Writes only whole lines. Without `follow`, the promise resolves when all kept events have been written. An abort also resolves it.
  * @param url the URL of the visualiser, such as `http://127.0.0.1:9000`
  * @throws WriteTraceError, also when the process closes the connection early
  */
@@ -37,7 +37,7 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
     throw new WriteTraceError(`there is no answer from ${asked.origin}`);
   }
   const isTrace = answer.ok && answer.headers.get('content-type')?.startsWith('application/jsonl') === true;
-  if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} does not give a trace: it answered ${answer.status}`);
+  if (!isTrace || answer.body === null) throw new WriteTraceError(`${asked.origin} does not return a trace: it answered ${answer.status}`);
   const splitter = new LineSplitter({ maxLineBytes: MAX_TRACE_LINE_BYTES });
   let isWhole = false;
   try {

@@ -99,7 +99,9 @@ export class EmulatedEnclave {
     }
   }
 
-  /** Burns the (key, nonce) pair first: a second attempt with this pair is refused even if the first attempt failed. */
+  /**
+   * Notes the (key, nonce) pair as used before it decrypts: a second attempt with this pair is refused even if the first attempt failed.
+   */
   decrypt(sealed: SealedText): string {
     const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 24)}`;
     if (this.#burnt.has(pair)) throw new EmulatorRefusal('this nonce was seen before');

@@ -61,7 +61,7 @@ export const signTransactionRequest = z.object({
 
 export const encryptRequest = z.object({ plaintext: z.string(), client_public_key: publicKey });
 
-/** The length of the ciphertext is checked later, after its nonce is burnt. */
+/** The length of the ciphertext is checked later, after the nonce has been used up. */
 export const decryptRequest = z.object({
   nonce: hex.refine((text) => text.length === 24 || text.length === 64),
   client_public_key: publicKey,

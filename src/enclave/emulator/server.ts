@@ -39,7 +39,7 @@ interface Route {
   readonly answer: (body: unknown) => Answer | Promise<Answer>;
 }
 
-/** An answer with this status, which is not 200, and this text. */
+/** Ends the call with an answer that has this status (not 200) and this text. */
 class HttpFailure extends Error {
   readonly status: number;
 

@@ -1,6 +1,6 @@
 /**
- * Parses JSON as the enclave API does (protocol.md §7): UTF-8 without a byte order mark, no duplicate fields, no lone surrogates.
- * A plain `TextDecoder` drops the mark, and `JSON.parse` accepts the other two.
+ * Parses JSON as the enclave API does (protocol.md §7): UTF-8 without a byte order mark, no duplicate fields, no lone surrogates. A plain
+ * `TextDecoder` drops the mark, and `JSON.parse` accepts duplicate fields and lone surrogates.
  */
 
 /** The index after the closing quote of the string at `from`. A regular expression cannot match 10 MiB of escapes. */

@@ -1,6 +1,6 @@
 /**
  * `GET /metrics` on a separate loopback port (`METRICS_PORT`), without a token: anyone on this machine may read it. A browser on this
- * machine may run a stranger's page from a name that resolves to 127.0.0.1 (DNS rebinding), so the Host must name this server.
+ * machine may run a stranger's page from a name that resolves to 127.0.0.1 (DNS rebinding), so the Host header must name this server.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,5 +1,5 @@
 /**
- * The metrics of one node. Requests, calls, records and faults are counted when they happen; the state of the node is read at a scrape.
+ * The metrics of one node. Requests, calls, records and faults are counted when they happen; the state of the node is read at each scrape.
  * Counting costs a request only a look-up in maps and an addition.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
@@ -38,7 +38,7 @@ export interface NodeMetricsOptions {
 }
 
 export interface NodeMetricsModules {
-  /** Null before there is a node. */
+  /** Returns null before the node exists. */
   readonly figures: () => NodeFigures | null;
   readonly process: () => ProcessFigures;
 }
@@ -118,7 +118,7 @@ export class NodeMetrics implements Meter {
     if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
-  /** Only reasons that this node knows are labels. Any other reason from a peer counts as `other`. */
+  /** Only reasons that this node knows are labels. Any other reason from a peer is counted as `other`. */
   #countRejection(reason: string): void {
     (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }
@@ -163,14 +163,14 @@ export class NodeMetrics implements Meter {
   }
 }
 
-/** The number of members known to hold the secret. A peer that answers under the sync key holds the secret from which it is derived. */
+/** The number of members known to hold the secret. A peer that uses the same sync key holds the secret from which that key is derived. */
 export function secretHolders({ secretConfirmed, peers, nowMs }: Pick<NodeFigures, 'secretConfirmed' | 'peers' | 'nowMs'>): number {
   if (!secretConfirmed) return 0;
   const answering = peers.filter(({ lastSuccessMs, lastError }) => lastSuccessMs !== null && lastError === null && nowMs - lastSuccessMs <= HOLDER_AGE_MS);
   return 1 + answering.length;
 }
 
-/** The boundary that caught a fault (docs/decisions/0021), recognized by the wording of the sentence. */
+/** The boundary that caught a fault (docs/decisions/0021), recognized from the words of `where`. */
 function placeOf(where: string): string {
   if (where.startsWith('the request')) return 'request';
   if (where.startsWith('the step')) return 'step';

@@ -1,4 +1,4 @@
-/** The CPU time, memory and event loop delay of the process: the one file of the metrics that asks the runtime. */
+/** The CPU time, memory and event loop delay of the process. Only this file of the metrics reads figures of the runtime. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 

@@ -2,12 +2,12 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
 
-/** Maximum number of values of a histogram that wait for the library. */
+/** Maximum number of values that a histogram keeps before it passes them to the library. */
 const MAX_PENDING_VALUES = 256;
 
 /*
- * If every event called the library, a request would pay more for that than for the rest of its metrics. So counts and values wait here
- * until the next scrape. The values of a histogram also go to the library when there are `MAX_PENDING_VALUES` of them.
+ * Calling the library for every event would cost a request more than the rest of its metrics. So counts and values are kept here until the
+ * next scrape. A histogram also passes its values to the library when there are `MAX_PENDING_VALUES` of them.
  */
 
 export class CounterSeries {
@@ -77,7 +77,7 @@ export class MetricRegistry {
     for (const [peer, value] of values) gauge.labels(peer).set(value);
   }
 
-  /** Sets a counter whose total is counted elsewhere. */
+  /** Sets a counter to a total that other code has counted. */
   setTotal(name: CounterName, total: number): void {
     const counter = this.#counters.get(name)!;
     counter.reset();

@@ -2,8 +2,8 @@
  * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md and the dashboards are made from this
  * table, and so is the check that each metric is used. Names follow Prometheus: base units, and counters end with `_total`.
  *
- * Invariant: all series of a row are known from the start, except those of peers, which are the current members. No label is an app, a
- * key or a caller.
+ * Invariant: all series of a row are known from the start, except those of peers, which are the current members. No label contains an app,
+ * a key or a caller.
  */
 import { METERED_ROUTES } from '../../domain/meter.ts';
 import { READINESS_STATES, SECRET_STATES } from '../../domain/readiness.ts';
@@ -59,7 +59,7 @@ const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', '
 /** The boundaries of docs/decisions/0021. */
 export const FAULT_PLACES = ['request', 'step', 'peer', 'machine', 'other'] as const;
 
-/** A connection that ended before its answer counts as 499, as in nginx. */
+/** The code for a connection that ended before its answer, as in nginx. */
 export const NO_ANSWER = '499';
 const CODES = ['200', '400', '401', '403', '404', '413', '415', '429', NO_ANSWER, '500', '503', '504', '507', 'other'] as const;
 const CODES_OF_OTHER_METHODS = ['200', '204', '400', '404', '405', '429', NO_ANSWER, '500', '503', 'other'] as const;
@@ -79,11 +79,11 @@ export const METRICS = {
   secret_state: { type: 'gauge', unit: 'flag', help: '1 for the state of the master secret on this node, 0 for the others: none, made here, or given by a member.', labels: ['state'], series: every(SECRET_STATES) },
   secret_holders: { type: 'gauge', unit: 'count', help: 'Members that are known to hold the confirmed master secret: this node, and each member whose last answer came within 10 minutes and used the same sync key.', ...ALONE },
   members: { type: 'gauge', unit: 'count', help: 'Members of the cluster in the last good view of the chain.', ...ALONE },
-  first_snapshot_complete: { type: 'gauge', unit: 'flag', help: '1 when the first snapshot was taken over or none was needed, 0 when it is missing or no member could give one.', ...ALONE },
+  first_snapshot_complete: { type: 'gauge', unit: 'flag', help: '1 when the first snapshot is installed or not needed, 0 when it is missing or no member could send one.', ...ALONE },
   build_info: { type: 'gauge', unit: 'flag', help: 'Always 1; the labels give the version of the node and of its runtime.', labels: ['version', 'node_version'], series: [] },
 
   node_tick_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of node_ticks, which read the chain and the members.', labels: ['outcome'], series: every(TICK_OUTCOMES), buckets: TICK_SECONDS },
-  node_ticks_dropped_total: { type: 'counter', unit: 'count', help: 'node_ticks that were dropped because another one was running.', ...ALONE },
+  node_ticks_dropped_total: { type: 'counter', unit: 'count', help: 'node_ticks that were dropped because a node_tick was already running.', ...ALONE },
   node_tick_last_success_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When a node_tick last ended with ok; 0 if none has.', ...ALONE },
   chain_head_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'Time of the block of the last good view of the chain; 0 before the first view.', ...ALONE },
   rpc_requests_total: { type: 'counter', unit: 'count', help: 'Requests to the RPC of the chain; each attempt is counted. ok is any readable answer, including a revert.', labels: ['method', 'outcome'], series: every(RPC_METHODS, CALL_OUTCOMES) },

@@ -16,7 +16,10 @@ import type { SimNode } from '../world/sim-node.ts';
 import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, type RpcBehaviour } from '../world/rpc-behaviour.ts';
 import { ZERO_HASH } from '../../domain/ids.ts';
 
-/** How long a fault may have effects after its end: a change of the registry must first be deep enough, and nodes must then read it. */
+/**
+ * How long a fault may have effects after its end: a change of the registry must first be CONFIRMATIONS blocks deep, and the nodes must
+ * then read it. Milliseconds.
+ */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
 /** Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. */
 const MAX_NODES = 8;
@@ -144,7 +147,7 @@ export class FaultActions {
     return () => set(false);
   }
 
-  /** The effects last longer than the fault: the times that the fast clock wrote must first be in the past. */
+  /** The effects last longer than the fault: after it, the node's latest records still have times in the future. */
   #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
     return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
   }
@@ -232,13 +235,13 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // All nodes are affected: after a peer has sent an invalid signature, they move that peer to the end of their order for a while.
+    // All nodes are affected: for a while after a peer has sent an invalid signature, they ask that peer last.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back the fields to restore at the end; null: register the key of the process that runs then */
+  /** @param back the fields to restore at the end of the fault; null: the key of the node's process at that time is registered */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);
@@ -357,7 +360,7 @@ function isLie(kind: FaultKind): kind is LieKind {
   return (LIE_KINDS as readonly string[]).includes(kind);
 }
 
-/** Maximum time that a process takes to stop. */
+/** Maximum time that a process takes to stop. Milliseconds. */
 const STOPPING_MS = 5_000;
 
 const nothing: Undo = () => undefined;

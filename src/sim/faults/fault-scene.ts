@@ -1,4 +1,4 @@
-/** The port of the faults: what they change, and where they report it. A simulation implements this port. */
+/** The port through which faults change a simulation and report to it. A simulation implements this port. */
 import type { ClusterWatch } from '../watch/cluster-watch.ts';
 import type { Checks } from '../watch/violation.ts';
 import type { SimApp } from '../world/sim-app.ts';

@@ -1,6 +1,6 @@
 /**
- * Floods of one node through the platform's ingress, by a stranger, or by an app that keeps the maximum number of requests under way. A
- * flood does not count as a disturbance: the node must still serve callers that prove themselves.
+ * Floods of one node through the platform's ingress. They come from a stranger, or from an app that keeps the maximum number of requests
+ * under way. A flood is not a disturbance: the node must still answer callers with a valid proof.
  */
 import { LOOPBACK } from '../world/sim-network.ts';
 import type { SimNode } from '../world/sim-node.ts';

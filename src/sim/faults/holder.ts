@@ -1,6 +1,6 @@
 /**
- * An app that proves itself and floods one node through the platform's ingress. Each of its writes asks for more acknowledgements than
- * there are nodes. So the node keeps the write under way for the longest allowed time (protocol.md §10, Bounds: requests under way).
+ * An app with a valid proof that floods one node through the platform's ingress. Each of its writes requires more acknowledgements than
+ * there are nodes. So the write stays under way for the longest allowed time (protocol.md §10, Bounds: requests under way).
  */
 import type { TeePubkey } from '../../domain/ids.ts';
 import type { SimApp } from '../world/sim-app.ts';

@@ -43,7 +43,7 @@ const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Called for each key that the liar sends: from then on, no rule covers the key's content. */
+  /** Called for each key that the liar sends: from then on, no rule checks the key's content. */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;
@@ -123,7 +123,7 @@ export class Liar implements Lies {
       }
       case 'liar: empty snapshot':
         if (type !== 'snapshot_request') return answer;
-        // JSON omits undefined fields. So the answer claims that it is complete and that no page follows.
+        // JSON omits undefined fields. An answer without `complete` and `next_cursor` claims that it is complete.
         return this.#lied({ ...answer, data: {}, sure: true, complete: undefined, next_cursor: undefined });
       case 'liar: false digests':
         if (type !== 'digest_request') return answer;
@@ -244,7 +244,7 @@ export class Liar implements Lies {
     });
   }
 
-  /** Asks for the secret, sealed to a key that no member has. The request does not contain the liar's wallet (protocol.md §9.16). */
+  /** Asks for the secret in an envelope from a key that no member has, and without the liar's wallet in the request (protocol.md §9.16). */
   async #askNameless(life: Life, victim: Member): Promise<void> {
     const { random, onFault, transportOf } = this.#modules;
     const transport = transportOf(life);

@@ -13,7 +13,7 @@ export class PoisonJudge {
     this.#scene = scene;
   }
 
-  /** Reports a node that refused a whole message: the bad records harmed the good ones. */
+  /** Reports a node that refused a whole message, because then the bad records harmed the good ones. */
   spoiled({ wallet, teePubkey }: Member): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim === undefined || victim.lies !== null) return;
@@ -35,7 +35,7 @@ export class PoisonJudge {
     if (total !== sent || merged + skipped + rejected !== total) {
       this.#scene.report('a poisoned record affects no other record', `${victim.name} counts ${total} of ${sent} records: ${merged} merged, ${skipped} skipped, ${rejected} rejected`);
     }
-    // The victim has replaced the store that gave this answer.
+    // The answer came from a store that the victim has since replaced.
     if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
     const excused = new Set((answer['rejections'] as readonly { readonly key: string; readonly reason: string }[]).filter(({ reason }) => EXCUSES.has(reason)).map(({ key }) => key));
     for (const { key, version } of good) {

@@ -16,15 +16,15 @@ const FRESH_ENTRIES = 1_000;
 const FUTURE_MS = 10 * 60_000;
 const INVENTED_APPS = 5;
 const LONG_KEY_CHARS = 60_000;
-/** Maximum lead of a forged count that nodes still accept (protocol.md §10, Bounds). */
+/** Nodes accept a forged count that is at most this far ahead of their time of day (protocol.md §10, Bounds). */
 const FORGED_AHEAD = 2 ** 20;
-/** Lead of a forged count that nodes must refuse. */
+/** Nodes must refuse a forged count that is this far ahead. */
 const FAR_AHEAD = 10_000_000;
 const WRITTEN_KEYS = 40;
 
 export interface PoisonerModules {
   readonly random: SeededRandom;
-  /** Called for each key and clock that the liar sends: from then on, no rule covers the key's content. */
+  /** Called for each key and clock that the liar sends: from then on, no rule checks the key's content. */
   readonly touch: (appId: string, key: string, version: Clock) => void;
   readonly appIds: readonly number[];
 }
@@ -82,7 +82,7 @@ export class Poisoner {
     return this.#overloads[kind]?.(making) ?? malformed(making);
   }
 
-  /** Picks a record and an entry of its clock that belongs to another node, if possible not to the victim. Returns both keys. */
+  /** Picks a record, and an entry of its clock that does not belong to the liar, and if possible not to the victim. Returns both keys. */
   #someonesCount(life: Life, appId: number, victim: Member | null): { readonly key: string; readonly clockKey: string } {
     const { random } = this.#modules;
     const key = `key-${random.between(1, WRITTEN_KEYS)}`;
@@ -93,7 +93,7 @@ export class Poisoner {
     return { key, clockKey: random.pick(thirds.length > 0 ? thirds : others) };
   }
 
-  /** Tombstones of apps that do not exist. A node cannot tell this from the records. */
+  /** Tombstones of apps that do not exist. A node cannot see in a record that its app does not exist. */
   #inventedApps(own: string, nowMs: number): Record<string, unknown[]> {
     const { random } = this.#modules;
     const tombstone = { key: 'k', value: null, version: { [own]: 1 }, updated_at_ms: nowMs, tombstone: true, ttl_ms: 0 };

@@ -1,6 +1,6 @@
 /**
- * A caller that proves nothing and floods one node through the platform's ingress. During the flood, all callers of that node have the
- * loopback address, so the node cannot tell them apart by address (protocol.md §7, §8).
+ * A caller without a valid proof that floods one node through the platform's ingress. During the flood, all callers of that node have
+ * the loopback address, so the node cannot distinguish them by address (protocol.md §7, §8).
  */
 import { memberEndpoint, type Member } from '../../domain/membership.ts';
 import type { Transport } from '../../domain/ports.ts';

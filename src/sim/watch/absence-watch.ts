@@ -10,7 +10,7 @@ import { compareContents, covers, isPresent } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { Write, WriteHistory } from './write-history.ts';
 
-const INVARIANT = 'a node that is not sure answers 404 to no one';
+const INVARIANT = 'a node that is not sure never answers 404';
 const STALE = 'a node that was cut off for too long never says that a key is absent';
 /** Allowance for answers that were under way when the node became stale. Milliseconds. */
 const STALE_MARGIN_MS = 10_000;
@@ -50,7 +50,7 @@ export class AbsenceWatch {
     if (before.length === 0) return;
     const missing = listed === null ? this.#bestOf(life, appId, step.key) : this.#firstMissing(life, appId, listed);
     if (missing === null || !this.#isHeldByAll(missing, before, life)) return;
-    report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all nodes that were there before it hold`, life.name);
+    report(INVARIANT, `${life.name} lacks ${missing.key} of app ${appId}, which all nodes with older stores hold`, life.name);
   }
 
   #checkStale(life: Life): void {

@@ -1,6 +1,6 @@
 /**
- * Checks answers to apps: a node serves a wallet that it authorized within the last day, even while other callers flood it (protocol.md
- * §8).
+ * Checks answers to apps: a node must answer a wallet that it authorized within the last day, even while other callers flood the node
+ * (protocol.md §8).
  */
 import type { RequestStep } from '../scenario.ts';
 import type { RequestOutcome } from '../world/sim-app.ts';
@@ -33,7 +33,7 @@ export interface Answered {
 export class CallerWatch {
   readonly #modules: CallerWatchModules;
   readonly #absences: AbsenceWatch;
-  /** When each process last served each app. Simulated milliseconds. */
+  /** When each process last answered each app with success. Simulated milliseconds. */
   readonly #served = new WeakMap<Life, Map<string, number>>();
 
   constructor(modules: CallerWatchModules) {
@@ -62,7 +62,7 @@ export class CallerWatch {
 
   #checkServed(life: Life, { step, ended: { outcome }, askedMs }: Answered): void {
     const { checks, report, nowMs, isCalm } = this.#modules;
-    const invariant = 'a caller with a valid proof is served while others flood';
+    const invariant = 'a caller with a valid proof is answered during a flood';
     const tookMs = nowMs() - askedMs;
     const { state, sinceMs } = life.node.readiness();
     if (!isCalm(life, tookMs) || state !== 'ready' || life.clock.nowMs() - sinceMs < tookMs) return;

@@ -1,6 +1,6 @@
 /**
  * Checks a cluster against its rules. After each event, it checks the process of that event. Other checks compare processes with each
- * other. The simulation calls this class when something happens.
+ * other. The simulation calls this class at each start, end, event and outgoing message of a process.
  */
 import type { Config } from '../../config/settings.ts';
 import type { Hash32, TeePubkey, Wallet } from '../../domain/ids.ts';
@@ -26,9 +26,9 @@ const FULL_CHECK_MS = 60_000;
 const PROMPT_MS = 3_000;
 /** After this time without a fault, all backoffs are over and every node has read the chain again. */
 const CALM_MS = 150_000;
-/** Once its claim is deep enough, an undisturbed sender must notice within this time. */
+/** Once a claim is deep enough, its sender must notice that within this time, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
-/** A node must be ready within this time if any other node can supply everything that it needs. The limit allows for silent members. */
+/** If any other node can supply all that a node needs, the node must be ready within this time. It includes waits for silent members. */
 const READY_MS = 240_000;
 /** Maximum age of the view with which a node may hand out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;
@@ -228,7 +228,7 @@ export class ClusterWatch {
 
   #checkHandOver(life: Life, receiver: TeePubkey): void {
     const { checks, report, chain, config } = this.#modules;
-    const invariant = 'a node that is no longer a member soon gets the secret from no one';
+    const invariant = 'soon after a node is no longer a member, no node gives it the secret';
     checks.note(invariant);
     const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
     if (instance === undefined || life.instance.everLied) return;
@@ -250,7 +250,7 @@ export class ClusterWatch {
     // Checked once per secret: later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    // A node without room for all records falls under the rules about absence instead.
+    // A node without room for all records is checked by the rules about absence instead.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
     // The same applies to a node that handed out its secret before it could become ready.
     const { secret, sureness } = life.node.inside;
@@ -259,12 +259,12 @@ export class ClusterWatch {
     const beganMs = this.#watched.get(life)!.node.tickBeganMs;
     const others = lives().filter((other) => other !== life && other.node.readiness().firstSnapshot === 'complete' && isReadyFor(other, 0));
     if (!others.some((other) => isReadyFor(other, timeline.nowMs - beganMs))) return;
-    const invariant = 'a complete first snapshot is complete';
+    const invariant = 'a complete first snapshot has every record that all other nodes held';
     checks.note(invariant);
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // A record that is already forgotten may have replaced the write.
+      // The write may have been replaced by a record that has been forgotten since then.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
@@ -284,7 +284,7 @@ export class ClusterWatch {
 
   #checkPrompt(writer: Life, appId: string, { key, version }: WireRecord, others: readonly Life[]): void {
     const { checks, report } = this.#modules;
-    const invariant = 'a write is soon on all nodes that are well';
+    const invariant = 'a write is soon on all undisturbed nodes';
     if (!this.#isWell(writer, PROMPT_MS)) return;
     for (const other of others) {
       if (!this.#isWell(other, PROMPT_MS)) continue;
@@ -303,7 +303,7 @@ export class ClusterWatch {
   /** The sender of a claim must soon notice that the claim is deep enough. */
   #expectNoticed(): void {
     const { chain, checks, report, lives, isCalm, timeline } = this.#modules;
-    const invariant = 'a claim that is deep enough is noticed';
+    const invariant = 'the sender of a claim notices when the claim is deep enough';
     const { hash } = chain.deepState;
     if (timeline.nowMs - (chain.deepHashes.get(hash) ?? timeline.nowMs) < NOTICED_MS) return;
     for (const life of lives()) {

@@ -12,7 +12,7 @@ export interface ConversationWatchModules {
   readonly isUnsigned: (wallet: string) => boolean;
 }
 
-/** A request ends with its `request_id`. */
+/** The plaintext of a request ends with its `request_id`. */
 const REQUEST = /^\{"type":.*"request_id":"([0-9a-f]{32})"\}$/s;
 
 export class ConversationWatch {

@@ -1,11 +1,11 @@
-/** Checks that derived keys never change: the same secret, app, path and context must always give the same key, on every node. */
+/** Checks that derived keys never change: from the same secret, app, path and context, every node must always derive the same key. */
 import { createHash } from 'node:crypto';
 import type { Checks, Report } from './violation.ts';
 
 export class DerivationWatch {
   readonly #report: Report;
   readonly #checks: Checks;
-  /** Digests of derived keys, indexed by the hash of the secret and by the question. */
+  /** The digest of each derived key. The index is the hash of the secret, followed by what was asked for (app, path and context). */
   readonly #keys = new Map<string, string>();
   readonly #secrets = new Map<string, Set<string>>();
 

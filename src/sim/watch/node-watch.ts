@@ -1,6 +1,6 @@
 /**
- * Checks one process against the rules that must always hold. After each event of the process, it compares what the process believes with
- * the true state of the chain, the vault and the enclave.
+ * Checks one process against the rules that it must keep at all times. After each event of the process, it compares what the process
+ * believes with the true state of the chain, the vault and the enclave.
  */
 import { parseTeePubkey, ZERO_HASH, type Hash32, type TeePubkey } from '../../domain/ids.ts';
 import type { NodeSnapshot } from '../../machines/status.ts';
@@ -11,9 +11,9 @@ import { covers } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Maximum number of round trips in a good read of the chain: usually three, in rare cases four (protocol.md, numbers: 3). */
+/** Maximum number of round trips in a good read of the chain: usually three, in rare cases four. */
 const MAX_TRIPS = 4;
-/** The product's limit of writes that wait for acknowledgements at the same time. */
+/** The product's limit on the number of writes that wait for acknowledgements at the same time. */
 const MAX_WAITING = 4_096;
 const MAX_RETRIES = 4_096;
 
@@ -140,11 +140,11 @@ export class NodeWatch {
     if (readinessState(snapshot) !== 'ready') return;
     const { chain, report, checks } = this.#modules;
     const life = this.#life;
-    checks.note('a node serves only what the chain shows, and only while it is a member');
+    checks.note('a node is ready only with the secret that the chain shows, and only while it is a member');
     const { block, reason } = snapshot.context;
     const { vault, secret } = life.node.inside;
     const chainHash = secret.life.shown;
-    const say = (what: string): void => report('a node serves only what the chain shows, and only while it is a member', `${life.name} ${what}`);
+    const say = (what: string): void => report('a node is ready only with the secret that the chain shows, and only while it is a member', `${life.name} ${what}`);
     if (chainHash === null || chainHash === ZERO_HASH || secret.confirmedHash() !== chainHash) { say('is ready without a confirmed secret'); return; }
     if (vault.servingHash() !== chainHash) { say('is ready with a secret that the chain does not show'); return; }
     if (!vault.hasSyncKey()) { say('is ready without a sync key'); return; }
@@ -205,9 +205,9 @@ export class NodeWatch {
     const { report, checks } = this.#modules;
     const { name, rpc, clock, instance } = this.#life;
     if (rpc.lastBlock?.number !== block) return;
-    checks.note('no view is of a block whose time is ahead of the clock');
+    checks.note('a block whose time is ahead of the clock is not accepted');
     const aheadMs = rpc.lastBlock.timeMs - clock.nowMs();
-    if (aheadMs > instance.maxClockSkewMs) report('no view is of a block whose time is ahead of the clock', `${name} accepts a block whose time is ${Math.round(aheadMs / 1_000)} s ahead`);
+    if (aheadMs > instance.maxClockSkewMs) report('a block whose time is ahead of the clock is not accepted', `${name} accepts a block whose time is ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
   /** An acknowledged sequence must not be ahead of what the peer has accepted. */
@@ -238,10 +238,10 @@ export class NodeWatch {
   checkLimits(): void {
     const { report, checks } = this.#modules;
     const { acknowledgements, replicas } = this.#life.node.inside;
-    checks.note('no queue is over its limit');
-    if (acknowledgements.size > MAX_WAITING) report('no queue is over its limit', `${acknowledgements.size} writes wait for acknowledgements on ${this.#life.name}`);
+    checks.note('no queue exceeds its limit');
+    if (acknowledgements.size > MAX_WAITING) report('no queue exceeds its limit', `${acknowledgements.size} writes wait for acknowledgements on ${this.#life.name}`);
     for (const { waitingRetries } of replicas.views()) {
-      if (waitingRetries > MAX_RETRIES) report('no queue is over its limit', `${waitingRetries} records wait to be sent again on ${this.#life.name}`);
+      if (waitingRetries > MAX_RETRIES) report('no queue exceeds its limit', `${waitingRetries} records wait to be sent again on ${this.#life.name}`);
     }
   }
 

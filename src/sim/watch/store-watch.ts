@@ -10,8 +10,8 @@ import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
 /**
- * Maximum number of records that one operation may visit, however many the store holds: the record of the operation, and records that are
- * due to be forgotten.
+ * Maximum number of records that one operation may visit, regardless of the size of the store. It visits the record of the operation, and
+ * records that are due to be forgotten.
  */
 const MAX_VISITS = 300;
 
@@ -57,7 +57,7 @@ export class StoreWatch {
   #shadowBytes = 0;
   /** When the store last started empty. Simulated milliseconds. */
   sinceMs: number;
-  /** The latest time that any operation passed to the store. Records that were past their age at that time may be gone. */
+  /** The latest time that any operation passed to the store. Records that were old enough to be forgotten at that time may be gone. */
   #latestMs = 0;
   /** The time that the last operation passed to the store; it can be earlier than `#latestMs`. */
   #toldMs = 0;
@@ -161,7 +161,7 @@ export class StoreWatch {
       }
     }
     if (write.sequenceNumber <= this.#lastSequenceNumber) {
-      report('no sequence number is given twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
+      report('no sequence number is used twice', `${write.sequenceNumber} after ${this.#lastSequenceNumber} on ${this.#life.name}`);
     }
     if (seen === null || !this.#mayBeGone(seen)) this.#checkClockKey(seen, after, write.sequenceNumber);
     this.#lastSequenceNumber = Math.max(this.#lastSequenceNumber, write.sequenceNumber);
@@ -218,7 +218,7 @@ export class StoreWatch {
     history.noteHeld(this.#life, appId, after);
   }
 
-  /** The held record must equal its shadow, unless the record is past its age. */
+  /** The held record must equal its shadow, unless it is old enough to be forgotten. */
   #checkShadow(appId: string, key: string, held: WireRecord | null): void {
     this.#modules.checks.note('nothing changes by itself');
     const shadow = this.#shadows.get(idOf(appId, key));
@@ -235,7 +235,7 @@ export class StoreWatch {
     }
   }
 
-  /** Updates the shadow after the store has accepted a record. Checks that the store immediately counts the record's digest and bytes. */
+  /** Updates the shadow after the store has accepted a record. Checks that the store's digest and byte count already include the record. */
   #remember(appId: string, record: WireRecord, nowMs: number): void {
     const { report, checks } = this.#modules;
     const id = idOf(appId, record.key);
@@ -244,9 +244,9 @@ export class StoreWatch {
     const digest = digestOf(record);
     this.#shadows.set(id, { appId, record, bytes, bucket: bucketOf(record.key), digest, absent: !isPresent(record, nowMs) });
     this.#shadowBytes += bytes;
-    checks.note('memory held is within the counted bound');
+    checks.note('no clock has more entries than allowed');
     const entries = Object.keys(record.version).length;
-    if (entries > MAX_CLOCK_ENTRIES) report('memory held is within the counted bound', `${this.#life.name} holds a clock of ${entries} entries`);
+    if (entries > MAX_CLOCK_ENTRIES) report('no clock has more entries than allowed', `${this.#life.name} holds a clock of ${entries} entries`);
     checks.note('counts match the records');
     if (this.#store.heldBytes !== this.#boundBytes()) this.#dropWhatIsGone();
     if (this.#store.heldBytes !== this.#boundBytes()) {
@@ -266,7 +266,7 @@ export class StoreWatch {
     this.#shadows.delete(id);
   }
 
-  /** Drops the shadows of records that are past their age and that the store has removed. Any operation may remove such records. */
+  /** Drops the shadows of records that were old enough to be forgotten and that the store has removed. Any operation may remove them. */
   #dropWhatIsGone(): void {
     for (const [id, { appId, record }] of this.#shadows) {
       if (this.#mayBeGone(record) && this.#store.recordOf(appId, record.key) === null) this.#drop(id);

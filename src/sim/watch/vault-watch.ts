@@ -21,10 +21,10 @@ export function watchVault(life: Life, { report, checks }: VaultWatchModules): v
       report('the vault holds exactly the known secrets', `${life.name} knows ${known.length} and holds ${vault.heldHashes().length}`);
     }
     if (event.type !== 'chain.shows') return step;
-    checks.note('only a secret whose hash the chain showed last serves');
+    checks.note('a node uses only the secret whose hash the chain showed last');
     const serving = vault.servingHash();
     if (serving !== null && (serving !== event.hash || event.hash === ZERO_HASH)) {
-      report('only a secret whose hash the chain showed last serves', `${life.name} keeps serving with a different secret`);
+      report('a node uses only the secret whose hash the chain showed last', `${life.name} still uses a different secret`);
     }
     return step;
   };

@@ -21,7 +21,7 @@ export interface Write {
   readonly holders: Map<Life, number>;
   /**
    * Instances that received the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
-   * older record there (protocol.md §4, Ages). That counts as a violation only if all instances except one received the delete in time.
+   * older record there (protocol.md §4, Ages). That is a violation only if all instances except one received the delete in time.
    */
   readonly inTime: Set<string>;
   /** true: the writer has written the key again or has lost its store. */
@@ -40,7 +40,7 @@ export interface WriteHistoryModules {
   readonly report: Report;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** The hash of the secret that a process uses; null: none. */
+  /** The hash of the secret that a process uses; null: it uses no secret. */
   readonly secretHashOf: (life: Life) => string | null;
 }
 
@@ -52,8 +52,8 @@ export class WriteHistory {
   readonly #byKey = new Map<string, Write[]>();
   readonly #byWriter = new Map<Life, Write[]>();
   /**
-   * Keys that a liar sent, with the clocks that it made up. If the clock of a write does not cover all clocks made up for its key, no rule
-   * covers that write.
+   * Keys that a liar sent, with the clocks that it made up. No rule applies to a write whose clock does not cover all clocks that were made
+   * up for its key.
    */
   readonly #touched = new Map<string, Clock[]>();
   /** Number of lost writes: no node needs to hold them any more. */
@@ -129,16 +129,16 @@ export class WriteHistory {
   }
 
   /**
-   * Notes that a process lost its store: writes that only this process still held are lost. A write that is past its age does not count as
-   * lost, because no node needs to hold it.
-   * @param isEmptied whether the store is empty already; otherwise it still holds its records
+   * Notes that a process lost its store: writes that only this process still held are lost. A write that is old enough to be forgotten is
+   * not lost, because no node needs to hold it.
+   * @param isEmptied true: the store is already empty; false: it still holds its records
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
     for (const write of this.#byWriter.get(life) ?? []) write.superseded = true;
     for (const writes of this.#byKey.values()) {
       for (const write of writes) {
         if (!write.safe || !write.holders.has(life) || (!isEmptied && !this.#holds(life, write))) continue;
-        // No node needs to hold a write that is past its age.
+        // No node needs to hold a write that is old enough to be forgotten.
         if (life.clock.nowMs() >= goneFromMs(write.record, this.#options.retentionMs)) continue;
         if (this.#modules.honestLives().some((other) => other !== life && this.#holds(other, write))) continue;
         write.safe = false;
@@ -181,7 +181,7 @@ export class WriteHistory {
       }
       if (compareContents(held, best.record) < 0 && isPresent(held, nowMs)) this.#reportOlder(best, life, nowMs);
       const isWritten = relevant.some(({ record }) => compareContents(record, held) === 0);
-      if (!isWritten && forged === undefined) report('nothing is held that was never written', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
+      if (!isWritten && forged === undefined) report('no store holds a record that was never written', `${best.key} of app ${best.appId} on ${life.name}`, life.name);
     }
   }
 }

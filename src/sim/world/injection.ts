@@ -1,6 +1,6 @@
 /**
- * Passes requests to a node's Express app without a network. The request and the response are Node's own classes, on a socket that
- * only keeps what is written to it.
+ * Passes requests to a node's Express app without a network. The request and the response are instances of Node's own classes. Their
+ * socket only stores what is written to it.
  *
  * `Timeline.settle` waits for a fixed number of turns of the event loop. So the code here must not take additional turns: the whole body is
  * present before the app reads it.
@@ -41,7 +41,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   return promise;
 }
 
-/** A socket with an address; it keeps what is written to it. */
+/** A socket that has a remote address and stores what is written to it. */
 class KeepingSocket extends Writable {
   readonly remoteAddress: string;
   readonly #chunks: Buffer[] = [];
@@ -61,7 +61,7 @@ class KeepingSocket extends Writable {
   }
 }
 
-/** The request, as Node's HTTP parser leaves it after the whole message has arrived. */
+/** The request in its state after Node's HTTP parser has read the whole message. */
 function incomingOf({ method, url, headers = {}, body }: TransportRequest, socket: KeepingSocket): IncomingMessage {
   const { pathname, search, host } = new URL(url);
   const incoming = new IncomingMessage(socket as unknown as Socket);

@@ -1,7 +1,8 @@
 /**
- * An older node, as protocol.md describes it (see §9). It answers a delta only with `merged`. It does not know digests, pages, `store_id`,
- * `request_id` or `next_nonce`, and its snapshot contains everything that it holds. It gives each caller 30 nonces per minute. Its clock
- * key is its checksummed wallet, and it has a separate count for each key. It merges records like all other nodes.
+ * An older node, as protocol.md describes it (see §9). Its answer to a delta contains only `merged`. It does not support digests, pages,
+ * `store_id`, `request_id` or `next_nonce`, and its snapshot contains all its records. It gives each caller 30 nonces per minute. In the
+ * clock of a record, its key is its checksummed wallet, and it counts its writes of each record separately. It merges records like all
+ * other nodes.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { getAddress, keccak256 } from 'viem';
@@ -65,7 +66,7 @@ export class OlderNode implements Server {
   #secret: Uint8Array | null = null;
   readonly #apps = new Map<string, Map<string, WireRecord>>();
   readonly #nonces = new Set<string>();
-  /** Times at which each caller got a nonce, by address. Simulated milliseconds. */
+  /** For the address of each caller: the times at which it got a nonce. Simulated milliseconds. */
   readonly #given = new Map<string, number[]>();
 
   /** @param place the position among all instances */
@@ -199,7 +200,7 @@ export class OlderNode implements Server {
     return merged;
   }
 
-  /** Like all nodes, follows the hash that is deep enough, and asks one member after another for the secret. */
+  /** Like all nodes, needs the secret whose hash is CONFIRMATIONS blocks deep. Asks one member after another for it. */
   async #tick(): Promise<void> {
     const { hash } = this.#modules.chain.deepState;
     if (this.#secret !== null && keccak256(this.#secret) === hash) return;

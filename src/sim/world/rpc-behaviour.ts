@@ -1,6 +1,6 @@
 /**
- * The faults of the chain's RPC as one node sees it. A fault affects the whole endpoint, or only some of its backends. A load balancer
- * chooses a backend for each request.
+ * The faults of one node's RPC endpoint. A fault affects the whole endpoint, or only some of its backends. A load balancer chooses a
+ * backend for each request.
  */
 import type { ClaimFate } from './sim-chain.ts';
 
@@ -31,7 +31,7 @@ export interface RpcBehaviour {
   down: boolean;
   /** How many blocks the endpoint is behind the true head. */
   lagBlocks: number;
-  /** The head that the endpoint keeps showing; null: the true head. */
+  /** The number of the block that the endpoint always shows as the head; null: it shows the true head. */
   frozenHead: number | null;
   /** Share of answers with an older head. */
   oldBlockShare: number;

@@ -1,6 +1,7 @@
 /**
- * Randomness that replays from a seed. Each name has its own stream, so one part's random numbers do not depend on how many numbers other
- * parts draw. The generator is sfc32 (PractRand): fast, but not safe for secrets outside a simulation.
+ * Random numbers that are the same in each run with the same seed. Each stream has a name and is separate. So the random numbers of one
+ * part do not depend on how many numbers other parts draw. The generator is sfc32 (PractRand): fast, but not safe for secrets outside a
+ * simulation.
  */
 import type { Random } from '../../domain/ports.ts';
 

@@ -74,8 +74,8 @@ export class SimApp {
   }
 
   /**
-   * Sends a write that requires more acknowledgements than there are nodes, so the node waits for the longest allowed time. Throws like
-   * `ask`.
+   * Sends a write that requires more acknowledgements than there are nodes, so the node waits for the longest allowed time. Like `ask`,
+   * never throws because of a node's behaviour.
    */
   hold(node: KmsNode, key: string): Promise<RequestOutcome> {
     return this.#ask(node, asRecord(putRequest({ key, value: this.#random.bytes(16), acks: MAX_MEMBERS, ackTimeoutMs: MAX_ACK_TIMEOUT_MS })));

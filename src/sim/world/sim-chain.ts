@@ -35,7 +35,7 @@ export interface ContractState {
   readonly id: number;
   readonly hash: Hash32;
   readonly instances: ReadonlyMap<Wallet, SimInstance>;
-  /** Versions by `<app id>:<version id>`. */
+  /** The status of each version, with the key `<app id>:<version id>`. */
   readonly versions: ReadonlyMap<string, VersionStatus>;
   readonly apps: ReadonlyMap<bigint, AppStatus>;
 }
@@ -89,7 +89,7 @@ export class SimChain {
   readonly resetHashes = new Map<Hash32, number>();
   /** Called for each claim that the pool accepts, with its sender. */
   onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
-  /** Called each time a block with transactions becomes deep enough. */
+  /** Called each time a block with transactions becomes CONFIRMATIONS blocks deep. */
   onDeep: () => void = () => undefined;
   /** Number of claims that replaced a waiting claim. */
   replaced = 0;
@@ -138,7 +138,7 @@ export class SimChain {
     return this.#mined[0]!.state;
   }
 
-  /** Changes the first state; it is deep enough from the start. */
+  /** Changes the first state, which is CONFIRMATIONS blocks deep from the start. */
   setUp(change: Change): void {
     const { state } = this.#mined[0]!;
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
@@ -178,7 +178,7 @@ export class SimChain {
     return null;
   }
 
-  /** The signer of each transaction, noted by the simulated enclave, so that no signature has to be recovered. */
+  /** The signer of each transaction. The simulated enclave records it, so that it need not be recovered from the signature. */
   readonly #signers = new Map<Hash32, Wallet>();
 
   noteSigner(transactionHash: Hash32, wallet: Wallet): void {
@@ -186,7 +186,7 @@ export class SimChain {
   }
 
   /**
-   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, claims in reverse order.
+   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again. The order of the claims is reversed.
    * @returns the number of claims and changes that were undone
    */
   reorganise(depth: number): number {

@@ -1,6 +1,6 @@
 /**
  * The network between nodes, and from clients to nodes. It carries HTTP requests and answers. Each direction has its own delay and its own
- * faults. The receiver's real code serves the requests.
+ * faults. The receiver's real code answers the requests.
  */
 import type { Express } from 'express';
 import { DeadlineError, within } from '../../domain/deadline.ts';

@@ -1,6 +1,6 @@
 /**
- * One registered instance of a simulated cluster, and its processes, one after another. Each process is a complete node from the product's
- * composition root. It runs on the simulation's ports and serves through the product's own Express app.
+ * One registered instance of a simulated cluster, and the processes that it runs one after another. Each process is a complete node from
+ * the product's composition root. It uses the simulation's ports, and the product's own Express app answers its requests.
  */
 import type { Express } from 'express';
 import { CachedNovaRegistry } from '../../registry/cached-nova-registry.ts';
@@ -51,7 +51,7 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
-  /** The simulated world checked a rule. @param wrong what broke the rule; null: the rule was kept */
+  /** Called when the simulated world has checked a rule. @param wrong what broke the rule; null: the rule was kept */
   onRule(invariant: string, wrong: string | null, node: string): void;
   /** The watcher for a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
@@ -91,7 +91,7 @@ export class SimNode implements Server {
   lies: Lies | null = null;
   /** true: the instance has lied at least once. */
   everLied = false;
-  /** How far its time of day is ahead of the true time. Milliseconds. */
+  /** How far the instance's time of day is ahead of the true time. Milliseconds. */
   skewMs = 0;
   lagMs = 0;
   #drift: SimClock['drift'] = { perSecond: 0, sinceMs: 0 };
@@ -137,7 +137,7 @@ export class SimNode implements Server {
     this.#modules.network.listen(host, this);
   }
 
-  /** Starts a process in a fresh enclave. @returns its teePubkey, which the registry must learn */
+  /** Starts a process in a fresh enclave. @returns the enclave's teePubkey, which must then be registered */
   start(): TeePubkey {
     const { seed, timeline, chain, network, answers, config, listener } = this.#modules;
     this.#lives += 1;
@@ -198,7 +198,7 @@ export class SimNode implements Server {
     return enclave.teePubkey;
   }
 
-  /** Ends the process immediately; everything that it held is lost. */
+  /** Ends the process immediately. Its secrets and records are lost. */
   kill(): void {
     const { life } = this;
     if (life === null) return;
@@ -231,7 +231,7 @@ export class SimNode implements Server {
     if (this.life !== null) this.life.clock.skewMs = ms;
   }
 
-  /** @param perSecond milliseconds that its time of day gains per second; 0 also removes the time that it has already gained */
+  /** @param perSecond milliseconds that the time of day gains per second; 0 also removes the time that it has already gained */
   setDrift(perSecond: number): void {
     this.#drift = { perSecond, sinceMs: this.#modules.timeline.nowMs };
     if (this.life !== null) this.life.clock.drift = this.#drift;

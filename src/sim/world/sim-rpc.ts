@@ -1,6 +1,6 @@
 /**
- * The chain's RPC as one node sees it: JSON-RPC through a separate `fetch`, so that the product's code for reads and claims runs unchanged.
- * Each node has its own endpoint, which has several backends. Each endpoint fails separately.
+ * The RPC endpoint of one node. It answers JSON-RPC through a simulated `fetch`, so that the product's code for reads and claims runs
+ * unchanged. Each node has its own endpoint with several backends. A fault of one endpoint does not affect the others.
  */
 import { numberToHex, parseTransaction, toFunctionSelector, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../domain/ids.ts';
@@ -46,7 +46,7 @@ export interface RpcModules {
 export class SimRpc {
   readonly behaviour: RpcBehaviour;
   readonly #modules: RpcModules;
-  /** Number of round trips: how often a request began while no other was under way. This number shows the cost of a node_tick. */
+  /** Number of round trips: how often a request began while no other request was under way. It shows the cost of a node_tick. */
   waves = 0;
   /** Number of calls that read only the hash at a numbered block, without other values. */
   singleHashReads = 0;
@@ -54,14 +54,14 @@ export class SimRpc {
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
   /**
-   * Requests that a busy backend has put off: when it did so, and the time before which they must not be sent again. Simulated
-   * milliseconds.
+   * Requests that a busy backend has put off: the time of its answer, and the time before which the request must not be sent again.
+   * Simulated milliseconds.
    */
   readonly #putOff = new Map<string, { readonly sinceMs: number; readonly notBeforeMs: number }>();
   /** The last claim that the pool refused because its tip was too low. */
   #refusedClaim: { readonly raw: Hex; readonly nonce: number; readonly tip: bigint } | null = null;
 
-  /** @param behaviour may change while it runs */
+  /** @param behaviour its fields may change during the run */
   constructor(behaviour: RpcBehaviour, modules: RpcModules) {
     this.behaviour = behaviour;
     this.#modules = modules;
@@ -156,8 +156,8 @@ export class SimRpc {
   }
 
   /**
-   * Checks that a request is not sent again before its `Retry-After` (protocol.md §6). Requests that were sent before the `Retry-After`
-   * arrived do not count.
+   * Checks that a request is not sent again before its `Retry-After` (protocol.md §6). A request that was sent before the `Retry-After`
+   * arrived is not checked.
    */
   #checkPutOff(asked: Question, sentAtMs: number): void {
     const { onRule, owner } = this.#modules;

@@ -1,8 +1,8 @@
 /**
- * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid and cost a tenth of real signatures. A real signer draws a
- * secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always 1, so the point is the generator
- * itself. Anyone could compute the key from a signature, which does not matter in a simulation. The product's own code checks the
- * signatures, at the usual cost.
+ * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid, and making one takes a tenth of the time of a real one.
+ * A real signer draws a secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always 1, so the
+ * product is the generator itself. Anyone could compute the key from a signature, which does not matter in a simulation. The node's own
+ * code checks the signatures, which takes the usual time.
  */
 import { eip191Digest, signatureText } from '../../crypto/signature.ts';
 

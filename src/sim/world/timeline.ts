@@ -4,12 +4,12 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-/** The owner of an event: the events wait while the owner is frozen, and are dropped when the owner is gone. */
+/** The owner of events. Its events wait while it is frozen, and are dropped once it is gone. */
 export interface Owner {
   readonly name: string;
-  /** true: its process has ended, and its events no longer run. */
+  /** true: the owner's process has ended, and its events no longer run. */
   gone: boolean;
-  /** When the process runs again; 0: it is not frozen. Simulated milliseconds. */
+  /** When the owner's process continues; 0: the process is not frozen. Simulated milliseconds. */
   frozenUntilMs: number;
 }
 
@@ -22,8 +22,8 @@ export interface Event {
 }
 
 /**
- * Number of turns of the event loop after which all promises have settled while an app is working on a request: an error in a Router takes
- * one turn.
+ * Number of turns of the event loop after which all promises have settled while an app is working on a request. An error in an Express
+ * Router needs one of these turns.
  */
 const SERVING_TURNS = 2;
 

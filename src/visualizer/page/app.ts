@@ -27,9 +27,9 @@ import { sortedSources, SourcesView } from './view/sources-view.ts';
 import { StageView } from './view/stage-view.ts';
 import { TimelineView } from './view/timeline-view.ts';
 
-/** How often the page is drawn when no events arrive, so that ages stay correct. */
+/** How often the page is drawn when no events arrive, so that the shown ages stay correct. */
 const REFRESH_MS = 250;
-/** Later times are times of day; earlier times come from a simulated clock. Unix milliseconds, a moment in 2001. */
+/** Times after this moment are times of day; earlier times come from a simulated clock. Unix milliseconds, in 2001. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;
 
 export class App {
@@ -178,9 +178,9 @@ export class App {
     const timelineTools = h(
       'div',
       { class: 'timeline-tools' },
-      button('−', { key: 'Shift+Z', title: 'Show a longer time' }, () => this.#timeline.zoomBy(2)),
-      button('+', { key: 'z', title: 'Show a shorter time' }, () => this.#timeline.zoomBy(0.5)),
-      button('↔', { key: 'w', title: 'Show the whole time' }, () => this.#timeline.showWhole()),
+      button('−', { key: 'Shift+Z', title: 'Show a longer period' }, () => this.#timeline.zoomBy(2)),
+      button('+', { key: 'z', title: 'Show a shorter period' }, () => this.#timeline.zoomBy(0.5)),
+      button('↔', { key: 'w', title: 'Show the whole history' }, () => this.#timeline.showWhole()),
       button('≡', { key: 'i', title: 'Lanes of all sources, or only of the chosen source' }, () => this.#timeline.toggleLanes()),
     );
     const timeline = h('section', { class: 'timeline', 'aria-label': 'Timeline' }, timelineTools, this.#timeline.element);

@@ -1,4 +1,4 @@
-/** The live stream. An EventSource reconnects by itself with its last id. When it gives up, a new EventSource is opened. */
+/** The live stream. An EventSource reconnects by itself with its last id. When it gives up, this class opens a new EventSource. */
 import type { VisualizerEvent } from '../wire.ts';
 import { after } from './browser.ts';
 import { readEventLine } from './core/trace.ts';
@@ -24,7 +24,7 @@ export class Connection {
   }
 
   open(): void {
-    // A new EventSource sends no Last-Event-ID, so the id goes into the URL.
+    // A new EventSource sends no Last-Event-ID, so the URL contains the id.
     const stream = new EventSource(this.#lastId === '' ? '/events' : `/events?after=${encodeURIComponent(this.#lastId)}`);
     this.#stream = stream;
     stream.addEventListener('open', () => this.#modules.onChange(true));

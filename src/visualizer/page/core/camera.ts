@@ -31,7 +31,7 @@ export class Camera {
   readonly #overview: boolean;
   #window: Size = { width: 0, height: 0 };
   #seen: Seen = { x: 0, y: 0, scale: 1 };
-  /** true: the reader moved the camera, so it stays. */
+  /** true: the reader moved the camera, so the camera no longer moves by itself. */
   #held = false;
 
   constructor({ drawing, overview }: CameraOptions) {

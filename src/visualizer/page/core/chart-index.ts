@@ -15,7 +15,7 @@ export interface ChartIndex {
   readonly states: ReadonlyMap<string, ChartState>;
   readonly edges: ReadonlyMap<string, ChartEdge>;
   readonly children: ReadonlyMap<string, readonly string[]>;
-  /** The compound state whose active child is the actor's state in one word. */
+  /** The compound state whose active child is shown as the state of the whole actor. */
   readonly headline: string;
   readonly spans: readonly SpanState[];
   /** Regions of a parallel root; empty for any other root. */

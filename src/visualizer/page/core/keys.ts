@@ -52,7 +52,7 @@ export const KEY_ROWS: readonly KeyRow[] = [
   { shown: 'x, Shift+X', says: 'to the next failure, the previous failure', keys: { x: 'failureOn', X: 'failureBack' } },
   { shown: 'Home, End', says: 'to the first event, the last event', keys: { Home: 'first', End: 'last' } },
   { shown: '← →', says: 'one event back, forward; in the timeline a small step (Shift: a large step)', keys: { ArrowLeft: 'eventBack', ArrowRight: 'eventOn' } },
-  { shown: 'z, Shift+Z, w', says: 'show a shorter time, a longer time, the whole time', keys: { z: 'shorterTime', Z: 'longerTime', w: 'wholeTime' } },
+  { shown: 'z, Shift+Z, w', says: 'show a shorter period, a longer period, the whole history', keys: { z: 'shorterTime', Z: 'longerTime', w: 'wholeTime' } },
   { shown: 's, Shift+S', says: 'replay faster, slower', keys: { s: 'faster', S: 'slower' } },
   { shown: '1 … 9, [ ]', says: 'choose a source', keys: { '[': 'sourceBack', ']': 'sourceOn' } },
   {

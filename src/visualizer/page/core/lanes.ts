@@ -1,6 +1,6 @@
 /**
- * What the timeline shows of each source: stays in a state, spans with their steps, and marks. For each event, the models before and after
- * the event are compared, and what changed is added. The number of kept items is limited.
+ * The items on the timeline of each source: stays (each is a period in one state), spans with their steps, and marks. For each event, this
+ * class compares the models before and after the event, and adds what changed. The number of kept items is limited.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { activeChild, type ChartIndex, type SpanState } from './chart-index.ts';
@@ -46,14 +46,14 @@ export interface Lane {
   readonly marks: Mark[];
   /** Names of the rows of spans, in order of first appearance. */
   readonly rows: string[];
-  /** Spans in progress, by state, or by name and number. */
+  /** Spans in progress. The key is the state, or the name and number. */
   readonly open: Map<string, Span>;
 }
 
-/** Outcome of a span if its source ended, if its end was lost in a gap, or if its state was left. */
+/** Outcome of a span whose source ended, whose end was lost in a gap, or whose state was left. */
 const CUT_OFF = 'cut off';
 const ENDED = 'ended';
-/** Maximum number of rows of spans of one source; further kinds of work share the last row. */
+/** Maximum number of span rows for one source; further kinds of work share the last row. */
 const ROWS_LIMIT = 4;
 
 export class Lanes {
@@ -67,7 +67,7 @@ export class Lanes {
     this.#limit = limit;
   }
 
-  /** Starts the lanes from a model. */
+  /** Begins the lane of each source with the state that the model contains. */
   begin({ sources, atMs }: Model): void {
     for (const source of sources.values()) {
       const state = source.ended === null ? (source.headline ?? '?') : ENDED;
@@ -119,7 +119,7 @@ export class Lanes {
     if (event.kind === 'state') {
       closeAll(lane, atMs, CUT_OFF);
       if (event.fresh) lane.marks.push({ kind: 'start', atMs, place, text: 'starts' });
-      // The state is older than a known end. The end is repeated directly after it.
+      // This state is older than an end that is already known. The stream repeats the end directly after this state.
       else if (was !== undefined && was.ended !== null && atMs <= was.ended.atMs) return;
     }
     stay(lane, { state: is.headline ?? '?', reason: reasonOf(is), atMs });

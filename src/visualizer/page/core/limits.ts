@@ -2,7 +2,7 @@
 
 /** Maximum number of events that the reader can go back to. */
 export const EVENTS_LIMIT = 20_000;
-/** Number of events from one stored model to the next. To go back, the page folds fewer events than this again. */
+/** Number of events from one stored model to the next. To go back, the page starts at a stored model and folds fewer events than this. */
 export const KEYFRAME_EVERY = 64;
 /** Maximum number of rows in the list of events. */
 export const LISTED_LIMIT = 400;

@@ -49,7 +49,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
         return targets.length === 0 ? `in ${from}` : `${from} → ${targets.join(', ')}`;
       });
       const values = event.shown === undefined ? '' : `  ${valuesText(event.shown)}`;
-      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'no edge takes it' : edges.join('; ')}${values}` };
+      return { title: titleOf(event.event, index?.edges.get(event.edges[0] ?? '')?.label), detail: `${edges.length === 0 ? 'no edge handles it' : edges.join('; ')}${values}` };
     }
     case 'shown':
       return { title: 'values', detail: valuesText(event.shown) };
@@ -62,7 +62,7 @@ export function describe(event: VisualizerEvent, model: Model): { readonly title
   }
 }
 
-/** For XState's own events, the title is the label of the edge that they take. */
+/** For events that XState itself sends, the title is the label of the edge that handles them. */
 function titleOf(type: string, label: string | undefined): string {
   return type.startsWith('xstate.') && label !== undefined ? label : type;
 }

@@ -1,6 +1,6 @@
 /**
- * One drawing. The model of a source decides which parts are lit. Pointer, wheel, touch and keys move the camera and select states and
- * arrows.
+ * One drawing. The model of a source decides which parts are highlighted. Pointer, wheel, touch and keys move the camera and select states
+ * and arrows.
  */
 import type { Box, Drawing, Point } from '../../layout-graph.ts';
 import { Camera } from '../core/camera.ts';
@@ -10,7 +10,7 @@ import { neighbourOf } from '../core/neighbour.ts';
 import { drawChart, type ChartElements, type Picked, type Target } from './chart-elements.ts';
 import { s, setAttributes } from './dom.ts';
 
-/** A shorter drag counts as a click. */
+/** A shorter drag is treated as a click. Pixels. */
 const DRAG_PX = 4;
 const KEY_PAN_PX = 60;
 
@@ -51,7 +51,7 @@ export class ChartPanel {
     new ResizeObserver(() => this.#move(() => this.#camera.resize(this.element.getBoundingClientRect(), this.#activeBox()))).observe(this.element);
   }
 
-  /** Lights the active states, and animates the last step. */
+  /** Highlights the active states, and animates the last step. */
   update(source: SourceModel | null, animate: boolean): void {
     if (source === this.#source) return;
     const before = this.#source;

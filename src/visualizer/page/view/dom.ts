@@ -45,7 +45,7 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A button whose key appears in its title and in assistive technology. */
+/** A button whose key is shown in its title and announced by assistive technology. */
 export function button(label: string, options: { readonly key?: string; readonly title?: string; readonly class?: string }, press: () => void): HTMLButtonElement {
   const title = options.title ?? label;
   const element = h(

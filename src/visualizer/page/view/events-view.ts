@@ -35,7 +35,7 @@ export class EventsView {
   #filter: Filter = { ...NO_FILTER, without: new Set<EventKind>(['shown']) };
   #known = new Set<string>();
   #looked = 0;
-  /** The last result, with its filter and the place up to which it was searched. */
+  /** The last result, with its filter and the last place that was searched. */
   #found: { readonly filter: Filter; readonly upTo: number; readonly first: number; readonly places: readonly number[] } | null = null;
 
   constructor(modules: EventsModules) {

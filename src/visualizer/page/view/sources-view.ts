@@ -65,7 +65,7 @@ export class SourcesView {
   }
 }
 
-/** Sorts by name, and numbers in names by value. */
+/** Sorts by name. Numbers in names are compared by their value. */
 export function sortedSources({ model }: Pick<Frame, 'model'>): readonly SourceModel[] {
   return [...model.sources.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }

@@ -217,7 +217,7 @@ export class StageView {
   }
 }
 
-/** The active leaves below a state, as text. */
+/** The active leaf states below a state, as text. */
 function leavesOf(index: ChartIndex, state: string, active: ReadonlySet<string>): string {
   const children = (index.children.get(state) ?? []).filter((child) => active.has(child));
   if (children.length === 0) return '';
