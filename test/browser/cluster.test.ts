@@ -1,4 +1,4 @@
-/** Uses the page of `npm start` with the keyboard only: it follows three nodes through their states and breaks them with commands. */
+/** Follows three nodes through their states on the page of `npm start`, and breaks them with commands. Uses only the keyboard. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { StartedCommand } from '../e2e/support/started-command.ts';
@@ -36,7 +36,7 @@ test('the page follows three nodes while they start, while one is killed and sta
     try {
       await Promise.all(NODES.map((name) => page.waitForSelector(card(name, state))));
     } catch (error) {
-      // If the wait fails, the error shows the cards that were there instead.
+      // If the wait fails, the error shows the cards of the page.
       const cards = await page.locator('.card').allTextContents();
       throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
     }

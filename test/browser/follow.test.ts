@@ -1,5 +1,6 @@
 /**
- * Runs the page in a real browser, with a machine that is not a node: the drawing, the sources, the timeline, the events and the commands.
+ * Tests the page of the visualiser in a real browser: the drawing, the sources, the timeline, the events and the commands. The page shows a
+ * machine that is not a node.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
@@ -44,18 +45,18 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
-/** The bounding box of an element that is redrawn all the time. */
+/** The bounding box of an element that is often redrawn. While it is redrawn, it has no box for a moment. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();
     if (box !== null) return box;
   }
-  throw new Error(`${selector} has no place`);
+  throw new Error(`${selector} has no bounding box`);
 }
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
 describe('a drawn machine', () => {
-  test('is shown live: active states are lit, the last edge is highlighted, and edges that were never taken are pale', async () => {
+  test('is shown live: active states and the last edge are highlighted, and edges that were never taken are pale', async () => {
     expect(await page.locator(arrow('red', 'green')).getAttribute('class')).toContain('never');
     crossing.clock.increment(20_000);
     await page.waitForSelector(state('light.green.steady', 'active'));
@@ -69,7 +70,7 @@ describe('a drawn machine', () => {
     await page.waitForSelector(`${arrow('red', 'green')}:not(.last):not(.never)`, { state: 'attached' });
   });
 
-  test('shows the state of every region in words, and first draws the region of the headline', async () => {
+  test('shows the state of every region in words, and at first draws only the region that is the headline', async () => {
     expect(await page.locator('.drawing').count()).toBe(1);
     expect(await page.locator('.drawing').getAttribute('data-region')).toBe('crossing.light');
     expect(await page.locator('.tab-state').allTextContents()).toEqual(['red', 'standing', 'idle', '', '']);
@@ -113,7 +114,7 @@ describe('a drawn machine', () => {
     expect(await text('.details')).toMatch(/never taken yet.*yellow → red.*does go/);
   });
 
-  test('zooms with the wheel, pans by dragging, and fits again with a key', async () => {
+  test('zooms with the wheel, pans by dragging, and returns to the initial view with a key', async () => {
     const drawing = page.locator('.drawing');
     const transform = async (): Promise<string | null> => page.locator('.drawing > g').getAttribute('transform');
     const home = await drawing.getAttribute('data-scale');
@@ -147,7 +148,7 @@ describe('the sources', () => {
     expect(values).toMatch(/waiting0.*cars0.*next lookin 1 min \d\d s.*last look\d s ago/);
     expect(await page.locator(`${card('crossing-2')} td`).allTextContents()).toEqual(['north', '3', 'south', '–']);
     expect(await text(`${card('crossing-2')} .reason`)).toBe('cars wait');
-    // The countdown runs.
+    // The countdown continues.
     const [countdown] = /in 1 min \d\d s/.exec(values)!;
     await page.waitForSelector(`${card('crossing-2')} dl:not(:has-text("${countdown}"))`);
   });
@@ -174,7 +175,7 @@ describe('the sources', () => {
 });
 
 describe('the timeline', () => {
-  test('can go back to any moment, and the machine, the values and the list of events go with it', async () => {
+  test('can go back to any moment, and then the machine, the values and the list of events show that moment', async () => {
     watched.shiftMs(4_000);
     crossing.send('car', 'car');
     watched.shiftMs(4_000);
@@ -226,7 +227,7 @@ describe('the timeline', () => {
 });
 
 describe('the events', () => {
-  test('can be searched and filtered, and a click on an event goes to its moment', async () => {
+  test('can be searched and filtered, and a click on an event shows its moment', async () => {
     crossing.send('car', 'press', 'power.lost', 'power.back');
     await page.waitForSelector('.event:has-text("power.back")');
     await page.fill('input[type=search]', 'POWER blinking');
@@ -308,7 +309,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await opened.screenshot('keys');
   await press('Escape');
   await page.waitForSelector('dialog.help', { state: 'hidden' });
-  // In the machine: from state to state.
+  // Moves from state to state in the drawing.
   await press('m');
   expect(await page.locator('.drawing :focus').getAttribute('data-state')).toBe('crossing.light.red');
   await press('ArrowRight', 'Enter');
@@ -324,13 +325,13 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await page.waitForSelector('.drawing[data-region="crossing.walkers"]');
   await press('a', 'a', 'a');
   await page.waitForSelector('.drawing[data-region="crossing.light"]');
-  // The events.
+  // Searches the events.
   await press('/');
   await page.keyboard.type('lost');
   await page.waitForSelector('.count:has-text("1 of")');
   await press('ArrowDown', 'Enter');
   await page.waitForSelector(state('light.blinking', 'active'));
-  // In time: one event back, one change forward, the start, and live again.
+  // Moves in time: one event back, one change forward, to the start, and back to live.
   await press(',');
   await page.waitForSelector(state('light.red', 'active'));
   await press('Shift+>');
@@ -344,7 +345,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   await press('Shift+ArrowLeft');
   await page.waitForSelector('.mode:has-text("paused")');
   await press('l');
-  // A command, its confirmation and its result.
+  // Runs a command: chooses it, confirms it and reads its result.
   watched.refusal = 'the fuse is out';
   opened.allow(/status of 409/);
   await press('c', 'ArrowDown', 'Tab', 'Tab', 'Tab', 'Enter');
@@ -354,7 +355,7 @@ test('every part of the page can be reached with the keyboard only', async () =>
   expect(watched.commands).toEqual([{ command: 'cut', source: 'crossing-2', peer: null }]);
 });
 
-test('the page keeps the light theme after a reload and fits a phone', async () => {
+test('the page keeps the light theme after a reload, and fits the screen of a phone', async () => {
   await page.keyboard.press('t');
   await page.waitForSelector('html[data-theme=light]');
   await opened.screenshot('machine-light-1280x720');
@@ -366,7 +367,7 @@ test('the page keeps the light theme after a reload and fits a phone', async () 
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('if state is sent again with old times after dropped events, the page does not conclude that the clock was set back', async () => {
+test('when events were dropped and the server therefore sends states again with old times, the page does not report that the clock was set back', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

@@ -1,4 +1,4 @@
-/** Plays traces, steps through them and jumps to failures. Cuts off a live stream. */
+/** Tests how the page plays traces, steps through them and jumps to failures, and what it does when a live stream is cut off. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,7 +45,7 @@ async function open(watched: Watched): Promise<OpenedPage> {
   return opened;
 }
 
-/** A recorded crossing: its power fails for a while, and a rule is broken. */
+/** The recording of a crossing. Its power fails for a while, and a rule is broken. */
 async function recorded(): Promise<Watched> {
   const watched = new Watched('replay');
   const crossing = watched.start('crossing-1');
@@ -71,7 +71,7 @@ describe('a replay', () => {
     await page.waitForSelector(active('light.red'));
     expect(await page.textContent('.mode')).toBe('❚❚ replay');
     await page.selectOption('select[aria-label="Speed of the replay"]', '4');
-    // From here on, the test moves the time of the page. The recording of 8 s plays in 2 s.
+    // From here on, the test controls the clock of the page. The recording of 8 s plays in 2 s.
     await page.clock.install();
     await page.clock.pauseAt(systemClock.nowMs() + 60_000);
     await page.keyboard.press('p');
@@ -128,7 +128,7 @@ describe('a trace file', () => {
     const opened = await open(watched);
     const { page } = opened;
     await page.waitForSelector(active('light.red'));
-    // The page first asks its server, which does not know the chart.
+    // The page first asks its server for the drawing. The server does not have this chart and answers 404.
     opened.allow(/status of 404/);
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
@@ -223,7 +223,7 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
-  test('is disconnected while the page is hidden, and catches up when the page is visible', async () => {
+  test('is disconnected while the page is hidden, and catches up when the page is visible again', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();
@@ -263,7 +263,7 @@ describe('a live stream', () => {
     await page.waitForSelector('.stay[data-state=red]', { state: 'attached' });
   });
 
-  test('is shown as not connected when it is cut off, and continues without help once it is back', async () => {
+  test('is shown as not connected when it is cut off, and continues without a reload once it is back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();

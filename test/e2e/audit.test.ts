@@ -1,6 +1,6 @@
 /**
- * The audit of real nodes (docs/audit.md), fetched and verified by the command. The audit records what apps and members did, in chains that
- * verify. It contains no paths, keys or values of apps.
+ * The audit of real nodes (docs/audit.md), fetched and verified with `nova-kms audit`. The audit records what apps and members did, and its
+ * hash chains are valid. It contains no paths, keys or values of apps.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const TOKEN = randomBytes(24).toString('base64url');
-/** Enough entries that the enclave signs a checkpoint immediately. */
+/** Number of derives. After this number of entries, the enclave signs a checkpoint immediately. */
 const DERIVES = 1_000;
 const CALLERS = 16;
 
@@ -127,14 +127,14 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     expect(of('derive').length).toBeGreaterThan(DERIVES / 2);
   });
 
-  test('the audit of the second node says that it got the secret from the first node, and has the same tag for the same path', async () => {
+  test('the audit of the second node shows that the node got the secret from the first node, and has the same tag for the same path', async () => {
     const others = await fetchedWith(second, 'derive');
     expect(others.filter(({ op }) => op === 'install')).toMatchObject([{ wallet: first.wallet, target: await cluster.chain.masterSecretHash() }]);
     const tags = (of: readonly Entry[]): unknown[] => [...new Set(of.filter(({ op }) => op === 'derive').map(({ target }) => target))];
     expect(tags(others)).toEqual(tags(entries));
   });
 
-  test('the file verifies with the wallet of the node, but not with a different wallet', async () => {
+  test('the file passes the verification with the wallet of the node, but not with a different wallet', async () => {
     const { code, stdout, stderr } = await audit('verify', '--wallet', first.wallet, fileOf(first));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^checkpoints  [1-9]\\d*, signed by ${first.wallet}$`, 'm'));
@@ -143,7 +143,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
     expect([other.code, (JSON.parse(other.stdout) as { ok: boolean }).ok]).toEqual([3, false]);
   });
 
-  test('a changed file does not verify, and the command adds nothing to it', async () => {
+  test('a changed file does not pass the verification, and `fetch` adds nothing to it', async () => {
     const changed = join(folder, 'changed.jsonl');
     await writeFile(changed, (await readFile(fileOf(first), 'utf8')).replace('"op":"put","outcome":"ok"', '"op":"put","outcome":"no"'));
     expect(await audit('verify', changed)).toMatchObject({ code: 3, stdout: expect.stringMatching(/^line \d+: the hash of entry \d+ does not follow/m) });
@@ -158,7 +158,7 @@ describe('after claim, hand-over, snapshot, derives, a put and a delete', () => 
   });
 });
 
-test('a restart begins a new chain in the same file, and both chains verify', async () => {
+test('after a restart of the node, the file has a second chain, and both chains are valid', async () => {
   await second.kill();
   await second.start();
   await waitForStates(cluster, [second], 'ready');

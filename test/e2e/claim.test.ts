@@ -1,6 +1,6 @@
 /**
- * The claim of the master secret's hash (protocol.md §1, §6, §9.2, §9.12, §9.22), by real nodes on a real chain. The test decides
- * when a block is mined. Regardless of how a claim fails, in the end every node is ready and the chain has one claim.
+ * Real nodes claim the hash of the master secret on a real chain (protocol.md §1, §6, §9.2, §9.12, §9.22). The test decides when a block is
+ * mined. Regardless of how a claim fails, in the end every node is ready and the chain has one claim.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { KMS_APP_ID, VERSION_STATUS } from '../../src/dev/dev-chain.ts';
@@ -27,11 +27,11 @@ let cluster: Cluster;
 let app: DevApp;
 const asker = new AskingMember();
 const closers: (() => Promise<void>)[] = [() => asker.close()];
-/** Claims mined before the test. */
+/** Number of claims that were mined before the test. */
 let claimsBefore = 0;
-/** The end of each node's output before the test. */
+/** The number of lines that each node had printed before the test. */
 let ends = new Map<ClusterNode, number>();
-/** The master secret at the end of each test. */
+/** The master secret at the end of each test, and keys derived from it. */
 const served: Secret[] = [];
 
 beforeAll(async () => {
@@ -46,7 +46,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** Each test starts with a chain without a hash, and with no node running. */
+/** At the start of each test, the chain shows no hash and no node is running. */
 beforeEach(async () => {
   await Promise.all(cluster.nodes.map((node) => node.kill()));
   for (const proxy of manual.proxies) proxy.passAll();
@@ -132,7 +132,7 @@ async function waitForReplacement(node: ClusterNode, first: unknown): Promise<vo
   throw new Error('the claim was not replaced');
 }
 
-test.each(['lose the answer', 'deny the answer'] as const)('a mined claim is found on the chain even if the sender got no good answer: %s', async (fate) => {
+test.each(['lose the answer', 'deny the answer'] as const)('a node finds its mined claim on the chain even if it got no good answer to the transaction: %s', async (fate) => {
   const [first, second] = [cluster.node(1), cluster.node(2)];
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
@@ -144,7 +144,7 @@ test.each(['lose the answer', 'deny the answer'] as const)('a mined claim is fou
   await expectGoodEnd([first, second]);
 });
 
-test('a pending claim whose answer was lost is not followed by a second claim', async () => {
+test('a node sends no second claim while its first one is pending, even if the answer to the first one was an error', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   manual.proxies[0]!.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? 'deny the answer' : 'pass'));

@@ -1,4 +1,4 @@
-/** Runs `nova-kms` against a cluster of `npm start`: what scripts and operators see, even when a node is killed. */
+/** Runs `nova-kms` against a cluster that `npm start` runs, and checks what scripts and operators see, even after a node was killed. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { assertNoSecrets } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
-/** No process listens there. */
+/** No process listens at this URL. */
 const NOWHERE = 'http://127.0.0.1:9';
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-kms-commands-'));
@@ -87,7 +87,7 @@ describe('status', () => {
     },
   );
 
-  test('compares the stores of the nodes with --verify', async () => {
+  test('compares the stores of the nodes when --verify is given', async () => {
     const { code, stdout } = await run(['status', '--verify', urls[0]!]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/\n3 ready nodes hold the same records\n$/);
@@ -105,7 +105,7 @@ describe('status', () => {
   );
 });
 
-describe('an app with the identity of npm start', () => {
+describe('an app with the identity that npm start created', () => {
   test('finds its identity in a file that only the owner of the file can read', () => {
     expect(statSync(identity).mode & 0o777).toBe(0o600);
     expect(keys).toMatchObject({ privateKey: expect.stringMatching(/^[0-9a-f]{64}$/), teeScalar: expect.stringMatching(/^[0-9a-f]{96}$/), inEnclave: false });
@@ -133,7 +133,7 @@ describe('an app with the identity of npm start', () => {
       writeFileSync(file, Buffer.from([0, 255, 10, 27]));
       expect(JSON.parse((await asApp('put', 'bytes', '--file', file, '--json', '--acks', '1')).stdout)).toMatchObject({ key: 'bytes', acks: expect.any(Number) });
       expect(await asApp('get', 'bytes', '--format', 'hex')).toEqual(printed('00ff0a1b\n'));
-      // The first command answers long after the second has begun to read.
+      // The first command prints its output long after the second command has begun to read.
       const piped = `node bin/nova-kms.mjs get bytes --identity ${identity} | node bin/nova-kms.mjs put bytes --acks 2 --identity ${identity}`;
       expect(await shell(piped)).toEqual(printed(''));
       expect(await asApp('get', 'bytes', '--format', 'hex', '--node', urls[1]!)).toEqual(printed('00ff0a1b\n'));
@@ -149,13 +149,13 @@ describe('an app with the identity of npm start', () => {
   );
 
   test(
-    'can take its keys from variables, and is told in one line what is missing or wrong',
+    'can give its keys in environment variables, and gets one line that says what is missing or wrong',
     async () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };
       expect((await run(['derive', 'sessions'], { ...cluster_, ...own })).stdout).toMatch(/^[0-9a-f]{64}\n$/);
       expect(await run(['derive', 'sessions'], { ...cluster_, ...own, NOVA_KMS_PRIVATE_KEY: `${keys.privateKey}00` })).toEqual(refused(2, /^identity.privateKey is not a secp256k1 key/));
-      // The registry does not know this wallet.
+      // This wallet is not registered.
       const stranger = { ...cluster_, NOVA_KMS_PRIVATE_KEY: '37'.repeat(32) };
       expect(await run(['derive', 'sessions'], stranger)).toEqual(refused(1, /^.*403.*: is the app registered with these keys, .*/));
       expect(await run(['derive', 'sessions'])).toEqual(refused(2, /^no identity is given: pass --identity, .*/));
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'status --watch reports a killed node in a new block, and status reports it with the reason',
+  'status --watch prints a new block when a node is killed, and status shows the killed node with the reason',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));
@@ -200,12 +200,12 @@ test(
     const blocks = stdout.split(/^(?=\d{4}-\d\d-\d\d )/m).map((block) => block.replace(/^.*\n/, ''));
     for (const [index, block] of blocks.entries()) expect(block).not.toBe(blocks[index - 1]);
 
-    await waitUntil({ what: 'both others seeing it', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
+    await waitUntil({ what: 'two ready nodes in the report', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const { code: seen, nodes } = await report(urls[2]!);
       expect(seen).toBe(3);
       const dead = nodes.find(({ url }) => url === urls[0])!;
       expect([dead.state, dead.reason]).toEqual(['unreachable', 'connection refused']);
-      return nodes.filter(({ state }) => state === 'ready').length === 2 ? null : 'another one is not ready';
+      return nodes.filter(({ state }) => state === 'ready').length === 2 ? null : 'a second node is not ready';
     });
     // The client uses a node that is still running.
     expect((await asApp('derive', 'sessions')).stdout).toMatch(/^[0-9a-f]{64}\n$/);
@@ -217,7 +217,7 @@ test('no output contains a key of the app', () => {
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });
 
-/** The process of the node that listens on this port, found by its environment. */
+/** The process of the node that listens on this port. The environment of the process contains the port. */
 function pidListeningOn(port: string): number {
   const nodes = cluster.processes().filter(({ command }) => command.includes('nova-kms.ts node '));
   const found = nodes.find(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`BIND_ADDR=127.0.0.1:${port}`));

@@ -73,7 +73,7 @@ async function serve(answer: Answering): Promise<string> {
   return server.url;
 }
 
-/** A server that sits between the command and the chain, and changes answers. */
+/** A server that forwards the requests of the command to the chain, and changes the answers. */
 async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<string> {
   return serve(async ({ body }, response) => {
     const answered = await fetch(cluster.chain.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
@@ -83,7 +83,7 @@ async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<
   });
 }
 
-/** Runs `work` while there is one more member. Its status is that of a real node, changed by `answer`. */
+/** Runs `work` while the cluster has one more member. `answer` makes the answers of this member from the status of a real node. */
 async function withMember(answer: (status: Record<string, Record<string, unknown>>) => Answering, work: () => Promise<void>): Promise<void> {
   const status = (await (await fetch(`${cluster.node(2).localUrl}/status`)).json()) as Record<string, Record<string, unknown>>;
   const { wallet, teePubkey } = freshKeys();
@@ -98,7 +98,7 @@ async function withMember(answer: (status: Record<string, Record<string, unknown
 }
 
 describe('a healthy cluster', () => {
-  test('passes every check, in the environment of a node', async () => {
+  test('passes every check when the command has the environment of a node', async () => {
     const { code, stdout, stderr } = await doctor();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/\nnothing failed\n$/);
@@ -148,7 +148,7 @@ describe('the first failed line names', () => {
     }
   });
 
-  test('a teePubkey from before the enclave restarted', async () => {
+  test('a registered teePubkey that the enclave had before its restart', async () => {
     await cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey);
     try {
       expect(await firstFailure()).toMatchObject({ check: 'instance.tee_pubkey', detail: 'the registered teePubkey is not that of this enclave' });
@@ -166,7 +166,7 @@ describe('the first failed line names', () => {
     expect(first).toMatchObject({ check: 'chain.rpc', detail: expect.stringMatching(/^the chain RPC at 127\.0\.0\.1:\d+ answered 401/) });
   });
 
-  test('an RPC that is half an hour behind', async () => {
+  test('an RPC whose newest block is half an hour old', async () => {
     const late = await rpcThat((answer) => {
       const block = answer.result as { timestamp?: string } | null;
       if (typeof block?.timestamp === 'string') block.timestamp = `0x${(Math.floor(Date.parse(new Date().toISOString()) / 1000) - HALF_AN_HOUR_SECONDS).toString(16)}`;
@@ -182,7 +182,7 @@ describe('the first failed line names', () => {
     await withMember(
       (status) => (_, response) => void response.setHeader('date', new Date(Date.parse(new Date().toUTCString()) - FIVE_MINUTES_MS).toUTCString()).writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status)),
       async () => {
-        expect(await firstFailure()).toMatchObject({ check: 'peer.clock', detail: expect.stringMatching(/its clock is (?:299|30\d) s behind this host's$/) });
+        expect(await firstFailure()).toMatchObject({ check: 'peer.clock', detail: expect.stringMatching(/its clock is (?:299|30\d) s behind this host's clock$/) });
       },
     );
   });
@@ -191,7 +191,7 @@ describe('the first failed line names', () => {
     await withMember(
       (status) => json({ ...status, cluster: { ...status['cluster'], master_secret_hash: OTHER_HASH } }),
       async () => {
-        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`serves with the secret ${OTHER_HASH}, but the chain shows 0x`) });
+        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`uses the secret ${OTHER_HASH}, but the chain shows 0x`) });
       },
     );
   });

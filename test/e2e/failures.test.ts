@@ -1,6 +1,6 @@
 /**
- * Provokes failures on a running node and checks the reported reason (docs/decisions/0021). The log line of the step, `/status` and the 503
- * that a caller gets must all say which dependency failed, where, and how. None of them may contain a login, a path or a query.
+ * Makes the dependencies of a running node fail, and checks the reported reason (docs/decisions/0021). The log line of the step, `/status`
+ * and the 503 that a caller gets must all say which dependency failed, where, and how. None of them may contain a login, a path or a query.
  */
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +15,7 @@ import { createCertificate, type Certificate } from './support/https-front.ts';
 import { startInProcessNode } from './support/in-process-node.ts';
 import { deriveRefusal, endOfLines, waitForReason } from './support/node-view.ts';
 
-/** Must not appear in any output: the login, and the path and the query, in which hosted RPCs put a key. */
+/** The login, the path and the query of an RPC's URL must not appear in any output. Hosted RPCs put a key into the path or the query. */
 const LOGIN = 'name-of-caller:word-of-caller';
 const PATH = '/v2/key-in-the-path?token=key-in-the-query';
 const HIDDEN = /word-of-caller|key-in-the-path|key-in-the-query|name-of-caller/;
@@ -109,7 +109,7 @@ const CHAIN: readonly (readonly [string, () => string, Wanted])[] = [
     },
   ],
   [
-    'an RPC with a certificate of another name',
+    'an RPC whose certificate is for a different name',
     () => `https://${LOGIN}@127.0.0.2:${(otherName.address() as AddressInfo).port}${PATH}`,
     {
       reason: 'peer cache refresh failed',
@@ -125,14 +125,14 @@ async function toldBy(from: number): Promise<Told> {
   return { lines: node.lines().slice(from).map(({ text }) => text), status, refusal: await deriveRefusal(node) };
 }
 
-test.each(CHAIN)('%s', async (what, url, wanted) => {
+test.each(CHAIN)('the log, /status and the 503 report the cause: %s', async (what, url, wanted) => {
   const from = endOfLines(node);
   await node.start({ NODE_URL: url(), NODE_EXTRA_CA_CERTS: certificate.file });
   await waitForReason(node, wanted.reason, WAIT_TIMEOUT_MS);
   expectTold(what, await toldBy(from), wanted);
 });
 
-test('an enclave API that answers 500', async () => {
+test('the log, /status and the 503 report the cause: an enclave API that answers 500', async () => {
   const from = endOfLines(node);
   await node.enclave.setFault('*', 'fail');
   await node.start();
@@ -145,7 +145,7 @@ test('an enclave API that answers 500', async () => {
   });
 });
 
-test('a TypeError inside a step ends the tick; the node serves nothing and keeps running', async () => {
+test('a TypeError inside a step ends the tick; the node answers 503 and keeps running', async () => {
   const inProcess = await startInProcessNode(node, cluster, {}, (chain) => ({
     readView: () => Promise.reject(new TypeError('cannot read word-of-caller of undefined')),
     readHash: (block, signal) => chain.readHash(block, signal),
@@ -155,7 +155,7 @@ test('a TypeError inside a step ends the tick; the node serves nothing and keeps
   }));
   try {
     await waitUntil({ what: 'the first tick failing', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-      String((await toldBy(0)).status.readiness?.reason).startsWith('peer cache refresh failed') ? null : 'it has not',
+      String((await toldBy(0)).status.readiness?.reason).startsWith('peer cache refresh failed') ? null : 'it has not failed',
     );
     const { status, refusal } = await toldBy(0);
     const lines = inProcess.outputs().filter(({ source }) => source.endsWith('in process')).flatMap(({ text }) => text.trim().split('\n'));

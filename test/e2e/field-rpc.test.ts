@@ -1,7 +1,7 @@
 /**
- * A real node that uses an RPC with faults seen in the field (protocol.md §6, Freshness and claims): a replica that is far behind, a head
- * that goes back, an absurd suggested tip, a transaction pool that calls every claim underpriced, an address with a trailing slash, a
- * redirect.
+ * A real node that uses an RPC with faults seen in the field (protocol.md §6, freshness and claims): a replica that is far behind, a
+ * head that moves back, a suggested tip that is far too high, a transaction pool that rejects every claim as underpriced, an address with
+ * a trailing slash, a redirect.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
@@ -14,7 +14,7 @@ import { viewOf } from './support/node-view.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { ReplicaRpc } from './support/replica-rpc.ts';
 
-/** A block time so long that the chain mines no block unless it is told to. Seconds. */
+/** A block time so long that the chain mines a block only when the test asks for one. Seconds. */
 const NEVER_SECONDS = 86_400;
 /** The largest observed lag of a replica. Blocks. */
 const FAR_BEHIND = 156;
@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('does not give the secret to a revoked member when the head goes back to a block before the revocation', async () => {
+  test('does not give the secret to a revoked member when the head of its RPC moves back to a block before the revocation', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();
@@ -104,7 +104,7 @@ describe('a ready node', () => {
 });
 
 describe('a claim', () => {
-  test('that the RPC calls underpriced gets a higher tip with each retry, but never a tip above the limit', async () => {
+  test('that the RPC rejects as underpriced gets a higher tip with each retry, but never a tip above the limit', async () => {
     const world = await startWorld();
     try {
       const { cluster, rpc } = world;
@@ -135,7 +135,7 @@ describe('a claim', () => {
   });
 });
 
-test('the node calls the RPC at exactly the configured address, with its trailing slash, and names a redirect in the reason', async () => {
+test('the node calls the RPC at exactly the configured address, with its trailing slash, and reports a redirect in the reason', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -1,7 +1,7 @@
 /**
- * The hand-over of the master secret and the first snapshot (protocol.md §5, §9.1, §9.3, §9.5, §9.21, §10), between real nodes
- * and members that are wrong, silent or incomplete. Node 1 holds the secret from the start. It is registered behind a front
- * that can hold or refuse the requests of its peers.
+ * The hand-over of the master secret and the first snapshot (protocol.md §5, §9.1, §9.3, §9.5, §9.21, §10), between real nodes and
+ * members that give wrong answers, no answers or incomplete answers. Node 1 holds the secret from the start. It is registered with the URL
+ * of a front: a proxy that can hold back or refuse the requests of its peers.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -22,9 +22,9 @@ import { startManualCluster, type ManualCluster } from './support/manual-cluster
 import { NodeFront } from './support/node-front.ts';
 import { allReady, endOfLines, said, viewOf, waitForLine, waitForReason, waitForView } from './support/node-view.ts';
 
-const TAKEN_OVER = 'master secret taken over';
-const WRONG_SECRET = 'a member gave a master secret that the chain does not confirm';
-const NO_SECRET = 'a member gave no master secret';
+const TAKEN_OVER = 'master secret installed';
+const WRONG_SECRET = 'a member sent a master secret that the chain does not confirm';
+const NO_SECRET = 'a member sent no master secret';
 /** For tests that check the effect of one tick: the next tick comes much later. */
 const LONG_BEAT = { KMS_NODE_TICK_SECONDS: '600' };
 /**
@@ -80,7 +80,7 @@ async function setListed(member: Pick<AskedNode, 'wallet'>, status: number): Pro
   await cluster.mineConfirmations();
 }
 
-test('a killed node that starts again gets the secret back', async () => {
+test('a killed node fetches the secret from a member when it starts again', async () => {
   await joiner.start();
   await allReady([joiner], WAIT_TIMEOUT_MS);
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
@@ -100,8 +100,8 @@ async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Reco
   front.hold('secret');
   await joiner.start(LONG_BEAT);
   const heard = () => said(joiner, sentence, end).find(({ member }) => member === liar.wallet);
-  await waitUntil({ what: 'the joiner noting the liar', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () =>
-    heard() === undefined ? 'it has not' : null,
+  await waitUntil({ what: 'the joiner logging the answer of the liar', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () =>
+    heard() === undefined ? 'it has not logged it' : null,
   );
   expect((await viewOf(joiner)).readiness.state).toBe('syncing-secret');
   front.passAll();
@@ -117,15 +117,15 @@ async function expectRightSecretInOneTick(): Promise<void> {
 }
 
 const LIES: readonly { lie: Lie; sentence: string; noted: Record<string, unknown> }[] = [
-  { lie: 'another secret', sentence: WRONG_SECRET, noted: { what: 'wrong_hash' } },
+  { lie: 'the wrong secret', sentence: WRONG_SECRET, noted: { what: 'wrong_hash' } },
   { lie: 'a secret that is one byte too long', sentence: WRONG_SECRET, noted: { what: 'does_not_open' } },
-  { lie: 'a text that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the answer does not have the form of an answer' } },
+  { lie: 'a message that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the decrypted answer is malformed' } },
   { lie: 'an envelope that does not open', sentence: NO_SECRET, noted: { why: 'the answer does not decrypt' } },
   { lie: 'the content of its first answer', sentence: NO_SECRET, noted: { why: 'the answer belongs to a different request' } },
-  { lie: 'an answer signed by another wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
+  { lie: 'a signature of the wrong wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
 ];
 
-test.each(LIES)('a peer that gives $lie is logged and skipped in the same tick', async ({ lie, sentence, noted }) => {
+test.each(LIES)('a peer that answers with $lie is logged and skipped in the same tick', async ({ lie, sentence, noted }) => {
   const liar = await LyingPeer.start({ lie, rightSecret });
   try {
     liar.know([joiner, asker].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url)));
@@ -160,7 +160,7 @@ test('a peer that answers only garbage is logged and skipped in the same tick', 
   const peer = await GarbagePeer.start();
   try {
     await list(peer);
-    expect(await joinAfterHearing(peer, NO_SECRET)).toMatchObject({ why: 'the peer gave no usable nonce' });
+    expect(await joinAfterHearing(peer, NO_SECRET)).toMatchObject({ why: 'the peer sent no usable nonce' });
     await expectRightSecretInOneTick();
   } finally {
     await setListed(peer, INSTANCE_STATUS.STOPPED);
@@ -168,7 +168,7 @@ test('a peer that answers only garbage is logged and skipped in the same tick', 
   }
 });
 
-test('a joining node is ready in its first tick even if a peer accepts connections and never answers', async () => {
+test('a joining node becomes ready in its first tick even if a peer accepts connections and never answers', async () => {
   const hole = await BlackHole.start();
   try {
     await list(hole);
@@ -185,11 +185,11 @@ test('a joining node is ready in its first tick even if a peer accepts connectio
   }
 });
 
-test('two nodes without a first snapshot answer each other, and become ready once no other member is left to ask', async () => {
+test('two nodes that both lack a first snapshot take it from each other, and become ready, once no other member is left to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // The interval is long, so that no node becomes ready because its requests have failed often enough.
+  // The interval is long. With a short one, the nodes would become ready after enough failed requests.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);
@@ -199,7 +199,7 @@ test('two nodes without a first snapshot answer each other, and become ready onc
   front.passAll();
 });
 
-test('two nodes whose only complete member refuses snapshots become ready without a snapshot, and keep asking for one', async () => {
+test('when the only member with a complete store refuses snapshots, two new nodes become ready without a snapshot, and keep asking for one', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
@@ -216,7 +216,7 @@ test('two nodes whose only complete member refuses snapshots become ready withou
   }
   front.passAll();
   for (const [index, node] of pair.entries()) {
-    await waitForLine(node, 'first snapshot taken over', WAIT_TIMEOUT_MS, ends[index]);
+    await waitForLine(node, 'first snapshot is complete', WAIT_TIMEOUT_MS, ends[index]);
     await waitForView(node, 'its first snapshot', WAIT_TIMEOUT_MS, ({ first_snapshot: snapshot }) => snapshot === 'complete');
   }
 });

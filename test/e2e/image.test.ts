@@ -1,6 +1,6 @@
 /**
  * The image's root file system, built as `npm run image` builds it. The build is reproducible: a build in a different folder on a different
- * day gives the same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only,
+ * day has the same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only,
  * with the Dockerfile's command and environment, in strict mode, as root and as an ordinary user. The node writes no file, and can start
  * again after it was killed.
  *
@@ -36,7 +36,7 @@ const MAX_BYTES = 150_000_000;
 /** The memory of a small enclave. MiB. */
 const MAX_RESIDENT_MIB = 256;
 const BYTES_PER_MIB = 1_024 * 1_024;
-/** The load: concurrent callers, requests of each caller, and the size of the value that every fourth request writes. */
+/** The load: concurrent callers, requests per caller, and the size of the value that every fourth request writes. */
 const CALLERS = 16;
 const REQUESTS = 20;
 const VALUE_BYTES = 48 * 1_024;
@@ -96,7 +96,7 @@ describe('the root file system', () => {
   });
 });
 
-describe('its node', () => {
+describe('the node of the image', () => {
   let platform: EnclaveCluster;
   let node: ClusterNode;
   let running: ChildProcess | null = null;
@@ -104,7 +104,7 @@ describe('its node', () => {
   let app: RawApp;
   /** Null if no control group can be created. */
   const cap = MemoryCap.create(MAX_RESIDENT_MIB * BYTES_PER_MIB);
-  if (cap === null) process.stdout.write(`no control group of memory can be made here: the node is not held to ${MAX_RESIDENT_MIB} MiB, and its peak is looked at instead\n`);
+  if (cap === null) process.stdout.write(`no memory control group can be created here: the node is not limited to ${MAX_RESIDENT_MIB} MiB, and the test checks its peak memory instead\n`);
 
   beforeAll(async () => {
     app = await createRawApp('app', { http: new RawHttp() });
@@ -211,7 +211,7 @@ describe('its node', () => {
     }
   }
 
-  test(`becomes ready as root, is killed, becomes ready again as an ordinary user, serves a load within ${MAX_RESIDENT_MIB} MiB, shuts down cleanly, and writes no file`, async () => {
+  test(`becomes ready as root, is killed, becomes ready again as an ordinary user, answers many requests within ${MAX_RESIDENT_MIB} MiB, shuts down cleanly, and writes no file`, async () => {
     const before = filesOf(root);
     start(0);
     await untilReady();
@@ -235,7 +235,7 @@ describe('its node', () => {
       expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
       expect(output).toContain('"message":"stopped"');
     });
-  } else process.stdout.write('no buildah, podman and runc, or not root: the image runs by chroot alone\n');
+  } else process.stdout.write('buildah, podman or runc is missing, or the user is not root: the image runs only in a chroot\n');
 });
 
 /**

@@ -13,7 +13,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** No process listens there. */
+/** No process listens at this URL. */
 const NOWHERE = 'http://127.0.0.1:9';
 const NODE = 'src/cli/nova-kms.ts node';
 
@@ -30,7 +30,7 @@ function start(line: string, environment: NodeJS.ProcessEnv = {}, folder = ROOT)
   return command;
 }
 
-/** A node that can reach neither a chain nor an enclave, but listens. */
+/** Starts a node that listens but can reach neither a chain nor an enclave. */
 async function startLonelyNode(line: string, environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
   const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
   const command = start(line, { ...lonely, ...environment });
@@ -42,7 +42,7 @@ const NPM_RUN = 'npm run --silent node';
 const NPX = 'npx --offline nova-kms node';
 const BARE = 'node bin/nova-kms.mjs node';
 
-describe('a node shuts down cleanly', () => {
+describe('every process that a launcher started shuts down cleanly', () => {
   test.each([
     [NPM_RUN, 'SIGTERM'],
     [NPM_RUN, 'SIGINT'],
@@ -60,8 +60,8 @@ describe('a node shuts down cleanly', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  // npx waits for its shell, and the shell does not act on a SIGINT until its child process has ended. A terminal sends SIGINT to all these
-  // processes.
+  // SIGINT is not sent to npx alone: npx waits for its shell, and the shell ignores SIGINT until its child process has ended. A terminal
+  // sends SIGINT to all these processes.
   test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');
@@ -76,28 +76,28 @@ describe('a node shuts down cleanly', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('when signals keep arriving until its launcher has ended, and the launcher exits with its code', async () => {
+  test('when signals keep arriving until the launcher has ended, and the launcher exits with the code of the node', async () => {
     const command = await startLonelyNode(BARE);
     await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;
       command.signal('SIGINT');
-      return 'it runs';
+      return 'it is still running';
     });
     // 0 means a clean shutdown. 130 means that a repeated signal counted as a second one and ended the node immediately. No signal may kill
     // the launcher itself.
     expect([0, 130]).toContain((await command.ended).code);
   });
 
-  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('killing "%s" also ends every process that it started', async (line) => {
+  test.each(['npm start --silent', 'node scripts/run.mjs src/cli/nova-kms.ts emulator --port 0'])('when the launcher "%s" is killed', async (line) => {
     const command = start(line);
-    await command.until('it running', ({ stdout }) => /"url":|"event":"step"|Starting/.test(stdout));
+    await command.until('the command running', ({ stdout }) => /"url":|"event":"step"|Starting/.test(stdout));
     command.signal('SIGKILL');
     await command.untilNothingLives();
   });
 });
 
 describe('SIGUSR1', () => {
-  test.each(['node bin/nova-kms.mjs node', 'node --no-warnings src/cli/nova-kms.ts node'])('opens no debugger in a node of "%s" in strict mode', async (line) => {
+  test.each(['node bin/nova-kms.mjs node', 'node --no-warnings src/cli/nova-kms.ts node'])('opens no debugger in a node that "%s" runs in strict mode', async (line) => {
     const command = await startLonelyNode(line.replace(/^node --no-warnings/, process.execPath), { IN_ENCLAVE: 'true' });
     process.kill(command.processOf(NODE).pid, 'SIGUSR1');
     command.signal('SIGTERM');
@@ -117,7 +117,7 @@ describe('a checkout without development packages and without a network', () => 
     readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly os?: readonly string[] }>>;
   }
 
-  /** In the state in which `npm ci --omit=dev` leaves a checkout. */
+  /** Brings the folder into the state in which `npm ci --omit=dev` leaves a checkout. */
   beforeAll(() => {
     for (const name of ['bin', 'launch', 'scripts', 'src', 'package.json', 'package-lock.json']) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
     const [wanted, all] = ['package-lock.json', join('node_modules', '.package-lock.json')].map((name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8')) as Lock);
@@ -137,7 +137,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(stdout).toContain('nova-kms node');
   });
 
-  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('says for "%s" which packages are missing and how to install them, and changes nothing', async (line) => {
+  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('makes "%s" report which packages are missing and how to install them, and changes nothing', async (line) => {
     const before = readdirSync(modules);
     const { code, stdout, stderr } = await start(line, offline, folder).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -145,7 +145,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(readdirSync(modules)).toEqual(before);
   });
 
-  test('keeps all packages when the installation that "npm test" starts fails', async () => {
+  test('keeps all packages when "npm test" starts an installation and the installation fails', async () => {
     const before = readdirSync(modules);
     const { code, stderr } = await start('npm test --silent', offline, folder).ended;
     expect(code).toBe(1);
@@ -154,7 +154,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(existsSync(record)).toBe(true);
   });
 
-  test('says which packages of a node are missing', async () => {
+  test('makes "npm run node" report which of the packages of a node are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

@@ -15,7 +15,7 @@ import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { StartedCommand } from './support/started-command.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** No process listens there. */
+/** No process listens at this URL. */
 const NOWHERE = 'http://127.0.0.1:9';
 const SECRETS = { MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_PRIVATE_KEY: `0x${'b6'.repeat(32)}` };
 const CREDENTIALS = 'user:correcthorse';
@@ -40,7 +40,7 @@ function startNode(environment: NodeJS.ProcessEnv, program: readonly string[] = 
   return command;
 }
 
-/** A node that can reach neither a chain nor an enclave, but listens. */
+/** Starts a node that listens but can reach neither a chain nor an enclave. */
 async function startLonelyNode(environment: NodeJS.ProcessEnv = {}, program?: readonly string[]) {
   const port = await freePort();
   const lonely = { BIND_ADDR: `127.0.0.1:${port}`, NODE_URL: NOWHERE, ODYN_URL: NOWHERE, IN_ENCLAVE: 'false' };
@@ -70,12 +70,12 @@ async function untilRefused(port: number): Promise<void> {
       once(socket, 'error').then(([error]) => (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'),
     ]).catch((error: unknown) => (error as NodeJS.ErrnoException).code === 'ECONNREFUSED');
     socket.destroy();
-    return refused ? null : 'a connection was taken';
+    return refused ? null : 'a connection was accepted';
   });
 }
 
 describe('the configuration', () => {
-  test('with bad variables, the node names all of them in one line each, without the value of a secret, and exits with 1', async () => {
+  test('if variables are invalid, the node prints one line for each of them, without the value of a secret, and exits with 1', async () => {
     const { code, stdout, stderr } = await startNode({
       IN_ENCLAVE: 'maybe',
       BIND_ADDR: 'here',
@@ -150,7 +150,7 @@ describe('the configuration', () => {
   });
 });
 
-describe('its metrics', () => {
+describe('the metrics of the node', () => {
   test('are served on METRICS_PORT from the start, in any state, until the node stops', async () => {
     const metricsPort = await freePort();
     const { command } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
@@ -163,14 +163,14 @@ describe('its metrics', () => {
     await untilRefused(metricsPort);
   });
 
-  test('are logged as missing when METRICS_PORT is in use, and the node runs', async () => {
+  test('are reported as unavailable in the log when METRICS_PORT is in use, and the node runs without them', async () => {
     const other = createServer();
     servers.push(other);
     other.listen(0, '127.0.0.1');
     await once(other, 'listening');
     const metricsPort = (other.address() as AddressInfo).port;
     const { command, port } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
-    await command.until('it listening', hasLogged('listening'));
+    await command.until('the node listening', hasLogged('listening'));
     expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
     command.signal('SIGTERM');
     const { code, stderr } = await command.ended;
@@ -187,7 +187,7 @@ describe('shutdown', () => {
       front.hold('/v1/encryption/decrypt');
       const derived = client.derive({ path: 'slow' });
       await front.holding();
-      // The launcher gets the signal and passes it on, and the node also gets it directly: so the node gets one signal twice.
+      // The launcher gets the signal and passes it on, and the node also gets it directly. So the node gets the same signal twice.
       command.signalGroup('SIGTERM');
       await untilRefused(port);
       expect(command.running).toBe(true);
@@ -245,7 +245,7 @@ describe('shutdown', () => {
     const reading = (async () => {
       for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) text += chunk;
     })().catch(() => undefined);
-    await waitUntil({ what: 'the first state', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => (text.includes('"kind":"state"') ? null : 'it did not come'));
+    await waitUntil({ what: 'the first state', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => (text.includes('"kind":"state"') ? null : 'no state was received'));
     command.signal('SIGTERM');
     expect((await command.ended).code).toBe(0);
     await reading;
@@ -256,7 +256,7 @@ describe('shutdown', () => {
 
   test('closing the terminal shuts the node down cleanly, even if the launcher gets the signal too', async () => {
     const { command } = await startLonelyNode();
-    await command.until('it listening', hasLogged('listening'));
+    await command.until('the node listening', hasLogged('listening'));
     command.signal('SIGHUP');
     const { code, stderr } = await command.ended;
     expect({ code, last: logOf(stderr).at(-1)?.message }).toEqual({ code: 0, last: 'stopped' });
@@ -265,13 +265,13 @@ describe('shutdown', () => {
 
   test('the launcher exits with 137 when the node is killed', async () => {
     const { command } = await startLonelyNode();
-    await command.until('it listening', hasLogged('listening'));
+    await command.until('the node listening', hasLogged('listening'));
     process.kill(command.processOf('src/cli/nova-kms.ts node').pid, 'SIGKILL');
     expect((await command.ended).code).toBe(137);
   });
 
   test('when the machine stops with an error, the error is logged, the server closes, and the exit code is 1', async () => {
-    // Apart from the time, the machine asks the system only for the jitter of an early tick. Here, that call fails.
+    // The state machine calls the system only for the time and for the jitter of an early tick. Here, the call for the jitter fails.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
     const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;
     const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(broken)}`, 'src/cli/nova-kms.ts']);

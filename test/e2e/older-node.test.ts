@@ -1,7 +1,7 @@
 /**
  * Compatibility with an older node (protocol.md §9, §10): two real nodes and a node that has none of this node's additions are members of
- * one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never answer it with
- * 429.
+ * one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never answer its
+ * requests with 429.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -16,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** Each tick of the interval compares with one of the two peers. In this time, every node compares with the older node at least twice. */
+/** At each sync_tick, a node compares its store with the next of its two peers. With this many, it asks the older node at least twice. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');
@@ -61,9 +61,9 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
 /** Waits until this node holds these values under these keys. */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
-  await waitUntil({ what: `${where} showing everything`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
+  await waitUntil({ what: `all values on ${where}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
     for (const [key, value] of left) {
-      if ((await read(key)) !== value) return `${left.size} of ${expected.size} are missing, ${key} first`;
+      if ((await read(key)) !== value) return `${left.size} of ${expected.size} are missing, such as ${key}`;
       left.delete(key);
     }
     return null;
@@ -92,8 +92,8 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
     const key = `from older/${index}`;
     const record = older.write(app.appId, key, `value ${index}`);
     written.set(key, `value ${index}`);
-    // The older node sends one message per record to each node: far more than its own limit of one message in two seconds. A node skips a
-    // record that it already got by anti-entropy with the other real node.
+    // The older node sends one message per record to each node: far more than it would accept from a peer, which is
+    // one message in two seconds. A node skips a record that it already got through anti-entropy with the other real node.
     for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', total: 1, rejected: 0 });
   }
   const gone = [...written.keys()].slice(0, 5);
@@ -104,32 +104,32 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
   expect(older.answers.filter((status) => status !== 200)).toEqual([]);
 });
 
-test('a record that the older node pushed to only one of the real nodes also reaches the other', async () => {
-  const told = older.write(app.appId, 'told to a alone', 'value');
+test('a record that the older node pushed to only one of the real nodes also reaches the other real node', async () => {
+  const told = older.write(app.appId, 'pushed only to a', 'value');
   expect(await older.push(a, app.appId, [told])).toMatchObject({ total: 1, rejected: 0 });
-  await shows('b', (key) => readFrom(b, key), new Map([['told to a alone', 'value']]));
+  await shows('b', (key) => readFrom(b, key), new Map([['pushed only to a', 'value']]));
 });
 
 test('the later write wins on both sides, regardless of which node wrote it', async () => {
-  older.write(app.appId, 'shared', 'first, of the older');
-  await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, of the older')]);
-  await app.client.put({ key: 'shared', value: bytes('third, of a') }, { node: a.wallet });
-  await shows('the older node', (key) => older.read(app.appId, key), new Map([['shared', 'third, of a']]));
-  await older.push(b, app.appId, [older.write(app.appId, 'shared', 'fourth, of the older')]);
-  for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), new Map([['shared', 'fourth, of the older']]));
+  older.write(app.appId, 'shared', 'first, from the older node');
+  await older.push(a, app.appId, [older.write(app.appId, 'shared', 'second, from the older node')]);
+  await app.client.put({ key: 'shared', value: bytes('third, from node a') }, { node: a.wallet });
+  await shows('the older node', (key) => older.read(app.appId, key), new Map([['shared', 'third, from node a']]));
+  await older.push(b, app.appId, [older.write(app.appId, 'shared', 'fourth, from the older node')]);
+  for (const node of [a, b]) await shows(node.name, (key) => readFrom(node, key), new Map([['shared', 'fourth, from the older node']]));
 });
 
-test('the answer of the older node counts towards acks: 2', async () => {
+test("when a write asks for two acks, the older node's answer counts as one of them", async () => {
   const { acks } = await app.client.put({ key: 'acknowledged', value: bytes('value'), acks: 2, ackTimeoutMs: 30_000 }, { node: a.wallet, timeoutMs: 60_000 });
   expect([acks, older.read(app.appId, 'acknowledged')]).toEqual([2, 'value']);
 });
 
-test('a value that is too large for the older node blocks no other write, and reaches the other real node (§9.6)', async () => {
+test('a value that is too large for the older node does not block other writes, and reaches the other real node (§9.6)', async () => {
   const large = new Uint8Array(1_048_576).fill(7);
   await app.client.put({ key: 'large', value: large }, { node: a.wallet });
   await app.client.put({ key: 'after the large one', value: bytes('value') }, { node: a.wallet });
   await shows('the older node', (key) => older.read(app.appId, key), new Map([['after the large one', 'value']]));
-  await waitUntil({ what: 'b having the large value', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'it has not' : null));
+  await waitUntil({ what: 'the large value on b', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'b does not have it' : null));
   expect(older.read(app.appId, 'large')).toBeNull();
 });
 
@@ -140,9 +140,9 @@ test('the older node gets a complete snapshot in one answer, with tombstones and
   expect(keys).toEqual(expect.arrayContaining([...older.keys(app.appId), 'from older/0']));
 });
 
-test('the real nodes no longer ask the older node for digests, which it does not know', async () => {
+test('the real nodes have stopped asking the older node for digests, because it refused their first requests', async () => {
   const refusals = (): number => older.served.filter(({ status }) => status === 403).length;
-  // A node learns nothing from an answer that comes too late, so on a busy machine it may have asked more than once before this test.
+  // A node ignores a refusal that arrives after its timeout, so on a busy machine it may have asked more than once before this test.
   const before = refusals();
   for (const node of [a, b]) {
     const { run } = (await viewOf(node)).readiness.sync_ticks;

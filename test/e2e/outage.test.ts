@@ -1,6 +1,6 @@
 /**
- * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its chain RPC, behind a proxy that fails in the way that the
- * test chooses, and its enclave API. No outage loses a secret or causes a second claim.
+ * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its enclave API and its chain RPC. Between the node and the
+ * RPC is a proxy that fails in the way that the test chooses. No outage makes a node lose its secret or claim a second time.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { toFunctionSelector } from 'viem';
@@ -21,13 +21,13 @@ let manual: ManualCluster;
 let cluster: Cluster;
 let app: DevApp;
 let fingerprint: string;
-/** The number of "master secret taken over" lines of each node. It must not rise. */
+/** The number of "master secret installed" lines of each node. It must not rise. */
 let takenOver: readonly number[];
 
-const takenOverNow = (): readonly number[] => cluster.nodes.map((node) => said(node, 'master secret taken over').length);
+const takenOverNow = (): readonly number[] => cluster.nodes.map((node) => said(node, 'master secret installed').length);
 
 beforeAll(async () => {
-  // With 0 s of tolerated outage, each failed read of the chain shows immediately.
+  // The nodes tolerate no outage, so the first failed read of the chain already makes them refuse requests.
   manual = await startManualCluster({ nodes: 3, tickSeconds: 1, rpcProxies: true, allowFaults: true, environment: { CHAIN_OUTAGE_SECONDS: '0' } });
   closers.push(() => manual.close());
   ({ cluster } = manual);
@@ -45,7 +45,7 @@ afterAll(async () => {
   for (const close of closers) await close();
 });
 
-/** After every outage, all nodes must be in the same state as before it. */
+/** After every outage, all nodes must return to the state before the outage. */
 afterEach(async () => {
   for (const proxy of manual.proxies) proxy.passAll();
   await Promise.all(cluster.nodes.map((node) => node.enclave.setFault('*', 'none')));
@@ -62,7 +62,7 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
   expect(refusal.retryAfter).toMatch(/^\d+$/);
 }
 
-test('when an RPC refuses connections or answers garbage or errors for three ticks, nodes refuse requests with the reason', async () => {
+test('when an RPC refuses connections, answers garbage or answers errors for three ticks, the nodes refuse requests with the reason', async () => {
   const fates: readonly (readonly [RpcFate, RegExp])[] = [
     ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
     ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],
@@ -86,7 +86,7 @@ test('when a dependency hangs, the tick fails with the reason, and later ticks r
     proxy.setRule(() => 'hang');
     await waitForReason(behindRpc, 'peer cache refresh failed', WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave no answer in 5 s$/);
-    // A tick with a hanging RPC takes ten seconds. In the next two ticks the RPC refuses connections instead.
+    // A tick with a hanging RPC takes ten seconds. To save time, the RPC refuses connections in the next two ticks.
     proxy.setRule(() => 'refuse');
     await waitForTicks(behindRpc, 2, WAIT_TIMEOUT_MS);
     await expectRefusal(behindRpc, /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached/);
@@ -114,7 +114,7 @@ test.each([
   }
 });
 
-/** Loses the first, third, fifth ... of the matching calls. */
+/** Refuses the first, third, fifth ... of the matching calls. */
 function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   let count = 0;
   return (call) => {
@@ -124,7 +124,7 @@ function losingEverySecond(matches: (call: RpcCall) => boolean): RpcRule {
   };
 }
 
-test('a node does not treat a list of members that it cannot read as an empty list', async () => {
+test('when a node cannot read the list of members, it keeps its earlier list', async () => {
   const operators = cluster.nodes.map(({ wallet }) => wallet).sort();
   const fates: readonly RpcFate[] = ['error', 'revert', 'garbage'];
   await Promise.all(
@@ -154,7 +154,7 @@ test('when an enclave API fails or answers garbage, nodes refuse requests with t
   );
 });
 
-test('a node whose enclave is gone refuses requests with the reason, until the enclave has restarted and is registered again', async () => {
+test('a node whose enclave was killed refuses requests with the reason, until the enclave has restarted and is registered again', async () => {
   const node = cluster.node(1);
   await node.enclave.kill();
   await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-/** What `npm pack` gives to users: the license, a client, a command line and a node. They need only the dependencies of the package. */
+/** The package that `npm pack` makes has the license, a client, a command line and a node. They need only the package's dependencies. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the package', () => {
-  test('has the license and the built client, and no file from development, tests or an earlier build', () => {
+  test('has the license and the built client, and no development files, no tests and no files of an earlier build', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/client/index.js', 'dist/client/index.d.ts']));
     const page = ['index.html', 'app.css', 'app.js', 'icon.svg'].map((file) => `dist/visualizer/page/${file}`);
@@ -92,8 +92,8 @@ describe('the package', () => {
   });
 });
 
-describe('its command line', () => {
-  test('prints its help and draws the machine', async () => {
+describe('the command line of the package', () => {
+  test('prints its help and draws the state machine', async () => {
     const help = await nova('--help');
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toMatch(/^Usage: nova-kms /);
@@ -102,7 +102,7 @@ describe('its command line', () => {
     expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(chart.stdout);
   });
 
-  test('shows the status of a node, and fails where no node runs', async () => {
+  test('shows the status of a node, and fails when no node runs at the URL', async () => {
     const node = await startNodeOverHttp();
     const shown = await nova('status', '--no-discover', node.url);
     await node.close();
@@ -110,7 +110,7 @@ describe('its command line', () => {
     expect(await nova('status', node.url)).toEqual({ code: 1, stdout: expect.stringContaining('connection refused'), stderr: '' });
   });
 
-  test('simulates on all processors', async () => {
+  test('runs simulations on all processors', async () => {
     expect(await nova('sim', '--seeds', '1..2', '--nodes', '2', '--hours', '0.01', '--faults', 'none')).toEqual({
       code: 0,
       stdout: expect.stringContaining('2 runs, 0 failed'),
@@ -124,12 +124,12 @@ describe('its command line', () => {
     expect(stdout).toContain('--generation <name>');
   });
 
-  test('says that a command needs a checkout, or that it does not exist', async () => {
+  test('reports that a command needs a checkout, or that a command does not exist', async () => {
     expect(await nova('dev')).toEqual({ code: 1, stdout: '', stderr: 'dev works only in the source tree: run it in a checkout\n' });
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 
-  test('needs the Node that npm installs with it when the Node of the system is too old', async () => {
+  test('ends with 1 when the Node of the system is too old and the package came without a newer one', async () => {
     const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
     const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
     const { code, stdout, stderr } = await old.ended;
@@ -139,8 +139,8 @@ describe('its command line', () => {
   });
 });
 
-describe('its node', () => {
-  /** It can reach neither a chain nor an enclave, but listens. */
+describe('the node of the package', () => {
+  /** Starts a node that listens but can reach neither a chain nor an enclave. */
   async function startNode(environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
     const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: 'http://127.0.0.1:9', ODYN_URL: 'http://127.0.0.1:9', IN_ENCLAVE: 'false' };
     return new StartedCommand(process.execPath, [join(installed, 'bin', 'nova-kms.mjs'), 'node'], { ...lonely, ...environment });
@@ -148,7 +148,7 @@ describe('its node', () => {
 
   test('is one file, runs with options that limit its memory, and shuts down cleanly', async () => {
     const command = await startNode({ MAX_STORE_BYTES: String(100 * 1024 * 1024), NODE_OPTIONS: '' });
-    await command.until('it listening', ({ stderr }) => stderr.includes('"message":"listening"'));
+    await command.until('the node listening', ({ stderr }) => stderr.includes('"message":"listening"'));
     const { pid, command: line } = command.processOf('dist/bundle/node-program.js node');
     expect(line).toMatch(/--disable-sigusr1 --max-semi-space-size=4 --expose-gc --v8-pool-size=1 --max-old-space-size=612 /);
     expect(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')).toEqual(expect.arrayContaining(['MALLOC_ARENA_MAX=1']));
@@ -159,8 +159,8 @@ describe('its node', () => {
     expect(stderr).not.toContain('no native secp256k1');
   });
 
-  test('names the source files in the stack that it logs', async () => {
-    // Apart from the time, the machine asks the system only for the jitter of an early tick. Here, that call fails.
+  test('logs an error with a stack that shows lines of the source files', async () => {
+    // The state machine calls the system only for the time and for the jitter of an early tick. Here, the call for the jitter fails.
     const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
     const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });
     const { code, stderr } = await command.ended;
@@ -174,7 +174,7 @@ describe('its node', () => {
     }
   });
 
-  test('serves the page of the visualiser when it is switched on', async () => {
+  test('serves the page of the visualiser when VISUALIZER_PORT is set', async () => {
     const visualizerPort = String(await freePort());
     const command = await startNode({ VISUALIZER_PORT: visualizerPort });
     await command.until('its visualiser listening', ({ stderr }) => stderr.includes('visualiser listening'));

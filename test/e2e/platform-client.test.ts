@@ -27,7 +27,7 @@ let unready: ClusterNode;
 let client: PlatformClient;
 /** The client of an app that is not registered. */
 let stranger: PlatformClient;
-/** Errors that ready nodes gave under /kms. */
+/** Error answers of ready nodes to requests under /kms. */
 const refusals: { readonly status: number | undefined; readonly text: string }[] = [];
 
 beforeAll(async () => {
@@ -71,7 +71,7 @@ async function call(operation: Operation, at?: ClusterNode, by = client): Promis
 
 async function valueAt(node: ClusterNode, key: string): Promise<string | null> {
   const { answer, absent } = await call({ do: 'get', key }, node);
-  if (answer === null && !absent) throw new Error(`${node.name} neither gave ${key} nor said that it is absent`);
+  if (answer === null && !absent) throw new Error(`${node.name} neither returned ${key} nor answered that it is absent`);
   return answer === null ? null : Buffer.from(answer['value'] as string, 'base64').toString();
 }
 
@@ -102,7 +102,7 @@ describe('600 calls, a third of them for absent keys, while every node is probed
   const [CALLS, PROBES, AT_ONCE] = [600, 200, 6];
   const numbers = Array.from({ length: CALLS }, (_, nth) => nth);
 
-  test('reach no limit', async () => {
+  test('are never refused because of a limit', async () => {
     await call({ do: 'put', key: 'there', value: bytes('v') }, ready[0]);
     for (const node of ready) await untilValue(node, 'there', 'v');
     const results: Result[] = [];
@@ -179,7 +179,7 @@ describe('an absent key', () => {
     const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
     const members = attempts.filter(({ url }) => url !== unready.url);
     expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
-    // The answers of the node that is not a member are left out.
+    // The client reports a key as absent only if every node answers so, but the node that is not a member answers 503.
     expect(absent).toBe(false);
   });
 
@@ -208,7 +208,7 @@ test('a key that was deleted on one node is soon absent on a second node, before
     if ((await valueAt(ready[1]!, key)) !== null) stale += 1;
     await untilValue(ready[1]!, key, null);
   }
-  console.log(`${stale} of ${keys.length} reads right after a delete on another node still gave the value`);
+  console.log(`${stale} of ${keys.length} reads right after a delete on another node still returned the value`);
 });
 
 describe('a node that is not ready', () => {
@@ -223,7 +223,7 @@ describe('a node that is not ready', () => {
 describe('the answer to a large put reaches the client:', () => {
   const put = (mebibytes: number): Operation => ({ do: 'put', key: 'large', value: randomBytes(mebibytes * MIB) });
 
-  test.each([2, 3, 4, 6])('413 when %i MiB are too large', async (mebibytes) => {
+  test.each([2, 3, 4, 6])('413 when the value has %i MiB, which is too large', async (mebibytes) => {
     expect(endsOf(await call(put(mebibytes), ready[0]))).toEqual(['refused 413', 'refused 413', 'refused 413']);
   });
 
@@ -246,11 +246,11 @@ describe('the answer to a large put reaches the client:', () => {
 });
 
 test.each<[string, Operation, number]>([
-  ['derives its own data key', { do: 'derive', path: 'data_key' }, 400],
-  ['derives without a path', { do: 'derive', path: ' ' }, 400],
-  ['derives no bytes', { do: 'derive', path: 'p', length: 0 }, 400],
+  ['asks for its own data key', { do: 'derive', path: 'data_key' }, 400],
+  ['asks for a key without a path', { do: 'derive', path: ' ' }, 400],
+  ['asks for a key of 0 bytes', { do: 'derive', path: 'p', length: 0 }, 400],
   ['writes under a key that is too long', { do: 'put', key: 'x'.repeat(1_025), value: bytes('v') }, 400],
-  ['writes under no key', { do: 'put', key: '', value: bytes('v') }, 400],
+  ['writes under an empty key', { do: 'put', key: '', value: bytes('v') }, 400],
 ])('a client that %s is refused', async (_, operation, status) => {
   const { attempts } = await call(operation, ready[0]);
   expect(attempts.map((attempt) => [attempt.end, attempt.status])).toEqual(Array.from({ length: TRIES }, () => ['refused', status]));
@@ -264,7 +264,7 @@ test('a node keeps an idle connection longer than the client does', async () => 
   }
 });
 
-test('no error of a ready node makes the client call the node unreachable, and only a 404 makes it call a key absent', () => {
+test('no error of a ready node makes the client treat the node as unreachable, and only a 404 makes it treat a key as absent', () => {
   const misread = refusals.filter(({ status, text }) => {
     const lower = text.toLowerCase();
     return UNREACHABLE_WORDS.some((words) => lower.includes(words)) || (status !== 404 && lower.includes(ABSENT_WORDS));

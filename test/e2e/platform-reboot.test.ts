@@ -18,10 +18,10 @@ const APP_ID = 1_001;
 const CALL_EVERY_MS = 50;
 /** The client asks all nodes for `/status` again after this many calls. */
 const PROBE_EVERY_CALLS = 100;
-/** Calls before the node is killed, while it is gone, and after it is back. */
+/** Number of calls in each of three phases: before the node is killed, while it is down, and after it is back. */
 const CALLS_ASIDE = 100;
 const FAILED = 2;
-/** The last writes that the killed node acknowledged. They may be lost. */
+/** Maximum number of lost writes: only the last writes that the killed node acknowledged may be lost. */
 const LAST_WRITES = 2;
 
 interface Write {
@@ -95,16 +95,16 @@ class SteadyCalls {
     if (answer === null) this.failures.push(`${operation.do}: ${attempts.map(({ url, end, status }) => `${url} ${end} ${status}`).join(', ')}`);
     else if (operation.do === 'put') this.writes.push({ ...write, by: attempts.at(-1)!.url });
     else if (operation.do === 'derive') this.#checkKey(answer['key']);
-    else if (operation.do === 'get' && answer['value'] !== Buffer.from(known!.value).toString('base64')) this.failures.push(`get: another value under ${operation.key}`);
+    else if (operation.do === 'get' && answer['value'] !== Buffer.from(known!.value).toString('base64')) this.failures.push(`get: a different value under ${operation.key}`);
   }
 
   #checkKey(key: unknown): void {
     this.#key ??= key;
-    if (key !== this.#key) this.failures.push('derive: another key than before');
+    if (key !== this.#key) this.failures.push('derive: a key that differs from the earlier ones');
   }
 }
 
-test('when a node is killed and restarts with new keys, no call fails and no write is lost', async () => {
+test('when a node is killed and restarts with new keys, no call fails, and no write is lost except the last ones of the killed node', async () => {
   const { cluster } = world;
   const node = cluster.node(1);
   const before = node.wallet;

@@ -1,6 +1,6 @@
 /**
- * Metrics and alerts as operators use them: a real Prometheus scrapes three nodes with the deployed configuration, while one of them is
- * killed and started again.
+ * Metrics and alerts as operators use them: a real Prometheus scrapes three nodes with the deployed configuration, while one of the
+ * nodes is killed and started again.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import { waitForStates } from './support/quick-blocks.ts';
 const LOOK_EVERY_MS = 250;
 
 const tools = findPrometheus();
-if (tools === null) test('Prometheus is installed if the test requires it', sayThatPrometheusIsMissing);
+if (tools === null) test('Prometheus is installed in CI; on other machines, its tests are skipped if it is missing', sayThatPrometheusIsMissing);
 else testWith(tools);
 
 function testWith(installed: PrometheusTools): void {
@@ -38,7 +38,7 @@ function testWith(installed: PrometheusTools): void {
       expect(await promtool(installed, ['check', 'config', '--syntax-only', 'prometheus.yml'])).toContain('SUCCESS');
     });
 
-    test('reports a fault', async () => {
+    test('reports a faulty rule', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'nova-kms-rules-'));
       await writeFile(join(folder, 'alerts.yaml'), 'groups: [{ name: nova-kms, rules: [{ alert: NotReady, expr: "up ==" }] }]\n');
       await expect(promtool(installed, ['check', 'rules', join(folder, 'alerts.yaml')])).rejects.toThrow();
@@ -89,7 +89,7 @@ function testWith(installed: PrometheusTools): void {
       const fromMs = systemClock.nowMs();
       await waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
         const firing = (await prometheus.alerts()).filter(({ state }) => state === 'firing').map(({ name, labels }) => `${name} ${labels['peer'] ?? labels['instance'] ?? ''}`.trim());
-        return holds(new Set(firing)) ? null : `firing are: ${firing.join(', ') || 'none'}`;
+        return holds(new Set(firing)) ? null : `firing: ${firing.join(', ') || 'none'}`;
       });
       return systemClock.nowMs() - fromMs;
     }
@@ -108,23 +108,23 @@ function testWith(installed: PrometheusTools): void {
       expect([...new Set(withPeers!(now).map((name) => /peer="(\w+)"/.exec(name)![1]!))].sort()).toEqual(peers);
     });
 
-    test('fire no alert once all nodes are ready, apart from alerts about the minutes before that', async () => {
+    test('cause no alert once all nodes are ready, except alerts about the minutes before', async () => {
       const ofRates = /^(?:\w+Errors|SlowRequests) /;
       await waitForAlerts('no alert', (firing) => [...firing].every((name) => ofRates.test(name)));
     });
 
-    test('answer every query of the dashboards', async () => {
+    test('provide data for every query of the dashboards', async () => {
       const queries = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap((panel) => panel.queries)));
       // A rate needs two scrapes. How long they take depends on the machine.
       await waitUntil({ what: 'an answer to every query', timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
         const found = await Promise.all(queries.map(async ({ expr }) => prometheus.query(expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*'))));
         // Queries that end in "> 0" may have no result.
         const empty = queries.filter(({ expr }, at) => found[at] === 0 && !/> 0$/.test(expr)).map(({ expr }) => expr);
-        return empty.length === 0 ? null : `none to ${empty.join('; ')}`;
+        return empty.length === 0 ? null : `no data for ${empty.join('; ')}`;
       });
     });
 
-    test('NotReady and PeerLagging fire when one node is killed, and resolve when it is back', async () => {
+    test('make NotReady and PeerLagging fire when one of them is killed, and resolve when it is back', async () => {
       const killed = cluster.node(3);
       const [down, notReady, lagging] = [`TargetDown 127.0.0.1:${killed.port}`, `NotReady 127.0.0.1:${killed.port}`, `PeerLagging ${killed.wallet}`];
       await killed.kill();

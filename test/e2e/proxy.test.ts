@@ -1,6 +1,6 @@
 /**
- * A cluster whose only way out is an HTTP proxy (protocol.md §7, §10). The nodes are real processes on Anvil. They are registered under
- * names that only the proxy can resolve. Each node has a separate proxy, which records the requests of that node.
+ * A cluster whose nodes reach each other only through HTTP proxies (protocol.md §7, §10). The nodes are real processes on Anvil. They are
+ * registered under names that only the proxies can resolve. Each node has a separate proxy, which records the requests of that node.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -35,9 +35,9 @@ beforeAll(async () => {
     environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: [
       { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
-      // Environment with the variables in lower case; NO_PROXY names node 3's address.
+      // The variables have names in lower case, and `no_proxy` contains the address of node 3.
       { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
-      // Registered under an IP address. Requests to this node use the proxy, unless NO_PROXY names the address.
+      // This node is registered with an IP address. A node reaches it through a proxy unless that node's NO_PROXY contains the address.
       { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
     ],
     prepare: async ({ chain }) => {
@@ -70,15 +70,15 @@ test('nodes that reach each other only through the proxy become ready and hold t
   expect(new Set(keys).size).toBe(1);
 });
 
-test('the proxy carries the traffic, whether the variable that names the proxy is in upper or lower case', () => {
+test('a node sends its requests through its proxy, whether the name of the variable is in upper or lower case', () => {
   const [, second, third] = proxies;
   const [one] = cluster.nodes.map(doorOf);
-  // Node 2 joined when only node 1 was there. Node 3 asked node 1 or node 2.
+  // When node 2 started, only node 1 was running. Node 3 asked node 1 or node 2.
   expect(second.targets()).toContain(one);
   expect([...third.targets()].some((target) => /^node-[12]\.kms\.test:/.test(target))).toBe(true);
 });
 
-test('an address that NO_PROXY names is reached directly, and any other address through the proxy', async () => {
+test('a node reaches an address in NO_PROXY directly, and any other address through the proxy', async () => {
   const [first, second] = proxies;
   const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
   // Only node 3 holds the secret now, so the two other nodes must ask node 3 at its address.
@@ -86,8 +86,8 @@ test('an address that NO_PROXY names is reached directly, and any other address 
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);
   await waitForStates(cluster, [one, two], 'ready');
-  await waitUntil({ what: 'the proxy of node 1 being asked for node 3', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-    first.targets().has(doorOf(three)) ? null : 'it was not yet',
+  await waitUntil({ what: 'a request to node 3 through the proxy of node 1', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
+    first.targets().has(doorOf(three)) ? null : 'there was none yet',
   );
   expect(first.seen.length).toBeGreaterThan(seen[0]!);
   expect(second.targets()).not.toContain(doorOf(three));

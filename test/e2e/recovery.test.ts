@@ -1,6 +1,6 @@
 /**
- * Nodes lose readiness and regain it (protocol.md §1, §6, §10, A reset hash). These are real nodes on a real chain; the test decides when a
- * block is mined. Node 3 runs a different version.
+ * Nodes stop being ready and become ready again (protocol.md §1, §6, and §10 "A reset hash"). These are real nodes on a real chain; the
+ * test decides when a block is mined. Node 3 is registered with a different version.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -19,7 +19,7 @@ import { allReady, deriveRefusal, endOfLines, said, viewOf, waitForLine, waitFor
 import { rawTransaction, reorganise } from './support/reorganisation.ts';
 
 const ZERO = `0x${'0'.repeat(64)}`;
-const TAKEN_OVER = 'master secret taken over';
+const TAKEN_OVER = 'master secret installed';
 const PENDING = 'claim of the master secret hash is pending';
 const OWN_VERSION = 2;
 
@@ -55,7 +55,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** A node must answer 503 after the first complete node_tick that begins after the last mined block. */
+/** Expects that the node answers 503 after its next complete node_tick, which reads the last mined block. */
 async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   const refusal = await deriveRefusal(node);
@@ -81,14 +81,14 @@ describe('a member that loses its eligibility for a while', () => {
       undo: () => cluster.chain.setVersionStatus(KMS_APP_ID, OWN_VERSION, VERSION_STATUS.ENROLLED),
     },
     {
-      loss: 'another teePubkey is registered for it',
+      loss: 'a different teePubkey is registered for it',
       message: 'local teePubkey mismatch with registry',
       cause: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey),
       undo: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, node.teePubkey),
     },
   ];
 
-  test.each(LOSSES)('when $loss, refuses from the first tick that sees the change six blocks deep, and is later ready again with the same secret', async ({ message, cause, undo }) => {
+  test.each(LOSSES)('when $loss, refuses requests from the first tick that reads the change six blocks deep, and becomes ready with the same secret after the change is undone', async ({ message, cause, undo }) => {
     const node = cluster.node(3);
     const others = [cluster.node(1), cluster.node(2)];
     const fetched = takenOver(node);
@@ -96,7 +96,7 @@ describe('a member that loses its eligibility for a while', () => {
     const block = await manual.nextBlock();
     await cause(node);
     await manual.bury(block, CONFIRMATIONS - 1);
-    // With one more block, the node sees the change.
+    // One block is still missing: the node does not see the change yet.
     await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
     expect((await viewOf(node)).readiness.state).toBe('ready');
     await manual.bury(block, CONFIRMATIONS);
@@ -109,7 +109,7 @@ describe('a member that loses its eligibility for a while', () => {
     expect(await fingerprintFrom(app, node)).toBe(fingerprint);
   });
 
-  test('refuses after its enclave restarted with a new key, and is ready again once that key is registered', async () => {
+  test('refuses requests after its enclave restarted with a new key, and becomes ready again once that key is registered', async () => {
     const node = cluster.node(2);
     const fetched = takenOver(node);
     await node.restartEnclave({ register: false });
@@ -156,7 +156,7 @@ test('after the owner resets the hash, the nodes claim one new secret and give t
   for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: newHash });
 });
 
-describe('a reorganisation before the claim is deep', () => {
+describe('before the claim is deep enough, a reorganisation of the chain', () => {
   interface Claim {
     readonly node: ClusterNode;
     readonly hash: Hash32;
@@ -186,7 +186,7 @@ describe('a reorganisation before the claim is deep', () => {
     const shown = await chain.masterSecretHash();
     const winner = claims.find(({ hash }) => hash === shown);
     const loser = claims.find(({ hash }) => hash !== shown);
-    if (winner === undefined || loser === undefined) throw new Error('neither claim stands on the chain');
+    if (winner === undefined || loser === undefined) throw new Error('the chain does not show exactly one of the two claims');
     return { winner, loser };
   }
 
@@ -197,11 +197,11 @@ describe('a reorganisation before the claim is deep', () => {
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
-    // The registry looks apps up at the head, and the reorganisation does not change apps.
+    // The node reads apps at the head of the chain, and the reorganisation does not change apps.
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('that replaces the claim with a claim of a different node makes the secret of that node serve', async () => {
+  test('that replaces the claim with the claim of a different node makes the nodes use the secret of that node', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));
@@ -209,20 +209,20 @@ describe('a reorganisation before the claim is deep', () => {
     await expectSecretOf(loser, winner);
   });
 
-  test('that drops the claim, followed by one that brings the claim back, lets the secret of the claim serve', async () => {
+  test('that drops the claim, followed by a second reorganisation that brings the claim back, makes the nodes use the claimed secret', async () => {
     const { winner, loser } = await twoClaims();
     const transaction = await rawTransaction(cluster.chain, winner.transaction);
     await cluster.chain.mine(4);
     await reorganise(cluster.chain, 5);
     expect(await cluster.chain.masterSecretHash()).toBe(ZERO);
     // The node treats the zero hash as a reset and prepares a new candidate, but keeps the old one.
-    await waitForView(winner.node, 'another claim', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
+    await waitForView(winner.node, 'a new candidate', WAIT_TIMEOUT_MS, ({ readiness }) => readiness.reason === 'awaiting on-chain master secret hash');
     await reorganise(cluster.chain, 5, transaction);
     expect(await cluster.chain.masterSecretHash()).toBe(winner.hash);
     await expectSecretOf(winner, loser);
   });
 
-  test('that drops all claims makes the nodes claim once more', async () => {
+  test('that drops all claims makes the nodes send new claims', async () => {
     const { winner, loser } = await twoClaims();
     const claims = await cluster.chain.claimsMined();
     await reorganise(cluster.chain, 1);
@@ -230,8 +230,8 @@ describe('a reorganisation before the claim is deep', () => {
     await manual.resumeMining();
     // The node treats a claim as stuck when it is not mined for some blocks.
     await cluster.chain.mine(10);
-    await waitUntil({ what: 'another claim', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-      (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows none' : null,
+    await waitUntil({ what: 'a new claim', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
+      (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows no hash' : null,
     );
     await cluster.mineConfirmations();
     await allReady([winner.node, loser.node], WAIT_TIMEOUT_MS);

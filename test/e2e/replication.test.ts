@@ -1,6 +1,6 @@
 /**
  * An acknowledged write reaches every node and stays there (protocol.md §4, §10), even if real nodes are killed, frozen, cut off and
- * stopped while an app writes. Every member is registered with the address of a front, which can cut the link between two members.
+ * stopped while an app writes. Each member is registered with the URL of a front: a proxy that can cut the link between two members.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
@@ -63,7 +63,7 @@ function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   return {
     async thaw() {
       await waitUntil({ what: `a push to ${node.name} being given up`, timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-        frontOf(node).abandoned > before ? null : 'none was yet',
+        frontOf(node).abandoned > before ? null : 'no push was given up yet',
       );
       process.kill(pid, 'SIGCONT');
     },
@@ -85,7 +85,7 @@ function putAll(node: ClusterNode, keys: readonly string[]): Promise<void> {
 }
 
 test(
-  'a thousand writes survive, and deleted keys stay deleted, when one node is killed twice and one is frozen until its peers give up',
+  'a thousand writes survive, and deleted keys stay deleted, when one node is killed twice and a second node is frozen until its peers give up',
   async () => {
     const [steady, killed, frozen] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     const writer = new ReplicationWriter(app, cluster.nodes);
@@ -138,13 +138,13 @@ test(
     const keys = await waitForSameKeys(app, cluster.nodes, WAIT_TIMEOUT_MS, (there) => {
       const missing = mustBeThere.filter((key) => !there.has(key));
       const undead = deleted.filter((key) => there.has(key));
-      return missing.length + undead.length === 0 ? null : `missing: ${missing.join(' ')}; deleted and there: ${undead.join(' ')}`;
+      return missing.length + undead.length === 0 ? null : `missing: ${missing.join(' ')}; deleted but present: ${undead.join(' ')}`;
     });
 
     const there = new Set(keys);
     const lost = onKilledAlone.filter((key) => !there.has(key));
     process.stdout.write(
-      `writes that the killed node alone had acknowledged: ${onKilledAlone.length}, of which it took ${lost.length} with it: ${lost.join(' ')}\n`,
+      `writes that only the killed node had acknowledged: ${onKilledAlone.length}; lost: ${lost.length} (${lost.join(' ')})\n`,
     );
     expect([...keys, ...lost].sort()).toEqual(kept.map(({ key }) => key).sort());
     const expected = expectedValues(keys, valueOf);
@@ -161,7 +161,7 @@ test(
     await stopped.restart({ DATA_SYNC_NUDGE_MS: '0', DATA_SYNC_INTERVAL_SECONDS: '3600' });
     await stopped.waitForState('ready', WAIT_TIMEOUT_MS);
     const keys = Array.from({ length: BURST }, (_, index) => `burst-${index}`);
-    // The other nodes cannot fetch the writes by anti-entropy either, so only the last push can deliver them.
+    // The other nodes cannot fetch the writes through anti-entropy either, so only the last push can deliver them.
     for (const other of [first, second]) frontOf(stopped).cut(other.wallet);
     await putAll(stopped, keys);
     const held = await keysOn(app, first);
@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  'writes that a node pushed to only one peer before it died permanently reach the other peer by anti-entropy',
+  'when a node has pushed its writes to only one peer and then dies, the other peer gets the writes through anti-entropy',
   async () => {
     const [writer, witness, cutOff] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     frontOf(cutOff).cut(writer.wallet);
@@ -188,7 +188,7 @@ test(
     });
     await app.client.delete({ key: keys[0]!, acks: 1, ackTimeoutMs: MAX_ACK_TIMEOUT_MS }, { node: writer.wallet });
     await waitUntil({ what: 'a push that is cut off', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-      frontOf(cutOff).dropped(writer.wallet) > 0 ? null : 'there was none',
+      frontOf(cutOff).dropped(writer.wallet) > 0 ? null : 'no push was cut off',
     );
     await writer.kill();
     const left = keys.slice(1);

@@ -1,7 +1,7 @@
 /**
- * The answers of a node (protocol.md §2, §3, §4, §9). Each refusal has the required form and changes nothing, and the node keeps serving.
- * The nodes are real processes on Anvil: node 1 gets the requests, node 2 is its peer and reaches the chain through a proxy that can be
- * cut, and node 3 is not a member.
+ * How a node answers requests (protocol.md §2, §3, §4, §9). Each refusal has the required form and changes nothing, and the node still
+ * answers the next valid request. The nodes are real processes on Anvil: node 1 gets the requests, node 2 is its peer and reaches the chain
+ * through a proxy that the test can cut off, and node 3 is not a member.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -40,7 +40,7 @@ import type { Secret } from './support/secret-search.ts';
 
 const MIB = 1024 * 1024;
 const MAX_BODY_BYTES = 2 * MIB;
-/** How far a timestamp may be off (`POP_TIMEOUT_SECONDS`). Seconds. */
+/** Maximum difference between a timestamp and the node's clock (`POP_TIMEOUT_SECONDS`). Seconds. */
 const WINDOW_SECONDS = 120;
 const NOBODY = `0x${'0'.repeat(40)}`;
 const RPC_HOST = 'rpc.kms.test';
@@ -55,14 +55,14 @@ interface World {
   readonly node: ClusterNode;
   readonly peerNode: ClusterNode;
   readonly apps: Readonly<Record<AppName, RawApp>>;
-  /** Signs with node 2's wallet and enclave, but outside node 2. */
+  /** A caller in the test process that uses the wallet and the enclave of node 2. */
   readonly peer: RawCaller;
   readonly masterSecret: Uint8Array;
   readonly syncKey: Uint8Array;
 }
 
 const http = new RawHttp();
-/** A well-formed identity that no node knows. */
+/** A valid identity that is not registered on the chain. */
 const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 /** A path that appears only in derive requests. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
@@ -139,7 +139,7 @@ async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path:
   return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
 }
 
-/** Sends a message from node 2 to node 1. */
+/** Sends a message to node 1 in the name of node 2. */
 async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
   return world.peer.send(world.node, 'POST', '/sync', message, changes);
 }
@@ -184,12 +184,12 @@ describe('a node that is not ready', () => {
     ['GET', '/kms/no/such/route'],
     ['PATCH', '/kms/no/such/route'],
     ['GET', '/%6bms/derive'],
-  ])('answers 503 with its reason and Retry-After to %s %s, for every caller', async (method, path) => {
+  ])('answers 503 with its reason and Retry-After to %s %s from any caller', async (method, path) => {
     const answer = await http.send(unready.localUrl, { method, path });
     expect(expectError(answer, 503, 'service_unavailable')).toMatch(/^self not in KMS node list/);
   });
 
-  test('answers the same 503 to a right and a wrong proof, because it does not check the proof first', async () => {
+  test('answers the same 503 to a valid and an invalid proof, because it checks its readiness before the proof', async () => {
     const { caller } = world.apps.alice;
     for (const changes of [{}, { recipient: world.node.wallet }]) {
       const answer = await caller.send(unready, 'POST', '/kms/derive', { path: PATH }, changes);
@@ -197,12 +197,12 @@ describe('a node that is not ready', () => {
     }
   });
 
-  test('answers 503 at /sync as long as its secret is not confirmed', async () => {
+  test('answers 503 to POST /sync while its secret is not confirmed', async () => {
     const answer = await world.peer.send(unready, 'POST', '/sync', { type: 'snapshot_request' }, { syncKey: world.syncKey });
     expectError(answer, 503, 'service_unavailable');
   });
 
-  test('answers as usual outside /kms', async () => {
+  test('answers requests outside /kms as usual', async () => {
     expectError(await http.get(unready.localUrl, '/kmsx'), 404, 'not_found');
     expect((await http.get(unready.localUrl, '/health')).json).toEqual({ status: 'healthy' });
     expect((await http.get(unready.localUrl, '/status')).json).toMatchObject({ node: { service_available: false } });
@@ -245,12 +245,12 @@ const APP_REFUSALS: readonly Refusal[] = [
     expect((await ask('alice', { nonce })).status).toBe(200);
     return ask('alice', { nonce });
   }),
-  refusal('a nonce that a wrong request has used up', 403, 'unauthorized', /nonce/, async () => {
+  refusal('a nonce that a refused request has used up', 403, 'unauthorized', /nonce/, async () => {
     const nonce = await http.nonce(world.node.localUrl);
     expect((await ask('alice', { nonce, recipient: world.peerNode.wallet })).status).toBe(403);
     return ask('alice', { nonce });
   }),
-  refusal('a nonce of another node', 403, 'unauthorized', /nonce/, async () =>
+  refusal('a nonce that a different node issued', 403, 'unauthorized', /nonce/, async () =>
     ask('alice', { nonce: await http.nonce(world.peerNode.localUrl) }),
   ),
   refusal('a nonce that is not base64', 403, 'unauthorized', /nonce/, () => ask('alice', { nonce: '*'.repeat(24) })),
@@ -263,14 +263,14 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('a timestamp that is not a plain number', 403, 'unauthorized', /timestamp/, () =>
     ask('alice', { timestamp: `${nowSeconds()}.0` }),
   ),
-  refusal('a signature for another node', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
-  refusal('a signature for another node, with the wallet named', 403, 'unauthorized', /wallet/, () =>
+  refusal('a signature for a different node, without x-app-wallet', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
+  refusal('a signature for a different node, with x-app-wallet', 403, 'unauthorized', /wallet/, () =>
     ask('alice', { recipient: world.peerNode.wallet }),
   ),
-  refusal('an x-app-wallet that did not sign', 403, 'unauthorized', /wallet/, () =>
+  refusal('an x-app-wallet that is not the signer', 403, 'unauthorized', /wallet/, () =>
     ask('alice', { headers: { 'x-app-wallet': world.apps.bob.caller.wallet } }),
   ),
-  refusal('a signature that is none', 403, 'unauthorized', /signature/, () => ask('alice', { headers: { 'x-app-signature': '0x00' } })),
+  refusal('an x-app-signature that is not a signature', 403, 'unauthorized', /signature/, () => ask('alice', { headers: { 'x-app-signature': '0x00' } })),
   refusal('one proof header without the others', 403, 'unauthorized', /required/, () =>
     ask('alice', { headers: { 'x-app-nonce': undefined, 'x-app-timestamp': undefined } }),
   ),
@@ -278,16 +278,16 @@ const APP_REFUSALS: readonly Refusal[] = [
     http.send(world.node.localUrl, { method: 'POST', path: '/kms/derive', body: '{}' }),
   ),
   refusal('an app that is not registered', 403, 'forbidden', /registered/, () => ask('stranger')),
-  refusal('an app id that a JSON number cannot hold', 403, 'forbidden', /app id/, () => ask('huge')),
-  refusal('an app id that would be cut to that of another app', 403, 'forbidden', /app id/, () => ask('wrapping')),
-  refusal('app 0, whose keys are the cluster\'s', 403, 'forbidden', /app/, () => ask('zero')),
-  refusal('an envelope of a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal('an app id that a JSON number cannot represent exactly', 403, 'forbidden', /app id/, () => ask('huge')),
+  refusal("an app id that becomes another app's id when it is cut to 64 bits", 403, 'forbidden', /app id/, () => ask('wrapping')),
+  refusal('app id 0, which is reserved for the keys of the cluster', 403, 'forbidden', /app/, () => ask('zero')),
+  refusal('an envelope that is sealed with a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
     ask('alice', { sealedBy: stranger }),
   ),
-  refusal("an envelope that names another app's key", 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal("an envelope with another app's key as sender_tee_pubkey", 403, 'forbidden', /sender_tee_pubkey/, () =>
     ask('alice', { envelope: (good) => ({ ...good, sender_tee_pubkey: world.apps.bob.caller.teePubkey }) }),
   ),
-  refusal("x-tee-wallet with another app's wallet", 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal("another app's wallet in x-tee-wallet, instead of a proof", 403, 'forbidden', /sender_tee_pubkey/, () =>
     ask('alice', {
       headers: {
         'x-app-signature': undefined,
@@ -299,7 +299,7 @@ const APP_REFUSALS: readonly Refusal[] = [
     }),
   ),
   refusal('a ciphertext that was tampered with', 400, 'bad_request', /decrypt/, () => ask('alice', { envelope: tampered })),
-  refusal('an envelope that was opened before', 400, 'bad_request', /decrypt/, async () => {
+  refusal('an envelope that the node has already opened', 400, 'bad_request', /decrypt/, async () => {
     let first: WireEnvelope | undefined;
     const keep = (good: WireEnvelope): WireEnvelope => (first ??= good);
     expect((await ask('alice', { envelope: keep })).status).toBe(200);
@@ -314,18 +314,18 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('an inner body that is not valid JSON', 400, 'bad_request', /inner body/, () => ask('alice', {}, `path=${PATH}`)),
   refusal('an empty path', 400, 'bad_request', /path/, () => ask('alice', {}, { path: ' \t ' })),
   refusal('a length that is not a whole number', 400, 'bad_request', /length/, () => ask('alice', {}, { path: PATH, length: true })),
-  refusal('the path of its own storage key', 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
-  refusal('the path of its own storage key with an empty context', 400, 'bad_request', /reserved/, () =>
+  refusal("the path of the app's own storage key", 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
+  refusal("the path of the app's own storage key, with an empty context", 400, 'bad_request', /reserved/, () =>
     ask('alice', {}, { path: DATA_KEY_PATH, context: '' }),
   ),
   refusal('a megabyte of garbage', 400, 'bad_request', /JSON/, () => ask('alice', { body: randomBytes(MIB) })),
   refusal('a megabyte of garbage in chunks, without a proof', 403, 'unauthorized', /required/, () =>
     http.send(world.node.localUrl, { method: 'POST', path: '/kms/derive', body: randomBytes(MIB), chunked: true }),
   ),
-  refusal('a body that says it is too large', 413, 'payload_too_large', /bytes/, () =>
+  refusal('a content-length above the limit', 413, 'payload_too_large', /bytes/, () =>
     ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{') }),
   ),
-  refusal('a body that turns out to be too large', 413, 'payload_too_large', /bytes/, () =>
+  refusal('a chunked body that is longer than the limit', 413, 'payload_too_large', /bytes/, () =>
     ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
   ),
   refusal('a route that does not exist', 404, 'not_found', /route/, () => http.get(world.node.localUrl, '/kms/no/such/route')),
@@ -333,7 +333,7 @@ const APP_REFUSALS: readonly Refusal[] = [
 ];
 
 const PEER_REFUSALS: readonly Refusal[] = [
-  refusal('no x-kms-wallet, and another key in the envelope', 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal('no x-kms-wallet, and an envelope with a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
     tell({ type: 'master_secret_request', ecdh_pubkey: generateP384(systemRandom).publicKeyDer }, { sealedBy: stranger, headers: { 'x-kms-wallet': undefined } }),
   ),
   refusal('a signer that is not a member', 403, 'forbidden', /member/, async () => {
@@ -343,27 +343,27 @@ const PEER_REFUSALS: readonly Refusal[] = [
   refusal("an app's proof", 403, 'unauthorized', /required/, () =>
     world.apps.alice.caller.send(world.node, 'POST', '/sync', { type: 'snapshot_request' }),
   ),
-  refusal('a signature for another node', 403, 'unauthorized', /wallet/, () =>
+  refusal('a signature for a different node', 403, 'unauthorized', /wallet/, () =>
     tell({ type: 'snapshot_request' }, { recipient: world.peerNode.wallet, syncKey: world.syncKey }),
   ),
-  refusal('a sender_wallet that did not sign', 403, 'forbidden', /sender_wallet/, () =>
+  refusal('a sender_wallet that is not the signer', 403, 'forbidden', /sender_wallet/, () =>
     tell({ type: 'snapshot_request', sender_wallet: world.node.wallet }, { syncKey: world.syncKey }),
   ),
   refusal('no HMAC', 403, 'forbidden', /x-sync-signature/, () => tell({ type: 'snapshot_request' })),
-  refusal('an HMAC of another key', 403, 'forbidden', /x-sync-signature/, () =>
+  refusal('an HMAC that was made with the wrong key', 403, 'forbidden', /x-sync-signature/, () =>
     tell({ type: 'snapshot_request' }, { syncKey: randomBytes(32) }),
   ),
-  refusal('a type that is not known, without an HMAC', 403, 'forbidden', /x-sync-signature/, () => tell({ type: 'no_such_type' })),
-  refusal('a type that is not known', 400, 'bad_request', /type/, () => tell({ type: 'no_such_type' }, { syncKey: world.syncKey })),
-  refusal('no type', 400, 'bad_request', /type/, () => tell({ data: {} }, { syncKey: world.syncKey })),
+  refusal('an unknown message type, without an HMAC', 403, 'forbidden', /x-sync-signature/, () => tell({ type: 'no_such_type' })),
+  refusal('an unknown message type', 400, 'bad_request', /type/, () => tell({ type: 'no_such_type' }, { syncKey: world.syncKey })),
+  refusal('no message type', 400, 'bad_request', /type/, () => tell({ data: {} }, { syncKey: world.syncKey })),
   refusal('a request for the secret without ecdh_pubkey', 400, 'bad_request', /ecdh_pubkey/, () =>
     tell({ type: 'master_secret_request' }),
   ),
-  refusal('a request for the secret to a key that is none', 400, 'bad_request', /ecdh_pubkey/, () =>
+  refusal('a request for the secret with an ecdh_pubkey that is not a key', 400, 'bad_request', /ecdh_pubkey/, () =>
     tell({ type: 'master_secret_request', ecdh_pubkey: '00'.repeat(120) }),
   ),
   refusal('a batch that is not an object', 400, 'bad_request', /data/, () => tell({ type: 'delta', data: [1] }, { syncKey: world.syncKey })),
-  refusal('a cursor that was never given', 400, 'bad_request', /cursor/, () =>
+  refusal('a cursor that the node never returned', 400, 'bad_request', /cursor/, () =>
     tell({ type: 'snapshot_request', cursor: 'nowhere', max_bytes: 8_192 }, { syncKey: world.syncKey }),
   ),
   refusal('a body that is not an envelope', 400, 'bad_request', /envelope/, () =>
@@ -378,10 +378,10 @@ const PEER_REFUSALS: readonly Refusal[] = [
   refusal('an inner body that is a list', 400, 'bad_request', /inner body/, () => tell([{ type: 'delta' }], { syncKey: world.syncKey })),
   refusal('an inner body that is null', 400, 'bad_request', /inner body/, () => tell('null', { syncKey: world.syncKey })),
   refusal('an inner body that is not valid JSON', 400, 'bad_request', /inner body/, () => tell('type=delta', { syncKey: world.syncKey })),
-  refusal('a body that says it is too large', 413, 'payload_too_large', /bytes/, () =>
+  refusal('a content-length above the limit', 413, 'payload_too_large', /bytes/, () =>
     tell({}, { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{') }),
   ),
-  refusal('a body that turns out to be too large', 413, 'payload_too_large', /bytes/, () =>
+  refusal('a chunked body that is longer than the limit', 413, 'payload_too_large', /bytes/, () =>
     tell({}, { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
   ),
 ];
@@ -393,11 +393,11 @@ async function expectRefused({ request, status, code, why }: Refusal): Promise<v
   expect(await deriveAsAlice()).toBe(aliceKey);
 }
 
-describe('an app is refused, nothing changes, and the node keeps serving:', () => {
+describe('the node refuses the request of an app, changes nothing, and answers the next valid request:', () => {
   test.each(APP_REFUSALS)('$name → $status $code', expectRefused);
 });
 
-describe('a peer is refused, nothing changes, and the node keeps serving:', () => {
+describe('the node refuses the request of a peer, changes nothing, and answers the next valid request:', () => {
   test.each(PEER_REFUSALS)('$name → $status $code', expectRefused);
 });
 
@@ -407,9 +407,9 @@ describe('bytes that are not a request', () => {
     ['the start of a TLS connection', Buffer.from('1603010200010001fc0303', 'hex'), 400, 'bad_request'],
     ['a megabyte of noise', Buffer.concat([Buffer.from([0]), randomBytes(MIB)]), 400, 'bad_request'],
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
-    ['a body in chunks that are none', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
-    ['headers without end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
-  ])('%s gets the same error body as a refusal of a route', async (_, bytes, status, code) => {
+    ['a chunked body without valid chunks', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
+    ['headers that never end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
+  ])('%s is answered with the same JSON error body as on any route', async (_, bytes, status, code) => {
     const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(head).toMatch(/^content-type: application\/json/im);
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('a body that is shorter than its content-length also gets this error body', async () => {
+  test('a body that is shorter than its content-length is also answered with this error body', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
@@ -443,7 +443,7 @@ describe('methods', () => {
     expect(answer.headers['allow']).toBe(allow);
   });
 
-  test('HEAD answers as GET does, without a body', async () => {
+  test('HEAD gets the same answer as GET, without the body', async () => {
     const answer = await http.send(world.node.localUrl, { method: 'HEAD', path: '/health' });
     expect(answer).toMatchObject({ status: 200, text: '' });
     expectNothingInternal(answer);
@@ -476,13 +476,13 @@ describe('the answer', () => {
     expect((await world.apps.alice.caller.open(answer))['key']).toBe(aliceKey);
   });
 
-  test('to a peer without x-kms-wallet is 200 when the envelope has the registered key of the peer', async () => {
+  test('to a peer that sends no x-kms-wallet is 200 when the envelope has the registered key of that peer', async () => {
     const answer = await tell({ type: 'snapshot_request' }, { syncKey: world.syncKey, headers: { 'x-kms-wallet': undefined } });
     expect(answer.status).toBe(200);
     expect(await world.peer.open(answer)).toMatchObject({ status: 'ok' });
   });
 
-  test('to a delta with malformed records counts these as rejected, and the node merges the other records', async () => {
+  test('to a delta with malformed records counts them as rejected, and the node merges the other records', async () => {
     const dataKey = deriveKey(world.masterSecret, 1_001, DATA_KEY_PATH, 32);
     const good = {
       key: 'kept',
@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a secret request is refused, not cut to 32 bytes, when its sealed payload is longer', () => {
+  test('to a secret request is refused, not cut to 32 bytes, when its sealed payload is longer than 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);
@@ -589,7 +589,7 @@ describe('the answer', () => {
   });
 });
 
-describe('the registry decides about an app:', () => {
+describe('the status in the registry decides whether a node answers an app:', () => {
   afterAll(async () => {
     const { chain } = world.cluster;
     await chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED);
@@ -598,9 +598,9 @@ describe('the registry decides about an app:', () => {
   });
 
   test.each([
-    ['a DEPRECATED version is served', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.DEPRECATED), 200, /./],
+    ['a DEPRECATED version gets an answer', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.DEPRECATED), 200, /./],
     ['a REVOKED version is refused', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.REVOKED), 403, /version/],
-    ['an ENROLLED version is served', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED), 200, /./],
+    ['an ENROLLED version gets an answer', (chain: DevChain) => chain.setVersionStatus(1_002, 1, VERSION_STATUS.ENROLLED), 200, /./],
     [
       'a STOPPED instance is refused',
       (chain: DevChain) => chain.setInstanceStatus(world.apps.bob.caller.wallet, INSTANCE_STATUS.STOPPED),
@@ -608,7 +608,7 @@ describe('the registry decides about an app:', () => {
       /instance/,
     ],
     [
-      'an instance that is ACTIVE again is served',
+      'an instance that is ACTIVE again gets an answer',
       (chain: DevChain) => chain.setInstanceStatus(world.apps.bob.caller.wallet, INSTANCE_STATUS.ACTIVE),
       200,
       /./,
@@ -657,7 +657,7 @@ describe('rate limits', () => {
     return answers;
   }
 
-  test('by default X-Forwarded-For is ignored: all clients are counted together and then refused with 429', async () => {
+  test('by default, X-Forwarded-For is ignored: all clients share one limit, and requests above the limit get 429', async () => {
     await limited.start({ NONCE_RATE_LIMIT_PER_MINUTE: '1', RATE_LIMIT_PER_MINUTE: '2' });
     const elsewhere = (index: number): Record<string, string> => ({ 'x-forwarded-for': `203.0.113.${index}` });
     const others = await statuses(3 * SHARED, '/no/such/route', elsewhere);
@@ -671,16 +671,16 @@ describe('rate limits', () => {
     expect(await statuses(3 * SHARED, path)).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
   });
 
-  test('/health is exempt', async () => {
+  test('/health is never limited', async () => {
     expect(await statuses(3 * SHARED, '/health')).toEqual(Array.from({ length: 3 * SHARED }, () => 200));
   });
 
-  test('behind a trusted proxy, the client is the right-most entry that the node does not trust', async () => {
+  test('behind a trusted proxy, the client is the right-most address in X-Forwarded-For that is not a trusted proxy', async () => {
     await limited.restart({ NONCE_RATE_LIMIT_PER_MINUTE: '2', TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' });
     const from = (entries: string) => (): Record<string, string> => ({ 'x-forwarded-for': entries });
     expect(await statuses(3, '/nonce', from('203.0.113.1'))).toEqual([200, 200, 429]);
     expect(await statuses(3, '/nonce', from('203.0.113.2'))).toEqual([200, 200, 429]);
-    // The node ignores entries that a client writes in front of its own address.
+    // The client wrote the first entry itself. The node ignores all entries to the left of the client's address.
     expect(await statuses(1, '/nonce', from('198.51.100.7, 203.0.113.1, 10.1.2.3'))).toEqual([429]);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through claim, hand-over, derive, writes, refusals
- * and reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every form. The search is
- * tested too: it must find a deliberate leak in each form.
+ * and a reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every form. The search
+ * is tested too: it must find a deliberate leak in each form.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -43,8 +43,8 @@ describe('the search', () => {
     ['base64', 'base64', bytes.toString('base64')],
     ['base64url', 'base64', `token=${bytes.toString('base64url')}&`],
     ['base64 in lines', 'base64', bytes.toString('base64').replace(/.{16}/g, '$&\n')],
-    ['base64 one byte further on', 'base64', after(1).toString('base64')],
-    ['base64url two bytes further on', 'base64', after(2).toString('base64url')],
+    ['base64 with one byte before the secret', 'base64', after(1).toString('base64')],
+    ['base64url with two bytes before the secret', 'base64', after(2).toString('base64url')],
     ['base64 that was cut short', 'base64', bytes.toString('base64').slice(0, 20)],
     ['a JSON array', 'decimal bytes', JSON.stringify([...bytes])],
     ['a Buffer as JSON', 'decimal bytes', JSON.stringify(bytes)],
@@ -100,7 +100,7 @@ describe('the search', () => {
     expect(new Set(found)).toEqual(new Set(['the secret', 'the input']));
   });
 
-  test('does not report harmless text, and names the place of a leak without showing the secret', () => {
+  test('does not report harmless text, and reports where a leak is without showing the secret', () => {
     const harmless = [
       { source: 'a', text: randomBytes(64).toString('hex') },
       { source: 'b', text: randomBytes(64).toString('base64') },
@@ -190,7 +190,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       const ready = await Promise.all([1, 2, 3].map(available));
       if (!ready.includes(false)) return null;
       await cluster.chain.mine(1);
-      return `ready are ${ready.join(', ')}`;
+      return `ready: ${ready.join(', ')}`;
     });
   }
 
@@ -260,7 +260,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
       const ready = await Promise.all([1, 2, 3].map(available));
       if (!ready.includes(true)) return null;
       if ((await chain.masterSecretHash()) === ZERO_HASH) await chain.mine(1);
-      return `ready are ${ready.join(', ')}`;
+      return `ready: ${ready.join(', ')}`;
     });
     await lookAtEverything();
     await allReady();
@@ -276,7 +276,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     return [...secrets, ...raw.caller.sent, ...inProcess.secrets];
   }
 
-  test('goes through every step: a new secret serves at the end, and every kind of output is present', async () => {
+  test('goes through every step: the nodes use a new secret at the end, and every kind of output is present', async () => {
     expect(Buffer.from(secondSecret).equals(firstSecret)).toBe(false);
     expect(await cluster.chain.masterSecretHash()).toBe(keccak256(secondSecret));
     expect(await cluster.chain.claimsMined()).toBe(2);
@@ -304,7 +304,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     await expectNoSecrets(cluster, { secrets: allSecrets(), outputs: everything() });
   });
 
-  test('has no line with hex longer than a hash, so no line with a signature, a public key or a ciphertext', () => {
+  test('prints no hex that is longer than a hash, and therefore no signature, public key or ciphertext', () => {
     const lines = [...linesOf(cluster), ...inProcess.outputs(), ...visualizers.outputs()].filter(({ source }) => /^node-\d (?:stdout|stderr|in process)$|^visualiser .*: (?:events|trace|session|commands)$/.test(source));
     expect(lines.length).toBeGreaterThan(20);
     expect(lines.filter(({ text }) => /[0-9a-f]{65}/i.test(text)).map(({ source }) => source)).toEqual([]);
@@ -316,7 +316,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('would fail for a secret in %s', async (_, leak) => {
+  ] as const)('fails the search if a secret appears in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
     // The secrets are passed in, not fetched again, because a node that is not ready at this moment hands out no secret.

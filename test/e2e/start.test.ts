@@ -75,7 +75,7 @@ function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected
 
 describe('npm start -- --once', () => {
   test(
-    'shows how every node becomes ready and that all derive the same key, exits with 0, and leaves no process and no file',
+    'shows how every node becomes ready and that all nodes derive the same key, exits with 0, and leaves no process and no file',
     async () => {
       const command = npmStart('--once', '--json');
       const { code, stdout, stderr } = await command.ended;
@@ -155,7 +155,7 @@ describe('npm start -- --once', () => {
   );
 });
 
-describe('the proof', () => {
+describe('npm start', () => {
   const wallets = [`0x${'01'.repeat(20)}`, `0x${'02'.repeat(20)}`, `0x${'03'.repeat(20)}`] as Wallet[];
 
   /** Checks the keys with a client whose nodes derive these keys. */
@@ -176,9 +176,9 @@ describe('the proof', () => {
   const key = (last: number): Uint8Array => new Uint8Array(32).fill(last, 31);
 
   test.each([
-    ['equal when all are', [1, 1, 1], true],
-    ['not equal when the first differs', [2, 1, 1], false],
-    ['not equal when the last differs', [1, 1, 2], false],
+    ['equal when all keys are equal', [1, 1, 1], true],
+    ['not equal when the first key differs', [2, 1, 1], false],
+    ['not equal when the last key differs', [1, 1, 2], false],
   ])('reports the keys as %s, addresses each node with its wallet, and wipes the keys', async (_name, lasts, equal) => {
     const keys = lasts.map(key);
     const result = await check(keys);
@@ -188,7 +188,7 @@ describe('the proof', () => {
     for (const held of keys) expect(held).toEqual(new Uint8Array(32));
   });
 
-  test('shows the message of an uncaught error, not its stack', async () => {
+  test('shows the message of an uncaught error of a node, not its stack', async () => {
     const output = new CapturedOutput('node-1', 10);
     const stderr = Readable.from([Buffer.from('file.ts:1\nthrow x\n^\n\nError: no room\n    at f (file.ts:1:1) {\n  code: 1\n}\n\nNode.js v24.21.0\n')]);
     output.follow('stderr', stderr);
@@ -214,8 +214,8 @@ describe('a running cluster', () => {
   }
 
   test.each([
-    ['Ctrl-C in a terminal, which reaches the whole group', (command: StartedCommand) => command.signalGroup('SIGINT')],
-    ['SIGTERM to npm alone', (command: StartedCommand) => command.signal('SIGTERM')],
+    ['Ctrl-C in a terminal, which signals the whole process group', (command: StartedCommand) => command.signalGroup('SIGINT')],
+    ['SIGTERM that only npm gets', (command: StartedCommand) => command.signal('SIGTERM')],
   ])(
     'shuts down cleanly at %s',
     async (_name, stop) => {
@@ -239,7 +239,7 @@ describe('a running cluster', () => {
   );
 
   test(
-    'ends immediately with 130 at a second SIGINT if a node does not stop',
+    'ends immediately with exit code 130 at a second SIGINT if a node does not stop',
     async () => {
       const command = launcher('--json', '--nodes', '1', '--identity', join(folder, 'ended-at-once.json'));
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
@@ -250,7 +250,7 @@ describe('a running cluster', () => {
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGINT');
-        return 'the cluster waits for a node that stands still';
+        return 'the cluster waits for a frozen node';
       });
       expect((await command.ended).code).toBe(130);
       await command.untilNothingLives();
@@ -305,7 +305,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'if a port is in use, one line names it',
+    'a port that is in use is reported in one line',
     async () => {
       const holder = createServer().listen(0, '127.0.0.1');
       await once(holder, 'listening');
@@ -317,8 +317,8 @@ describe('the command line of npm start', () => {
   );
 
   test.each([
-    ['v18.20.4', 'a host that cannot even install', /^Node 20\.19 or newer is needed .*: this is v18\.20\.4\.$/m],
-    ['v20.18.3', 'a host a little too old', /^Node 20\.19 or newer is needed .*: this is v20\.18\.3\.$/m],
+    ['v18.20.4', 'with which npm install fails', /^Node 20\.19 or newer is needed .*: this is v18\.20\.4\.$/m],
+    ['v20.18.3', 'which is slightly too old', /^Node 20\.19 or newer is needed .*: this is v20\.18\.3\.$/m],
   ])(
     'node %s, %s, is refused in one line',
     async (version, _name, reason) => {
@@ -328,7 +328,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'a platform without a runtime in the lockfile, on a host with node 20, is refused in one line',
+    'node 20 on a platform for which the lockfile has no newer node is refused in one line',
     async () => {
       const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
       const end = await elsewhere(change, 'scripts/start.mjs', '--once').ended;
@@ -337,7 +337,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'a platform without Anvil in the lockfile is refused in one line',
+    'a platform for which the lockfile has no Anvil is refused in one line',
     async () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
       const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;

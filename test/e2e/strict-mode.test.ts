@@ -1,7 +1,7 @@
 /**
  * Strict mode (protocol.md §1, §3, §6, §10; `IN_ENCLAVE=true`, the default) with real processes on Anvil. The nodes are behind TLS and
  * use an HTTP proxy for all outgoing requests, as in the enclave. They drop members without https, require a proof from callers, probe
- * their peers, and never reach loopback without the proxy.
+ * their peers, and never connect to a peer on loopback without the proxy.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -30,9 +30,9 @@ let proxy: HttpProxy;
 let cluster: Cluster;
 let app: RawApp;
 let nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
-/** Registered without https, so the nodes drop it. */
+/** A member that is registered without https. The nodes drop it. */
 const plain = { wallet: walletOf('a1'), teePubkey: `30${'a1'.repeat(119)}` as TeePubkey };
-/** Registered with https, but never started. */
+/** A member that is registered with https, but never started. */
 const absent = { wallet: walletOf('b2'), teePubkey: `30${'b2'.repeat(119)}` as TeePubkey };
 
 function walletOf(byte: string): Wallet {
@@ -109,15 +109,15 @@ async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): 
 describe('without the proxy', () => {
   afterEach(() => nodes[2].stop());
 
-  test('a peer on loopback is not reached by name or by address, and the log says why', async () => {
+  test('a node does not connect to a peer on loopback, neither by name nor by address, and logs the reason', async () => {
     const [, , alone] = nodes;
     const before = fronts[0]!.connections;
     await alone.start();
     await waitForStates(cluster, [alone], 'syncing-secret');
     const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
-    await waitUntil({ what: 'both peers being asked', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
+    await waitUntil({ what: 'a refused request to each of both peers', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
-      return missing.length === 0 ? null : `${missing.length} peers were not refused yet`;
+      return missing.length === 0 ? null : `none to ${missing.length} peers yet`;
     });
     await probed(alone, nodes[0].wallet, false);
     // Only this node could have connected to the front of node 1.
@@ -126,7 +126,7 @@ describe('without the proxy', () => {
     expect(readiness?.reason).toMatch(/^no reachable member holds the master secret/);
   });
 
-  test('NO_PROXY does not open a way to loopback', async () => {
+  test('NO_PROXY does not allow a node to connect to a peer on loopback', async () => {
     const [, , alone] = nodes;
     const seen = proxy.seen.length;
     const before = fronts[0]!.connections;

@@ -1,6 +1,6 @@
 /**
  * The limits and lifetimes of values on real nodes (protocol.md §2, §3, §4, §9.6, §9.7, §10): the largest value, the quota of an app,
- * TTL, a node that joins later, and a reset hash.
+ * TTL, a node that joins later, and a reset of the hash.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
@@ -20,10 +20,11 @@ const MAX_VALUE_BYTES = 1_048_576;
 /** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
-/** A write waits until both other nodes have it, for the longest time that a node allows. */
+/** Makes a node answer a write once both other nodes have the write, or with an error after the longest allowed wait. */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
-/** A TTL that is long enough to read the value on every node, and short enough to pass during a test. Milliseconds. */
+/** A TTL that cannot pass during the test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;
+/** A TTL that passes during the test. Milliseconds. */
 const SHORT_TTL_MS = 1_000;
 
 let cluster: Cluster;
@@ -113,8 +114,8 @@ test('a node that joins later has every record, and no key that was deleted befo
   await joining.start();
   await waitForStates(cluster, [joining], 'ready');
   const keys = [...values.keys()];
-  await waitUntil({ what: 'the client knowing the new node', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-    (await app.client.nodes()).some(({ wallet }) => wallet === joining.wallet) ? null : 'its list is older',
+  await waitUntil({ what: 'the new node in the list of the client', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
+    (await app.client.nodes()).some(({ wallet }) => wallet === joining.wallet) ? null : 'the list does not contain it yet',
   );
   expect(await keysOn(app, joining)).toEqual([...keys].sort());
   expect(await valuesOn(app, joining, keys)).toEqual(expectedValues(keys, (key) => values.get(key)!));
@@ -125,7 +126,7 @@ test('a node that joins later has every record, and no key that was deleted befo
 });
 
 describe('an app at its quota', () => {
-  test('is refused with 507, keeps every older key on every node, does not limit other apps, and can write after a delete', async () => {
+  test('is refused with 507, keeps all its keys on every node, does not limit other apps, and can write again after a delete', async () => {
     const app = await newApp();
     const values = new Map<string, Uint8Array>();
     let refused: Awaited<ReturnType<typeof refusalOf>> = null;
@@ -164,7 +165,7 @@ describe('an app at its quota', () => {
   });
 });
 
-test('a value with a TTL is on all nodes, and is absent on all nodes after the TTL', async () => {
+test('a value with a TTL reaches all nodes, and is absent on all nodes after the TTL has passed', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   const value = randomBytes(32);
@@ -188,7 +189,7 @@ test('a value with a TTL is on all nodes, and is absent on all nodes after the T
   }
 });
 
-test('after a reset of the hash the store is empty on every node, and new writes work', async () => {
+test('after a reset of the hash, the store is empty on every node, and new writes work', async () => {
   const app = await newApp();
   const [writer] = cluster.nodes as [ClusterNode];
   await app.client.put({ key: 'old', value: randomBytes(16), ...ON_ALL, acks: 1 }, { node: writer.wallet });

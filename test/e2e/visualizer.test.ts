@@ -61,7 +61,7 @@ afterAll(async () => {
   await command.clear();
 });
 
-test('the page is served before the nodes run, and shows both of them from their start', async () => {
+test('the page is available before the nodes run, and shows both nodes from their start', async () => {
   await until(isReady('node-1'));
   await until(isReady('node-2'));
   expect(events[0]!.kind).toBe('chart');
@@ -85,11 +85,11 @@ test('the page is served before the nodes run, and shows both of them from their
   ]);
 });
 
-test('peers are shown by the names of their nodes', async () => {
+test('peers are shown under the names of their nodes', async () => {
   await until((event) => event.kind === 'shown' && event.source === 'node-1' && JSON.stringify(event.shown).includes('"peer":"node-2"'));
 });
 
-test('a command sends a tick to a node, and the stream shows the tick', async () => {
+test('a command makes a node run a tick, and the stream shows the tick', async () => {
   const from = events.length;
   expect(await send({ command: 'sync_tick', source: 'node-1' })).toEqual({ status: 200, body: {} });
   await until((event) => event.kind === 'span' && event.source === 'node-1' && event.name === 'sync_tick' && event.outcome !== null, from);
@@ -97,17 +97,17 @@ test('a command sends a tick to a node, and the stream shows the tick', async ()
 });
 
 test.each([
-  ['another token', { command: 'node_tick', source: 'node-1' }, { 'x-visualizer-token': 'another' }, 403],
-  ['a foreign page', { command: 'node_tick', source: 'node-1' }, { origin: 'http://evil.example' }, 403],
-  ['no node', { command: 'node_tick' }, {}, 400],
-  ['a node that is none', { command: 'node_tick', source: 'node-9' }, {}, 409],
-  ['one node as a pair', { command: 'cut_peer', source: 'node-1', peer: 'node-1' }, {}, 409],
-  ['a command that is none', { command: 'rm' }, {}, 404],
+  ['a command with the wrong token', { command: 'node_tick', source: 'node-1' }, { 'x-visualizer-token': 'another' }, 403],
+  ['a command from the page of a different server', { command: 'node_tick', source: 'node-1' }, { origin: 'http://evil.example' }, 403],
+  ['a node_tick without a node', { command: 'node_tick' }, {}, 400],
+  ['a node_tick for a node that does not exist', { command: 'node_tick', source: 'node-9' }, {}, 409],
+  ['a cut between a node and itself', { command: 'cut_peer', source: 'node-1', peer: 'node-1' }, {}, 409],
+  ['a command that does not exist', { command: 'rm' }, {}, 404],
 ])('%s is refused', async (_, body, headers, status) => {
   expect((await send(body, headers)).status).toBe(status);
 });
 
-test('a killed node is shown as ended, and is shown from its start when it is started again', async () => {
+test('the page shows a killed node as ended, and shows the restarted node from its start', async () => {
   let from = events.length;
   expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
   await until((event) => event.kind === 'end' && event.source === 'node-2' && event.how === 'ended by SIGKILL', from);
@@ -133,7 +133,7 @@ test('npm start reports the end of each process once, including the end of a pro
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
 });
 
-test('without the RPC ready nodes stay ready and their ticks fail with the reason; once it is back the ticks succeed', async () => {
+test('while the RPC is stopped, ready nodes stay ready and their ticks fail with the reason; when the RPC runs again, the ticks succeed', async () => {
   const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean => {
     const outcome = event.kind === 'step' && event.source === source ? event.shown?.['last tick'] : null;
     return typeof outcome === 'string' && wanted.test(outcome);
@@ -168,7 +168,7 @@ test('the stream does not contain the token', () => {
   expect(JSON.stringify(events)).not.toContain(session.token);
 });
 
-test('if a port is in use, one line names it', async () => {
+test('npm start ends with 1 and one line about the port if the port of the page is in use', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
   const { code, stdout, stderr } = await other.ended;
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -196,7 +196,7 @@ test('Ctrl-C during a restart that the page started leaves no process behind, an
   // The node is frozen, so that stopping it takes a while.
   process.kill(pid, 'SIGSTOP');
   const restarted = ask('restart_node').catch(() => null);
-  // Once a later command has been answered, the restart is under way.
+  // Commands start in order, so the restart is under way once a later command has been answered.
   expect((await ask('sync_tick', 'node-9')).status).toBe(409);
   other.signalGroup('SIGINT');
   await other.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));
@@ -207,7 +207,7 @@ test('Ctrl-C during a restart that the page started leaves no process behind, an
   expect((await restarted)?.status).not.toBe(200);
   const lines = (await other.ended).stdout.trimEnd().split('\n');
   expect(lines.at(-1)).toBe('{"event":"stopped"}');
-  // Both the restart and the Ctrl-C stop the node, and it still stops in order.
+  // Both the restart and the Ctrl-C stop the node, and it still shuts down cleanly.
   expect(lines.filter((line) => line.includes('"event":"ended"'))).toEqual([]);
   await other.clear();
 });

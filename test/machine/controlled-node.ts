@@ -30,7 +30,7 @@ export class ControlledNode {
   readonly syncTicks: SyncTick[] = [];
   /** Whether the replication is running; null before its first start. */
   replicating: boolean | null = null;
-  /** The vault's answer to whether the node can serve. */
+  /** What the vault answers when the machine asks whether it can serve. */
   servable = true;
   /** The error that the replication throws at the next sync_tick. */
   failSyncTick: Error | null = null;
@@ -83,7 +83,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Fires the one timer with this delay now. */
+  /** Fires the timer with this delay now. */
   async fireTimer(delayMs: number): Promise<void> {
     const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
     if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);
@@ -138,7 +138,7 @@ export class ControlledNode {
   }
 }
 
-/** Lets promise actors report their results. This takes two turns of the event loop, because XState itself awaits once. */
+/** Lets promise actors report their results. One turn of the microtask queue is not enough, because XState awaits too. */
 async function flush(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
 }

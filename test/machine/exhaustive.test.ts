@@ -12,12 +12,12 @@ import { ControlledNode, type SlotName } from './controlled-node.ts';
 import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
-/** With an interval of 0, the states after "went ready without a first snapshot" can be reached even though the clock stands still. */
+/** The clock stands still. The states of a node that went ready without a first snapshot can be reached because the beat is 0. */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
 const SCOPES: Readonly<Record<string, Scope>> = {
-  'every region beside a simple secret': { options: OPTIONS, secrets: [hashNamed('A')], claims: false },
-  'every life of the secret in one tick after another': {
+  'all regions, with one secret and no claims': { options: OPTIONS, secrets: [hashNamed('A')], claims: false },
+  'two secrets that are claimed, reset and replaced': {
     options: { ...OPTIONS, nudgeMs: 0, probePeers: false },
     secrets: [hashNamed('A'), hashNamed('B')],
     claims: true,
@@ -71,12 +71,12 @@ afterAll(() => {
 });
 
 describe('every state of the machine', () => {
-  test('has one of the four kinds of readiness, and each kind occurs', () => {
+  test('has one of the four readiness states, and each of the four occurs', () => {
     const kinds = new Set(states.map(({ state }) => readinessState(state)));
     expect([...kinds].sort()).toEqual(['bootstrapping', 'ineligible', 'ready', 'syncing-secret']);
   });
 
-  test('serves only with a secret that the chain confirms, with its sync key, and with a settled first snapshot', () => {
+  test('allows serving only with a confirmed secret, its sync key, and a first snapshot that is not missing', () => {
     const serving = states.filter(({ state }) => state.hasTag('serving'));
     expect(serving.length).toBeGreaterThan(0);
     for (const { state, secret } of serving) {
@@ -96,7 +96,7 @@ describe('every state of the machine', () => {
     expect(states.some(({ secret }) => secret.life.aside.length === 2)).toBe(true);
   });
 
-  test('has a reason when it does not serve', () => {
+  test('has a reason if it does not allow serving', () => {
     for (const { state } of states.filter(({ state: candidate }) => !candidate.hasTag('serving'))) {
       expect(state.context.reason).not.toBeNull();
     }
@@ -106,7 +106,7 @@ describe('every state of the machine', () => {
     expect(states.filter(({ state }) => state.status !== 'active').map(({ key }) => key)).toEqual([]);
   });
 
-  test('handles sync_tick only in ready', () => {
+  test('handles sync_tick only if its readiness is ready', () => {
     for (const { state, edges } of states) {
       const handled = edges.some(({ event }) => event.type === 'sync_tick');
       if (handled) expect(readinessState(state)).toBe('ready');
@@ -114,7 +114,7 @@ describe('every state of the machine', () => {
     expect(states.some(({ edges }) => edges.some(({ event }) => event.type === 'sync_tick'))).toBe(true);
   });
 
-  test('runs the replication if and only if it is ready', () => {
+  test('runs replication if and only if its readiness is ready', () => {
     for (const { state } of states) {
       expect([readinessState(state) === 'ready', state.children['replicate'] !== undefined]).toEqual([
         state.children['replicate'] !== undefined,
@@ -158,7 +158,7 @@ describe('a first snapshot that hangs or fails', () => {
     }
   });
 
-  test('starts the count of rounds again when a node_tick settles without having asked', () => {
+  test('is no longer counted after a node_tick that ended without asking for a snapshot', () => {
     const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain' && state.context.firstSnapshot.fullRounds > 0);
     const missing = reading.filter(({ state }) => state.context.firstSnapshot.state === 'missing');
     expect(missing.length).toBeGreaterThan(0);
@@ -177,10 +177,10 @@ describe('the node leaves ready in the tick that sees', () => {
     from.flatMap(({ edges }) => edges.filter(({ event }) => event.type.startsWith(type) && (output === undefined || matches(event.output, output))));
 
   test.each<[string, readonly Node[], string, object | undefined, string, string]>([
-    ['a chain that stands still', reading, 'xstate.done.actor.readChain', { blockMs: -OLD_VIEW_MS }, 'ineligible', REASONS.chainViewStale],
+    ['that the chain has stopped', reading, 'xstate.done.actor.readChain', { blockMs: -OLD_VIEW_MS }, 'ineligible', REASONS.chainViewStale],
     ['the hash zero', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'unset' } }, 'bootstrapping', REASONS.awaitingHash],
-    ['another hash', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'wanted' } }, 'syncing-secret', REASONS.secretHashMismatch],
-    ['the membership or teePubkey lost', checking, 'xstate.done.actor.checkEligibility', { eligible: false }, 'ineligible', REASONS.teePubkeyMismatch],
+    ['the hash of a secret that the node lacks', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'wanted' } }, 'syncing-secret', REASONS.secretHashMismatch],
+    ['that the node is no longer eligible', checking, 'xstate.done.actor.checkEligibility', { eligible: false }, 'ineligible', REASONS.teePubkeyMismatch],
     ['a teePubkey that cannot be read', checking, 'xstate.error.actor.checkEligibility', undefined, 'ineligible', REASONS.cannotReadLocalTeePubkey],
   ])('%s', (_, from, type, output, state, why) => {
     const edges = edgesOf(from, type, output);
@@ -188,7 +188,7 @@ describe('the node leaves ready in the tick that sees', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test('a hash that is no longer deep, after the eligibility check', () => {
+  test('a hash that is no longer deep enough, once eligibility was checked', () => {
     const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);

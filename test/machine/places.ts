@@ -74,7 +74,7 @@ function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Sc
     case 'probePeers':
       return as([undefined]);
     case 'replicate':
-      throw new Error('the replication has no output: it ends with ready');
+      throw new Error('replication has no output: it ends when the node leaves ready');
   }
 }
 
@@ -89,7 +89,7 @@ function viewOf(secret: SecretModel, hash: Hash32, blockMs: number): Outcome {
 function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
   const output = NOT_CLAIMED;
   const due = observed(secret, { type: 'claim.due' });
-  if (due.left === null) throw new Error('a claim is due, and there is nothing to do');
+  if (due.left === null) throw new Error('a claim is due, but the reducer returned no effect for it');
   switch (due.left.kind) {
     case 'make_candidate': {
       const fresh = secrets.find((hash) => !due.model.held.includes(hash));
@@ -124,7 +124,7 @@ function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
       const slot = done[1] as SlotName;
       moves.push(...outcomesOf(slot, secret, scope).map(({ output, secret: after }) => ({ event: { type, output, actorId: slot }, secret: after })));
     } else if (type === 'xstate.error.actor.replicate') {
-      // If the replication ends by itself, something is broken and the machine stops. jobs-overlap.test.ts tests that.
+      // If the replication ends by itself, something is broken and the machine stops. `jobs-overlap.test.ts` tests that.
       continue;
     } else if (type.startsWith('xstate.error.actor.')) {
       const error = new DependencyError('chain', 'timeout', 'no answer');

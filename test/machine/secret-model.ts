@@ -10,7 +10,7 @@ export function hashNamed(name: string): Hash32 {
   return `0x${Buffer.from(name).toString('hex').padEnd(64, '0')}` as Hash32;
 }
 
-/** The effects that remain after the vault has carried out the others. */
+/** The effects that the vault does not carry out. */
 export type ClaimEffect = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 export interface SecretModel {
@@ -37,7 +37,7 @@ export function withSyncKey(model: SecretModel): SecretModel {
   return { ...model, syncKeyOf: model.serving };
 }
 
-/** The model after an observation and its effects. `left` is the effect on a claim that the caller must carry out. */
+/** The model after an event and its effects. The caller must carry out the effect `left`, which concerns a claim. */
 export function observed(model: SecretModel, event: SecretEvent): { readonly model: SecretModel; readonly left: ClaimEffect | null } {
   const { life, effects } = nextSecretLife(model.life, event);
   const held = event.type === 'candidate.held' ? [...new Set([...model.held, event.hash])] : model.held;
@@ -72,14 +72,14 @@ export function brokenRules({ life, serving, held, storeOf }: SecretModel): read
   const known = [...(life.stage === 'none' ? [] : [life.secret.hash]), ...life.aside.map(({ hash }) => hash)];
   const confirmed = life.stage === 'confirmed' ? life.secret.hash : null;
   const rules: [string, boolean][] = [
-    ['what serves is confirmed', serving === confirmed],
-    ['what is confirmed is what the chain shows', confirmed === null || confirmed === life.shown],
-    ['nothing is confirmed by zero', confirmed !== ZERO_HASH],
-    ['a secret held here that the chain shows is confirmed', confirmed !== null || life.shown === null || !known.includes(life.shown)],
-    ['the bytes held are those of the secrets known', JSON.stringify([...held].sort()) === JSON.stringify([...known].sort())],
-    ['nothing is aside beside a confirmed secret', confirmed === null || life.aside.length === 0],
+    ['only the confirmed secret serves', serving === confirmed],
+    ['the chain shows the hash of the confirmed secret', confirmed === null || confirmed === life.shown],
+    ['the zero hash confirms no secret', confirmed !== ZERO_HASH],
+    ['a secret that the node holds and the chain shows is confirmed', confirmed !== null || life.shown === null || !known.includes(life.shown)],
+    ['the vault holds the bytes of exactly the known secrets', JSON.stringify([...held].sort()) === JSON.stringify([...known].sort())],
+    ['no secret is set aside while one is confirmed', confirmed === null || life.aside.length === 0],
     ['no secret is known twice', new Set(known).size === known.length],
-    ['the store is of the secret that is confirmed', confirmed === null || (storeOf === confirmed && life.store?.secret === confirmed)],
+    ['the store belongs to the confirmed secret', confirmed === null || (storeOf === confirmed && life.store?.secret === confirmed)],
   ];
   return rules.filter(([, holds]) => !holds).map(([sentence]) => sentence);
 }

@@ -4,7 +4,8 @@
  * must match the document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app run in
  * this process.
  *
- * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. `SCHEMATHESIS` is the path of its program.
+ * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. The variable `SCHEMATHESIS` is the path of the
+ * program.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -29,7 +30,7 @@ const NOBODY_LISTENS = 'http://127.0.0.1:9';
 
 const program = process.env['SCHEMATHESIS'] ?? 'schemathesis';
 if (spawnSync(program, ['--version'], { stdio: 'ignore' }).error !== undefined) {
-  process.stderr.write(`${program} is not installed: pip install schemathesis==${VERSION}, or name its program in SCHEMATHESIS\n`);
+  process.stderr.write(`${program} is not installed: pip install schemathesis==${VERSION}, or set SCHEMATHESIS to the path of its program\n`);
   process.exit(1);
 }
 
@@ -73,7 +74,7 @@ async function runAgainst({ nodes }: Cluster): Promise<number> {
     const code = await new Promise<number>((ended) => child.once('close', (exitCode) => ended(exitCode ?? 1)));
     const counts = [...proxy.answered].sort(([a], [b]) => (a < b ? -1 : 1));
     process.stdout.write(`${counts.map(([name, count]) => `${name}: ${count}`).join('\n')}\n`);
-    // If the node no longer answered, no wrong answer would be found, so this checks that it still answers.
+    // A node that has stopped answering also sends no wrong answers. So this checks that the node is still ready.
     await node.waitForState('ready', WAIT_TIMEOUT_MS);
     return code;
   } finally {

@@ -1,5 +1,5 @@
 /**
- * The events that a simulation writes for the visualiser. The same seed gives the same events, and writing them does not change the run.
+ * The events that a simulation writes for the visualiser. The same seed leads to the same events, and writing them does not change the run.
  */
 import { expect, test } from '@jest/globals';
 import { parseEvent } from '../../src/visualizer/event-form.ts';
@@ -23,7 +23,7 @@ function eventOf(line: string): VisualizerEvent {
   return event;
 }
 
-test('the same seed gives the same events, and the run is the same with and without events', async () => {
+test('the same seed leads to the same events, and the run is the same with and without events', async () => {
   const alone = await simulate(SCENARIO);
   const first = await run();
   const second = await run();
@@ -55,7 +55,7 @@ test('every event is valid, the events are numbered from 1, and they cover the n
   expect(times).toEqual([...times].sort((a, b) => a - b));
 });
 
-test('a broken rule gives an event with the level failure', async () => {
+test('a broken rule is written as an event with the level failure', async () => {
   const lines: string[] = [];
   const simulation = await Simulation.start({ seed: '7', nodes: 2, onEvent: (line) => void lines.push(line) });
   await simulation.run(1_000);

@@ -70,7 +70,7 @@ test('once a seed has found the mutant, the other processes of the hunt end and 
   expect(removed).toEqual(['copy']);
 });
 
-test('a mutant counts as missed when every seed has run once and none found it', async () => {
+test('a mutant is missed when every seed has run once and no seed has found it', async () => {
   const { hunt, begun } = hunting();
   while (hunt.hasSeeds) {
     const portion = hunt.runPortion();

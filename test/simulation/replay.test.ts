@@ -1,4 +1,4 @@
-/** A seed determines a run: the same seed gives the same lines. No line contains a secret. */
+/** A seed determines a run: the same seed leads to the same lines. No line contains a secret. */
 import { describe, expect, test } from '@jest/globals';
 import { FAULT_PROFILES } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';
@@ -25,7 +25,7 @@ describe('a run', () => {
     expect(await traceOf('8')).not.toBe(await traceOf('7'));
   });
 
-  test('ends at the line given by `until`', async () => {
+  test('ends at the first line that contains the text of `until`', async () => {
     const lines: string[] = [];
     const { simulatedMs } = await simulate(scenarioOf('7'), { onTrace: (line) => void lines.push(line), until: 'a is ready' });
     expect(lines.some((line) => line.includes('a is ready'))).toBe(true);

@@ -39,7 +39,7 @@ test.each([
     ending: { kind: 'hung', seed: '2', detail: 'the seeds did not end within 3 s of processor time' },
   },
   {
-    simulator: 'waits in the second seed for what never comes',
+    simulator: 'waits in the second seed for an event that never happens',
     simulate: `if (seed === '2') await new Promise(() => undefined); ${HELD}`,
     ending: { kind: 'crashed', seed: '2', detail: expect.any(String) },
   },

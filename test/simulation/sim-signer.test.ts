@@ -1,4 +1,4 @@
-/** The production code accepts the cheap signatures of simulated wallets (src/sim/world/sim-signer.ts). */
+/** The production code accepts the signatures of simulated wallets, which are cheap to make (src/sim/world/sim-signer.ts). */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isPrivateKey, recoverEip191, walletOfPrivateKey } from '../../src/crypto/signature.ts';
@@ -6,7 +6,7 @@ import { SimSigner } from '../../src/sim/world/sim-signer.ts';
 
 const walletKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).filter(isPrivateKey);
 
-test('a signature recovers to the wallet that signed, and to a different wallet if the text differs', () => {
+test('the wallet that is recovered from a signature is the signer only if the text is unchanged', () => {
   fc.assert(
     fc.property(walletKey, fc.string({ unit: 'binary' }), fc.string({ minLength: 1 }), (key, text, more) => {
       const signature = new SimSigner(key).sign(text);

@@ -44,9 +44,9 @@ export function undocumented({ method, path, status, contentType, json }: Docume
   // No route matches: the answer must have the error body that all routes share.
   if (responses === undefined) return problemOf({ $ref: '#/components/schemas/Error' }, json);
   const documented = responses[status];
-  if (documented === undefined) return `a status ${status} is not documented`;
+  if (documented === undefined) return `the status ${status} is not documented`;
   const [type = '', form] = Object.entries(documented.content)[0] ?? [];
-  if (contentType?.startsWith(type) !== true) return `${String(contentType)} in place of ${type}`;
+  if (contentType?.startsWith(type) !== true) return `the content type is ${String(contentType)}, not ${type}`;
   return type === 'application/json' ? problemOf(form?.schema ?? {}, json) : null;
 }
 

@@ -213,7 +213,8 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
 export type NodeParts = ReturnType<typeof nodeParts>;
 
 /**
- * Each node draws different keys and nonces, because a caller that outlives a node refuses an answer with a nonce that it has already seen.
+ * The number of started nodes. It is part of the seed of a node's keys and nonces, so that each node has different ones. Otherwise a caller
+ * would refuse answers of a later node, because it has already seen their nonces in answers of an earlier node.
  */
 let started = 0;
 

@@ -44,7 +44,7 @@ export class NodeSide {
   readonly habits: Habits = { binds: false, seals: false, givesNonces: false };
   /** The store, from key to value in base64. */
   readonly values = new Map<string, string>();
-  /** The key that is registered for the app. A request without a body does not name it. */
+  /** The key that is registered for the app. A request without a body does not contain it. */
   appKey: TeePubkey | null = null;
   #nonces = 0;
 

@@ -1,6 +1,6 @@
 /**
  * Whole stores that replicate to each other over an in-memory network, with real vaults, envelopes, proofs and answers of the real Express
- * app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make it hang.
+ * app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make its requests hang.
  */
 import type { Express } from 'express';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -70,8 +70,8 @@ export interface NetworkRequest {
 }
 
 /**
- * `cut`: the request fails immediately. `hang`: there is no answer until the timeout. `lose answers`: the request is served, but its answer
- * is lost. `closes large bodies`: the connection is cut while a body over 2 MiB is sent.
+ * What happens to a request. `cut`: it fails immediately. `hang`: there is no answer until the timeout. `lose answers`: the node handles
+ * the request, but its answer is lost. `closes large bodies`: the connection is cut while a body over 2 MiB is sent.
  */
 export type Way = 'open' | 'cut' | 'hang' | 'lose answers' | 'closes large bodies';
 
@@ -102,7 +102,7 @@ export class ReplicatingNode {
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
-  /** Whether the node reports that it is sure; null means that it reports the truth. */
+  /** What the node reports about being sure; null means that it reports whether it really is sure. */
   sureWord: boolean | null = null;
   readonly sureness: SurenessKeeper;
   readonly sureRound: SureRound;
@@ -326,7 +326,7 @@ export class ReplicatingNode {
     return this.replicas.of(node.member);
   }
 
-  /** Runs one sync_tick, and everything that follows from it without time passing. */
+  /** Runs one sync_tick, and everything that it causes while the clock stands still. */
   async tick(nudged = false): Promise<void> {
     this.replicator.syncTick(nudged, this.#ready.signal);
     await this.#network.rest();
@@ -346,7 +346,7 @@ export class ReplicatingNode {
     return outcome;
   }
 
-  /** Replaces the store by an empty store, as a restart does. No peer has a record of the new store yet. */
+  /** Replaces the store with an empty store, as a restart does. Therefore no peer has acknowledged a write of this store yet. */
   loseStore(): void {
     this.store.reset();
     this.replicas.resetAll();
@@ -424,7 +424,7 @@ export class Network {
     }
   }
 
-  /** Waits until nothing more can happen without time passing. */
+  /** Waits until nothing more can happen before the clock moves. */
   async rest(): Promise<void> {
     for (let quiet = 0; quiet < 4; ) {
       const before = this.#steps;

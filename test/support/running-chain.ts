@@ -42,13 +42,13 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
   await chain.test.setCode({ address: MULTICALL3, bytecode: code as Hex });
 }
 
+/** Replaces an answer of the chain: returns the new answer, such as `{ result: null }`, or null to keep the chain's answer. */
+export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
+
 /**
  * An RPC that counts its round trips. It also counts the waves of requests: how often a request had to wait for the answer to an earlier
  * request.
  */
-export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
-
-/** @param mar returns an answer that replaces that of the chain, such as `{ result: null }`, or null to keep the chain's answer */
 export function countingRpc(url: string, mar: Mar = () => null) {
   const trips = { counted: 0, waves: 0, requests: 0 };
   let underWay = 0;

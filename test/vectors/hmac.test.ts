@@ -1,4 +1,4 @@
-/** protocol.md §3, HMAC: canonical JSON and x-sync-signature. */
+/** protocol.md §3 "HMAC": canonical JSON and x-sync-signature. */
 import { expect } from '@jest/globals';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { parseJson } from '../../src/crypto/json.ts';
@@ -13,7 +13,7 @@ interface HmacCase extends VectorCase {
   readonly expect: { readonly canonical?: string; readonly hmac?: string; readonly any_of?: string[]; readonly accept?: boolean | null };
 }
 
-/** The canonical texts of this node if the references disagree: UTF-8, keys sorted by code units, numbers like in JavaScript. */
+/** The canonical strings of this node where other implementations disagree: UTF-8, keys sorted by code units, numbers as in JavaScript. */
 const DECIDED_CANONICAL: Readonly<Record<string, string>> = {
   'non-ASCII value': '{"k":"café"}',
   'escaped non-ASCII value': '{"k":"café"}',

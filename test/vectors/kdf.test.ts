@@ -1,4 +1,4 @@
-/** protocol.md §3, Key derivation; Terms, chain hash. */
+/** protocol.md §3 "Key derivation", and the chain hash in "Terms". */
 import { expect } from '@jest/globals';
 import { deriveKey, derivationInfo } from '../../src/crypto/derivation.ts';
 import { keccak256 } from '../../src/crypto/hash.ts';

@@ -1,4 +1,4 @@
-/** protocol.md §6, Membership; §1, eligibility; §3, the authorization of members and apps. */
+/** protocol.md §6 "Membership", eligibility in §1, and the authorization of members and apps in §3. */
 import { expect } from '@jest/globals';
 import { authorizeApp } from '../../src/auth/app-authorization.ts';
 import { authorizePeer } from '../../src/auth/peer-authorization.ts';
@@ -92,7 +92,7 @@ const DECIDED_CASES: Readonly<Record<string, 'keep' | 'drop'>> = {
   'instance names another wallet': 'drop',
 };
 
-/** The expected result for an entry. Undefined for an open entry of a different set of vectors, for which there is no decision. */
+/** The expected result for an entry. Undefined for an open entry without a decision, such as one from a different set of vectors. */
 function wanted(vector: MembershipCase, entry: Entry): 'keep' | 'drop' | undefined {
   if (entry.expect !== 'open') return entry.expect;
   const url = vector.instances[entry.wallet]?.instanceUrl ?? '';

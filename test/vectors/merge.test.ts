@@ -1,4 +1,4 @@
-/** protocol.md §4, Merge, Local write, Refused and Ages, checked with the production store, one record or one batch at a time. */
+/** protocol.md §4 "Merge", "Local write", "Refused" and "Ages", checked with the production store, one record or one batch at a time. */
 import { expect } from '@jest/globals';
 import { parseJson } from '../../src/crypto/json.ts';
 import { Vault } from '../../src/crypto/vault.ts';

@@ -1,4 +1,4 @@
-/** protocol.md §3: proofs of apps and peers, signatures of answers, forms of a wallet. */
+/** protocol.md §3: proofs of apps and peers, signatures of answers, spellings of a wallet. */
 import { expect } from '@jest/globals';
 import { NonceBook } from '../../src/auth/nonce-book.ts';
 import { verifyProof, type ProofKind } from '../../src/auth/proof.ts';
@@ -58,7 +58,7 @@ interface PopFile {
   readonly wallet_forms: WalletCase[];
 }
 
-/** Decisions if the references disagree: the stricter result, except that a wallet without 0x is valid for peers and apps. */
+/** Decisions where other implementations disagree: the stricter result, except that a wallet without 0x is valid for peers and apps. */
 const DECIDED: Readonly<Record<string, boolean>> = Object.fromEntries(
   ['app', 'peer'].flatMap((kind) => [
     [`${kind}: wallet header empty`, false],

@@ -1,4 +1,4 @@
-/** protocol.md §4, Sealed. */
+/** protocol.md §4 "Sealed". */
 import { expect } from '@jest/globals';
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../src/crypto/p384.ts';
@@ -36,7 +36,7 @@ describeVectors<SealedFile>('sealed-secret.json', ({ file, cases }) => {
       }
       case 'open': {
         const opened = openSecret(p384FromScalar(file.recipient[vector.recipient!]!.scalar), vector.sealed);
-        // Open cases have the result that the files suggest: no 0x, bare points are accepted, exactly 32 bytes.
+        // In open cases, this node does what the file suggests: it refuses 0x, accepts a bare point, and requires exactly 32 bytes.
         expect(opened === null ? null : Buffer.from(opened).toString('hex')).toBe(vector.expect.secret ?? null);
         return;
       }

@@ -1,4 +1,4 @@
-/** protocol.md §3, Stored values. */
+/** protocol.md §3 "Stored values". */
 import { createHash } from 'node:crypto';
 import { expect } from '@jest/globals';
 import { openStoredValue, sealStoredValue } from '../../src/crypto/stored-value.ts';

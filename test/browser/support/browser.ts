@@ -1,4 +1,4 @@
-/** A real browser, with pages that report their problems. A test expects that there are none. */
+/** A real browser whose pages report their problems. A test expects no problems. */
 import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,13 +11,13 @@ export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
 
 /**
- * Arguments that are left out: with a single process, closing the first page ends the browser; the others turn off security features that
- * are under test.
+ * Arguments of the browser package that are left out. With `--single-process`, closing the first page ends the browser. The others turn off
+ * security features that are under test.
  */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * The delay of each animation frame. With the delay, a test that looks before the page has drawn always fails, not only on a busy machine.
+ * The delay of each animation frame. It makes a test that checks the page before it has drawn always fail, not only on a busy machine.
  * Milliseconds.
  */
 const FRAME_LATE_MS = 150;
@@ -34,7 +34,7 @@ export async function launchBrowser(): Promise<Browser> {
  * the page's policy forbids.
  */
 export async function untilTrue(page: Page, expression: string): Promise<void> {
-  await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it does not hold'));
+  await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it is not true'));
 }
 
 /** Waits until the elements of a selector have these texts, in this order. */

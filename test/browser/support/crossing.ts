@@ -24,7 +24,7 @@ export const crossing = setup({
   context: { waiting: 0, cars: 0 },
   states: {
     light: {
-      description: 'What those in cars see.',
+      description: 'What drivers see.',
       meta: { headline: true },
       initial: 'red',
       on: { 'power.lost': '.blinking', car: { actions: 'count' } },

@@ -1,4 +1,4 @@
-/** Crossings with a simulated clock. The production code records and serves them. */
+/** Machines of `crossing.ts` with a simulated clock. The production code records them and serves the page. */
 import { createActor, SimulatedClock, type Actor } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
@@ -41,7 +41,7 @@ export class Watched {
     return systemClock.nowMs() + this.#aheadMs;
   }
 
-  /** Moves the clock forward, so that all events until now are older by `ms`. */
+  /** Moves the clock forward, so that all earlier events become older by `ms`. */
   shiftMs(ms: number): void {
     this.#aheadMs += ms;
   }

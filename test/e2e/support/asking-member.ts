@@ -36,7 +36,7 @@ const TIMEOUT_MS = 60_000;
 export class AskingMember {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;
-  /** No process listens there. */
+  /** No process listens at this URL. */
   readonly url = 'http://127.0.0.1:9';
   readonly #enclave: Enclave;
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
@@ -60,7 +60,7 @@ export class AskingMember {
       transport: this.#transport,
       enclave: this.#enclave,
       vault: { hasSyncKey: () => false, syncHmac: () => '' },
-      // A new book for each request. With one book, the test would have to wait between two requests.
+      // Each request has a new book, because a book makes a member wait between two requests to the same peer.
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => '00'.repeat(8) as StoreId,

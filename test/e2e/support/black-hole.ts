@@ -34,7 +34,7 @@ export class BlackHole {
     return new BlackHole(server);
   }
 
-  /** The number of connections accepted until now. */
+  /** The number of accepted connections. */
   get swallowed(): number {
     return this.#swallowed;
   }

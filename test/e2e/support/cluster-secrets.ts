@@ -1,6 +1,6 @@
 /**
  * The secrets of a running cluster, and the search for them in all output of its processes. The test can fetch the master secret like a
- * member (protocol.md §5), because the enclave emulators of the cluster sign and open for any caller.
+ * member (protocol.md §5), because the enclave emulators of the cluster sign and decrypt for any caller.
  */
 import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';
@@ -17,7 +17,7 @@ import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 /** The first apps of a cluster. The search looks for their data keys. */
 const APP_IDS = [1_001, 1_002, 1_003];
 
-/** Acts as the given node of the cluster, with the enclave of that node, until `use` ends. */
+/** Runs `use` with a caller that acts as the given node and uses the enclave of that node. */
 async function asNode<T>(node: ClusterNode, http: RawHttp, use: (peer: RawCaller) => Promise<T>): Promise<T> {
   const enclave = new OdynClient({ baseUrl: node.enclave.url }, { clock: systemClock });
   try {
@@ -85,8 +85,8 @@ export async function answersOf(cluster: Cluster): Promise<readonly Output[]> {
 }
 
 /**
- * Searches all output of the cluster's processes, and the given texts, for the cluster's secrets and the given secrets. Call it at the end
- * of a test, while the nodes are still running. @throws SecretLeakError
+ * Searches all output of the cluster's processes and `more.outputs` for the cluster's secrets and `more.secrets`. Call it at the end of a
+ * test, while the nodes are still running. @throws SecretLeakError
  */
 export async function expectNoSecrets(
   cluster: Cluster,
@@ -94,6 +94,6 @@ export async function expectNoSecrets(
 ): Promise<void> {
   const secrets = [...(await secretsOf(cluster)), ...(more.secrets ?? [])];
   const outputs = [...linesOf(cluster), ...(more.outputs ?? [])];
-  if (outputs.length === 0) throw new Error('there is nothing to look through');
+  if (outputs.length === 0) throw new Error('there is no output to search');
   assertNoSecrets(secrets, outputs);
 }

@@ -18,10 +18,10 @@ export async function fingerprintsOf(app: DevApp, nodes: readonly ClusterNode[])
   return [...new Set(await Promise.all(nodes.map((node) => fingerprintFrom(app, node))))];
 }
 
-/** Waits until the app's client knows the key that the enclave has had since its last restart. */
+/** Waits until the app's client has read the current key of the node's enclave from the chain. */
 export async function waitForKnownKey(app: DevApp, node: ClusterNode): Promise<void> {
   await waitUntil({ what: `the client knowing the key of ${node.name}`, timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     const nodes = await app.client.nodes();
-    return nodes.some(({ teePubkey }) => teePubkey === node.teePubkey) ? null : 'its list is older';
+    return nodes.some(({ teePubkey }) => teePubkey === node.teePubkey) ? null : 'it knows an older key';
   });
 }

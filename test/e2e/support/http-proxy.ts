@@ -1,8 +1,8 @@
-/** The platform's egress as a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records its requests. */
+/** The platform's egress as a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records all requests. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 
-/** Hosts with names below this one are on this machine. Only the proxy knows that. */
+/** The names in this domain mean this machine, but only the proxy can resolve them. */
 const TEST_DOMAIN = '.kms.test';
 
 export interface ProxiedRequest {
@@ -23,7 +23,7 @@ export class HttpProxy {
       host: '127.0.0.1',
       prepareRequestFunction: ({ hostname, port, isHttp }) => {
         this.seen.push({ kind: isHttp ? 'forward' : 'tunnel', host: hostname, port });
-        if (this.#cut.has(hostname)) throw new RequestError('there is no way to this host', 503);
+        if (this.#cut.has(hostname)) throw new RequestError('this host cannot be reached', 503);
         return { dnsLookup: resolveHere };
       },
     });
@@ -58,7 +58,7 @@ export class HttpProxy {
   }
 }
 
-/** Resolves names of the test to this machine and fails for all others. It never asks a name server. */
+/** Resolves `localhost` and the names in the test domain to this machine, and fails for all other names. It never asks a name server. */
 const resolveHere = ((host: string, options: { readonly all?: boolean }, callback: (...answer: unknown[]) => void) => {
   const here = host === 'localhost' || host.endsWith(TEST_DOMAIN);
   if (!here) callback(new Error(`${host} is not known here`));

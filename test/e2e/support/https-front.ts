@@ -73,7 +73,7 @@ export class HttpsFront {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The number of TLS connections accepted until now. */
+  /** The number of accepted TLS connections. */
   get connections(): number {
     return this.#connections;
   }

@@ -37,7 +37,7 @@ export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,
   environment: Environment,
-  /** Makes the chain that the node uses. */
+  /** Takes the real chain client, and returns the one that the node uses. */
   chainOf: (chain: Chain) => Chain = (chain) => chain,
 ): Promise<InProcessNode> {
   const read = readConfig({

@@ -15,16 +15,16 @@ import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-ht
 import { freshKeys } from './fresh-keys.ts';
 
 export type Lie =
-  | 'another secret'
-  /** The 32 right bytes, and one byte more. */
+  | 'the wrong secret'
+  /** The right 32 bytes, followed by one more byte. */
   | 'a secret that is one byte too long'
-  | 'a text that is not valid JSON'
+  | 'a message that is not valid JSON'
   | 'an envelope that does not open'
   /** A new envelope with the content of the liar's first answer. */
   | 'the content of its first answer'
   /** The exact bytes of the liar's first answer. */
   | 'the envelope of its first answer'
-  | 'an answer signed by another wallet';
+  | 'a signature of the wrong wallet';
 
 interface SecretRequest {
   readonly type: string;
@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's secret in hex, for lies that are close to the truth. */
+  /** The cluster's secret in hex, for the lie that contains it. */
   readonly rightSecret: string;
 }
 
@@ -87,15 +87,15 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
 
   const sealLie = async (text: string, request: SecretRequest, receiver: TeePubkey): Promise<SealedText> => {
     switch (lie) {
-      case 'another secret':
-      case 'an answer signed by another wallet':
+      case 'the wrong secret':
+      case 'a signature of the wrong wallet':
         return real.encrypt(text, receiver);
       case 'a secret that is one byte too long': {
         const long = Buffer.concat([Buffer.from(rightSecret, 'hex'), Buffer.of(7)]);
         const sealed = sealSecret(generateP384(systemRandom), request.ecdh_pubkey!, randomBytes(12), long);
         return real.encrypt(JSON.stringify({ ...(JSON.parse(text) as object), sealed }), receiver);
       }
-      case 'a text that is not valid JSON':
+      case 'a message that is not valid JSON':
         return real.encrypt('{"status":"ok","sealed":', receiver);
       case 'an envelope that does not open':
         return { ...(await real.encrypt(text, receiver)), encryptedData: randomBytes(300).toString('hex') };
@@ -114,7 +114,7 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
     random: (signal) => real.random(signal),
     signTransaction: (transaction, signal) => real.signTransaction(transaction, signal),
     sign: async (message, signal) =>
-      lie === 'an answer signed by another wallet'
+      lie === 'a signature of the wrong wallet'
         ? signEip191(Buffer.from(freshKeys().walletKey, 'hex'), message)
         : real.sign(message, signal),
     decrypt: async (sealed, signal) => {

@@ -1,12 +1,12 @@
 /**
- * A cluster whose test decides when a block is mined. Each transaction is mined immediately, or waits while mining is paused; `mine` adds
- * depth. The nodes are not started. They read the chain through proxies if the test sets `rpcProxies`.
+ * A cluster in which the test decides when a block is mined. Each transaction is mined immediately, or waits while mining is paused. `mine`
+ * adds blocks on top. The nodes are not started. They read the chain through proxies if the test sets `rpcProxies`.
  */
 import type { NodePlan } from '../../../src/dev/cluster.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import { RpcProxy } from './rpc-proxy.ts';
 
-/** A block time so long that the chain mines no block during a test unless it is told to. Seconds. */
+/** A block time so long that the chain mines a block only when the test asks for one. Seconds. */
 const NEVER_SECONDS = 86_400;
 
 export interface ManualCluster {
@@ -56,7 +56,7 @@ export async function startManualCluster({ rpcProxies = false, ...options }: Man
     nextBlock: async () => (await cluster.chain.client.getBlockNumber()) + 1n,
     bury: async (block, depth) => {
       const missing = Number(block) + depth - Number(await cluster.chain.client.getBlockNumber());
-      if (missing < 0) throw new Error(`block ${block} lies deeper than ${depth} blocks already`);
+      if (missing < 0) throw new Error(`block ${block} already has more than ${depth} blocks on top`);
       if (missing > 0) await cluster.chain.mine(missing);
     },
     pauseMining: () => test.setAutomine(false),

@@ -1,7 +1,7 @@
 /**
- * A memory limit that the kernel enforces: a control group of version 1 or 2, without swap. The kernel kills a process that exceeds the
- * limit when its pages cannot be written back or dropped. A limit on address space cannot replace it, because Node.js reserves far more
- * than it uses. A limit on the heap covers only a part of the memory.
+ * A memory limit that the kernel enforces: a control group of version 1 or 2, without swap. If a process exceeds the limit and its pages
+ * cannot be written back or dropped, the kernel kills the process. A limit on address space cannot replace it, because Node.js reserves far
+ * more than it uses. A limit on the heap covers only a part of the memory.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ interface Version {
   readonly parent: string;
   readonly limit: string;
   /**
-   * The file with the limit: in version 1 for memory and swap together, in version 2 for swap only. A kernel without swap may have neither
-   * file.
+   * The file with the limit on swap: in version 1 on memory and swap together, in version 2 on swap only. A kernel without swap may have
+   * neither file.
    */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;

@@ -1,6 +1,6 @@
 /**
- * An HTTP front that is registered in place of a node, and that can hold or refuse the requests of the node's peers. Bodies of `/sync` are
- * sealed, but only a request for the secret has no HMAC (protocol.md §3).
+ * A front: an HTTP proxy whose URL is registered instead of the node's URL. It can hold back or refuse the requests of the node's peers.
+ * Bodies of `/sync` are sealed, but the front recognizes a request for the secret, because only that request has no HMAC (protocol.md §3).
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,4 +1,4 @@
-/** What a test can see of a running node: `/status`, the refusal of a derive, and log lines. It can also wait for ticks. */
+/** What a test can see of a running node: `/status`, the refusal of a derive request, and log lines. It can also wait for ticks. */
 import { z } from 'zod';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -76,7 +76,7 @@ export async function listedOperators(node: ClusterNode): Promise<readonly strin
   return operators.map(({ operator }) => operator).sort();
 }
 
-/** The current end of the node's output, for `said`. */
+/** The number of lines that the node has printed, for `said`. */
 export function endOfLines(node: ClusterNode): number {
   return node.lines().length;
 }
@@ -93,7 +93,7 @@ export function said(node: ClusterNode, sentence: string, from = 0): readonly Re
 
 /** Waits for a log line with this message. */
 export async function waitForLine(node: ClusterNode, sentence: string, timeoutMs: number, from = 0): Promise<void> {
-  await waitUntil({ what: `${node.name} saying "${sentence}"`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () =>
-    said(node, sentence, from).length > 0 ? null : 'it has not',
+  await waitUntil({ what: `${node.name} logging "${sentence}"`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () =>
+    said(node, sentence, from).length > 0 ? null : 'it has not logged it',
   );
 }

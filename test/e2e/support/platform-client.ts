@@ -1,8 +1,8 @@
 /**
- * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than ours. It reads
- * the wallet and the key of every node from `/status`, and tries each node three times, each time with a new nonce. It accepts the
- * signature of an answer only with v = 0 or 1, encodes a key in a path in the way of an HTML form, searches the text of errors, keeps idle
- * connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
+ * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than the client of
+ * this package. It reads the wallet and the key of every node from `/status`, and tries each node three times, each time with a new nonce.
+ * It accepts the signature of an answer only with v = 0 or 1, encodes a key in a path as HTML forms do, looks for words in the text of
+ * errors, keeps idle connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
  */
 import { ProxyAgent, request as send } from 'undici';
 import type { ClientIdentity } from '../../../src/client/options.ts';
@@ -170,7 +170,7 @@ function endOf({ status, text }: Answer): Attempt['end'] {
   return status === 404 || lower.includes(ABSENT_WORDS) ? 'absent' : 'refused';
 }
 
-/** Whether the signature has 65 bytes, ends in 0 or 1, and was made by the wallet that `/status` names. */
+/** Whether the signature has 65 bytes, ends in 0 or 1, and was made with the wallet that `/status` shows. */
 function isSigned({ headers }: Answer, callerSignature: string, wallet: Wallet): boolean {
   const signature = headers['x-kms-response-signature'];
   if (typeof signature !== 'string' || !/^(?:0x)?[0-9a-f]{128}0[01]$/.test(signature)) return false;

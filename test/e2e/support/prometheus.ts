@@ -71,7 +71,7 @@ export interface PrometheusOptions {
 
 /**
  * Starts Prometheus with the deployed configuration and alerts, but faster: it scrapes every second, and an alert fires after two seconds.
- * The time windows of rates are the deployed ones.
+ * The time windows of rates stay as deployed.
  */
 export async function startPrometheus({ server }: PrometheusTools, { targets, token }: PrometheusOptions): Promise<RunningPrometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'nova-kms-prometheus-'));
@@ -135,7 +135,7 @@ async function rewrite(file: string, changes: readonly (readonly [RegExp, string
   let text = await readFile(file, 'utf8');
   for (const [find, put] of changes) {
     const changed = text.replace(find, put);
-    if (changed === text) throw new Error(`${file} has nothing like ${String(find)}`);
+    if (changed === text) throw new Error(`${file} does not match ${String(find)}`);
     text = changed;
   }
   await writeFile(file, text);

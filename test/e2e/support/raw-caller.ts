@@ -69,10 +69,10 @@ export class RawHttp {
   }
 }
 
-/** @throws Error */
+/** @throws Error if the answer does not match the OpenAPI document */
 function throwUndocumented({ method, path }: RawRequest, { status, headers, json }: RawAnswer): void {
   const problem = undocumented({ method, path, status, contentType: headers['content-type'], json });
-  if (problem !== null) throw new Error(`${method} ${path} answered ${status}, which docs/openapi.json does not say: ${problem}`);
+  if (problem !== null) throw new Error(`${method} ${path} answered ${status}, but the answer does not match docs/openapi.json: ${problem}`);
 }
 
 async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
@@ -109,7 +109,7 @@ async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
 }
 
 /**
- * Writes bytes to the node's socket. @returns everything that comes back until the node closes it
+ * Connects to the node and sends bytes. @returns everything that the node sends until it closes the connection
  * @param options thenEnd: end this side of the connection after the bytes
  */
 export async function sendBytes(port: number, bytes: string | Buffer, options: { readonly thenEnd?: boolean } = {}): Promise<string> {
@@ -168,7 +168,7 @@ export class RawCaller {
   readonly #kind: 'app' | 'peer';
   readonly #identity: ClientIdentity;
   readonly #http: RawHttp;
-  /** The request of each answer. */
+  /** The request to which each answer belongs. */
   readonly #asked = new WeakMap<RawAnswer, Pick<RawRequest, 'method' | 'path'>>();
 
   private constructor(kind: 'app' | 'peer', who: { readonly wallet: Wallet; readonly teePubkey: TeePubkey }, identity: ClientIdentity, http: RawHttp) {
@@ -227,7 +227,7 @@ export class RawCaller {
     const inner = JSON.parse(await this.#identity.decrypt(sealed)) as Record<string, unknown>;
     const asked = this.#asked.get(answer);
     const problem = asked === undefined ? null : undocumentedInside({ ...asked, status: answer.status }, inner);
-    if (problem !== null) throw new Error(`inside of the answer to ${asked!.method} ${asked!.path} is what docs/openapi.json does not say: ${problem}`);
+    if (problem !== null) throw new Error(`the inner body of the answer to ${asked!.method} ${asked!.path} does not match docs/openapi.json: ${problem}`);
     return inner;
   }
 }
@@ -236,7 +236,7 @@ export function nowSeconds(): number {
   return Math.floor(systemClock.nowMs() / 1000);
 }
 
-/** HMAC of a body under the sync key (protocol.md §3), over the bytes if the body is not valid JSON. */
+/** HMAC of a body with the sync key (protocol.md §3): over the canonical JSON, or over the bytes if the body is not valid JSON. */
 function syncHmac(syncKey: Uint8Array, body: string | Buffer): string {
   const json = parsed(body.toString());
   return createHmac('sha256', syncKey).update(json === undefined ? body : canonicalJson(json)).digest('hex');
@@ -252,7 +252,7 @@ export interface RawApp {
 export async function createRawApp(name: string, modules: { readonly http: RawHttp }): Promise<RawApp> {
   const privateKey = randomBytes(32);
   const teeScalar = randomBytes(48);
-  // Below the order of P-384.
+  // Makes the scalar smaller than the order of P-384.
   teeScalar[0] = 1;
   const identity = new LocalIdentity({ privateKey, teeScalar }, { random: systemRandom });
   const keys = [

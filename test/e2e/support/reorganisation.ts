@@ -16,7 +16,7 @@ export async function rawTransaction(chain: DevChain, hash: string): Promise<Tra
   return (await call(chain, 'eth_getRawTransactionByHash', [hash])) as Transaction;
 }
 
-/** Replaces the last `depth` blocks by empty blocks. If `transaction` is given, the first new block contains it. */
+/** Replaces the last `depth` blocks with empty blocks. If `transaction` is given, the first new block contains it. */
 export async function reorganise(chain: DevChain, depth: number, transaction?: Transaction): Promise<void> {
   await call(chain, 'anvil_reorg', [depth, transaction === undefined ? [] : [[transaction, 0]]]);
 }

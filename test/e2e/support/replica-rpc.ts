@@ -19,7 +19,7 @@ export interface NotedRequest extends RpcRequest {
 /** Sends the request to the chain. */
 type Ask = (request: RpcRequest) => Promise<object>;
 
-/** The answer of a replica whose head is at `head`. */
+/** The answer of a replica whose newest block is `head`. */
 export async function answerAt(head: number, request: RpcRequest, ask: Ask): Promise<object> {
   const give = (result: unknown): object => ({ jsonrpc: '2.0', id: request.id, result });
   const hex = `0x${Math.max(0, head).toString(16)}`;

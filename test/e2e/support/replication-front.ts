@@ -1,6 +1,6 @@
 /**
- * An HTTP front that is registered in place of a node, and that can cut single links. A request to `/sync` names its sender
- * (protocol.md §3), so the front can drop the requests of one member while apps and other members get through.
+ * A front: an HTTP proxy whose URL is registered instead of the node's URL. It can cut the link from one member to the node: it drops the
+ * requests of that member, which it recognizes by the sender's wallet in the headers (protocol.md §3), and forwards all other requests.
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -44,7 +44,7 @@ export class ReplicationFront {
     return this.#cut.get(wallet) ?? 0;
   }
 
-  /** The number of requests of members whose sender gave up before the node answered. */
+  /** The number of requests to `/sync` whose sender closed the connection before it got the whole answer. */
   get abandoned(): number {
     return this.#abandoned;
   }

@@ -20,7 +20,7 @@ export async function waitForSameKeys(
   holds: (keys: ReadonlySet<string>) => string | null,
 ): Promise<readonly string[]> {
   let same: readonly string[] = [];
-  await waitUntil({ what: 'all nodes listing the same', timeoutMs }, async () => {
+  await waitUntil({ what: 'all nodes listing the same keys', timeoutMs }, async () => {
     const lists = await Promise.all(nodes.map((node) => keysOn(app, node)));
     const [first] = lists;
     same = first ?? [];

@@ -70,7 +70,7 @@ export class ReplicationWriter {
   async #writeOne(number: number): Promise<void> {
     const key = `key-${String(number).padStart(4, '0')}`;
     const wantsAck = number % ACKED_EVERY === 0;
-    await waitUntil({ what: `a node taking ${key}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+    await waitUntil({ what: `a node accepting ${key}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
       let tries = 0;
       for (const node of this.#inTurn(number)) {
         tries += 1;
@@ -79,7 +79,7 @@ export class ReplicationWriter {
         this.written.push({ key, node, acknowledgedByAnother: taken === 'on two', atFirstTry: tries === 1 });
         return null;
       }
-      return 'none answered';
+      return 'no node answered';
     });
   }
 
@@ -96,7 +96,7 @@ export class ReplicationWriter {
       return acks > 0 ? 'on two' : 'on one';
     } catch (error) {
       if (!(error instanceof KmsClientError)) throw error;
-      // The node keeps the write nevertheless (protocol.md §10, Acknowledged by n).
+      // The node keeps the write nevertheless (protocol.md §10, "Acknowledged by n").
       if (error.serverCode === 'not_replicated') return 'on one';
       if (error.code === 'unavailable' || error.code === 'timeout') return null;
       throw error;

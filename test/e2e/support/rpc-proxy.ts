@@ -16,11 +16,11 @@ export type RpcFate =
   | 'garbage'
   /** The chain accepts the call, but the connection is cut before the answer. */
   | 'lose the answer'
-  /** The chain accepts the call, but the answer is an error that names no reason. */
+  /** The chain accepts the call, but the answer is an error without a reason. */
   | 'deny the answer'
   /** The answer is a JSON-RPC error; the call never reaches the chain. */
   | 'error'
-  /** The answer is that of the EVM when a contract reverts. */
+  /** The answer is the error that the EVM returns when a contract reverts. */
   | 'revert';
 
 export interface RpcCall {
@@ -58,7 +58,7 @@ export class RpcProxy {
     return proxy;
   }
 
-  /** The number of calls that have not passed since the rule was set. */
+  /** The number of calls since the rule was set whose fate was not `pass`. */
   get marred(): number {
     return this.#marred;
   }

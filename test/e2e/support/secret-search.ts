@@ -33,7 +33,7 @@ export interface Finding {
 const PIECE_BYTES = 8;
 /** Minimum length of a secret. A shorter secret could occur in any text by chance. Bytes. */
 const MIN_SECRET_BYTES = 16;
-/** A secret that is not valid text is searched for as text only if at least this many readable characters are left. */
+/** The search for a secret as text needs at least this many readable characters. A secret may contain bytes that are not valid text. */
 const MIN_READABLE_CHARS = 8;
 
 export class SecretLeakError extends Error {
@@ -126,7 +126,7 @@ function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<str
   return index;
 }
 
-/** The names of the secrets that have a spelling anywhere in the text. */
+/** The names of the secrets of which at least one spelling is in the text. */
 function namesIn(text: string, length: number, index: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
   const found = new Set<string>();
   for (let at = 0; at + length <= text.length; at += 1) {
@@ -141,7 +141,7 @@ function piecesOf(bytes: Buffer): readonly Buffer[] {
   return [...new Set([...starts, bytes.length - PIECE_BYTES])].map((start) => bytes.subarray(start, start + PIECE_BYTES));
 }
 
-/** The part that is the same in the base64 of any text that contains the piece, for each of the three alignments of the piece. */
+/** For each of the three alignments of the piece: the part of its base64 that does not depend on the bytes around the piece. */
 function base64Spellings(piece: Buffer): readonly string[] {
   return [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), piece]).toString('base64');

@@ -95,7 +95,7 @@ export class StartedCommand {
       .filter((name) => /^\d+$/.test(name))
       .filter((pid) => readProc(pid, 'environ').includes(this.#mark))
       .map((pid) => ({ pid: Number(pid), parent: parentOf(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ').trim() }))
-      // Empty for a process that has just ended, or that its parent has not reaped yet.
+      // The command line is empty for a process that has just ended, or that its parent has not reaped yet.
       .filter(({ command }) => command !== '');
   }
 

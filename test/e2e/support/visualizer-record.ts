@@ -1,4 +1,4 @@
-/** All output of the visualisers of a cluster's nodes: their streams from the first event on, and every other answer. */
+/** All output of the visualisers of a cluster's nodes: the event stream of each, from its first event, and every other answer. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { pause } from '../../../src/dev/waiting.ts';
 import type { Output } from './secret-search.ts';

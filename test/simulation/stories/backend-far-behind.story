@@ -1,5 +1,5 @@
-# One of two backends is 156 blocks behind. Its answers are not accepted as a view: they make no node go back to old blocks,
-# leave ready or send a claim.
+# One of two backends is 156 blocks behind. Its answers are not accepted as a view. So no node returns to an old block, leaves
+# ready or sends a claim because of them.
 
 > cluster nodes=3
 > run 40s

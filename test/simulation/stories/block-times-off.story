@@ -1,5 +1,5 @@
-# The blocks that one RPC shows are two minutes ahead of the clock. The read fails, and the reason names the clock. The ready
-# node continues with its last view.
+# The RPC of one node returns blocks whose times are two minutes ahead of the node's clock. The read fails, and the reason
+# mentions the clock. The ready node continues with its last view.
 
 > cluster nodes=3
 > run 40s

@@ -1,6 +1,6 @@
 # The RPC of one node does not answer for two minutes. The node does not treat that as an empty membership: it continues with
-# its last view. Later the RPC is silent for twenty minutes. After fifteen minutes, the view is too old and the node stops
-# serving. It serves again soon after the RPC is back (protocol.md §6, §9.18).
+# its last view. Later the RPC is silent for twenty minutes. After fifteen minutes, the view is too old and the node refuses
+# requests. It answers requests again soon after the RPC is back (protocol.md §6, §9.18).
 
 > cluster nodes=3
 > run 20s

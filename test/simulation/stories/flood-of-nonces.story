@@ -1,5 +1,5 @@
 # A stranger asks for twenty nonces a second through the platform's ingress, behind which all callers have the same address.
-# The node still serves apps.
+# The node still answers apps.
 
 > cluster nodes=3 apps=1
 > run 3m

@@ -1,5 +1,5 @@
-# A member sends copies of keys whose clocks grow without end. Nodes limit the size of the clocks that they hold, so that they
-# can still send snapshots: every node is restarted in turn, and every write is still there (protocol.md §10, Bounds).
+# A member sends records with more and more clock entries. Nodes limit the size of the clocks that they hold, so that they can
+# still send snapshots: every node is restarted in turn, and every write is still there (protocol.md §10, Bounds).
 
 > cluster nodes=3
 > run 20s

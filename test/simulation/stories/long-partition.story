@@ -1,5 +1,5 @@
-# A node is cut off for longer than tombstones are kept. Meanwhile, the others delete keys. This node does not bring the
-# deleted keys back, and its own writes from that time are not lost (protocol.md §4, Ages).
+# One node is cut off for longer than tombstones are kept. Meanwhile, the other nodes delete keys. The node that was cut off
+# does not bring the deleted keys back, and the keys that it wrote meanwhile are not lost (protocol.md §4, Ages).
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000
 > run 20s

@@ -1,7 +1,7 @@
-# No other node has room for a write of one node, and then that node is cut off for longer than tombstones are kept. The
-# acknowledged sequences of its peers are past the write, so that later writes are not blocked. The write is still not lost: a
-# node that never held it cannot have deleted it (protocol.md §4, Ages; §10, Rejections). While the node is stale, it does not
-# list keys.
+# One node accepts a write for which no other node has room. Then this node is cut off for longer than tombstones are kept. The
+# acknowledged sequences of its peers have moved past the write, so that later writes are not blocked. The write is still not
+# lost: a node that never held it cannot have deleted it (protocol.md §4, Ages; §10, Rejections). While the node is stale, it
+# does not list keys.
 
 > cluster nodes=3 TOMBSTONE_RETENTION_MS=60000 DATA_SYNC_INTERVAL_SECONDS=5 a.MAX_STORE_BYTES=2000 b.MAX_STORE_BYTES=2000
 > run 25s

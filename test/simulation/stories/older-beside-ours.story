@@ -1,5 +1,5 @@
-# A member of an older kind joins: it knows neither digests nor pages, and hands out thirty nonces a minute. Writes of the
-# other nodes reach it, and its writes reach them.
+# An older node joins. It does not support digests or pages, and gives each caller only thirty nonces a minute. The writes of
+# the other nodes reach it, and its writes reach them.
 
 > cluster nodes=3 apps=1
 > run 40s

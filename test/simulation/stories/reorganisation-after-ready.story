@@ -1,5 +1,5 @@
-# A reorganisation reverts five blocks after the claim was deep enough. A block that was six deep is never reverted, so no
-# node stops serving.
+# A reorganisation reverts five blocks after the claim was deep enough. A block that was six blocks deep is never reverted, so
+# every node stays ready.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The version of one node is revoked. The node stops serving with its next tick, reports the reason, and serves again when the
-# version is enrolled again.
+# The version of one node is revoked. At its next tick, the node stops answering requests and reports the reason. It answers
+# requests again when the version is enrolled again.
 
 > cluster nodes=3
 > run 20s

@@ -1,5 +1,5 @@
-# The registry has a teePubkey that differs from that of the running enclave. The node serves no caller until the registry has
-# the right teePubkey.
+# The registry has a teePubkey that differs from that of the running enclave. The node refuses all requests until the registry
+# has the right teePubkey.
 
 > cluster nodes=2
 > run 20s

@@ -1,6 +1,6 @@
-# The member that is asked first gives a wrong secret. A node compares a secret with the chain before it installs the secret,
-# so it asks the next member in the same tick (protocol.md §9.1). A restarted node has a new key; the other nodes know this
-# key after their next tick.
+# The member that is asked first sends a wrong secret. A node compares a secret with the chain before it installs the secret,
+# so it asks the next member in the same tick (protocol.md §9.1). A restarted node has a new key, which the other nodes read
+# at their next tick.
 
 > cluster nodes=3
 > run 20s

@@ -1,4 +1,4 @@
-/** When the end of an audit is signed (docs/audit.md). No request waits for a signature. */
+/** When an audit gets a checkpoint, which is a signature that covers all earlier entries (docs/audit.md). No request waits for it. */
 import { describe, expect, test } from '@jest/globals';
 import { CHECKPOINT_ENTRIES, CHECKPOINT_MS, planCheckpoint, type CheckpointPlan, type CheckpointState } from '../../../src/audit/checkpoint-plan.ts';
 import { Checkpoints } from '../../../src/audit/checkpoints.ts';
@@ -52,7 +52,7 @@ test('a checkpoint is made a minute after the first unsigned entry and covers al
   expect(signed()).toEqual([4]);
 });
 
-test('a checkpoint is made immediately at the thousandth entry, and never two at the same time', async () => {
+test('a checkpoint is made immediately when a thousand entries are unsigned, but only one checkpoint is signed at a time', async () => {
   const held = Promise.withResolvers<undefined>();
   const { signed, record } = start((real) => async (message) => {
     await held.promise;
@@ -62,7 +62,7 @@ test('a checkpoint is made immediately at the thousandth entry, and never two at
   expect(signed()).toEqual([]);
   held.resolve(undefined);
   await settle(4);
-  // The entries that were added in the meantime are enough for a second checkpoint.
+  // While the first signature was awaited, enough entries were added for a second checkpoint.
   expect(signed()).toEqual([1_000, 5_002]);
 });
 
@@ -70,7 +70,7 @@ test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   ['an enclave that fails', () => async () => Promise.reject(new DependencyError('enclave', 'unreachable', 'gone')), new DependencyError('enclave', 'unreachable', 'gone')],
   ['an enclave that does not answer', () => () => new Promise(() => undefined), new DeadlineError('the signature of an audit checkpoint', 5_000)],
   ['an enclave that signs with the wrong wallet', () => async () => `0x${'11'.repeat(64)}1b`, new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by a different wallet')],
-])('%s is asked again with backoff, and no entry is lost', async (_, broken, failure) => {
+])('%s is asked to sign again, with backoff, and no entry is lost', async (_, broken, failure) => {
   let isBroken = true;
   const { clock, state, signed, record, trail } = start((real) => (message, signal) => (isBroken ? broken(real)(message, signal) : real.sign(message, signal)));
   record(1_000);
@@ -84,7 +84,7 @@ test.each<[string, (real: Enclave) => Enclave['sign'], object]>([
   expect(verify(readAll(trail)).problems).toEqual([]);
 });
 
-test('a node that does not know its wallet yet makes no checkpoint until it does', async () => {
+test('a node makes no checkpoint before it knows its wallet', async () => {
   const { clock, state, signed, record, real } = start();
   state.wallet = null;
   record(1);
@@ -96,7 +96,7 @@ test('a node that does not know its wallet yet makes no checkpoint until it does
 });
 
 describe('the last checkpoint, when the node stops,', () => {
-  test('covers all entries even if a checkpoint is already being signed, and no checkpoint follows', async () => {
+  test('covers all entries even if a checkpoint is already being signed, and no checkpoint is made after it', async () => {
     const { clock, checkpoints, signed, record } = start();
     record(1_100);
     expect(await checkpoints.end()).toBe(true);
@@ -106,7 +106,7 @@ describe('the last checkpoint, when the node stops,', () => {
     expect(signed()).toEqual([1_000, 1_102]);
   });
 
-  test('is given up when the enclave fails', async () => {
+  test('is not made when the enclave fails', async () => {
     const { checkpoints, record } = start(() => async () => Promise.reject(new DependencyError('enclave', 'unreachable', 'gone')));
     record(1);
     expect(await checkpoints.end()).toBe(false);

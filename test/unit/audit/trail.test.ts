@@ -1,6 +1,6 @@
 /**
- * The part of its audit that a node keeps (docs/audit.md): the latest entries, complete and in order, within two limits. Dropped entries
- * are counted and reported.
+ * A node keeps the latest entries of its audit (docs/audit.md): in order, without holes, and within two limits. It counts and reports the
+ * entries that it drops.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { auditOf, derived, readAll, verify } from './audit-of.ts';
 const numbersOf = (entries: readonly Readonly<Record<string, unknown>>[]): unknown[] => entries.map((entry) => entry['seq'] ?? `${String(entry['from'])}-${String(entry['to'])}`);
 
 describe('a page', () => {
-  test('has the requested number of entries after a sequence number, and tells whether there are more', () => {
+  test('has the requested number of entries after a sequence number, and says whether more entries follow', () => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(numbersOf(page(0).entries)).toEqual([1, 2, 3, 4, 5, 6]);
@@ -19,7 +19,7 @@ describe('a page', () => {
     expect([numbersOf(page(4, 2).entries), page(4, 2).more]).toEqual([[5, 6], false]);
   });
 
-  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after number %d when the audit has 6 entries', (after) => {
+  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after sequence number %d if the audit has 6 entries', (after) => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(page(after)).toEqual({ chain: page(0).chain, entries: [], more: false });
@@ -55,7 +55,7 @@ describe('without a reader', () => {
     expect(trail.dropped).toBeGreaterThan(30_000);
   });
 
-  test('all dropped entries become one gap, and the chain continues after the gap', async () => {
+  test('all dropped entries are shown as one gap, and the chain continues after the gap', async () => {
     const { trail, checkpoint } = auditOf({ maxEntries: 8, maxBytes: 1_000_000 });
     for (let number = 0; number < 20; number += 1) trail.record(derived(number));
     expect(trail.dropped).toBe(13);
@@ -69,7 +69,7 @@ describe('without a reader', () => {
   });
 });
 
-test('an occasional reader gets every entry, or a gap that the node confirms, for any number of dropped entries', async () => {
+test('a reader that reads only from time to time gets every entry, or a gap that the node reports in place of the dropped entries', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),
     fc.constant({ kind: 'read' as const }),

@@ -26,7 +26,7 @@ beforeAll(async () => {
   lines = [...readAll(audit.trail)];
 });
 
-/** Recomputes all hashes from an index to the end, like an attacker who has changed an entry. */
+/** Recomputes all hashes from an index to the end, as an attacker would after changing an entry. */
 function rehashed(given: Lines, from = 0): Lines {
   let before = from === 0 ? HASH_BEFORE_FIRST : (given[from - 1]!['hash'] as string);
   return given.map((line, at) => {
@@ -73,7 +73,7 @@ describe('the verifier finds', () => {
     expect(firstProblem(forged())).toContain(what);
   });
 
-  test('a checkpoint of a wallet that is not one of the trusted wallets, if these are given', () => {
+  test('a checkpoint signed by a wallet that is not in the given list of trusted wallets', () => {
     const [sequence, hash] = [6, lines[5]!['hash'] as string];
     const forged = rehashed(changed(6, { wallet: STRANGERS_WALLET, signature: signEip191(STRANGER, auditMessage(sequence, hash, STRANGERS_WALLET)) }), 6);
     expect(firstProblem(forged, [wallet])).toContain(`is signed by ${STRANGERS_WALLET}, which is not one of the given wallets`);

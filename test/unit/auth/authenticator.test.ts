@@ -72,11 +72,11 @@ describe('an app', () => {
 
   test.each<[string, boolean, Record<string, string>]>([
     ['sends nothing, in an enclave', true, {}],
-    ['names a wallet without a proof, in an enclave', true, { 'x-tee-wallet': WALLET }],
+    ['sends a wallet without a proof, in an enclave', true, { 'x-tee-wallet': WALLET }],
     ['sends nothing, in development', false, {}],
-    ['names an invalid wallet, in development', false, { 'x-tee-wallet': '0x12' }],
-    ['names a wallet and sends half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
-    ['names a wallet and sends an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
+    ['sends an invalid wallet, in development', false, { 'x-tee-wallet': '0x12' }],
+    ['sends a wallet and half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
+    ['sends a wallet and an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
     ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
   ])('that %s is unauthorized, and the registry is not read', async (_, inEnclave, headers) => {
     const { authenticator, asked } = start({ inEnclave });
@@ -84,7 +84,7 @@ describe('an app', () => {
     expect(asked).toEqual([]);
   });
 
-  test('may name its wallet without a proof in development, but it still needs authorization and its answer is not signed', async () => {
+  test('may send its wallet without a proof in development, but it still needs authorization, and its answer is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
     expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
@@ -136,8 +136,8 @@ describe('a peer', () => {
 
   test.each<[string, Record<string, string>]>([
     ['sends nothing', {}],
-    ['names only a wallet', { 'x-kms-wallet': WALLET }],
-    ['names a wallet as apps do in development', { 'x-tee-wallet': WALLET }],
+    ['sends only a wallet', { 'x-kms-wallet': WALLET }],
+    ['sends a wallet as apps do in development', { 'x-tee-wallet': WALLET }],
   ])('that %s is unauthorized in every mode', (_, headers) => {
     for (const inEnclave of [true, false]) {
       const { authenticator } = start({ inEnclave });

@@ -69,7 +69,7 @@ describe('a nonce', () => {
     expect(book.consume(nonce)).not.toBe('ok');
   });
 
-  test('that was added with a given expiry is valid once, until that expiry', async () => {
+  test('that was added with a given time of issue is valid once, until it expires', async () => {
     const { book, clock } = openBook();
     const now = Math.floor(clock.nowMs() / 1_000);
     book.note('one', now - 60);

@@ -69,8 +69,8 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([
     ['is not a signature', ({ headers }) => headers({ signature: '0x12' })],
     ['is for a different node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
-    ['names a different wallet from the one that signed', ({ headers }) => headers({ wallet: OTHER_NODE })],
-    ['is of the other kind', ({ nonce, now }) => {
+    ['contains a different wallet from the one that signed', ({ headers }) => headers({ wallet: OTHER_NODE })],
+    ['signs the message of the other kind', ({ nonce, now }) => {
       const other = kind === 'app' ? peerAuthMessage : appAuthMessage;
       return Object.fromEntries(
         Object.entries({ signature: signEip191(KEY, other(nonce, NODE, now)), nonce, timestamp: String(now), wallet: WALLET }).map(
@@ -87,7 +87,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test.each([
     [-121, "the timestamp is 121 s behind this node's clock, outside the window of 120 s"],
     [86_400, "the timestamp is 86400 s ahead of this node's clock, outside the window of 120 s"],
-  ])('dated %i s from now is refused with a message that gives the difference between the clocks', (offset, message) => {
+  ])('dated %i s from now is refused with a message that contains the difference between the clocks', (offset, message) => {
     const { headers, verify, now } = startVerifier(kind);
     expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
   });
@@ -97,7 +97,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for a different node, without a wallet header, recovers to the wrong wallet', () => {
+  test('for a different node, without a wallet header, does not return the wallet that signed', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });
@@ -115,7 +115,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(headers({ timestamp: String(now + 121) }))).toThrow(expect.objectContaining({ message: 'the nonce has expired' }));
   });
 
-  test('made of arbitrary strings always ends in a refusal and never in a different error', () => {
+  test('made of arbitrary strings always leads to a refusal and never to a different error', () => {
     const header = fc.option(fc.string({ maxLength: 300 }), { nil: undefined });
     fc.assert(
       fc.property(header, header, header, header, (signature, nonce, timestamp, wallet) => {

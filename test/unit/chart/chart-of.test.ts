@@ -38,7 +38,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('specify which child is entered first, if there is one', () => {
+  test('specify which child is entered first, if the state has such a child', () => {
     expect(chart.states.filter(({ initial }) => initial !== null).map(({ id, initial }) => [id, initial])).toEqual([
       ['light', 'light.testing'],
       ['light.working.cars', 'light.working.cars.red'],
@@ -46,7 +46,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('have the fields of the machine, but only the plain values of its meta', () => {
+  test('have the fields of the machine, and the strings, numbers and booleans from its meta', () => {
     expect(state(chart, 'light.working')).toMatchObject({
       key: 'working',
       description: 'Both the cars and the walkers are shown something.',
@@ -102,7 +102,7 @@ describe('the edges of a traffic light', () => {
     });
   });
 
-  test('are marked when they reenter, and have the plain values of their meta', () => {
+  test('are marked if they reenter their state, and have the strings, numbers and booleans from their meta', () => {
     expect(chart.edges.filter(({ reenter }) => reenter).map(({ id }) => id)).toEqual(['light.working.cars.green|button|0']);
     expect(chart.edges.filter(({ meta }) => Object.keys(meta).length > 0).map(({ id, meta }) => [id, meta])).toEqual([
       ['light.working|power.cut|0', { dropped: 'light' }],

@@ -1,4 +1,4 @@
-/** Charts as pictures: nested and parallel states, each arrow once, names that are valid in Mermaid. Also the pictures in the documents. */
+/** Charts as Mermaid pictures: nested and parallel states, no arrow twice, valid names. The pictures in the documents are up to date. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -49,7 +49,7 @@ test('a picture of a traffic light shows nested states, parallel regions, and on
 `);
 });
 
-test('an edge into a region starts at every other state of that region, and a reentered state has an arrow to itself', () => {
+test('an edge from a region to one of its states is drawn from each other state of the region, and also from that state if the edge reenters it', () => {
   const machine = createMachine({
     id: 'm',
     type: 'parallel',
@@ -63,7 +63,7 @@ test('an edge into a region starts at every other state of that region, and a re
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('keys that are Mermaid keywords, contain special characters or occur twice get separate names', () => {
+test('a state gets a different name in the picture if its key is a Mermaid keyword, contains special characters or occurs twice', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',
@@ -89,7 +89,7 @@ test('keys that are Mermaid keywords, contain special characters or occur twice 
 describe('a region', () => {
   const chart = chartOf(trafficLight());
 
-  test('becomes a separate chart: its state is the root, and edges that leave it are omitted', () => {
+  test('becomes a separate chart: its state is the root, and the edges that leave the region are omitted', () => {
     const cars = regionOf(chart, 'light.working.cars')!;
     expect(cars.name).toBe('light cars');
     expect(cars.states.map(({ id, parent }) => [id, parent])).toEqual([
@@ -116,6 +116,6 @@ test.each(DOCUMENTS)('%s shows the current machine (npm run chart:update)', (nam
   expect(withPicture(document)).toBe(document);
 });
 
-test('a document without the comments that mark the place of the picture is an error', () => {
+test('a document is refused if it lacks the comments that mark the place of the picture', () => {
   expect(() => withPicture('# Nothing here')).toThrow('the document does not contain <!-- chart --> and <!-- /chart -->');
 });

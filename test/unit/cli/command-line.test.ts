@@ -1,4 +1,4 @@
-/** What all commands have in common: where the output goes, and the exit code. */
+/** What all commands have in common: which output goes to standard output or standard error, and the exit code. */
 import { describe, expect, test } from '@jest/globals';
 import { wholeNumber } from '../../../src/cli/option-values.ts';
 import { runCommandLine, type CommandRow } from '../../../src/cli/command-line.ts';
@@ -25,7 +25,7 @@ const ROWS: readonly CommandRow[] = [
     throw new Error('the disk is full\n    at a stack');
   }),
   row('repeats', async () => {
-    throw new Error('in their file stands \u001b]0;title\u0007\u001b[2J');
+    throw new Error('their file contains \u001b]0;title\u0007\u001b[2J');
   }),
   row('refuses', async () => {
     throw new CommandError('no such file', EXIT.usage);
@@ -38,7 +38,7 @@ const ROWS: readonly CommandRow[] = [
     },
   },
   row('throws-text', async () => {
-    // eslint-disable-next-line @typescript-eslint/only-throw-error -- dependencies do that
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- some dependencies throw strings
     throw 'text';
   }),
 ];
@@ -56,7 +56,7 @@ test.each([
   ['works --n 9', 0, ''],
   ['answers-no', 3, ''],
   ['fails', 1, 'the disk is full\n'],
-  ['repeats', 1, 'in their file stands ?]0;title??[2J\n'],
+  ['repeats', 1, 'their file contains ?]0;title??[2J\n'],
   ['refuses', 2, 'no such file\n'],
   ['is-not-here', 1, 'it is elsewhere\n'],
   ['throws-text', 1, 'a value was thrown that is not an Error\n'],
@@ -76,7 +76,7 @@ test('a command is loaded only when it is used', async () => {
   expect(loaded).toEqual([]);
 });
 
-test('help and version go to standard output, but the help that is shown when no command is given goes to standard error', async () => {
+test('help and version are printed to standard output, but if no command is given, help is printed to standard error', async () => {
   expect(await run(['--version'])).toEqual({ code: 0, stdout: '1.2.3\n', stderr: '' });
   for (const argv of [['--help'], ['-h'], ['help']]) {
     const { code, stdout, stderr } = await run(argv);
@@ -88,12 +88,12 @@ test('help and version go to standard output, but the help that is shown when no
   expect(stderr).toContain('Usage: nova-kms');
 });
 
-test('help for an unknown command is refused', async () => {
+test('a request for the help of an unknown command is refused', async () => {
   expect(await run(['help', 'nosuch'])).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'nosuch'\n" });
 });
 
 describe.each(COMMANDS.map(({ name }) => [name] as const))('nova-kms %s', (name) => {
-  test.each([[[name, '--help']], [['help', name]]])('prints its help for %j, with examples and exit codes', async (argv) => {
+  test.each([[[name, '--help']], [['help', name]]])('prints help with examples and exit codes when called as %j', async (argv) => {
     const { code, stdout, stderr } = await run(argv, COMMANDS);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`Usage: nova-kms ${name} `);

@@ -1,4 +1,4 @@
-/** Splits a stream into lines. The result does not depend on the chunks, and a long line costs no more work than many short lines. */
+/** The lines of a stream do not depend on how the stream is cut into chunks. A long line costs no more work than many short lines. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { LineSplitter, LongLineError } from '../../../src/cli/line-splitter.ts';
@@ -31,11 +31,11 @@ describe('lines', () => {
     ['a\n\nb', ['a', '', 'b']],
     ['a\r\nb\u2028c', ['a\r', 'b\u2028c']],
     ['é😀\nü', ['é😀', 'ü']],
-  ])('%j', (text, lines) => {
+  ])('of the text %j do not depend on the size of the chunks', (text, lines) => {
     for (let size = 1; size <= 5; size += 1) expect(split(text, size).lines).toEqual(lines);
   });
 
-  test('are the same for any chunks of the text', () => {
+  test('of any text do not depend on the size of the chunks', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme' }).filter((line) => !line.includes('\n'))), fc.integer({ min: 1, max: 9 }), (lines, size) => {
         expect(split(lines.map((line) => `${line}\n`).join(''), size).lines).toEqual(lines);
@@ -44,19 +44,19 @@ describe('lines', () => {
   });
 });
 
-describe('the cost', () => {
-  test.each([1, 7, 64, 4_096])('of one long line in chunks of %i bytes is at most one copy of each byte', (size) => {
+describe('the number of copied bytes', () => {
+  test.each([1, 7, 64, 4_096])('is at most the length of a long line that arrives in chunks of %i bytes', (size) => {
     const { lines, copied } = split('x'.repeat(400_000), size);
     expect([lines.length, lines[0]!.length]).toEqual([1, 400_000]);
     expect(copied).toBeLessThanOrEqual(400_000);
   });
 
-  test('of lines inside one chunk is zero copies', () => {
+  test('is zero for lines that lie inside one chunk', () => {
     expect(split('short\n'.repeat(1_000), 6_000).copied).toBe(0);
   });
 });
 
-test('a line may be as long as the limit, and a longer line is refused before its end arrives', () => {
+test('a line of the maximum length is accepted, and a longer line is refused before its end arrives', () => {
   const splitter = new LineSplitter({ maxLineBytes: 4 });
   expect(splitter.take(Buffer.from('1234\n12')).map(String)).toEqual(['1234']);
   splitter.take(Buffer.from('34'));

@@ -20,7 +20,7 @@ test.each([
   ['', 5, ''],
 ])('%j with a limit of %i becomes %j', (text, max, expected) => expect(plainText(text, max)).toBe(expected));
 
-test('any text becomes harmless to a terminal and no longer than the limit', () => {
+test('any text is made harmless to a terminal and is cut at the limit', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.integer({ min: 2, max: 100 }), (text, max) => {
       const shown = plainText(text, max);
@@ -31,7 +31,7 @@ test('any text becomes harmless to a terminal and no longer than the limit', () 
   );
 });
 
-describe('the line of a key of the store', () => {
+describe('the line that shows a key of the store', () => {
   test.each([
     ['users/1', 'users/1'],
     ['with space', 'with space'],
@@ -40,7 +40,7 @@ describe('the line of a key of the store', () => {
     ['\u001b[2J', '"\\u001b[2J"'],
     ['a"b', '"a\\"b"'],
     ['\u202egnp', '"\\u202egnp"'],
-  ])('of %j is %s', (key, line) => expect(keyLine(key)).toBe(line));
+  ])('shows %j as %s', (key, line) => expect(keyLine(key)).toBe(line));
 
   test('is one line, is harmless to a terminal, and can be turned back into the key', () => {
     fc.assert(

@@ -1,6 +1,6 @@
 /**
- * What the client accepts when a party that terminates TLS in front of a node swaps, withholds or forges answers (protocol.md §10, Bound
- * to the request). The client also accepts answers of older nodes, which are not bound to the request.
+ * A party that terminates TLS in front of a node can swap, withhold or forge answers. The client detects this because an answer repeats
+ * the nonce of its request (protocol.md §10, Bound to the request). It also accepts answers of older nodes, which do not repeat the nonce.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -46,7 +46,7 @@ const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>
 ];
 
 describe('the request for', () => {
-  test.each(CALLS)('%s asks for sealed errors and a next nonce, and all except reads have their nonce and operation inside the envelope', async (_, call, op) => {
+  test.each(CALLS)('%s asks for sealed errors and a next nonce, and the envelope contains nonce and operation unless the request is a read', async (_, call, op) => {
     const { client, node } = await start();
     await call(client);
     const [{ request, inner }] = node.received as [(typeof node.received)[0]];
@@ -56,23 +56,23 @@ describe('the request for', () => {
 });
 
 describe.each(CALLS)('the answer to %s', (_, call) => {
-  test('of an older node is accepted, although it does not name the request', async () => {
+  test('is accepted from an older node, although it does not contain the nonce of the request', async () => {
     const { client } = await start();
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
 
-  test('of a node that names the request is accepted', async () => {
+  test('is accepted with the nonce of the request', async () => {
     const { client } = await start(NEWER);
     expect(typeof (await outcomeOf(call(client)))).toBe('object');
   });
 
-  test('is refused when it names a different request', async () => {
+  test('is refused with the nonce of a different request', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (__, received) => node.sealedAnswer(received, { nonce: Buffer.from('another nonce').toString('base64') });
     expect(await outcomeOf(call(client))).toBe('bad_answer');
   });
 
-  test('is refused when it names no request although an earlier answer of the node did', async () => {
+  test('is refused without a nonce if an earlier answer of the same node had one', async () => {
     const { client, node } = await start(NEWER);
     await client.derive({ path: 'first' });
     node.habits.binds = false;
@@ -80,7 +80,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
   });
 });
 
-test('the client notices when the answers to two simultaneous requests are swapped, although both are well-formed', async () => {
+test('the client refuses the answers to two simultaneous requests when they are swapped, although both are well-formed', async () => {
   const { client, node } = await start(NEWER);
   const both: { readonly answer: TransportAnswer; readonly give: (answer: TransportAnswer) => void }[] = [];
   node.nonce = () => answerOf(200, { nonce: node.nextNonce() });
@@ -89,7 +89,7 @@ test('the client notices when the answers to two simultaneous requests are swapp
     both.push({ answer, give: resolve });
     const [one, other] = both;
     if (other !== undefined) {
-      // Each caller gets the right signature with the wrong body, like from an attacker on the path.
+      // As an attacker on the path can do: each caller gets its own signature with the body for the other caller.
       one!.give({ ...other.answer, headers: one!.answer.headers });
       other.give({ ...one!.answer, headers: other.answer.headers });
     }
@@ -99,32 +99,32 @@ test('the client notices when the answers to two simultaneous requests are swapp
   expect(outcomes).toEqual(['bad_answer', 'bad_answer']);
 });
 
-describe('the bounds of a listing that the answer repeats', () => {
+describe('when an answer repeats the bounds of a listing,', () => {
   const nonce = PEER_NONCE;
   test.each<[string, object, ListingBounds | undefined, string]>([
-    ['the same bounds as in the request', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
-    ['none requested, none in the answer', {}, {}, 'bound'],
-    ['none requested, null in the answer', { prefix: null, after: null, limit: null }, {}, 'bound'],
-    ['none requested, empty in the answer', { prefix: '', after: '' }, {}, 'bound'],
-    ['empty in the request, none in the answer', {}, { prefix: '', after: '' }, 'bound'],
-    ['a prefix that was added in transit', { prefix: 'a' }, {}, 'foreign'],
-    ['a limit that was added in transit', { limit: 1 }, {}, 'foreign'],
-    ['an after that was added in transit', { after: 'x' }, { prefix: 'a' }, 'foreign'],
-    ['a prefix that was removed in transit', {}, { prefix: 'a' }, 'foreign'],
-    ['a different prefix', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
-    ['a limit as a string', { limit: '2' }, { limit: 2 }, 'foreign'],
-    ['not checked for a request that is not a listing', { prefix: 'a' }, undefined, 'bound'],
+    ['the same bounds as in the request are accepted', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
+    ['no bounds are accepted for a request without bounds', {}, {}, 'bound'],
+    ['null bounds are accepted for a request without bounds', { prefix: null, after: null, limit: null }, {}, 'bound'],
+    ['empty bounds are accepted for a request without bounds', { prefix: '', after: '' }, {}, 'bound'],
+    ['no bounds are accepted for a request with empty bounds', {}, { prefix: '', after: '' }, 'bound'],
+    ['a prefix that was added in transit is refused', { prefix: 'a' }, {}, 'foreign'],
+    ['a limit that was added in transit is refused', { limit: 1 }, {}, 'foreign'],
+    ['an after that was added in transit is refused', { after: 'x' }, { prefix: 'a' }, 'foreign'],
+    ['the lack of a prefix that was removed in transit is refused', {}, { prefix: 'a' }, 'foreign'],
+    ['a different prefix is refused', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
+    ['a limit as a string is refused', { limit: '2' }, { limit: 2 }, 'foreign'],
+    ['the bounds are ignored if the request is not a listing', { prefix: 'a' }, undefined, 'bound'],
   ])('%s', (_, said, listing, bond) => expect(bondOf({ nonce, ...said }, { nonce, listing })).toBe(bond));
 
   test.each<[string, unknown, string]>([
-    ['that names no request', { prefix: 'other' }, 'unbound'],
-    ['that names a different request', { nonce: 'x' }, 'foreign'],
-    ['that names null as its request', { nonce: null }, 'foreign'],
-    ['that is a string', 'text', 'foreign'],
-    ['that is null', null, 'foreign'],
-  ])('an inner answer %s is %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));
+    ['without a nonce is not bound to the request', { prefix: 'other' }, 'unbound'],
+    ['with the nonce of a different request is refused', { nonce: 'x' }, 'foreign'],
+    ['with the nonce null is refused', { nonce: null }, 'foreign'],
+    ['that is a string is refused', 'text', 'foreign'],
+    ['that is null is refused', null, 'foreign'],
+  ])('an inner answer %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));
 
-  test('a listing without bounds is refused when it names its request', async () => {
+  test('a listing that repeats its nonce but not its bounds is refused', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (_, received) => node.sealedAnswer(received, { prefix: undefined });
     expect(await outcomeOf(client.list({ prefix: 'r' }))).toBe('bad_answer');
@@ -135,15 +135,15 @@ describe('a 404 for a key', () => {
   const PLAIN = answerOf(404, { code: 'not_found', message: 'there is no such key' });
 
   test.each<[string, Partial<Habits>]>([
-    ['from an older node is accepted', {}],
-    ['that a node has sealed for the request is accepted', NEWER],
+    ['is accepted without a seal from an older node', {}],
+    ['is accepted when a node has sealed it for the request', NEWER],
   ])('%s', async (_, habits) => {
     const { client } = await start(habits);
     expect(await client.get('absent')).toBeNull();
     expect(await client.delete({ key: 'absent' })).toMatchObject({ deleted: false });
   });
 
-  test.each(['red', 'absent'])('that is not sealed is refused if the node sealed an earlier one (%s)', async (key) => {
+  test.each(['red', 'absent'])('that is not sealed is refused if the node has sealed an earlier 404 (key: %s)', async (key) => {
     const { client, node } = await start(NEWER);
     expect(await client.get('absent')).toBeNull();
     node.bend = () => PLAIN;
@@ -153,9 +153,9 @@ describe('a 404 for a key', () => {
 
   test.each<[string, (node: NodeSide) => void]>([
     ['for a different request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: Buffer.from('another').toString('base64') }))],
-    ['for no request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: undefined }))],
-    ['with a different code inside', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { code: 'forbidden' }))],
-    ['with the wrong key', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"sender_tee_pubkey":"../, '"sender_tee_pubkey":"00')) }))],
+    ['without the nonce of its request', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { nonce: undefined }))],
+    ['with a different error code inside', (node) => (node.bend = (_, received) => node.sealedAnswer(received, { code: 'forbidden' }))],
+    ['by a sender with the wrong key', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"sender_tee_pubkey":"../, '"sender_tee_pubkey":"00')) }))],
     ['but cannot be opened', (node) => (node.bend = (answer) => ({ ...answer, body: Buffer.from(Buffer.from(answer.body).toString().replace(/"nonce":"[0-9a-f]{24}"/, `"nonce":"${'0'.repeat(24)}"`)) }))],
   ])('that is sealed %s is refused', async (_, spoil) => {
     const { client, node } = await start(NEWER);

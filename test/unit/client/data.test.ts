@@ -1,6 +1,6 @@
 /**
- * The client's put, get, list and delete (protocol.md §2, §3, §10) against the real HTTP pipeline of nodes: typed results, base64 hidden
- * from the caller, and keys that never become part of a URL path.
+ * The client's put, get, list and delete (protocol.md §2, §3, §10), tested with the real HTTP code of nodes. Values are bytes, not
+ * base64, and a key never becomes part of a URL path.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -73,7 +73,7 @@ async function failureOf(call: Promise<unknown>): Promise<KmsClientError> {
 
 /** Waits for a write that needs an acknowledgement, and lets a peer acknowledge it. */
 async function acknowledge(node: NodeOverHttp, key: string): Promise<void> {
-  await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));
+  await waitUntil({ what: 'a write that waits for acknowledgements', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no write waits yet'));
   node.acknowledgements.note(PEER, { appId: '100', key, sequenceNumber: node.store.lastSequenceNumber });
 }
 
@@ -92,20 +92,20 @@ describe('a value', () => {
     expect((await client.get('k'))!.value).toEqual(value);
   });
 
-  test('of 1 MiB is below every limit of the client', async () => {
+  test('of 1 MiB is accepted and returned by the client', async () => {
     const { client } = await start();
     const value = new Uint8Array(1_048_576).fill(7);
     await client.put({ key: 'k', value });
     expect(Buffer.from((await client.get('k'))!.value).equals(value)).toBe(true);
   });
 
-  test('that is part of a larger buffer is stored without the rest of that buffer', async () => {
+  test('that is a part of a larger buffer is stored without the other bytes of that buffer', async () => {
     const { client } = await start();
     await client.put({ key: 'k', value: bytes('xx value xx').subarray(3, 8) });
     expect((await client.get('k'))!.value).toEqual(bytes('value'));
   });
 
-  test('is null when it is absent or past its lifetime', async () => {
+  test('is null when its key is absent or its lifetime has ended', async () => {
     const { client, node } = await start();
     expect(await client.get('k')).toBeNull();
     await client.put({ key: 'k', value: bytes('v'), ttlMs: 1_000 });
@@ -156,7 +156,7 @@ describe('a list', () => {
     [{ limit: 2, after: 'a/1' }, ['a/2', 'b c'], true],
     [{ after: 'b c' }, ['😀&?'], false],
     [{ after: '' }, ['a', 'a/1', 'a/2', 'b c', '😀&?'], false],
-  ])('%j returns %j', async (arguments_, keys, more) => {
+  ])('with %j returns the keys %j', async (arguments_, keys, more) => {
     const { client } = await filled();
     expect(await client.list(arguments_)).toMatchObject({ keys, more });
   });
@@ -176,7 +176,7 @@ describe('a list', () => {
 describe('a key', () => {
   const KEYS = ['..', '.', 'a/../b', '../../status', 'a//b', '/', 'a%2Fb', '%', '%zz', 'a?b', 'a#b', 'a&key=b', 'a b', 'a+b', 'a\\b', '__proto__', '\u0000', '\r\n', 'é', 'e\u0301', '😀', '\ufffd', 'x'.repeat(1_024), '😀'.repeat(256)];
 
-  test.each(KEYS.map((key) => [JSON.stringify(key).slice(0, 40), key]))('%s reaches the node unchanged, and never in a path', async (_, key) => {
+  test.each(KEYS.map((key) => [JSON.stringify(key).slice(0, 40), key]))('%s is sent to the node unchanged, and never in a URL path', async (_, key) => {
     const { client, node, requests } = await start();
     await client.put({ key, value: bytes('v') });
     expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual([key]);
@@ -190,11 +190,11 @@ describe('a key', () => {
   });
 });
 
-describe('a key that an older node has and that is too long for this client to write', () => {
+describe('a key that an older node has accepted, although it is too long for this client to write,', () => {
   const LONG = 'k'.repeat(2_000);
   const LONGEST = '\u0001'.repeat(65_536);
 
-  test('can be read if it fits into a request head, and can be deleted at any length', async () => {
+  test('can be deleted, and can be read if it fits into the head of a request', async () => {
     const { client, node } = await start();
     for (const key of [LONG, LONGEST]) node.store.put('100', key, Buffer.from(node.vault.sealValue(100 as AppId, bytes('v'))), 0, node.clock.nowMs());
     expect((await client.get(LONG))!.value).toEqual(bytes('v'));
@@ -214,11 +214,11 @@ describe('acknowledgements (acks)', () => {
     expect(await deleted).toMatchObject({ deleted: true, acks: 1 });
   });
 
-  test('a write that is not replicated in time is refused with 504 and stays at the node; no other node is asked', async () => {
+  test('when a write is not replicated in time, the call fails with 504, the write stays in the store of its node, and no other node is asked', async () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);
-    await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'no one waits'));
+    await waitUntil({ what: 'a write that waits for acknowledgements', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (waiting().length > 0 ? null : 'no write waits yet'));
     const [asked] = waiting() as [NodeOverHttp];
     await asked.clock.advance(2_000);
     expect(await put).toMatchObject({ code: 'refused', status: 504, serverCode: 'not_replicated' });
@@ -228,12 +228,12 @@ describe('acknowledgements (acks)', () => {
 });
 
 describe('a refusal', () => {
-  test('of a value that is too large has the status and code of the node', async () => {
+  test('of a value that is too large contains the status and the code that the node sent', async () => {
     const { client } = await start(1, { maxValueBytes: 10 });
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(11) }))).toMatchObject({ code: 'refused', status: 413, serverCode: 'payload_too_large' });
   });
 
-  test('over the quota has the status and code of the node, and no other node is asked', async () => {
+  test('because of the quota contains the status and the code that the node sent, and no other node is asked', async () => {
     const { client, requests } = await start(2, { maxAppBytes: 100 });
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(200) }))).toMatchObject({ code: 'refused', status: 507, serverCode: 'insufficient_storage' });
     expect(requests).toHaveLength(1);
@@ -249,12 +249,12 @@ describe('calls with invalid arguments', () => {
     ['a key that is not valid UTF-8', (client) => client.put({ key: 'a\ud800', value })],
     ['a key that is not a string', (client) => client.put({ key: 7 as never, value })],
     ['a value that is a string', (client) => client.put({ key: 'k', value: 'text' as never })],
-    ['no value', (client) => client.put({ key: 'k', value: undefined as never })],
+    ['a missing value', (client) => client.put({ key: 'k', value: undefined as never })],
     ['a negative lifetime', (client) => client.put({ key: 'k', value, ttlMs: -1 })],
     ['a lifetime of half a millisecond', (client) => client.put({ key: 'k', value, ttlMs: 0.5 })],
     ['a lifetime above 2^53', (client) => client.put({ key: 'k', value, ttlMs: 2 ** 53 })],
     ['negative acks', (client) => client.put({ key: 'k', value, acks: -1 })],
-    ['half an ack', (client) => client.put({ key: 'k', value, acks: 0.5 })],
+    ['acks with a fraction', (client) => client.put({ key: 'k', value, acks: 0.5 })],
     ['too many acks', (client) => client.put({ key: 'k', value, acks: 1_025 })],
     ['zero milliseconds to wait for acks', (client) => client.put({ key: 'k', value, acks: 1, ackTimeoutMs: 0 })],
     ['too many milliseconds to wait for acks', (client) => client.delete({ key: 'k', acks: 1, ackTimeoutMs: 60_001 })],
@@ -263,15 +263,15 @@ describe('calls with invalid arguments', () => {
     ['a key to delete of 65,537 bytes', (client) => client.delete({ key: 'x'.repeat(65_537) })],
     ['a key to get that is not valid UTF-8', (client) => client.get('\udc00')],
     ['an empty key to delete', (client) => client.delete({ key: '' })],
-    ['acks of a delete that are not a number', (client) => client.delete({ key: 'k', acks: NaN })],
+    ['acks of a delete that are NaN', (client) => client.delete({ key: 'k', acks: NaN })],
     ['a limit of 0', (client) => client.list({ limit: 0 })],
-    ['a limit of half a key', (client) => client.list({ limit: 0.5 })],
+    ['a limit with a fraction', (client) => client.list({ limit: 0.5 })],
     ['a prefix that is not valid UTF-8', (client) => client.list({ prefix: '\ud800' })],
     ['an after that is not valid UTF-8', (client) => client.list({ after: 'a\udc00' })],
     ['a prefix that is not a string', (client) => client.list({ prefix: 7 as never })],
   ];
 
-  test.each(INVALID)('send nothing: %s', async (_, call) => {
+  test.each(INVALID)('fail without a request to a node: %s', async (_, call) => {
     const { client, node, requests } = await start();
     const { used } = node.nonces;
     expect((await failureOf(call(client))).code).toBe('invalid_argument');

@@ -1,4 +1,4 @@
-/** The client for apps (protocol.md §3): what it sends, what it accepts, and when it tries the next node. */
+/** The client for apps (protocol.md §3): what it sends, which answers it accepts, and when it asks the next node. */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClientErrorCode, type KmsClientOptions } from '../../../src/client/index.ts';
 import { appAuthMessage, responseMessage } from '../../../src/crypto/messages.ts';
@@ -103,7 +103,7 @@ describe('a derived key', () => {
   });
 });
 
-describe('invalid arguments send nothing', () => {
+describe('invalid arguments cause an error and no request:', () => {
   test.each<[string, Parameters<ReturnType<typeof start>['client']['derive']>[0]]>([
     ['an empty path', { path: '' }],
     ['a blank path', { path: ' \t' }],
@@ -131,7 +131,7 @@ describe('invalid arguments send nothing', () => {
     ['a negative number of confirmations', { chain: { rpcUrl: 'http://127.0.0.1:1' }, confirmations: -1 }, 'confirmations'],
     ['a timeout of zero', { timeoutMs: 0 }, 'timeoutMs'],
     ['zero attempts', { maxAttempts: 0 }, 'maxAttempts'],
-  ])('%s is named in the error when the client is created', (_, options, name) => {
+  ])('%s (the client cannot be created, and the error contains the name of the option)', (_, options, name) => {
     let thrown: unknown;
     try {
       start(['a'], options);
@@ -143,7 +143,7 @@ describe('invalid arguments send nothing', () => {
   });
 });
 
-describe('the client tries the next node after a node when', () => {
+describe('the client asks the next node when the first node cannot be used:', () => {
   const stranger = new NodeSide('stranger');
 
   test.each<[string, Bend, string]>([
@@ -179,11 +179,11 @@ describe('the client tries the next node after a node when', () => {
       'bad_answer',
     ],
     ['its answer is plaintext', (answer) => ({ ...answer, body: Buffer.from('{"key":"AAAA"}') }), 'bad_answer'],
-    ['its answer is garbage', (answer) => ({ ...answer, body: Buffer.from('\x00garbage') }), 'bad_answer'],
-    ['its key has the wrong length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
-    ['its key is for a different path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
-    ['its key is not valid base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
-    ['its key is for app 0', (_, received, node) => node.sealedAnswer(received, { app_id: 0 }), 'bad_answer'],
+    ['its answer is random bytes', (answer) => ({ ...answer, body: Buffer.from('\x00garbage') }), 'bad_answer'],
+    ['it returns a key of the wrong length', (_, received, node) => node.sealedAnswer(received, { key: 'AAAA' }), 'bad_answer'],
+    ['it returns a key for a different path', (_, received, node) => node.sealedAnswer(received, { path: 'other' }), 'bad_answer'],
+    ['it returns a key that is not valid base64', (_, received, node) => node.sealedAnswer(received, { key: '*'.repeat(44) }), 'bad_answer'],
+    ['it returns a key for app 0', (_, received, node) => node.sealedAnswer(received, { app_id: 0 }), 'bad_answer'],
   ])('%s', async (_, bend, failure) => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.bend = bend;
@@ -195,10 +195,10 @@ describe('the client tries the next node after a node when', () => {
   });
 
   test.each([
-    ['no nonce', answerOf(503, {})],
+    ['503 when it is asked for a nonce', answerOf(503, {})],
     ['an invalid nonce', answerOf(200, { nonce: 'NovaKMS:Auth:' })],
     ['a nonce that is too long to sign', answerOf(200, { nonce: 'A'.repeat(68) })],
-    ['a refusal instead of a nonce', answerOf(403, { code: 'forbidden' })],
+    ['a refusal when it is asked for a nonce', answerOf(403, { code: 'forbidden' })],
   ])('it returns %s', async (_, answer) => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.nonce = () => answer;
@@ -221,7 +221,7 @@ describe('the client tries the next node after a node when', () => {
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
   });
 
-  test('it has failed recently: for a while it is asked last', async () => {
+  test('it has failed recently, so it is asked last for a while', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(500);
     for (let call = 0; call < 4; call += 1) await client.derive({ path: 'p' });
@@ -233,7 +233,7 @@ describe('the client tries the next node after a node when', () => {
 });
 
 describe('Retry-After', () => {
-  test('is respected when no node is ready: after that time the client asks the nodes again', async () => {
+  test('is the time that the client waits before it asks the nodes again, if no node is ready', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(503, {}, { 'retry-after': '4' })));
     const derived = client.derive({ path: 'p' });
@@ -244,7 +244,7 @@ describe('Retry-After', () => {
     expect((await derived).appId).toBe(100);
   });
 
-  test('beyond the time limit of the call ends the call immediately', async () => {
+  test('that is longer than the timeout of the call ends the call immediately', async () => {
     const { client, nodes } = start(['a'], { timeoutMs: 10_000 });
     nodes[0]!.bend = status(503, {}, { 'retry-after': '60' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'unavailable' });
@@ -257,7 +257,7 @@ describe('a call ends with', () => {
     ['the refusal of the app when both nodes refuse', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
     ['the refusal of the proof when both nodes refuse', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
     ['the refusal of the size of the request when both nodes refuse', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
-    ['bad_answer when a refusal does not have the right form', 403, '<html>secret</html>', 'bad_answer', undefined],
+    ['bad_answer when the body of a refusal is not valid', 403, '<html>secret</html>', 'bad_answer', undefined],
   ])('%s', async (_, httpStatus, body, code, serverCode) => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(httpStatus, body)));
@@ -303,7 +303,7 @@ describe('a call ends with', () => {
     expect(asked().reduce((sum, count) => sum + count)).toBe(5);
   });
 
-  test('timeout at the limit for all attempts together', async () => {
+  test('timeout when all attempts together reach the timeout of the client', async () => {
     const { client, clock, nodes } = start(['a', 'b'], { timeoutMs: 3_000, attemptTimeoutMs: 2_000 });
     nodes.forEach((node) => (node.nonce = never));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -313,7 +313,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
   });
 
-  test('timeout at the limit that the call specifies, if there is one', async () => {
+  test('timeout when the timeout that the caller specified for this call is reached', async () => {
     const { client, clock, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
@@ -321,7 +321,7 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
-  test('timeout no earlier than the end of the wait for acknowledgements of a write', async () => {
+  test('timeout only after the time that a write may wait for acknowledgements, even if the timeout of the client is shorter', async () => {
     const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
     nodes[0]!.nonce = never;
     let failed: unknown = null;
@@ -359,7 +359,7 @@ describe('a call ends with', () => {
     expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('registry_unavailable');
   });
 
-  test('identity_unavailable when the enclave of the client does not sign', async () => {
+  test('identity_unavailable when the enclave of the app cannot be reached', async () => {
     const refusal = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
     const identity = { address: async () => Promise.reject(refusal), publicKey: async () => Promise.reject(refusal), sign: async () => Promise.reject(refusal), encrypt: async () => Promise.reject(refusal), decrypt: async () => Promise.reject(refusal) };
     const { client } = start(['a', 'b'], { identity });
@@ -387,13 +387,13 @@ describe('the list of nodes', () => {
     expect(registry.reads).toBe(2);
   });
 
-  test('leaves out members without a registered key', async () => {
+  test('contains only members with a registered key', async () => {
     const { client, nodes, registry } = start(['a', 'b']);
     registry.members = [{ ...nodes[0]!.member, teePubkey: '' }, nodes[1]!.member];
     expect((await client.nodes()).map(({ url }) => url)).toEqual(['https://b.test']);
   });
 
-  test('is read again when a restarted node refuses the key on the list', async () => {
+  test('is read again when a node has restarted and refuses requests that were sealed with its old key', async () => {
     const { client, clock, nodes, registry } = start(['a']);
     const [node] = nodes as [NodeSide];
     registry.members = [{ ...node.member, teePubkey: new NodeSide('before the boot').member.teePubkey }];

@@ -1,4 +1,4 @@
-/** Nonces that come with answers (protocol.md §10, Next nonce for apps). A client that has such a nonce does not request a fresh one. */
+/** An answer can carry a nonce for the next request (protocol.md §10, Next nonce for apps). Then the client does not request a nonce. */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClientError } from '../../../src/client/index.ts';
 import { SpareNonces } from '../../../src/client/spare-nonces.ts';
@@ -25,13 +25,13 @@ function start(names: readonly string[] = ['a']) {
 const NEXT = [1, 2, 3, 4].map((nth) => Buffer.from(`next nonce ${nth}`).toString('base64'));
 
 describe('a client', () => {
-  test('requests a nonce from a node once, and then uses the nonce that came with the previous answer', async () => {
+  test('requests a nonce only before its first request to a node, and then uses the nonce in the previous answer', async () => {
     const { client, node, asked, used } = start();
     for (let call = 0; call < 4; call += 1) await client.derive({ path: 'p' });
     expect([asked(node), used(node)]).toEqual([1, [PEER_NONCE, NEXT[0], NEXT[1], NEXT[2]]]);
   });
 
-  test('uses each nonce once, even with several simultaneous requests', async () => {
+  test('uses each nonce only once, even when requests are simultaneous', async () => {
     const { client, node, asked, used } = start();
     let fetched = 0;
     node.nonce = () => answerOf(200, { nonce: Buffer.from(`fetched nonce ${(fetched += 1)}`).toString('base64') });
@@ -39,20 +39,20 @@ describe('a client', () => {
     expect([asked(node), new Set(used(node)).size]).toEqual([4, 12]);
   });
 
-  test('uses the nonces of a node for that node only', async () => {
+  test('sends a nonce only to the node that issued it', async () => {
     const { client, nodes, asked } = start(['a', 'b']);
     for (let call = 0; call < 6; call += 1) await client.derive({ path: 'p' });
     expect(nodes.map(asked)).toEqual([1, 1]);
   });
 
-  test('requests a nonce before every request to an older node, whose answers have none', async () => {
+  test('requests a nonce before every request to an older node, whose answers carry no nonce', async () => {
     const { client, node, asked } = start();
     node.habits.givesNonces = false;
     for (let call = 0; call < 3; call += 1) await client.derive({ path: 'p' });
     expect(asked(node)).toBe(3);
   });
 
-  test('requests a fresh nonce from the same node when that node does not know a nonce that it issued', async () => {
+  test('requests a fresh nonce from the same node when that node refuses the nonce of its previous answer as unknown', async () => {
     const { client, nodes, asked, used } = start(['a', 'b']);
     const [a, b] = nodes as [NodeSide, NodeSide];
     await client.derive({ path: 'p' }, { node: a.member.url });
@@ -61,7 +61,7 @@ describe('a client', () => {
     expect([asked(a), used(a), asked(b)]).toEqual([2, [PEER_NONCE, NEXT[0], PEER_NONCE], 0]);
   });
 
-  test('drops all nonces of a node that does not know one of them, because the node has restarted', async () => {
+  test('drops all nonces of a node when the node refuses one as unknown, because the node has restarted', async () => {
     const { client, node, used } = start();
     await Promise.all(Array.from({ length: 4 }, () => client.derive({ path: 'p' })));
     const before = used(node).length;
@@ -71,14 +71,14 @@ describe('a client', () => {
     expect(used(node).slice(before).filter((nonce) => nonce !== PEER_NONCE)).toHaveLength(1);
   });
 
-  test('accepts a refusal if it used a fresh nonce', async () => {
+  test('does not repeat a request that was refused although its nonce was fresh', async () => {
     const { client, node, asked } = start();
     node.bend = () => answerOf(403, { code: 'unauthorized', message: 'the timestamp is too old' });
     const error = (await client.derive({ path: 'p' }).catch((thrown: unknown) => thrown)) as KmsClientError;
     expect([error.code, error.serverCode, asked(node)]).toEqual(['refused', 'unauthorized', 1]);
   });
 
-  test.each(['', 'not base64!', 'A'.repeat(68)])('does not sign a string that is not a nonce: %j', async (given) => {
+  test.each(['', 'not base64!', 'A'.repeat(68)])('ignores a next nonce that does not have the form of a nonce: %j', async (given) => {
     const { client, node, asked, used } = start();
     node.bend = (answer) => ({ ...answer, headers: { ...answer.headers, 'x-nova-next-nonce': given } });
     for (let call = 0; call < 2; call += 1) await client.derive({ path: 'p' });
@@ -86,17 +86,17 @@ describe('a client', () => {
   });
 });
 
-describe('nonces that were received but not used yet', () => {
+describe('unused nonces of earlier answers', () => {
   const A = `0x${'aa'.repeat(20)}` as Wallet;
   const B = `0x${'bb'.repeat(20)}` as Wallet;
 
-  test('are used newest first, once, and only for their node', () => {
+  test('are used only once, only for their node, and the newest first', () => {
     const spare = new SpareNonces({ clock: new ManualClock() });
     for (const nonce of ['1', '2']) spare.keep(A, nonce);
     expect([spare.take(B), spare.take(A), spare.take(A), spare.take(A)]).toEqual([null, '2', '1', null]);
   });
 
-  test('are not used once they are a minute old', async () => {
+  test('are dropped when they are a minute old', async () => {
     const clock = new ManualClock();
     const spare = new SpareNonces({ clock });
     spare.keep(A, 'old');

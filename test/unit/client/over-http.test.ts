@@ -1,4 +1,4 @@
-/** The client against the real HTTP pipeline of nodes (protocol.md §2, §3): sockets, gate, authentication, envelope, answers. */
+/** The client, tested with the real HTTP code of nodes (protocol.md §2, §3): sockets, gate, authentication, envelope, answers. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError } from '../../../src/client/index.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -24,7 +24,7 @@ interface Way {
   bend: (answer: TransportAnswer, request: TransportRequest) => TransportAnswer;
 }
 
-/** Two nodes with the same secret, and an app that both know after it is registered. */
+/** Two nodes with the same secret, and a registered app. */
 async function start() {
   const registered = new Map<Wallet, TeePubkey>();
   const registry = { down: false };
@@ -56,7 +56,7 @@ async function start() {
       chain: { source: { readMembership: async () => ({ members }) } },
       identity: { privateKey: '31'.repeat(32) },
       inEnclave: false,
-      // One attempt per node, so that the client does not wait until a node is back.
+      // One attempt for each node, so that the client does not wait until a node is ready again.
       maxAttempts: 2,
     },
     { transport },
@@ -89,7 +89,7 @@ describe('an app', () => {
     for (let call = 0; call < 3; call += 1) expect((await client.derive({ path: 'p' })).node.url).toBe(nodes[1]!.url);
   });
 
-  test('gets its answer from the second node when the first is gone', async () => {
+  test('gets its answer from the second node when the first has stopped', async () => {
     const { client, nodes } = await start();
     await nodes[0]!.close();
     for (let call = 0; call < 3; call += 1) expect((await client.derive({ path: 'p' })).node.url).toBe(nodes[1]!.url);
@@ -106,7 +106,7 @@ describe('an app', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('is not refused when the chain cannot be read: the call ends as unavailable', async () => {
+  test('gets the error unavailable, not a refusal, when the nodes cannot read the chain', async () => {
     const { client, registry } = await start();
     registry.down = true;
     const error = await failureOf(client.derive({ path: 'p' }));
@@ -118,7 +118,7 @@ describe('an app', () => {
 describe('with a real node', () => {
   const value = new Uint8Array(Buffer.from('v'));
 
-  test('an app requests one nonce, and then uses the nonces that come with the answers', async () => {
+  test('an app requests a nonce once, and then uses the nonce in each previous answer', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);
@@ -130,7 +130,7 @@ describe('with a real node', () => {
     expect(way.requests).toHaveLength(6);
   });
 
-  test('an expired nonce costs one more request and no failure', async () => {
+  test('when a nonce is no longer valid, the client requests a fresh nonce and the call succeeds', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.derive({ path: 'p' }, at);
@@ -141,7 +141,7 @@ describe('with a real node', () => {
     expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(2);
   });
 
-  test('a plain 404 instead of a sealed 404 is not accepted', async () => {
+  test('a plain 404 is not accepted from a node that seals its 404 answers', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     expect(await client.get('absent', at)).toBeNull();
@@ -162,7 +162,7 @@ describe('with a real node', () => {
     expect(await failureOf(client.put({ key: 'k', value: new Uint8Array(2) }, at))).toMatchObject({ code: 'bad_answer' });
   });
 
-  test('a prefix that was added in transit is noticed', async () => {
+  test('an answer to a listing is not accepted if a prefix was added to the request in transit', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);

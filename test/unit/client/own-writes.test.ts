@@ -1,6 +1,6 @@
 /**
- * A client can read its own writes and deletes immediately, although the other nodes get them later. It first asks the node that accepted
- * the last write of a key. If that node answers that the key is absent, the client asks no other node.
+ * A client sees the effect of its own writes and deletes immediately, although the other nodes get them later. To read a key, it first asks
+ * the node that accepted its last write of that key. If that node answers that the key is absent, the client asks no other node.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClient } from '../../../src/client/index.ts';
@@ -46,14 +46,14 @@ describe('a written key', () => {
     for (let turn = 0; turn < 6; turn += 1) expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('is in the list, because the client asks the node that accepted the last write', async () => {
+  test('is in the list, because the client requests lists from the node that accepted its last write', async () => {
     const { client } = await start();
     await client.put({ key: 'first', value: bytes('1') });
     const { node } = await client.put({ key: 'second', value: bytes('2') });
     for (let turn = 0; turn < 3; turn += 1) expect((await client.list()).node.url).toBe(node.url);
   });
 
-  test('is written again and deleted at the same node', async () => {
+  test('is overwritten and deleted on the node that accepted the first write', async () => {
     const { client, nodes } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('1') });
     for (let turn = 0; turn < 4; turn += 1) expect((await client.put({ key: 'k', value: bytes('2') })).node.url).toBe(node.url);
@@ -61,14 +61,14 @@ describe('a written key', () => {
     expect(nodes.every(({ values }) => values.size === 0)).toBe(true);
   });
 
-  test('does not bind other keys to that node', async () => {
+  test('has no effect on the choice of nodes for other keys', async () => {
     const { client } = await start();
     const urls = [];
     for (const key of ['k1', 'k2', 'k3']) urls.push((await client.put({ key, value: bytes('v') })).node.url);
     expect(new Set(urls).size).toBe(3);
   });
 
-  test('is read from a different node while its node is down, and from its node again afterwards', async () => {
+  test('is read from a different node while the node that accepted the write is down, and later from that node again', async () => {
     const { client, clock, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('new') });
     const taker = at(node.url);
@@ -80,7 +80,7 @@ describe('a written key', () => {
     expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('that was not acknowledged in time is read from the node that has the write', async () => {
+  test('is read from the node that accepted the write, even if no peer acknowledged the write in time', async () => {
     const { client, nodes } = await start();
     for (const node of nodes) node.bend = (answer, { request }) => (request.method === 'PUT' ? answerOf(504, { code: 'not_replicated', message: 'no peer has it yet' }) : answer);
     await expect(client.put({ key: 'k', value: bytes('v'), acks: 1 })).rejects.toMatchObject({ serverCode: 'not_replicated' });
@@ -93,7 +93,7 @@ describe('a deleted key', () => {
   test.each<[string, Partial<Habits>]>([
     ['nodes that seal their 404', NEWER],
     ['older nodes', {}],
-  ])('is absent immediately, although the other nodes still have it: %s', async (_, habits) => {
+  ])('is absent for this client immediately, although other nodes still have it: %s', async (_, habits) => {
     const { client, nodes } = await start(habits);
     for (const node of nodes) node.values.set('k', Buffer.from('v').toString('base64'));
     expect((await client.delete({ key: 'k' })).deleted).toBe(true);
@@ -113,7 +113,7 @@ describe('a 404 of the node that accepted a put', () => {
     expect(await textOf(client, 'k')).toBeNull();
   });
 
-  test('needs confirmation when it is not sealed, because any party on the path could have made it', async () => {
+  test('must be confirmed by a second node when it is not sealed, because any party on the path could have forged it', async () => {
     const { client, at, others } = await start({});
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -121,7 +121,7 @@ describe('a 404 of the node that accepted a put', () => {
     expect(await textOf(client, 'k')).toBe('v');
   });
 
-  test('needs confirmation when this client has not put that key on the node', async () => {
+  test('must be confirmed by a second node when the last write of the key was not made by this client', async () => {
     const { client, nodes } = await start();
     nodes[1]!.values.set('k', Buffer.from('v').toString('base64'));
     for (let turn = 0; turn < 3; turn += 1) expect(await textOf(client, 'k')).toBe('v');
@@ -132,13 +132,13 @@ describe('the writes that a client remembers', () => {
   const node = { wallet: `0x${'aa'.repeat(20)}` as Wallet, url: 'https://a.test', teePubkey: '01' as TeePubkey };
   const rebooted = { ...node, teePubkey: '02' as TeePubkey };
 
-  test('are not expected at a node that has restarted with an empty store', () => {
+  test('are forgotten for a node that has restarted with an empty store', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     expect([writes.took('k', node), writes.took('k', rebooted), writes.tookLast(rebooted), writes.isFinallyAbsent('k', rebooted, true)]).toEqual([true, false, false, false]);
   });
 
-  test('have at most 4,096 keys: the least recently used key is dropped', () => {
+  test('are limited to 4,096 keys: the least recently used key is dropped', () => {
     const writes = new OwnWrites();
     writes.note('first', node, 'put');
     writes.note('second', node, 'put');
@@ -146,14 +146,14 @@ describe('the writes that a client remembers', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
-  test('have at most 2 Mi characters of keys, which is 32 keys of the maximum length for a delete', () => {
+  test('are limited to 2 Mi characters of keys, which is 32 keys of the maximum length for a delete', () => {
     const writes = new OwnWrites();
     const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
     for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');
     expect([writes.took(longKey(0), node), writes.took(longKey(1), node)]).toEqual([false, true]);
   });
 
-  test('are one per key: a put replaces a delete', () => {
+  test('include only the last write of each key: a put replaces a delete', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     writes.note('k', node, 'put');

@@ -1,4 +1,4 @@
-/** How a client treats the refusal of a node (protocol.md §2): a refusal is not signed, so the client first asks a second node. */
+/** A refusal of a node is not signed (protocol.md §2), so the client asks a second node before it believes the refusal. */
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -56,13 +56,13 @@ function start(...behaviours: readonly Behaviour[]) {
 }
 
 describe('when a node refuses and the next node answers,', () => {
-  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('that answer is returned: %s', async (_, error) => {
+  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('the call returns that answer: %s', async (_, error) => {
     const { call, asked } = start(error, 'the answer');
     expect(await call()).toEqual({ answer: 'the answer' });
     expect(asked).toEqual([0, 1]);
   });
 
-  test('the node that refused is asked last for a while', async () => {
+  test('the node that refused is the last one to be asked for a while', async () => {
     const { call, asked } = start('first', FORBIDDEN, 'third');
     await call();
     await call();
@@ -85,7 +85,7 @@ describe('a refusal is final', () => {
     },
   );
 
-  test('but not when a second node refuses for a different reason: then a third node decides', async () => {
+  test('but not when a second node refuses with a different code: then a third node decides', async () => {
     const { call, asked } = start(BAD_REQUEST, FORBIDDEN, FORBIDDEN, 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', serverCode: 'forbidden', failures: ['refused', 'refused'] });
     expect(asked).toEqual([0, 1, 2]);
@@ -101,7 +101,7 @@ describe('a refusal is final', () => {
     expect(asked).toHaveLength(failures.length);
   });
 
-  test('when the time limit ends before a second node has answered', async () => {
+  test('when the timeout of the call is reached before a second node has answered', async () => {
     const { clock, call } = start(FORBIDDEN, HANGS);
     const ended = call();
     await clock.advance(30_000);
@@ -117,7 +117,7 @@ describe('a refusal is final', () => {
   test.each<[ErrorCode, number]>([
     ['not_replicated', 504],
     ['insufficient_storage', 507],
-  ])('immediately when it is %s, because a second node would write the value twice', async (code, status) => {
+  ])('immediately when its code is %s, because asking a second node would write the value twice', async (code, status) => {
     const { call, asked } = start(refused(status, code), 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', status, serverCode: code });
     expect(asked).toEqual([0]);

@@ -1,4 +1,4 @@
-/** The configuration and the table of the protocol (docs/protocol.md §8): each variable of a node has the default that the table gives. */
+/** Each configuration variable of a node has the default that the table of the protocol shows (docs/protocol.md §8). */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -10,7 +10,7 @@ const [, section8 = ''] = /^## 8\. .*?$(.*?)^## 9\. /ms.exec(PROTOCOL) ?? [];
 /** Variables that only this implementation has: the platform's proxy (§7) and the visualiser. */
 const OWN = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'VISUALIZER_PORT', 'VISUALIZER_IN_ENCLAVE', 'VISUALIZER_COMMAND_TOKEN'];
 
-/** Maps each variable to its default exactly as it is written in the table. `unset` and `empty` are words there. */
+/** Maps each variable to its default as the table writes it. The words `unset` and `empty` mean a missing and an empty default. */
 const TABLE = new Map(
   section8
     .split('\n')
@@ -22,6 +22,6 @@ const TABLE = new Map(
 test('the table can be parsed', () => expect(TABLE.get('KMS_NODE_TICK_SECONDS')).toBe('60'));
 
 test.each(Object.values(SETTINGS).map(({ variable, fallback }) => [variable, fallback] as const).filter(([variable]) => !OWN.includes(variable)))(
-  '%s has the default that the table gives',
+  '%s has the default that the table shows',
   (variable, fallback) => expect(fallback === undefined ? 'unset' : fallback === '' ? 'empty' : fallback).toBe(TABLE.get(variable)),
 );

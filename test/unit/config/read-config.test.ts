@@ -1,4 +1,4 @@
-/** The configuration (protocol.md §8): the default, bounds and alias of each variable. Problems are reported together, without secrets. */
+/** The configuration (protocol.md §8): default, bounds and alias of each variable. All problems are reported together, without secrets. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { readConfig, type Environment } from '../../../src/config/read-config.ts';
@@ -108,7 +108,7 @@ describe('a variable', () => {
     ['HTTP_PROXY', 'http://first.test', 'http_proxy', 'http://second.test', 'httpProxy'],
     ['HTTPS_PROXY', 'http://first.test', 'https_proxy', 'http://second.test', 'httpsProxy'],
     ['NO_PROXY', 'first.test', 'no_proxy', 'second.test', 'noProxy'],
-  ])('%s takes precedence over its alias, which is used when it is unset or empty', (variable, first, alias, second, name) => {
+  ])('%s takes precedence over its alias, which is used only when the variable itself is unset or empty', (variable, first, alias, second, name) => {
     expect(configOf({ [variable]: first, [alias]: second })[name]).toBe(first);
     expect(configOf({ [alias]: second })[name]).toBe(second);
     expect(configOf({ [variable]: '', [alias]: second })[name]).toBe(second);
@@ -149,14 +149,14 @@ describe('a variable', () => {
     ['HTTP_PROXY', ['ftp://proxy.test', 'http://']],
     ['HTTPS_PROXY', ['socks5://proxy.test']],
     ['NO_PROXY', ['10.0.0.0/33', 'http://inside.test', 'a b c/d']],
-  ])('%s out of its bounds stops the node with one line that names the variable', (variable, texts) => {
+  ])('%s with an invalid value is reported as one problem, in one line that begins with the variable', (variable, texts) => {
     for (const text of texts) {
       const problems = problemsOf({ ...DEVELOPMENT, [variable]: text });
       expect({ text, problems }).toEqual({ text, problems: [expect.stringMatching(new RegExp(`^${variable} must [^\\n]+$`))] });
     }
   });
 
-  test('with arbitrary text is accepted or refused, and never makes the reader throw', () => {
+  test('with an arbitrary value is accepted or reported as a problem, without an exception', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable);
     const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
     fc.assert(
@@ -177,7 +177,7 @@ describe('problems', () => {
     ['NODE_PRIVATE_KEY', '11'.repeat(32)],
     ['NODE_WALLET', `0x${'ab'.repeat(20)}`],
     ['MASTER_SECRET_HEX', '11'.repeat(32)],
-  ])('%s is reported in an enclave, because its environment is public; strict mode is the default', (variable, value) => {
+  ])('%s is reported unless IN_ENCLAVE is false, because the environment of an enclave is public', (variable, value) => {
     for (const strict of [{}, { IN_ENCLAVE: 'true' }]) {
       expect(problemsOf({ ...strict, [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     }
@@ -193,7 +193,7 @@ describe('problems', () => {
 });
 
 describe('the effective configuration', () => {
-  test('names every variable', () => {
+  test('lists every variable', () => {
     expect(Object.keys(effectiveOf({})).sort()).toEqual(Object.values(SETTINGS).map(({ variable }) => variable).sort());
   });
 
@@ -261,7 +261,7 @@ describe('the visualiser', () => {
     expect(problemsOf(environment)).toEqual(problems);
   });
 
-  test('keeps its token out of the shown configuration', () => {
+  test('does not show its token in the effective configuration', () => {
     expect(effectiveOf({ ...DEVELOPMENT, VISUALIZER_COMMAND_TOKEN: token })['VISUALIZER_COMMAND_TOKEN']).toBe('set');
   });
 });

@@ -82,7 +82,7 @@ describe('an instance', () => {
 });
 
 describe('the active instances of an app', () => {
-  test('are the instances with status ACTIVE in order of registration, each wallet once', async () => {
+  test('are the instances with status ACTIVE, each wallet once, in the order of their latest registrations', async () => {
     const { chain } = running;
     await chain.createApp(102);
     const register = (of: Wallet) => chain.register({ appId: 102, url: 'http://n.test', teePubkey: 'aa' as TeePubkey, wallet: of });

@@ -82,7 +82,7 @@ describe('the ABI that nodes use', () => {
 });
 
 describe('a fresh contract', () => {
-  test('has an owner, a registry and an app id, and neither a hash nor operators', async () => {
+  test('has an owner, a registry and an app id, but neither a hash nor operators', async () => {
     expect(((await read('OWNER')) as string).toLowerCase()).toBe(addressOf(0));
     expect(((await read('novaAppRegistry')) as string).toLowerCase()).toBe(running.chain.novaAppRegistry);
     expect(await read('kmsAppId')).toBe(BigInt(KMS_APP_ID));
@@ -123,7 +123,7 @@ describe('only the owner', () => {
 });
 
 describe('the hash', () => {
-  test('can be set by an ACTIVE instance of an ENROLLED version, and its event has both values indexed', async () => {
+  test('can be set by an ACTIVE instance of an ENROLLED version, and both values of the event are indexed', async () => {
     await registerAccount(1);
     const [event] = await send(1, 'setMasterSecretHash', [HASH]);
     expect(event).toEqual({ eventName: 'MasterSecretHashSet', values: { hash: HASH, setter: accounts[1]!.account.address }, indexed: 2 });

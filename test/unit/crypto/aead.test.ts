@@ -7,7 +7,7 @@ const KEY = new Uint8Array(32).fill(1);
 const NONCE = new Uint8Array(12).fill(2);
 const PLAINTEXT = new Uint8Array(32).fill(0x42);
 
-/** Collects the outputs of Node's decipher, because nothing else has a reference to that memory. */
+/** Collects the outputs of Node's decipher, because the tests cannot reach that memory in any other way. */
 const { prototype } = crypto.Decipheriv as unknown as { readonly prototype: { update: (this: object, sealed: Uint8Array) => Uint8Array } };
 const { update } = prototype;
 let given: Uint8Array[] = [];

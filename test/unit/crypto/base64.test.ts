@@ -1,9 +1,9 @@
-/** Base64 in requests and answers (RFC 4648 §4): the same bytes have only one valid spelling, and no character is ignored. */
+/** Base64 in requests and answers (RFC 4648 §4): any bytes have exactly one valid encoding, and no character is ignored. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('any bytes can be decoded from their base64, into separate memory', () => {
+test('any bytes are equal after encoding and decoding, and the decoded bytes have a separate buffer', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');

@@ -1,4 +1,4 @@
-/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869): one implementation for an info of any length. */
+/** HKDF-SHA256 (protocol.md §3, Key derivation; RFC 5869), with an info of any length. */
 import { describe, expect, test } from '@jest/globals';
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';

@@ -1,4 +1,4 @@
-/** Short ids for keys that peers send, so that remembering a key has a bounded cost. */
+/** Short ids for keys that peers send. The length of an id is limited, so each remembered key uses a limited amount of memory. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyIdOf } from '../../../src/crypto/key-id.ts';

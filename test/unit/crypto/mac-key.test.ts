@@ -44,7 +44,7 @@ test('the key is copied, so the given bytes may be wiped', () => {
   expect(hex(key.mac('text'))).toBe(expected(KEY, 'text'));
 });
 
-test('a wiped key no longer makes the MACs of the old key', () => {
+test('a key makes different MACs after it has been wiped', () => {
   const key = new MacKey(KEY);
   key.wipe();
   expect(hex(key.mac('text'))).not.toBe(expected(KEY, 'text'));

@@ -1,4 +1,7 @@
-/** The messages that a wallet signs (protocol.md §3, docs/audit.md). No message is of two kinds, so a signature proves only one thing. */
+/**
+ * The messages that a wallet signs (protocol.md §3, docs/audit.md). Messages of different kinds are never equal, so a signature of one kind
+ * is never valid for a different kind.
+ */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { appAuthMessage, auditMessage, peerAuthMessage, readNonce, responseMessage } from '../../../src/crypto/messages.ts';

@@ -47,13 +47,13 @@ describe('a public key', () => {
     expect(() => p384FromScalar(BOB).sharedSecret(key)).toThrow(P384Error);
   });
 
-  test('can be made from a bare point, which other nodes send, and any other string is returned unchanged', () => {
+  test('can be made from a bare point, because other nodes send bare points, and any other string is returned unchanged', () => {
     expect(toDer(good.slice(46))).toBe(good);
     expect(toDer(good)).toBe(good);
     expect(toDer('04')).toBe('04');
   });
 
-  test('can be checked for any string without an exception', () => {
+  test('is never recognized in a random string, and the check never throws', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: fc.constantFrom('0', '4', 'f', 'x') })), (text) => {
       expect(isP384PublicKey(text)).toBe(false);
       expect(typeof toDer(text)).toBe('string');
@@ -74,7 +74,7 @@ describe('a scalar', () => {
     expect(() => p384FromScalar(scalar)).toThrow(P384Error);
   });
 
-  test('is wiped when a key pair takes it over', () => {
+  test('is wiped after a key pair has been made from it', () => {
     const scalar = new Uint8Array(48).fill(0x11);
     expect(new P384KeyPair(scalar).publicKeyDer).toBe(good);
     expect(scalar).toEqual(new Uint8Array(48));
@@ -109,7 +109,7 @@ describe('a shared secret', () => {
     expect(bob.sharedSecret(alice.publicKeyDer)).toEqual(expected);
   });
 
-  test('is kept for the next use, is wiped with the pair, and cannot be computed afterwards', () => {
+  test('is cached, is wiped together with its key pair, and cannot be computed after that', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const shared = alice.sharedSecret(bob.publicKeyDer);
     expect(alice.sharedSecret(bob.publicKeyDer)).toBe(shared);
@@ -118,7 +118,7 @@ describe('a shared secret', () => {
     expect(() => alice.sharedSecret(bob.publicKeyDer)).toThrow(P384Error);
   });
 
-  test('is never printed, nor is the private key', () => {
+  test('is never printed, and neither is the private key', () => {
     const alice = p384FromScalar(ALICE);
     const shared = Buffer.from(alice.sharedSecret(p384FromScalar(BOB).publicKeyDer)).toString('hex');
     const printed = inspect(alice, { depth: 9, showHidden: true }) + JSON.stringify(alice);

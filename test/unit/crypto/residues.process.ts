@@ -39,7 +39,7 @@ class Halves {
     return Array.from(this.#one, (byte, at) => byte ^ MASK ^ this.#other[at]!);
   }
 
-  /** The hex digits in lower case. */
+  /** The masked hex digits, in lower case. */
   maskedHex(): readonly number[] {
     return this.masked().flatMap((byte) => [(byte ^ MASK) >> 4, (byte ^ MASK) & 15].map((digit) => (digit < 10 ? 0x30 + digit : 0x57 + digit) ^ MASK));
   }
@@ -115,7 +115,7 @@ await enclave.close();
 makeAndConfirm();
 note('serving');
 takeAnother();
-note('reset, and another synced');
+note('replaced by the second secret');
 vault.wipe();
 note('after stop');
 process.stdout.write(JSON.stringify(phases));

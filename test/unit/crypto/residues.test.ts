@@ -1,6 +1,6 @@
 /**
- * The number of copies of the master secret in the memory of a process, as bytes or as hex, in each phase of its life. A real process
- * searches its own memory. Only the vault may have a copy. A replaced secret has no copy, and after the stop no secret has one.
+ * The number of copies of the master secret in the memory of a process, as bytes or as hex, in each phase of the secret's life. A real
+ * process searches its own memory. Only the vault may have a copy. No copy is left of a replaced secret, or after the node has stopped.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -21,11 +21,11 @@ const AT_MOST: Readonly<Record<string, readonly [number, number]>> = {
   'drawn, and wiped': [0, 0],
   generated: [1, 0],
   serving: [1, 0],
-  'reset, and another synced': [0, 1],
+  'replaced by the second secret': [0, 1],
   'after stop': [0, 0],
 };
 
-test('memory contains at most the stated number of copies of the secret, and none once it was replaced or wiped', async () => {
+test('the memory of a process contains at most the stated number of copies of the secret, and no copy after the secret was replaced or wiped', async () => {
   const emulator = await runningEmulator('residues');
   try {
     const script = fileURLToPath(new URL('residues.process.ts', import.meta.url));
@@ -55,7 +55,7 @@ async function startNode(secretHex: string, inEnclave: boolean) {
   return { node, url: `http://127.0.0.1:${port}` };
 }
 
-test('in development, a secret in the environment is in /proc/PID/environ only once, and no child process has it', async () => {
+test('in development, a secret in the environment is in /proc/PID/environ only once, and the node has no child process that could inherit it', async () => {
   const secretHex = randomBytes(32).toString('hex');
   const { node, url } = await startNode(secretHex, false);
   try {
@@ -69,7 +69,7 @@ test('in development, a secret in the environment is in /proc/PID/environ only o
   }
 });
 
-test('in an enclave, a secret in the environment ends the process', async () => {
+test('in an enclave, a node exits if its environment contains a secret', async () => {
   const { node } = await startNode(randomBytes(32).toString('hex'), true);
   expect((await node.exited).code).toBe(1);
   expect(node.describeEnd()).toContain('MASTER_SECRET_HEX');

@@ -1,4 +1,4 @@
-/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and accepts only one form of each signature. */
+/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and refuses the second form of each signature, which has a high s. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
@@ -23,7 +23,7 @@ function highTwin(): string {
 }
 
 describe('a signature', () => {
-  test('can be recovered by viem, and a signature of viem can be recovered by this code', async () => {
+  test('of this code is valid for viem, and a signature of viem is valid for this code', async () => {
     const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
     const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
     for (const text of texts) {
@@ -37,7 +37,7 @@ describe('a signature', () => {
     ['without 0x', signed.slice(2)],
     ['in upper case', `0x${signed.slice(2).toUpperCase()}`],
     ['with v as 0 or 1', `0x${rs}0${v - 27}`],
-  ])('is read %s', (_, text) => {
+  ])('is accepted %s', (_, text) => {
     expect(recoverEip191(MESSAGE, text)).toBe(WALLET);
   });
 
@@ -67,11 +67,11 @@ describe('a signature', () => {
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();
   });
 
-  test('over a different message recovers to a different wallet', () => {
+  test('does not recover to the wallet of its signer if the message is different', () => {
     expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
   });
 
-  test('can be checked for any string without an exception', () => {
+  test('recovers to a wallet or to null for any string, without an exception', () => {
     const hexish = fc.uint8Array({ minLength: 65, maxLength: 65 }).map((bytes) => Buffer.from(bytes).toString('hex'));
     fc.assert(
       fc.property(fc.string(), fc.oneof(fc.string(), hexish), (message, signature) => {
@@ -84,12 +84,12 @@ describe('a signature', () => {
 
 describe('a private key', () => {
   test.each<[string, Uint8Array, boolean]>([
-    ['of 32 bytes', KEY, true],
-    ['of zeros', Buffer.alloc(32), false],
-    ['equal to the order', Buffer.from(hex64(ORDER), 'hex'), false],
-    ['of 31 bytes', Buffer.alloc(31, 1), false],
-    ['of 33 bytes', Buffer.alloc(33, 1), false],
-  ])('%s is checked', (_, key, good) => {
+    ['of 32 bytes is valid', KEY, true],
+    ['of zeros is not valid', Buffer.alloc(32), false],
+    ['equal to the order is not valid', Buffer.from(hex64(ORDER), 'hex'), false],
+    ['of 31 bytes is not valid', Buffer.alloc(31, 1), false],
+    ['of 33 bytes is not valid', Buffer.alloc(33, 1), false],
+  ])('%s', (_, key, good) => {
     expect(isPrivateKey(key)).toBe(good);
   });
 });

@@ -13,7 +13,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const APP = 100 as AppId;
 const NO_SECRET = { code: 'service_unavailable' };
 
-/** 32 bytes with this value. They are created at each call, because the vault wipes the bytes that it gets. */
+/** 32 bytes with this value. Each call creates new bytes, because the vault wipes the bytes that it gets. */
 function secret(value: number): Uint8Array {
   return new Uint8Array(32).fill(value);
 }
@@ -36,7 +36,7 @@ function peerKeys(): P384KeyPair {
   return p384FromScalar('11'.repeat(48));
 }
 
-/** The answer of a peer: a secret, sealed for this request. */
+/** The answer of a peer: a secret, sealed to the key of the request. */
 function sealedTo(ecdhPubkey: string, bytes: Uint8Array) {
   return sealSecret(peerKeys(), ecdhPubkey, new Uint8Array(12).fill(7), bytes);
 }
@@ -58,7 +58,7 @@ describe('the tag of a path or key in the audit', () => {
     expect(tag(servingVault(2))).not.toBe(tag(servingVault(1)));
   });
 
-  test('depends on app, kind and text separately, even if these join to the same string', () => {
+  test('depends on app, kind and text separately, even if their concatenation is the same string', () => {
     const vault = servingVault();
     const tags = [tag(vault), tag(vault, 'data'), tag(vault, 'derive', 10 as AppId, '0:path'), tag(vault, 'derive', APP, 'path2'), tag(vault, 'derive', 10 as AppId)];
     expect(new Set(tags).size).toBe(tags.length);
@@ -118,7 +118,7 @@ describe('a secret that does not serve', () => {
 });
 
 describe('the secret that serves', () => {
-  test('must be in the vault: any other secret breaks an invariant', () => {
+  test('must be in the vault: any other hash causes an InvariantError', () => {
     const vault = emptyVault();
     vault.hold(secret(1));
     expect(() => vault.serve(hashOf(2))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
@@ -161,7 +161,7 @@ describe('the secret that serves', () => {
 });
 
 describe('a secret from a peer', () => {
-  test('has a readable hash, but does not serve until the vault keeps it and is told to serve it', () => {
+  test('has a readable hash, but does not serve until the vault keeps it and is asked to serve it', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));
@@ -188,7 +188,7 @@ describe('a secret from a peer', () => {
     ['has a nonce of the wrong length', (sealed) => ({ ...sealed, nonce: 'aa'.repeat(32) })],
     ['has an invalid key', (sealed) => ({ ...sealed, ephemeral_pubkey: 'aa'.repeat(120) })],
     ['has a changed tag', (sealed) => ({ ...sealed, encrypted_data: `${sealed['encrypted_data']!.slice(0, -2)}00` })],
-    ['is sealed to someone else', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
+    ['is sealed to a different key', () => sealedTo(p384FromScalar('22'.repeat(48)).publicKeyDer, secret(1))],
   ])('cannot be opened when it %s', (_, change) => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
@@ -201,7 +201,7 @@ describe('a secret from a peer', () => {
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, new Uint8Array(length).fill(1)))).toBeNull();
   });
 
-  test('breaks an invariant when it is opened for a closed request', () => {
+  test('causes an InvariantError when it is opened for a closed request', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     vault.endSecretRequest(request);
@@ -218,7 +218,7 @@ describe('a secret from a peer', () => {
   });
 });
 
-describe('the vault, when it takes over or wipes secrets,', () => {
+describe('the vault, when it receives or wipes secrets,', () => {
   test('wipes the given bytes after it has copied them', () => {
     const given = secret(1);
     const vault = emptyVault();
@@ -228,11 +228,11 @@ describe('the vault, when it takes over or wipes secrets,', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('breaks an invariant when a secret has the wrong length', () => {
+  test('throws an InvariantError when a secret has the wrong length', () => {
     expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('refuses callers once all secrets are wiped, and breaks an invariant at further use', () => {
+  test('refuses callers after all secrets are wiped, and throws an InvariantError if it should receive or serve a secret after that', () => {
     const vault = servingVault();
     vault.installSyncKey();
     vault.wipe();
@@ -245,16 +245,16 @@ describe('the vault, when it takes over or wipes secrets,', () => {
   });
 });
 
-describe('an app can get', () => {
+describe('an app', () => {
   test.each<[string, number, string, string | undefined, string | null]>([
-    ['a key for its path', 100, 'path', undefined, null],
-    ['a key for the reserved path with a context, which is a different key', 100, 'data_key', 'x', null],
-    ['a key for a path that only resembles the reserved path', 100, ' data_key', undefined, null],
-    ['a key for the path of the sync key, which depends on the id of the app', 100, 'sync_hmac_key', undefined, null],
-    ['not its storage key', 100, 'data_key', undefined, 'bad_request'],
-    ['not its storage key with an empty context', 100, 'data_key', '', 'bad_request'],
-    ['no key of app 0', 0, 'path', undefined, 'forbidden'],
-    ['not the sync key of app 0', 0, 'sync_hmac_key', undefined, 'forbidden'],
+    ['gets a key for its path', 100, 'path', undefined, null],
+    ['gets a key for the reserved path with a context, which is a different key', 100, 'data_key', 'x', null],
+    ['gets a key for a path that only resembles the reserved path', 100, ' data_key', undefined, null],
+    ['gets a key for the path of the sync key, which is not the sync key, because the app id is different', 100, 'sync_hmac_key', undefined, null],
+    ['does not get its storage key', 100, 'data_key', undefined, 'bad_request'],
+    ['does not get its storage key with an empty context', 100, 'data_key', '', 'bad_request'],
+    ['does not get a key of app 0', 0, 'path', undefined, 'forbidden'],
+    ['does not get the sync key of app 0', 0, 'sync_hmac_key', undefined, 'forbidden'],
   ])('%s', (_, appId, path, context, code) => {
     const vault = servingVault();
     const derive = (): Uint8Array => vault.deriveAppKey(appId as AppId, path, context, 32);
@@ -262,7 +262,7 @@ describe('an app can get', () => {
     else expect(derive()).toEqual(deriveKey(secret(1), appId, context === undefined ? path : `${path}:${context}`, 32));
   });
 
-  test('its own value back, and no other app can', () => {
+  test('gets its own value back, and no other app can read it', () => {
     const vault = servingVault();
     const stored = vault.sealValue(APP, Buffer.from('hello'));
     expect(stored).toHaveLength(5 + 28);
@@ -273,14 +273,14 @@ describe('an app can get', () => {
     expect(vault.opensValue('100', stored.subarray(0, 27))).toBe(false);
   });
 
-  test('an empty value back', () => {
+  test('gets an empty value back', () => {
     const vault = servingVault();
     expect(vault.openValue(APP, vault.sealValue(APP, new Uint8Array()))).toHaveLength(0);
   });
 });
 
-describe('a peer can get', () => {
-  test('the secret, sealed to the key that it made for this request', () => {
+describe('a peer', () => {
+  test('gets the secret, sealed to the key that it made for this request', () => {
     const vault = servingVault();
     const asking = p384FromScalar('33'.repeat(48));
     const sealed = vault.sealMasterSecret(asking.publicKeyDer);
@@ -289,11 +289,11 @@ describe('a peer can get', () => {
     expect(vault.sealMasterSecret(asking.publicKeyDer).ephemeral_pubkey).not.toBe(sealed.ephemeral_pubkey);
   });
 
-  test.each(['', 'zz', 'aa'.repeat(120), '04'])('no secret for the invalid key %j', (key) => {
+  test.each(['', 'zz', 'aa'.repeat(120), '04'])('gets no secret for the invalid key %j', (key) => {
     expect(() => servingVault().sealMasterSecret(key)).toThrow(expect.objectContaining({ code: 'bad_request' }));
   });
 
-  test('past the HMAC check only with the right HMAC in lower-case hex digits', () => {
+  test('passes the HMAC check only with the right HMAC in lower-case hex digits', () => {
     const vault = servingVault();
     vault.installSyncKey();
     const right = vault.syncHmac('{"a":1}');

@@ -1,5 +1,6 @@
 /**
- * The forms of `nova-build.yaml` and `capsule.yaml` that the platform accepts. Unknown fields are refused. Neither form has an environment.
+ * The forms of `nova-build.yaml` and `capsule.yaml` that the platform accepts. Unknown fields are refused. Neither file can set environment
+ * variables.
  */
 import { z } from 'zod';
 

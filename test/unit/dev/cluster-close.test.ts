@@ -28,7 +28,7 @@ afterEach(async () => {
 test.each([
   ['closes', () => cluster.close()],
   ['kills all nodes', async () => cluster.killAll()],
-])('when the cluster %s, a node that is being restarted stays down', async (_, end) => {
+])('when the cluster %s, a node that is being restarted is not started again', async (_, end) => {
   const links = await PeerLinks.start(['node-1']);
   const rpc = await TcpRelay.start();
   const controls = new ClusterControls({ cluster, links, rpc, token: '' });
@@ -41,7 +41,7 @@ test.each([
   await Promise.all([links.close(), rpc.close()]);
 });
 
-test('each time a process of a node ends, this is reported once', async () => {
+test('the end of each process of a node is reported once', async () => {
   for (let times = 0; times < 2; times += 1) {
     node.spawn();
     await node.kill();

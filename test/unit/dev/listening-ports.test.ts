@@ -1,4 +1,4 @@
-/** Ports of the development cluster: real sockets on 127.0.0.1. */
+/** How the development cluster chooses its ports, tested with real sockets on 127.0.0.1. */
 import { afterEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
@@ -15,7 +15,7 @@ async function listen(port: number): Promise<void> {
   await once(server, 'listening');
 }
 
-test('free ports are different and usable', async () => {
+test('the chosen ports are different and free', async () => {
   const ports = await choosePorts(20, 0);
   expect(new Set(ports).size).toBe(20);
   for (const port of ports) await listen(port);
@@ -33,7 +33,7 @@ test('ports that browsers refuse or that the system uses for outgoing connection
   }
 });
 
-test('with a base port, the chosen ports begin there, and the error names a port that is in use', async () => {
+test('if a base port is given, the chosen ports start at that port, and a port that is already in use is an error', async () => {
   const base = await freePort();
   expect(await choosePorts(1, base)).toEqual([base]);
   await listen(base);

@@ -1,4 +1,4 @@
-/** How a child process of the development cluster is stopped. Real processes answer the signals. */
+/** How a child process of the development cluster is stopped, tested with real processes and signals. */
 import process from 'node:process';
 import { expect, test } from '@jest/globals';
 import { CapturedOutput } from '../../../src/dev/captured-output.ts';
@@ -6,7 +6,7 @@ import { ManagedProcess } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
-/** Prints each SIGTERM. It ends at SIGWINCH, which the kernel delivers after a SIGTERM that came before it. */
+/** Prints each SIGTERM, and exits on SIGWINCH. If a SIGTERM was sent before the SIGWINCH, the kernel delivers the SIGTERM first. */
 const STUBBORN = "process.on('SIGTERM', () => console.log('SIGTERM')); process.on('SIGWINCH', () => process.exit(0)); process.stdin.resume(); console.log('started');";
 
 function start(program: string) {

@@ -1,4 +1,4 @@
-/** Which clock is wrong, and by how much, according to the `Date` of an answer (RFC 9110 §6.6.1). */
+/** How far the sender's clock is ahead of this node's clock, according to the `Date` of an answer (RFC 9110 §6.6.1). */
 import { expect, test } from '@jest/globals';
 import { clockLeadMs, clockLeadWords } from '../../../src/domain/clock-lead.ts';
 

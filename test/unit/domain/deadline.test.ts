@@ -38,7 +38,7 @@ describe('sleep', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test.each([true, false])('ends with the reason of its signal and leaves no timer behind (aborted before the call: %s)', async (before) => {
+  test.each([true, false])('rejects with the reason of its aborted signal and leaves no timer behind (aborted before the call: %s)', async (before) => {
     const clock = new CountingClock();
     const controller = new AbortController();
     const why = new Error('called off');
@@ -77,7 +77,7 @@ describe('within', () => {
     expect(seen?.aborted).toBe(true);
   });
 
-  test('ends when its parent signal aborts, and removes its listener from that signal', async () => {
+  test('ends when its parent signal is aborted, and removes its listener from that signal', async () => {
     const clock = new CountingClock();
     const parent = new AbortController();
     const why = new Error('the step is over');

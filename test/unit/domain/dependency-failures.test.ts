@@ -1,4 +1,4 @@
-/** The message about a failed dependency: its name, its endpoint and the failure, without words that callers misread (protocol.md §10). */
+/** The message about a failed dependency says what failed and at which endpoint, without words that callers misread (protocol.md §10). */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { malformedAnswer, noAnswer, statusFailure, tooLargeAnswer, type DependencyCall } from '../../../src/domain/dependency-failures.ts';
@@ -40,12 +40,12 @@ const SAID: readonly [string, DependencyError, string, string][] = [
   ['an answer that is too large', tooLargeAnswer(CALL, 1_024), 'too_large', 'the chain RPC at rpc.example:443 gave an answer of more than 1024 bytes'],
 ];
 
-test.each(SAID)('the message for %s names the endpoint and avoids the words that callers search for', (_, error, failure, message) => {
+test.each(SAID)('the message for %s contains the endpoint, but none of the words that callers search for', (_, error, failure, message) => {
   expect({ failure: error.failure, message: error.message }).toEqual({ failure, message });
   expect(error.message).not.toMatch(STUMBLED_ON);
 });
 
-test('a failure that already has its message is passed on unchanged', () => {
+test('an error that already has such a message is returned unchanged', () => {
   const error = statusFailure(CALL, 401);
   expect(noAnswer(CALL, error, true)).toBe(error);
 });

@@ -1,4 +1,4 @@
-/** The time that has passed, measured with two clocks, of which either may be wrong. */
+/** The time that has passed, measured with two clocks. Either clock may be wrong. */
 import { expect, test } from '@jest/globals';
 import { elapsedMs } from '../../../src/domain/elapsed.ts';
 
@@ -18,7 +18,7 @@ test('if both clocks agree, the elapsed time is what they show', () => {
   expect([elapsed(), pass(1_000, 1_000), pass(500, 500)]).toEqual([0, 1_000, 1_500]);
 });
 
-test('if the clocks advance alternately, their steps are not added up', () => {
+test('if the clocks advance alternately, their steps are not added together', () => {
   const { elapsed, pass } = startClocks();
   for (let ms = 0; ms < 2_000; ms += 1) {
     pass(1, 0);

@@ -13,7 +13,7 @@ describe('an envelope', () => {
     ['with 0x and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
     ['with a legacy nonce of 32 bytes', { ...good, nonce: '01'.repeat(32) }, { ...read, nonce: '01'.repeat(32) }],
     ['with unknown fields', { ...good, version: 2, ['__proto__']: 1 }, read],
-  ])('is read %s', (_, body, sealed) => {
+  ])('is accepted %s', (_, body, sealed) => {
     expect(parseEnvelope(body)).toEqual(sealed);
   });
 
@@ -38,7 +38,7 @@ describe('an envelope', () => {
     expect(parseEnvelope(body)).toBeNull();
   });
 
-  test('can be checked for any JSON without an exception', () => {
+  test('is not valid if it is random JSON, and the parser never throws', () => {
     const fields = fc.record({ sender_tee_pubkey: fc.jsonValue(), nonce: fc.jsonValue(), encrypted_data: fc.jsonValue() });
     fc.assert(fc.property(fc.oneof(fc.jsonValue(), fields), (body) => expect(parseEnvelope(body)).toBeNull()));
   });

@@ -1,4 +1,4 @@
-/** The parts of an error that may be logged (docs/decisions/0021): our own messages, codes and source lines, and no text from others. */
+/** The parts of an error that may be logged (docs/decisions/0021): this project's messages, codes and source lines, but no foreign text. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
@@ -26,7 +26,7 @@ describe('a broken assumption', () => {
     throw new TypeError(`cannot read ${SECRET}`);
   }
 
-  test('is logged with its class and the place where it was thrown, relative to the project, but without its message', () => {
+  test('is logged with the class of its error and the source line that threw it, but without the message of the error', () => {
     const error = thrownBy(readField);
     const facts = failureFacts(error);
     expect(facts).toMatchObject({ code: 'TypeError', isExpected: false, why: null });
@@ -43,7 +43,7 @@ describe('a broken assumption', () => {
     expect(JSON.stringify(frames)).not.toMatch(/c0ffee|again/);
   });
 
-  test('whose message was changed later is logged without frames, because the end of the old message is unknown', () => {
+  test('whose message was changed after the throw is logged without frames, because the stack still starts with the old message', () => {
     const error = new TypeError(`${SECRET}\n    at ${SECRET} (/srv/src/vault.ts:1:1)`);
     // The first read creates the stack.
     expect(error.stack).toContain(SECRET);
@@ -59,7 +59,7 @@ describe('a broken assumption', () => {
     ['a string', SECRET, 'thrown string'],
     ['undefined', undefined, 'thrown undefined'],
     ['an object', { toString: () => SECRET }, 'thrown object'],
-    ['an error whose name is not a name', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
+    ['an error whose name is not an identifier', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
   ])('thrown as %s is logged with its kind, but without its content', (_, thrown, code) => {
     expect(failureFacts(thrown).code).toBe(code);
     expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);

@@ -50,7 +50,7 @@ describe('an expected failure', () => {
     ['a different place', 'another call', unreachable(), {}],
     ['a different endpoint', 'a call', unreachable('other.test:1'), {}],
     ['a different peer', 'a call', unreachable(), { peer: '0xcd' }],
-  ])('is not merged with a failure of %s', (_, where, error, more) => {
+  ])('is not merged with a failure that has %s', (_, where, error, more) => {
     const { log, failures } = start();
     failures.note(log, 'a call', unreachable(), { peer: '0xab' });
     failures.note(log, where, error, more);
@@ -77,7 +77,7 @@ describe('a broken assumption', () => {
     expect(failures.faults()).toMatchObject({ count: 1, last: { where: 'a request' } });
   });
 
-  test('that occurs again and again is counted each time and logged once a minute', () => {
+  test('that occurs repeatedly is counted each time, but logged at most once a minute', () => {
     const { log, failures } = start();
     for (let time = 0; time < 100; time += 1) failures.note(log, 'a request', new TypeError('x'));
     expect(log.lines).toHaveLength(1);

@@ -11,7 +11,7 @@ describe('a wallet', () => {
     ['without 0x, in upper case', '4C0BD9D1C26F5BC45531A667C2A1ADDC789E695C'],
     ['checksummed', '0x4C0BD9D1C26f5BC45531A667c2a1addC789e695C'],
     ['with spaces around it', ` ${WALLET}\n`],
-  ])('is read %s', (_, text) => {
+  ])('is accepted %s', (_, text) => {
     expect(parseWallet(text)).toBe(WALLET);
   });
 
@@ -61,7 +61,7 @@ describe('an app id', () => {
   });
 });
 
-test('no string makes a parse function throw, and a parsed identifier parses to itself', () => {
+test('no string makes a parse function throw, and parsing an identifier again returns the same identifier', () => {
   const hexish = fc.string({ unit: fc.constantFrom('0x', '0X', 'a', 'F', '7', '00000000000000000000', ' ', '\n'), maxLength: 66 });
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), hexish), (text) => {

@@ -1,4 +1,4 @@
-/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. The error names an invalid entry. */
+/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. The error quotes the invalid entry. */
 import { describe, expect, test } from '@jest/globals';
 import { parseNoProxy } from '../../../src/domain/no-proxy.ts';
 
@@ -43,7 +43,7 @@ const PROXIED: readonly (readonly [string, string])[] = [
   ['fd00::/8', 'http://[fe00::1]'],
 ];
 
-describe('a host', () => {
+describe('the list', () => {
   test.each(DIRECT)('"%s" matches %s', (text, url) => {
     expect(parseNoProxy(text)(new URL(url))).toBe(true);
   });
@@ -67,6 +67,6 @@ test.each([
   ['a*b.test', 'a*b.test'],
   ['user@example.test', 'user@example.test'],
   ['-example.test', '-example.test'],
-])('"%s" is refused, and the error names the entry', (text, entry) => {
+])('"%s" is refused, and the error quotes the invalid entry', (text, entry) => {
   expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges, and "${entry}" is not one`);
 });

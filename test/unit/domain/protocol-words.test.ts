@@ -9,7 +9,7 @@ import { errorAnswer } from '../../../src/http/error-table.ts';
 
 const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8').split('\n');
 
-/** The part of the protocol from this beginning up to `end`. */
+/** The text of the protocol from `beginning` up to `end`. */
 function paragraph(beginning: string, end: string): string {
   const found = PROTOCOL.filter((line) => line.startsWith(beginning));
   expect(found).toHaveLength(1);

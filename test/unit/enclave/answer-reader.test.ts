@@ -12,7 +12,10 @@ interface Read {
 
 const newReader = (): AnswerReader => new AnswerReader({ maxAnswerBytes: MAX_BYTES, tooLarge: () => new Error('too large') });
 
-/** Reads pieces that share one buffer, like the reads of a connection, which is closed after the last piece. Null: the answer is incomplete. */
+/**
+ * Reads an answer from pieces. Each piece is cleared after it was read, because the reads of a connection share one buffer. The connection
+ * closes after the last piece. Null: the answer is incomplete.
+ */
 function read(pieces: readonly string[]): Read | null {
   const reader = newReader();
   for (const piece of pieces) {
@@ -34,13 +37,13 @@ const ANSWERS: readonly [string, string, Read][] = [
   ['the same length twice', lines('HTTP/1.1 200 OK', 'content-length: 5', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
   ['chunks', lines('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', '', '3', 'hel', '2;name=value', 'lo', '0', '', ''), { status: 200, body: 'hello', staysOpen: true }],
   ['chunks and trailers', lines('HTTP/1.1 200 OK', 'transfer-encoding: Chunked', '', '5', 'hello', '0', 'a: b', '', ''), { status: 200, body: 'hello', staysOpen: true }],
-  ['no chunk', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '0', '', ''), { status: 200, body: '', staysOpen: true }],
+  ['no chunk except the last, which is empty', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '0', '', ''), { status: 200, body: '', staysOpen: true }],
   ['neither length nor chunks', lines('HTTP/1.1 200 OK', 'content-type: text/plain', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
-  ['both, of which chunks count', lines('HTTP/1.1 200 OK', 'content-length: 3', 'transfer-encoding: chunked', '', '5', 'hello', '0', '', ''), { status: 200, body: 'hello', staysOpen: false }],
-  ['a connection that closes', lines('HTTP/1.1 200 OK', 'Connection: Close', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
+  ['a length and chunks, of which the length is ignored', lines('HTTP/1.1 200 OK', 'content-length: 3', 'transfer-encoding: chunked', '', '5', 'hello', '0', '', ''), { status: 200, body: 'hello', staysOpen: false }],
+  ['a header that closes the connection', lines('HTTP/1.1 200 OK', 'Connection: Close', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
   ['HTTP/1.0', lines('HTTP/1.0 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
-  ['HTTP/1.0 that keeps the connection', lines('HTTP/1.0 200 OK', 'connection: keep-alive', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
-  ['an interim answer before', lines('HTTP/1.1 103 Early Hints', 'link: </a>', '', 'HTTP/1.1 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
+  ['HTTP/1.0 and a header that keeps the connection open', lines('HTTP/1.0 200 OK', 'connection: keep-alive', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
+  ['an interim answer before it', lines('HTTP/1.1 103 Early Hints', 'link: </a>', '', 'HTTP/1.1 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
   ['204', lines('HTTP/1.1 204 No Content', 'content-length: 5', '', ''), { status: 204, body: '', staysOpen: true }],
 ];
 
@@ -74,28 +77,28 @@ test.each([
 });
 
 test.each([
-  ['another protocol', 'SSH-2.0-secret', 'has no status line'],
-  ['the start of another protocol', 'H2', 'has no status line'],
-  ['another version', lines('HTTP/2.0 200 OK', '', ''), 'has no status line'],
+  ['a different protocol', 'SSH-2.0-secret', 'has no status line'],
+  ['the start of a different protocol', 'H2', 'has no status line'],
+  ['a different version', lines('HTTP/2.0 200 OK', '', ''), 'has no status line'],
   ['a status below 100', lines('HTTP/1.1 099 secret', '', ''), 'has no status line'],
   ['a head that does not end', lines('HTTP/1.1 200 OK', `a: ${'secret'.repeat(4_000)}`), 'has a head that is too long'],
   ['a header without a name', lines('HTTP/1.1 200 OK', ': secret', '', ''), 'has a malformed header'],
   ['a length that is not a number', lines('HTTP/1.1 200 OK', 'content-length: 0x5', '', 'hello'), 'has no valid length'],
   ['two lengths', lines('HTTP/1.1 200 OK', 'content-length: 5', 'content-length: 6', '', 'hello'), 'has no valid length'],
-  ['another transfer coding', lines('HTTP/1.1 200 OK', 'transfer-encoding: gzip, chunked', '', ''), 'has an unknown transfer coding'],
-  ['another protocol from now on', lines('HTTP/1.1 101 Switching Protocols', '', ''), 'switches to another protocol'],
+  ['an unknown transfer coding', lines('HTTP/1.1 200 OK', 'transfer-encoding: gzip, chunked', '', ''), 'has an unknown transfer coding'],
+  ['a switch to a different protocol', lines('HTTP/1.1 101 Switching Protocols', '', ''), 'switches to another protocol'],
   ['a chunk size that is not a number', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '-1', ''), 'has no valid chunk size'],
-  ['a chunk that is longer than its size', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '3', 'hello', ''), 'has a chunk of another size'],
+  ['a chunk that is longer than its size', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '3', 'hello', ''), 'has a chunk of the wrong size'],
   ['a chunk size that does not end', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', `1;${'secret'.repeat(4_000)}`), 'has a line that is too long'],
   ['trailers without an end', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '0', 'a: secret\r\n'.repeat(40)), 'has too many trailers'],
-])('%s is refused, and the error quotes nothing', (_, text, what) => {
+])('%s is refused, and the error does not quote the answer', (_, text, what) => {
   expect(() => read([text])).toThrow(expect.objectContaining({ name: 'NotHttpError', message: `the answer ${what}` }));
 });
 
 test.each([
-  ['by its length, before it comes', lines('HTTP/1.1 200 OK', `content-length: ${MAX_BYTES + 1}`, '', '')],
-  ['in chunks', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '40', 'x'.repeat(64), '1', 'x', '')],
-  ['up to the end of the connection', lines('HTTP/1.1 200 OK', '', 'x'.repeat(MAX_BYTES + 1))],
+  ['because of its announced length, before it arrives', lines('HTTP/1.1 200 OK', `content-length: ${MAX_BYTES + 1}`, '', '')],
+  ['if it arrives in chunks', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '40', 'x'.repeat(64), '1', 'x', '')],
+  ['if it continues until the connection ends', lines('HTTP/1.1 200 OK', '', 'x'.repeat(MAX_BYTES + 1))],
 ])('a body above the limit is refused: %s', (_, text) => {
   expect(() => read([text])).toThrow('too large');
 });

@@ -1,4 +1,4 @@
-/** Observed behaviour of the platform's enclave API (protocol.md §7), as tables. The emulator is as strict and lenient as the platform. */
+/** Observed behaviour of the platform's enclave API (protocol.md §7), as tables. The emulator is exactly as strict as the platform. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import fc from 'fast-check';
@@ -48,7 +48,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api, [0, 1]],
     ['enclaver', () => older, [27, 28]],
-  ] as const)('of an enclave of generation %s ends in one of two values of v', async (_, emulator, vs) => {
+  ] as const)('from an enclave of generation %s ends with one of two values of v', async (_, emulator, vs) => {
     const seen = new Set<number>();
     for (let count = 0; seen.size < 2 && count < 200; count += 1) {
       const { json } = await emulator().request('POST', '/v1/eth/sign', { message: `message ${count}`, include_attestation: false });
@@ -63,7 +63,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api],
     ['enclaver', () => older],
-  ] as const)('of an enclave of generation %s is accepted by our client', async (_, emulator) => {
+  ] as const)('from an enclave of generation %s is accepted by the client of the node', async (_, emulator) => {
     const client = new OdynClient({ baseUrl: emulator().url }, { clock: new ManualClock() });
     expect(recoverEip191('hello', await client.sign('hello'))).toBe(emulator().enclave.wallet);
     await client.close();
@@ -76,9 +76,9 @@ describe('an error', () => {
     ['a message that is a number', 'POST', '/v1/eth/sign', { message: 7 }, 400],
     ['no body', 'POST', '/v1/eth/sign', '', 400],
     ['a body that is not valid JSON', 'POST', '/v1/eth/sign', 'hello', 400],
-    ['a field twice', 'POST', '/v1/eth/sign', '{"message":"a","message":"b"}', 400],
-    ['a field twice, once escaped', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
-    ['a nested field twice', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
+    ['a duplicate field', 'POST', '/v1/eth/sign', '{"message":"a","message":"b"}', 400],
+    ['a duplicate field whose second name contains an escape', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
+    ['a duplicate nested field', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
     ['an unpaired surrogate', 'POST', '/v1/eth/sign', '{"message":"\\ud800"}', 400],
     ['an unpaired surrogate in a plaintext', 'POST', '/v1/encryption/encrypt', '{"plaintext":"\\udc00","client_public_key":"00"}', 400],
     ['bytes that are not valid UTF-8', 'POST', '/v1/eth/sign', Buffer.from('{"message":"\xff"}', 'latin1'), 400],
@@ -105,7 +105,7 @@ describe('an error', () => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
 
-  test.each(['inside', 'of a fault'])('%s closes the connection without an answer', async (where) => {
+  test.each(['inside', 'of a fault'])('closes the connection without an answer if it is internal or a requested fault: %s', async (where) => {
     const broken = await runningEmulator('broken', true);
     if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
     else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });
@@ -115,10 +115,10 @@ describe('an error', () => {
   });
 });
 
-describe('a ciphertext that was opened once', () => {
+describe('a ciphertext', () => {
   const isOpened = async (body: unknown): Promise<boolean> => (await decrypt(body)).status === 200;
 
-  test('can be opened again only after 4,096 different pairs of key and nonce, from any clients', async () => {
+  test('that was opened once can be opened again only after 4,096 different pairs of key and nonce, from any client', async () => {
     const first = await sealed('first');
     expect(await isOpened(first)).toBe(true);
     const burn = (number: number) => {
@@ -151,8 +151,8 @@ describe('sign-tx', () => {
 
   test.each<[string, object, object]>([
     ['without to, value, data and access_list', {}, { chainId: 84_532 }],
-    ['with all of them null', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
-    ['with all of them', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
+    ['with null for these four fields', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
+    ['with these four fields', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
     ['with unknown fields', { to, gas_price: '0x1' }, { to }],
     ['in hex without 0x', { to: to.slice(2), value: '7', data: 'abcd', nonce: '5' }, { to, value: 7n, data: '0xabcd', nonce: 5 }],
   ])('accepts a transaction %s', async (_, change, expected) => {
@@ -186,7 +186,7 @@ describe('an attestation', () => {
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(api.enclave.teePubkey);
   });
 
-  test('contains the nonce, key and object of the caller, and the address is added to the object', async () => {
+  test('contains the nonce, key and object of the caller, and the wallet of the enclave is added to the object', async () => {
     const held = await document({ nonce: 'bm9uY2U=', public_key: app.enclave.teePubkeyPem, user_data: { a: 1, eth_addr: 'mine' } });
     expect(Buffer.from(held['nonce'] as Uint8Array).toString()).toBe('nonce');
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(app.enclave.teePubkey);
@@ -194,7 +194,7 @@ describe('an attestation', () => {
   });
 });
 
-test('JSON without duplicate names is parsed with the same result as by JSON.parse', () => {
+test('JSON without duplicate names is parsed with the same result as JSON.parse returns', () => {
   const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {

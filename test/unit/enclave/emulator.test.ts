@@ -23,7 +23,7 @@ afterAll(async () => {
   await node.close();
 });
 
-/** A message that the enclave of the app seals for the enclave of the node, in the form that the latter can decrypt. */
+/** A message that the enclave of the app seals for the enclave of the node, in the form that the node can decrypt. */
 async function sealedForNode(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${node.enclave.teePubkey}` });
   return {
@@ -40,7 +40,7 @@ describe('the wallet', () => {
     expect(json).toEqual({ address: node.enclave.wallet, public_key: expect.stringMatching(/^0x04[0-9a-f]{128}$/) as unknown });
   });
 
-  test('signs a message like personal_sign', async () => {
+  test('signs a message as personal_sign does', async () => {
     const { json } = await node.request('POST', '/v1/eth/sign', { message: 'NovaKMS:Auth:x', include_attestation: false });
     expect(json).toMatchObject({ address: node.enclave.wallet, attestation: null });
     expect(recoverEip191('NovaKMS:Auth:x', json['signature'] as string)).toBe(node.enclave.wallet);
@@ -159,7 +159,7 @@ describe('a message that one enclave has sealed', () => {
     expect(answer.text).not.toContain('refused');
   });
 
-  test('is refused if the receiver has no P-384 key', async () => {
+  test('is refused if the key of the receiver is not a P-384 key', async () => {
     const body = { plaintext: 'x', client_public_key: '0xabcd' };
     expect((await app.request('POST', '/v1/encryption/encrypt', body)).status).toBe(400);
   });
@@ -185,7 +185,7 @@ describe('a request', () => {
     ['GET', '/v1/nothing', undefined, 404],
     ['GET', '/__proto__', undefined, 404],
     ['POST', '/emulator/fault', { route: '*', kind: 'fail' }, 404],
-  ])('%s %s with %j is refused with the right status: %#', async (method, path, body, status) => {
+  ])('%s %s with %j is refused with status %i', async (method, path, body, status) => {
     expect((await node.request(method, path, body)).status).toBe(status);
   });
 
@@ -195,7 +195,7 @@ describe('a request', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('that is one byte larger than 10 MiB is answered with 413, whether or not it announces its length', async () => {
+  test('of more than 10 MiB is answered with 413, whether or not it announces its length', async () => {
     const body = JSON.stringify({ message: 'x'.repeat(ENCLAVE_BODY_BYTES) });
     expect((await node.request('POST', '/v1/eth/sign', body)).status).toBe(413);
     const stream = new Blob([body]).stream();

@@ -47,7 +47,7 @@ const text = fc
 const right = fc.constantFrom(40, 64, 130).chain(digits).map((each) => `0x${each.join('')}`);
 const value = fc.oneof({ weight: 8, arbitrary: text }, { weight: 4, arbitrary: right }, fc.constantFrom(undefined, null, 17, true, {}, ['ab']));
 
-/** Answers that must be accepted. The generator does not produce them in every run. */
+/** Answers that must be accepted. They are always tested, because the generator does not produce them in every run. */
 const TAKEN: Readonly<Partial<Record<OdynOperation, readonly string[]>>> = {
   signTransaction: ['0x12', `0x${'Ab'.repeat(32)}`, ''],
   encrypt: ['abcd', '0xAb', '0xef'],

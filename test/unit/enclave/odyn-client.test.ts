@@ -63,19 +63,19 @@ describe('with the emulated enclave API', () => {
     expect(first).not.toEqual(second);
   });
 
-  test('the client can have a message signed', async () => {
+  test('the client can get a signature for a message', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(recoverEip191('a message', await client.sign('a message'))).toBe(enclave.wallet);
   });
 
-  test('the client can have a transaction signed, because it uses the form that the API accepts (§9.20)', async () => {
+  test('the client can get a signed transaction, because it sends the form that the API accepts (§9.20)', async () => {
     const { client, enclave } = await startEnclave('a');
     const { rawTransaction } = await client.signTransaction(TRANSACTION);
     const sender = await recoverTransactionAddress({ serializedTransaction: rawTransaction as `0x02${string}` });
     expect(sender.toLowerCase()).toBe(enclave.wallet);
   });
 
-  test('an enclave can open once what a different enclave has sealed for it', async () => {
+  test('a message that one enclave has sealed for another can be opened only once', async () => {
     const a = await startEnclave('a');
     const b = await startEnclave('b');
     const sealed = await a.client.encrypt('for b', b.enclave.teePubkey);
@@ -117,18 +117,18 @@ async function failureOf(call: Promise<unknown>): Promise<DependencyError> {
   return error as DependencyError;
 }
 
-describe.each(CALLS)('%s', (_, call, kind) => {
+describe.each(CALLS)('the call %s', (_, call, kind) => {
   const tries = kind === 'again' ? 2 : 1;
 
   test.each<[string, Answering, string, number]>([
-    ['garbage is malformed', GARBAGE, 'malformed', 1],
-    ['an empty body is malformed', json(undefined), 'malformed', 1],
-    ['an object without the fields is malformed', json({}), 'malformed', 1],
-    ['null is malformed', json(null), 'malformed', 1],
-    ['400 is a refusal', json({ error: 'secret reason' }, 400), 'refused', 1],
-    ['413 is a refusal', json({}, 413), 'refused', 1],
-    ['500 is a failure, and the client retries if the call may be repeated', json({ error: 'secret reason' }, 500), 'unreachable', tries],
-    ['a cut connection is a failure, and the client retries if the call may be repeated', (__, response) => void response.destroy(), 'unreachable', tries],
+    ['fails as malformed if the answer is garbage', GARBAGE, 'malformed', 1],
+    ['fails as malformed if the body is empty', json(undefined), 'malformed', 1],
+    ['fails as malformed if the answer is an object without the fields', json({}), 'malformed', 1],
+    ['fails as malformed if the answer is null', json(null), 'malformed', 1],
+    ['fails as refused if the status is 400', json({ error: 'secret reason' }, 400), 'refused', 1],
+    ['fails as refused if the status is 413', json({}, 413), 'refused', 1],
+    ['fails if the status is 500, but is retried first if it may be repeated', json({ error: 'secret reason' }, 500), 'unreachable', tries],
+    ['fails if the connection is cut, but is retried first if it may be repeated', (__, response) => void response.destroy(), 'unreachable', tries],
   ])('%s', async (__, answer, failure, requests) => {
     const { client, server } = await startMisbehaving(answer);
     const error = await failureOf(call(client));
@@ -138,7 +138,7 @@ describe.each(CALLS)('%s', (_, call, kind) => {
     expect(server.requests).toHaveLength(requests);
   });
 
-  test('no answer is a failure at the timeout', async () => {
+  test('fails at the timeout if there is no answer', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = failureOf(call(client));
     await server.received(1);
@@ -160,7 +160,7 @@ describe('an enclave API that closes a used connection', () => {
     '/v1/encryption/decrypt': { plaintext: 'x' },
   };
 
-  /** A server that answers one request per connection. It closes a connection without an answer when a second request arrives. */
+  /** A server that answers one request per connection. When a second request arrives, it closes that connection without an answer. */
   function startClosing() {
     const used = new WeakSet();
     return startMisbehaving((request, response) => {
@@ -171,7 +171,7 @@ describe('an enclave API that closes a used connection', () => {
     });
   }
 
-  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('gets a call of %s again on a new connection', async (_, call) => {
+  test.each(CALLS.filter(([, , kind]) => kind === 'again'))('receives the call %s again on a new connection', async (_, call) => {
     const { client } = await startClosing();
     for (let time = 0; time < 4; time += 1) await expect(call(client)).resolves.toBeDefined();
   });
@@ -216,13 +216,13 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('number at most 32, and further calls wait', async () => {
+  test('are never more than 32, and further calls wait', async () => {
     const { client, sockets, server } = await startCounting(signs);
     await Promise.all(Array.from({ length: 100 }, () => client.sign('x')));
     expect({ requests: server.requests.length, connections: sockets.size }).toEqual({ requests: 100, connections: 32 });
   });
 
-  test('are closed when their call is given up, so that a waiting call can start', async () => {
+  test('are closed when their call is aborted, so that a waiting call can start', async () => {
     const controller = new AbortController();
     let requests = 0;
     const { client, server } = await startMisbehaving((request, response) => {
@@ -247,7 +247,7 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('to a server of a different protocol fail with a message that quotes none of its bytes', async () => {
+  test('to a server of a different protocol fail with a message that does not quote the bytes of the server', async () => {
     const server = createServer((socket) => void socket.on('error', () => undefined).write('SSH-2.0-secret\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -304,7 +304,7 @@ describe('the client', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('also ends calls that wait for a connection at the timeout', async () => {
+  test('ends calls at the timeout even if they are still waiting for a connection', async () => {
     const { client, clock, server } = await startMisbehaving(silence);
     const failed = Promise.all(Array.from({ length: 80 }, () => failureOf(client.sign('x'))));
     await server.received(1);

@@ -1,4 +1,4 @@
-/** A secret is read from JSON of exactly one form, and then its digits are overwritten in the bytes of the JSON. */
+/** A secret is read from JSON of exactly one form. Then its digits are overwritten in the buffer that contains the JSON. */
 import { expect, test } from '@jest/globals';
 import { takeSecretField } from '../../../src/enclave/secret-field.ts';
 

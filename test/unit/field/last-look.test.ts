@@ -1,4 +1,4 @@
-/** The last look of a field run: which keys are reported as lost or unchecked. The look must come to an end. */
+/** The last look, at the end of a field run, reports the keys that are lost or unchecked. It must end within its time limit. */
 import { describe, expect, test } from '@jest/globals';
 import { Ledger } from '../../../bench/field/ledger.ts';
 import { LastLook, NotAnswered, PASSES, type LookedAtNode } from '../../../bench/field/last-look.ts';
@@ -9,7 +9,7 @@ const READ_MS = 1_000;
 type Read = (key: string, nth: number) => string | null;
 
 interface Scene {
-  /** What each node answers at the nth read of a key. The first read is number 1. */
+  /** What each node answers to the nth read of a key. The first read has number 1. */
   readonly nodes: readonly { readonly read: Read; readonly roots?: readonly (string | null)[] }[];
   readonly keys?: readonly string[];
 }
@@ -83,13 +83,13 @@ describe('a key', () => {
   });
 });
 
-test('a key is reported as checked somewhere when one node answers', async () => {
+test('a key that one of two nodes returns is unchecked only on the other node', async () => {
   const { look } = sceneOf({ nodes: [{ read: () => refuse('unready 503') }, { read: written }] });
   await look.run();
   expect(look.result()).toMatchObject({ due: 2, read: 1, nowhereChecked: 0, unchecked: new Map([['unready 503', 1]]) });
 });
 
-test('keys that the look has no time for are counted, and the look ends', async () => {
+test('when the time limit is reached, the look ends and counts the keys that it has not read', async () => {
   const keys = Array.from({ length: 2 * (LIMIT_MS / READ_MS) }, (_, nth) => `k${nth}`);
   const { look } = sceneOf({ nodes: [{ read: written }], keys });
   await look.run();
@@ -118,7 +118,7 @@ describe('two nodes', () => {
   });
 });
 
-test('a result is available at any time', async () => {
+test('a result is available even before the look has started', async () => {
   const { look } = sceneOf({ nodes: [{ read: written }] });
   expect(look.result()).toMatchObject({ due: 1, read: 0, nowhereChecked: 1 });
 });

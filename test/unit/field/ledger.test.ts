@@ -41,7 +41,7 @@ describe('a node that returns', () => {
     ['a version that was deleted long ago', [OLD, DELETED], 0, 'old'],
     ['nothing, although a version was acknowledged long ago', [OLD], 'nothing', 'absent'],
     ['nothing, after a delete', [OLD, DELETED], 'nothing', 'right'],
-    ['nothing, when a delete may have been carried out', [OLD, { isDelete: true }], 'nothing', 'right'],
+    ['nothing, when a delete may have happened although it was not acknowledged', [OLD, { isDelete: true }], 'nothing', 'right'],
     ['nothing, although a version was written after the delete', [DELETED, { atMs: 700 }], 'nothing', 'absent'],
     ['nothing, when the only version was acknowledged recently', [FRESH], 'nothing', 'right'],
   ])('%s', (_, versions, seen, verdict) => {
@@ -56,12 +56,12 @@ describe('a node that returns', () => {
 
 describe('a node that died', () => {
   test.each<[string, Written, string, number, string]>([
-    ['shortly after it had acknowledged the write as the only node', OLD, A, 550, 'right'],
-    ['long after it had acknowledged the write', OLD, A, 601, 'absent'],
-    ['before it had acknowledged the write', OLD, A, 499, 'absent'],
-    ['when other nodes had the write too', { ...OLD, byOthers: true }, A, 550, 'absent'],
-    ['without having acknowledged the write', OLD, B, 550, 'absent'],
-  ])('%s: whether the missing value is excused or lost', (_, written, url, diedMs, verdict) => {
+    ['shortly after it had acknowledged the write as the only node: the missing value is excused', OLD, A, 550, 'right'],
+    ['long after it had acknowledged the write: the missing value is lost', OLD, A, 601, 'absent'],
+    ['before it had acknowledged the write: the missing value is lost', OLD, A, 499, 'absent'],
+    ['when other nodes had the write too: the missing value is lost', { ...OLD, byOthers: true }, A, 550, 'absent'],
+    ['without having acknowledged the write: the missing value is lost', OLD, B, 550, 'absent'],
+  ])('%s', (_, written, url, diedMs, verdict) => {
     const { ledger, judge } = ledgerOf([written]);
     ledger.noteDeath(url, diedMs, WINDOW_MS);
     expect(judge(null)).toBe(verdict);

@@ -1,4 +1,4 @@
-/** Simultaneous requests of one caller (protocol.md §10, Bounds), on real sockets: at most 32 of an app, 8 of a peer, 2 for snapshots. */
+/** The limits on simultaneous requests (protocol.md §10, Bounds), on real sockets: 32 per app; 8 per peer, of which 2 for snapshots. */
 import { once } from 'node:events';
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -57,7 +57,7 @@ function letAllGo(): void {
   for (const goOn of hold.held.splice(0)) goOn();
 }
 
-/** The status of the answer, followed by its Retry-After if it has one. */
+/** Sends a request. `answered` is the status of the answer, followed by its Retry-After if it has one. */
 function send(method: string, path: string, headers: Record<string, string>, body?: string) {
   const request = httpRequest(`${node.url}${path}`, { method, headers, agent: false });
   sent.push(request);
@@ -97,7 +97,7 @@ describe('requests of an app', () => {
     expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(first.map(() => '200'));
   });
 
-  test('a request that has waited 5 s is refused with 429, and the other requests continue', async () => {
+  test('that have waited 5 s are refused with 429, and the other requests continue', async () => {
     const first = await times(33, () => list(app));
     await looksAt(33);
     await until('the answers being sealed', () => hold.held.length === 32);
@@ -107,7 +107,7 @@ describe('requests of an app', () => {
     expect((await Promise.all(first.map(({ answered }) => answered))).filter((answer) => answer === '200')).toHaveLength(32);
   });
 
-  test('a caller that hangs up while its request waits leaves the queue', async () => {
+  test('leave the queue if their caller hangs up while they wait', async () => {
     await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     const gone = await list(app);
@@ -116,12 +116,12 @@ describe('requests of an app', () => {
     const waiting = await list(app);
     await looksAt(34);
     hold.held.shift()!();
-    await until('the answer of who waits', () => hold.held.length === 32);
+    await until('the answer to the waiting request', () => hold.held.length === 32);
     letAllGo();
     expect(await waiting.answered).toBe('200');
   });
 
-  test('a caller that hangs up while its request is carried out keeps the place of that request until the work has ended', async () => {
+  test('keep their places until the work has ended, even if their caller hangs up while they are carried out', async () => {
     const first = await times(32, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 32);
     for (const { request } of first) request.destroy();
@@ -134,7 +134,7 @@ describe('requests of an app', () => {
     expect(await (await list(app)).answered).toBe('200');
   });
 
-  test('a caller that names the wallet of a different app without its proof takes no place from that app', async () => {
+  test('take no place from a different app if they contain the wallet of that app without its proof', async () => {
     await times(31, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
@@ -159,12 +159,12 @@ describe('requests of a peer', () => {
     const digests = await sync(peer, { type: 'digest_request' });
     let early = 'no answer';
     digests.answered.then((text) => (early = text), () => undefined);
-    await waitUntil({ what: 'the digests being sealed', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (hold.held.length === 3 ? null : `${hold.held.length} are sealed, and theirs got ${early}`));
+    await waitUntil({ what: 'the digests being sealed', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (hold.held.length === 3 ? null : `${hold.held.length} answers are being sealed, and the answer to the digest request is: ${early}`));
     const refused = Promise.race(first.map(({ answered }) => answered));
     let answer = '';
     void refused.then((text) => (answer = text));
     // The third request begins to wait only after its envelope has been opened.
-    await waitUntil({ what: 'the third', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
+    await waitUntil({ what: 'the refusal of the third request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => {
       await node.clock.advance(5_000);
       return answer === '' ? 'it still waits' : null;
     });
@@ -172,7 +172,7 @@ describe('requests of a peer', () => {
   });
 });
 
-test('there is room for snapshot pages of the maximum size for two peers at the same time', async () => {
+test('two peers can get snapshot pages of the maximum size at the same time', async () => {
   for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
   const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];
   await until('the pages being sealed', () => hold.held.length === 2);
@@ -180,14 +180,14 @@ test('there is room for snapshot pages of the maximum size for two peers at the 
   expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
 });
 
-test('a waiting request is counted with the maximum size of its headers', async () => {
+test('for each waiting request, the node counts the maximum size of its headers', async () => {
   await node.close();
   const half = 1024 * 1024;
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * half } });
   await times(32, () => list(app));
   await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
-  // A quarter of 1 MiB is 256 KiB. The answers use a part of it, so it has room for the headers of fewer than sixteen requests.
+  // The app may use a quarter of this half: 256 KiB, the headers of 16 requests. The answers use a part of it, so fewer than 16 can wait.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);
 });

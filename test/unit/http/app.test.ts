@@ -92,7 +92,7 @@ describe('an unready node', () => {
     ['GET', '/kmsx', 404],
     ['GET', '/KMS/data', 404],
     ['GET', '/sync', 405],
-  ])('answers %s %s with %i, like a ready node', async (method, path, status) => {
+  ])('answers %s %s with %i, as a ready node does', async (method, path, status) => {
     expect((await start({ readiness: UNREADY }).ask(method, path)).status).toBe(status);
   });
 
@@ -187,7 +187,7 @@ describe('the rate limit', () => {
     expect(both.filter((code) => code === 'not_found')).toHaveLength(10);
   });
 
-  test.each(['/nonce', '/status', '/nodes', '/'])('does not apply to %s behind the platform’s ingress, because a refusal costs as much as an answer there', async (path) => {
+  test.each(['/nonce', '/status', '/nodes', '/'])('does not apply to %s behind the platform’s ingress, because a refusal there costs as much as an answer', async (path) => {
     const { ask } = start({ options: { rateLimitPerMinute: 1, nonceRateLimitPerMinute: 1 } });
     expect(await codes(ask, 'GET', path, 30, '127.0.0.1')).toEqual(Array.from({ length: 30 }, () => 200));
     expect(await codes(ask, 'GET', path, 2)).toEqual([200, 'rate_limited']);

@@ -1,4 +1,4 @@
-/** `POST /.well-known/attestation` over real HTTP: the document of the emulator, and an enclave API that has no attestation or fails. */
+/** `POST /.well-known/attestation` over real HTTP, with the emulator and with an enclave API that offers no attestation or fails. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { decode } from 'cborg';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';

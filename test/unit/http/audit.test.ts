@@ -1,4 +1,4 @@
-/** `GET /audit` and what the audit records of requests (docs/audit.md), over real HTTP. */
+/** `GET /audit`, and which requests the audit records (docs/audit.md), over real HTTP. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
@@ -78,7 +78,7 @@ describe('GET /audit', () => {
     expect(await answer.json()).toEqual(pageOf(trail, 0));
   });
 
-  test('starts after the requested sequence number and returns the requested number of entries, at most 1,000', async () => {
+  test('returns the requested number of entries after the requested sequence number, but at most 1,000', async () => {
     for (let number = 0; number < 1_100; number += 1) trail.record({ operation: 'stop', wallet: null, appId: null, target: null, outcome: 'ok' });
     const sizes: number[] = [];
     for (const query of ['after=2&limit=3', 'after=2', 'after=2&limit=5000', 'after=5000']) {
@@ -93,7 +93,7 @@ describe('GET /audit', () => {
     expect((await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).status).toBe(400);
   });
 
-  test('accepts no other method, and still answers while the node shuts down', async () => {
+  test('accepts only GET, and is still answered while the node shuts down', async () => {
     node.state.stopping = true;
     expect((await fetch(`${node.url}/audit`, authorized(TOKEN))).status).toBe(200);
     expect((await fetch(`${node.url}/audit`, { ...authorized(TOKEN), method: 'POST' })).status).toBe(405);
@@ -131,7 +131,7 @@ describe('the audit records', () => {
     expect(trail.page(0, 1_000)).not.toMatch(/a path|a key/);
   });
 
-  test('each handover of the secret and each page of a snapshot, but no other message', async () => {
+  test('each handover of the secret and each page of a snapshot, but no other message of a peer', async () => {
     const { publicKeyDer } = generateP384(new SeededRandom('ephemeral'));
     expect(await askAsPeer({ type: 'digest_request' })).toBe(200);
     expect(await askAsPeer({ type: 'master_secret_request', ecdh_pubkey: publicKeyDer })).toBe(200);

@@ -1,6 +1,6 @@
 /**
- * A caller and a node bind a request and its answer together, so that no party between them can change the meaning of a request. Over
- * real HTTP (protocol.md §10: Bound to the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors).
+ * A caller and a node bind a request and its answer together, so that no party between them can change the meaning of a request. The
+ * tests use real HTTP (protocol.md §10: Bound to the request, Next nonce for apps, Long keys, A `+` in a path, Words in errors).
  */
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -57,7 +57,7 @@ async function ask({ method = 'POST', path, inner, nonce = node.nonces.issue(), 
   return { status: answer.status, isSealed: sealed !== null, said, nonce, next: answer.headers.get('x-nova-next-nonce') };
 }
 
-/** Puts a value directly into the store, like a merge. */
+/** Puts a value directly into the store, as a merge does. */
 function hold(key: string, value = 'value'): void {
   node.store.put(String(APP), key, node.vault.sealValue(APP as AppId, Buffer.from(value)), 0, node.clock.nowMs());
 }
@@ -75,14 +75,14 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
   beforeEach(() => hold('k'));
 
   test.each<[string, (nonce: string) => Inner, number]>([
-    ['the right nonce and operation', (nonce) => ({ nonce, op }), 200],
-    ['neither a nonce nor an operation', () => ({}), 200],
-    ['only the right nonce', (nonce) => ({ nonce }), 200],
-    ['a wrong nonce', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
-    ['null as its nonce', () => ({ nonce: null }), 400],
-    ['a different operation', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
-    ['an unknown operation', () => ({ op: 'get' }), 400],
-  ])('whose inner body claims %s: %#', async (_, bond, status) => {
+    ['with the right nonce and operation is accepted', (nonce) => ({ nonce, op }), 200],
+    ['without a nonce and an operation is accepted', () => ({}), 200],
+    ['with only the right nonce is accepted', (nonce) => ({ nonce }), 200],
+    ['with a wrong nonce is refused', () => ({ nonce: 'AAAAAAAAAAAAAAAAAAAAAA==', op }), 400],
+    ['with null as its nonce is refused', () => ({ nonce: null }), 400],
+    ['with a different operation is refused', (nonce) => ({ nonce, op: op === 'put' ? 'delete' : 'put' }), 400],
+    ['with an unknown operation is refused', () => ({ op: 'get' }), 400],
+  ])('%s', async (_, bond, status) => {
     const before = node.store.rootDigest();
     const answer = await ask({ method, path, inner: (nonce) => ({ ...body, ...bond(nonce) }) });
     expect(answer.status).toBe(status);
@@ -133,7 +133,7 @@ describe('the next nonce', () => {
     expect([(await ask(following)).status, (await ask(following)).status]).toEqual([200, 403]);
   });
 
-  test('is also part of a refusal once the caller has proved its identity', async () => {
+  test('is also part of a refusal if the caller has proved its identity', async () => {
     expect((await ask({ method: 'GET', path: '/kms/data/k', headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({}), headers: WANTED })).next).not.toBeNull();
     expect((await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: 'AAAA', headers: WANTED })).next).toBeNull();

@@ -50,7 +50,7 @@ async function open(port: number): Promise<Opened> {
 const REQUEST = 'GET /health HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
 describe('on one connection,', () => {
-  test('the node carries out sixteen unanswered requests, answers them and closes the connection', async () => {
+  test('the node carries out the first sixteen requests, answers them and closes the connection if more requests have arrived', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response));
     const { socket, text, isClosed } = await open(server.port);
@@ -90,7 +90,7 @@ describe('at the limit of connections', () => {
     const newcomer = await open(server.port);
     newcomer.socket.write(REQUEST);
     await until('the request', () => waiting.length === 3);
-    await until('the end of the idle one', second.isClosed);
+    await until('the end of the idle connection', second.isClosed);
     expect([busy.isClosed(), first.isClosed(), newcomer.isClosed()]).toEqual([false, false, false]);
   });
 
@@ -119,7 +119,7 @@ describe('the timeouts of a connection', () => {
     });
   });
 
-  test('include the keep-alive timeout, which callers learn from the answer', async () => {
+  test('include the keep-alive timeout, which is a header of each answer', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     socket.write(REQUEST);
@@ -136,14 +136,14 @@ describe('the timeouts of a connection', () => {
     idle.socket.write(REQUEST);
     await until('the request', () => waiting.length === 2);
     waiting[1]!.end('answer');
-    await until('the end of the idle one', idle.isClosed);
+    await until('the end of the idle connection', idle.isClosed);
     expect(busy.isClosed()).toBe(false);
   });
 
   test.each<[string, string, Partial<ServerLimits>]>([
     ['headers', 'GET /health HTTP/1.1\r\nHost: node.test\r\n', { headersTimeoutMs: 30, requestTimeoutMs: 30_000 }],
-    ['a body', 'PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100\r\n\r\n{', { headersTimeoutMs: 30, requestTimeoutMs: 30 }],
-  ])('end a request with %s that never become complete, and the node sends an answer', async (_, begun, limits) => {
+    ['body', 'PUT /kms/data HTTP/1.1\r\nHost: node.test\r\nContent-Length: 100\r\n\r\n{', { headersTimeoutMs: 30, requestTimeoutMs: 30 }],
+  ])('end a request that never completes its %s, and the node sends an answer', async (_, begun, limits) => {
     const server = await serve((request) => void request.resume(), { checkEveryMs: 10, ...limits });
     const { socket, text, isClosed } = await open(server.port);
     socket.write(begun);

@@ -204,14 +204,14 @@ describe('a value', () => {
 });
 
 describe('an absent key', () => {
-  test('is answered with 404 by both kinds of read and by a delete', async () => {
+  test('causes a 404 in both kinds of read and in a delete', async () => {
     await start();
     const answers = [await raw('/kms/data/k'), await raw('/kms/data?key=k'), await send('DELETE', { key: 'k' })];
     for (const { status, body } of answers) expect([status, body['code']]).toEqual([404, 'not_found']);
     expect(node.state.written).toBe(0);
   });
 
-  test('is still answered with 404 at a second delete, and can be written again', async () => {
+  test('that was deleted causes a 404, also when it is deleted again, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });
@@ -270,7 +270,7 @@ describe('a list', () => {
   });
 });
 
-/** Each key, and its encoding in a path by a careful client. */
+/** Each key, and a valid encoding of it in a path. */
 const KEYS: readonly (readonly [string, string])[] = [
   ['plain', 'plain'],
   ['a/b/c', 'a/b/c'],
@@ -341,7 +341,7 @@ describe('a key', () => {
     expect(Buffer.from(String((await raw('/kms/data?key=a%252Fb')).body['value']), 'base64').toString()).toBe('twice');
   });
 
-  test('that contains a space may be requested with a plus, like in a form, in a path and in a query', async () => {
+  test('that contains a space may be requested with a plus instead, as in HTML forms, both in a path and in a query', async () => {
     await start();
     await put('a b', 'space');
     await put('a+b', 'plus');
@@ -427,7 +427,7 @@ describe('an invalid body', () => {
     expect(await valueOf('k')).toBe('old');
   });
 
-  test('is refused with a message that names the field and repeats no value', async () => {
+  test('is refused with a message that contains the name of the field, but no value', async () => {
     await start();
     const answer = await send('PUT', { key: 'k', value: base64('v'), ttl_ms: 'a readable lifetime' });
     expect(answer.body['message']).toMatch(/ttl_ms/);
@@ -540,7 +540,7 @@ describe('the gate', () => {
     const answer = await raw(target, { method });
     expect(answer).toMatchObject({ status: 503, body: { code: 'service_unavailable' } });
     expect(answer.headers['retry-after']).toMatch(/^\d+$/);
-    // The proof was not checked, because its nonce is still valid.
+    // The nonce of the proof is still unused, so the proof was not checked.
     expect(node.nonces.used).toBe(used);
   });
 
@@ -585,7 +585,7 @@ describe('a node that is not sure of its store', () => {
   test.each<[string, () => Promise<Answer>]>([
     ['a key that it does not have', () => raw('/kms/data/absent')],
     ['a key in a query that it does not have', () => raw('/kms/data?key=absent')],
-    ['a key in a path that stands for two keys', () => raw('/kms/data/a+b')],
+    ['a key in a path that can mean two different keys', () => raw('/kms/data/a+b')],
     ['a key that was deleted', () => raw('/kms/data/deleted')],
     ['a delete of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
@@ -598,7 +598,7 @@ describe('a node that is not sure of its store', () => {
     expect([200, 404]).toContain((await ask()).status);
   });
 
-  test('serves all other requests', async () => {
+  test('answers all other requests as usual', async () => {
     await becomeUnsure();
     expect(await valueOf('held')).toBe('value');
     expect((await put('new')).status).toBe(200);
@@ -611,7 +611,7 @@ describe('a node that is not sure of its store', () => {
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('answers like a sure node for a key that was left out: both send 503', async () => {
+  test('sends the same 503 as a sure node sends for a key that it left out', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

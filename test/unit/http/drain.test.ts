@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): a connection without a current request does not keep it open. */
+/** The shutdown of the server (protocol.md §2): a connection without a current request does not delay it. */
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import type { ServerResponse } from 'node:http';
@@ -76,6 +76,6 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
-test('a process gets more time to stop than a node gives its requests to drain', () => {
+test('the time that a process gets to stop is longer than the time that a node gives its requests to end', () => {
   expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
 });

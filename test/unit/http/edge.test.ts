@@ -1,4 +1,4 @@
-/** The edge (protocol.md §2): arbitrary bytes on a socket, and the same form for every error. Real Express, real sockets. */
+/** The HTTP server (protocol.md §2) answers arbitrary bytes on a real socket, and all errors have the same form. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
@@ -87,12 +87,12 @@ describe('a request line', () => {
     'GET http://node.test/health HTTP/1.1',
     'GET HTTP://node.test:80/health?x=1 HTTP/1.1',
     'GET http://[::1]:8000/health HTTP/1.1',
-  ])('in absolute form is served according to its path, as HTTP requires: %s', async (line) => {
+  ])('in absolute form is answered according to its path, as HTTP requires: %s', async (line) => {
     const answer = await raw(request(line));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
 
-  test('with dots and a query is served according to the resolved path', async () => {
+  test('with dots and a query is answered according to the resolved path', async () => {
     const answer = await raw(request('GET /kms/../health?x=%zz HTTP/1.1'));
     expect([answer.status, answer.body]).toEqual([200, '{"status":"healthy"}']);
   });
@@ -160,7 +160,7 @@ describe('a body', () => {
   }
 
   test('whose stated length is too large is not read', async () => {
-    // The body never arrives. So an answer proves that the node does not wait for it.
+    // The body never arrives, so an answer proves that the node does not wait for it.
     const answer = await raw(post('/kms/derive', `Content-Length: ${MAX_BODY_BYTES + 1}`, ''));
     expectRefusal(answer, 413, 'payload_too_large');
     expect(answer.headers['connection']).toBe('close');
@@ -185,7 +185,7 @@ describe('a body', () => {
     expectRefusal(answer, 404, 'not_found');
   });
 
-  test('of random bytes changes nothing, and the node keeps serving', async () => {
+  test('of random bytes changes nothing, and the node continues to answer requests', async () => {
     const garbage = '\u00ff\u0000{'.repeat(5_000);
     const answer = await fetch(`${node.url}/sync`, { method: 'POST', body: garbage });
     expect(answer.status).toBe(403);

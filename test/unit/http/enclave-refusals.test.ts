@@ -42,13 +42,13 @@ describe('a decryption that the enclave API refuses', () => {
     [401, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
     [404, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
     [429, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
-  ])('with %i', async (status, answer) => {
+  ])('with %i is answered as follows: %j', async (status, answer) => {
     expect(await derive({ decrypt: refusing(status) })).toEqual(answer);
   });
 });
 
-describe('a signature that the enclave API refuses is a failure of this node', () => {
-  test.each([400, 404, 413])('with %i', async (status) => {
+describe('a signature that the enclave API refuses', () => {
+  test.each([400, 404, 413])('with %i is a failure of this node, so the answer is 503', async (status) => {
     expect(await derive({ sign: refusing(status) })).toEqual({ status: 503, code: 'service_unavailable', retryAfter: '2' });
   });
 });

@@ -32,7 +32,7 @@ describe('one half of the memory, with 1,000 bytes,', () => {
     expect(() => half.open('a').add(300)).toThrow(FULL);
   });
 
-  test('gives a caller at most a quarter while other callers use bytes', () => {
+  test('allows a caller to use at most a quarter while other callers use bytes', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];
@@ -109,7 +109,7 @@ describe('bodies', () => {
       return answer === wanted ? null : `it is ${answer}`;
     });
 
-  test('that stay incomplete leave room for small bodies, but not for a second large body until they are gone', async () => {
+  test('that stay incomplete leave memory for small bodies, but for a second large body only after their connections have closed', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     // This request is the only one in its half of 1 MiB, so it may use more than a quarter.
     const held = put('a', 900_000, 600_000);

@@ -68,7 +68,7 @@ describe('GET /metrics', () => {
     ['the wrong scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],
     ['the token without a scheme', { authorization: TOKEN }],
     ['the token twice', bearer(`${TOKEN} ${TOKEN}`)],
-  ])('refuses %s, and the answer names the expected scheme', async (_, headers) => {
+  ])('refuses %s, and the answer contains the expected scheme', async (_, headers) => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers });
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="metrics"']);
@@ -118,20 +118,20 @@ describe('the meter of requests records', () => {
   ])('%s %s as the route %s with method %s and code %i', async (method, path, route, told, status) => {
     const url = await start({ metrics: METRICS });
     await (await fetch(`${url}${path}`, { method })).text();
-    await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was told'));
+    await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was recorded'));
     expect(ended).toEqual([{ route, method: told, status, durationMs: expect.any(Number) }]);
     expect(underWay).toBe(0);
     if (told !== 'other') expect(METERED_ROUTES[route as '/']).toContain(told);
   });
 
-  test('a request that breaks off before its answer as a request without a code', async () => {
+  test('a request whose caller hangs up before the answer, as a request without a code', async () => {
     const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');
     socket.write(`GET /metrics HTTP/1.1\r\nhost: node\r\nauthorization: Bearer ${TOKEN}\r\n\r\n`);
     await waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (underWay === 1 ? null : 'it has not begun'));
     socket.destroy();
-    await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was told'));
+    await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was recorded'));
     expect(ended).toEqual([{ route: '/metrics', method: 'GET', status: null, durationMs: expect.any(Number) }]);
   });
 });

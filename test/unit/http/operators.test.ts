@@ -18,7 +18,7 @@ async function read(path: string): Promise<Record<string, unknown>> {
 }
 
 describe('GET /status', () => {
-  test('has the fields of nodes in other languages, and the readiness', async () => {
+  test('has the same fields as on nodes in other languages, and the readiness', async () => {
     await start();
     node.peerCache.update({ block: 7n, members: [PEER, memberOf(node.identity.wallet, node.identity.teePubkey)], dropped: [] });
     expect(await read('/status')).toMatchObject({
@@ -38,7 +38,7 @@ describe('GET /status', () => {
     });
   });
 
-  test('reports why a node does not serve, and how its last tick ended', async () => {
+  test('reports why a node is not ready, and how its last tick ended', async () => {
     await start();
     node.state.view = {
       ...READY,
@@ -72,7 +72,7 @@ describe('GET /status', () => {
 });
 
 describe('GET /nodes', () => {
-  test('lists the members from the peer cache, in the form of nodes in other languages', async () => {
+  test('lists the members from the peer cache, in the same form as nodes in other languages', async () => {
     await start();
     expect(await read('/nodes')).toEqual({
       operators: [

@@ -37,13 +37,13 @@ function failing(text: string): string[] {
 }
 
 describe('readiness', () => {
-  test.each(STATES)('of a node: %s', (_, over, failed) => {
+  test.each(STATES)('fails exactly the expected checks if the node is in this state: %s', (_, over, failed) => {
     const answer = probe('readyz', READY_CHECKS, { ...WELL, ...over }, ALL);
     expect(answer.isOk).toBe(failed.length === 0);
     expect(failing(answer.text)).toEqual(failed);
   });
 
-  test('at least one check fails in every state in which the gate is closed', () => {
+  test('has at least one failed check in every state in which the gate is closed', () => {
     const states: readonly ReadinessState[] = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'];
     const snapshots: readonly FirstSnapshotState[] = ['missing', 'complete', 'none'];
     for (const state of states) {
@@ -87,7 +87,7 @@ describe('over HTTP', () => {
     ['/readyz/membership', { chain: CHAIN_LOST }, 200, 'ok'],
     ['/readyz/membership?verbose=1', {}, 200, '[+]membership ok\nreadyz check passed\n'],
     ['/readyz/stopping', { stopping: true }, 503, '[-]stopping failed: the node is stopping\nreadyz check failed\n'],
-  ])('%s of a node with %j', async (path, over, status, text) => {
+  ])('%s is answered according to the state of the node: %j', async (path, over, status, text) => {
     await start({}, over);
     expect(await read(path)).toEqual([status, text]);
   });

@@ -32,7 +32,7 @@ describe('a limit per minute', () => {
     expect(granted(limit, 'a', 500)).toBe(120);
   });
 
-  test('tells when the next request is allowed, and allows it then', async () => {
+  test('reports when the next request is allowed, and allows it at that time', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(30, { clock });
     granted(limit, 'a', 30);
@@ -87,7 +87,7 @@ describe('a limit per minute', () => {
   });
 });
 
-describe('one client', () => {
+describe('a caller', () => {
   test.each<[string, boolean, string, number]>([
     ['203.0.113.7', false, '203.0.113.7', 1],
     ['::ffff:203.0.113.7', false, '203.0.113.7', 1],
@@ -105,12 +105,12 @@ describe('one client', () => {
     ['[2001:db8::1]:443', true, '2001:db8:0:0::/64', 1],
     ['[2001:DB8::1]', true, '2001:db8:0:0::/64', 1],
     ['127.0.0.1:9', false, 'loopback', 10],
-    // All values that are not addresses are one client.
+    // All values that are not addresses are counted as the same client.
     ['unknown', true, 'unknown', 1],
     ['_hidden:1', true, 'unknown', 1],
     ['203.0.113.7:500011', true, 'unknown', 1],
     ['', false, 'unknown', 1],
-  ])('has the address %j with trusted proxies (%s): it is %j with %i times the limit', (address, trusts, key, factor) => {
+  ])('at the address %j (trusted proxies: %s) is counted as the client %j, with %i times the limit', (address, trusts, key, factor) => {
     expect(countedClient(address, trusts)).toEqual({ key, factor });
   });
 });

@@ -1,4 +1,4 @@
-/** Simultaneous requests of one caller (protocol.md §10, Bounds): the rule, with a clock that the test advances. */
+/** The queue for simultaneous requests of one caller (protocol.md §10, Bounds), without sockets, with a clock that the test advances. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import { RequestsUnderWay } from '../../../src/http/requests-under-way.ts';
@@ -20,12 +20,12 @@ beforeEach(() => {
 
 /** Takes a place or waits for a place. */
 function ask(name: string, caller = 'a', gone = new AbortController()): AbortController {
-  if (underWay.enter(caller)) ended.push(`${name} at once`);
-  else underWay.wait(caller, gone.signal).then(() => ended.push(`${name} goes on`), (error: unknown) => ended.push(`${name}: ${error instanceof RefusalError ? error.code : (error as Error).message}`));
+  if (underWay.enter(caller)) ended.push(`${name} immediately`);
+  else underWay.wait(caller, gone.signal).then(() => ended.push(`${name} after a wait`), (error: unknown) => ended.push(`${name}: ${error instanceof RefusalError ? error.code : (error as Error).message}`));
   return gone;
 }
 
-const AT_ONCE = ['1 at once', '2 at once'];
+const AT_ONCE = ['1 immediately', '2 immediately'];
 
 test.each<[string, () => void | Promise<void>, string[]]>([
   ['the maximum number of requests continue immediately', () => undefined, []],
@@ -37,7 +37,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
       ask('4');
       underWay.leave('a');
     },
-    ['3 goes on'],
+    ['3 after a wait'],
   ],
   [
     'a later request does not overtake an earlier request',
@@ -46,7 +46,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
       underWay.leave('a');
       ask('4');
     },
-    ['3 goes on'],
+    ['3 after a wait'],
   ],
   [
     'each free place lets one request continue',
@@ -54,7 +54,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
       for (const name of ['3', '4', '5']) ask(name);
       for (let left = 0; left < 3; left += 1) underWay.leave('a');
     },
-    ['3 goes on', '4 goes on', '5 goes on'],
+    ['3 after a wait', '4 after a wait', '5 after a wait'],
   ],
   [
     'a request is refused immediately when the maximum number of requests is waiting',
@@ -80,7 +80,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
       ask('4');
       underWay.leave('a');
     },
-    ['3: gone', '4 goes on'],
+    ['3: gone', '4 after a wait'],
   ],
   [
     'a place never goes to a request that was aborted at the same moment',
@@ -90,10 +90,10 @@ test.each<[string, () => void | Promise<void>, string[]]>([
       third.abort(new Error('gone'));
       underWay.leave('a');
     },
-    ['3: gone', '4 goes on'],
+    ['3: gone', '4 after a wait'],
   ],
   ['a request that was aborted before it waits takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
-  ['requests of a different caller do not wait', () => void ask('3', 'b'), ['3 at once']],
+  ['requests of a different caller do not wait', () => void ask('3', 'b'), ['3 immediately']],
 ])('%s', async (_, then, expected) => {
   ask('1');
   ask('2');
@@ -127,5 +127,5 @@ test('a caller whose requests have all ended is forgotten', async () => {
   await clock.advance(10_000);
   expect(underWay.callers).toBe(0);
   for (const name of ['5', '6']) ask(name);
-  expect(ended).toEqual([...AT_ONCE, '4 at once', '3 goes on', '5 at once', '6 at once']);
+  expect(ended).toEqual([...AT_ONCE, '4 immediately', '3 after a wait', '5 immediately', '6 immediately']);
 });

@@ -1,4 +1,4 @@
-/** The declared routes (`domain/routes.ts`) match the routers. The type checker cannot check which routes a router serves. */
+/** The declared routes (`domain/routes.ts`) are exactly the routes of the routers. The type checker cannot check this. */
 import { createHash } from 'node:crypto';
 import type { Express } from 'express';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -50,7 +50,7 @@ describe('a declared route', () => {
   });
 });
 
-test('each route that a router serves is declared', () => {
+test('each route of a router is declared', () => {
   const served = routesOf(app.router.stack as unknown as readonly Layer[]);
   expect(served).toEqual(expect.arrayContaining(['/nonce', '/derive', '/readyz/membership', /^\/data\//]));
   // A router does not know the path at which it is mounted.

@@ -66,7 +66,7 @@ async function ask(kind: Kind, inner: unknown, change: Change = {}): Promise<Ans
   try {
     canonical = canonicalJson(envelope);
   } catch {
-    // The inner body is too deep for an HMAC. The test sends it without one, and the node has to refuse it.
+    // The envelope is nested too deeply for an HMAC. The test sends the HMAC of an empty string, because the node must refuse the request.
   }
   const answer = await fetch(`${node.url}${kind === 'app' ? '/kms/derive' : '/sync'}`, {
     method: 'POST',
@@ -93,7 +93,7 @@ const SECRET_REQUEST = { type: 'master_secret_request', ecdh_pubkey: 'aa' };
 const GOOD: Readonly<Record<Kind, unknown>> = { app: { path: 'app/key' }, peer: SNAPSHOT };
 
 describe('an app', () => {
-  test('gets its key, sealed to its registered key, and an answer signature that covers the signature of the app', async () => {
+  test('gets its derived key, sealed to its registered public key, and an answer signature that covers the signature of the app', async () => {
     await start();
     const answer = await ask('app', { path: 'app/key', context: 'v1', length: 48 });
     expect(await open(answer)).toEqual({
@@ -166,7 +166,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
   test.each<[string, unknown, Change, number, string]>([
     ['in plaintext', GOOD[kind], { body: JSON.stringify(GOOD[kind]) }, 400, 'bad_request'],
     ['that is not valid JSON', GOOD[kind], { body: '{' }, 400, 'bad_request'],
-    ['that is not a string', GOOD[kind], { body: '' }, 400, 'bad_request'],
+    ['with an empty body', GOOD[kind], { body: '' }, 400, 'bad_request'],
     ['whose sender is the wrong key', GOOD[kind], { fields: { sender_tee_pubkey: 'bb'.repeat(120) } }, 403, 'forbidden'],
     ['whose ciphertext was tampered with', GOOD[kind], { fields: { encrypted_data: 'cd'.repeat(40) } }, 400, 'bad_request'],
     ['whose inner body is not valid JSON', 'path=app/key', {}, 400, 'bad_request'],
@@ -181,7 +181,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     expect(node.state.broken).toEqual([]);
   });
 
-  test('that was opened before is refused', async () => {
+  test('whose envelope was opened before is refused', async () => {
     await start();
     const body = JSON.stringify(await seal(GOOD[kind]));
     const headers = { 'x-sync-signature': node.vault.syncHmac(canonicalJson(JSON.parse(body))) };
@@ -229,7 +229,7 @@ describe('a peer', () => {
     expect(answer.body).toEqual({ code: 'bad_request', message: 'ecdh_pubkey is not a P-384 key in DER hex' });
   });
 
-  test('that nests its envelope 100,000 levels deep is answered with 400, and the node keeps serving', async () => {
+  test('that nests its envelope 100,000 levels deep is answered with 400, and no error is logged', async () => {
     await start();
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
     const envelope = JSON.stringify(await seal(SNAPSHOT));

@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): current requests are answered, and idle connections do not keep it open. */
+/** The shutdown of the server (protocol.md §2): current requests are answered, and idle connections do not delay the shutdown. */
 import { describe, expect, test } from '@jest/globals';
 import { Agent, get, type ServerResponse } from 'node:http';
 import { waitUntil } from '../../../src/dev/waiting.ts';

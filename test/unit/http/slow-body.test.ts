@@ -1,4 +1,4 @@
-/** A body may arrive slowly. So once it is complete, the node repeats the checks that it made at the start (protocol.md §2, §4). */
+/** A body may arrive slowly. Therefore, when it is complete, the node repeats the checks that it made at the start (protocol.md §2, §4). */
 import { afterEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -29,7 +29,7 @@ async function startWithCaller() {
 
 type Started = Awaited<ReturnType<typeof startWithCaller>>;
 
-/** Sends a request that is valid when it begins, and returns its status. `meanwhile` runs before the rest of its body is sent. */
+/** Sends a request that is valid when it begins, and returns its status. `meanwhile` runs between the two parts of the body. */
 async function statusOf({ node, caller }: Started, how: { readonly method: string; readonly path: string; readonly inner: object }, meanwhile: () => void): Promise<number> {
   const nonce = node.nonces.issue();
   const seconds = String(Math.floor(node.clock.nowMs() / 1_000));
@@ -40,7 +40,7 @@ async function statusOf({ node, caller }: Started, how: { readonly method: strin
   const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
   request.write(body.slice(0, 50));
   // A used nonce proves that the proof was checked.
-  await waitUntil({ what: 'the proof being looked at', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not yet'));
+  await waitUntil({ what: 'the check of the proof', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not checked yet'));
   meanwhile();
   request.end(body.slice(50));
   const [answer] = (await once(request, 'response')) as [IncomingMessage];
@@ -92,7 +92,7 @@ test('the master secret is sent to a caller that is still a member', async () =>
 });
 
 test.each<[string, (started: Started) => void, number]>([
-  ['leaves the membership during the request', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
+  ['stops being a member during the request', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
   ['gets a different enclave during the request', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, teePubkey: 'ab'.repeat(120) as typeof member.teePubkey }], dropped: [] }), 403],
   ['asks a node whose secret is no longer confirmed at the end of the request', ({ node }) => void (node.state.view = { ...node.state.view, state: 'bootstrapping', secretConfirmed: false }), 503],
 ])('the master secret is not sent to a member that %s', async (_, meanwhile, status) => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => node.close());
 
-/** All text that arrives until the node closes the connection. */
+/** Sends the parts, and returns all text that arrives until the node closes the connection. */
 async function exchange(...parts: readonly string[]): Promise<string> {
   const socket = connect(node.port, '127.0.0.1');
   const closed = Promise.withResolvers<undefined>();

@@ -1,6 +1,6 @@
 /**
  * Behind the platform's ingress (protocol.md §8), all callers have the same address. Strangers there cannot use up the limit of a wallet
- * that the registry authorized within the last day. Real sockets. The clock does not advance, so nothing is refilled.
+ * that the registry authorized within the last day. The sockets are real. The clock does not advance, so no limit is refilled.
  */
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -85,13 +85,13 @@ async function flood(one: () => Promise<number>, times: number): Promise<number[
 }
 
 describe.each(FLOODS)('a flood of %s', (_, one) => {
-  test('leaves the whole limit to an authorized wallet', async () => {
+  test('uses up nothing of the limit of an authorized wallet', async () => {
     expect(await derive(honest)).toBe(200);
     const flooded = flood(one, 3 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES - 1);
     expect(derived.filter((status) => status !== 200)).toEqual([]);
     await flooded;
-    // The wallet has its own limit.
+    // The wallet's own limit still applies.
     await flood(() => derive(honest), 2);
     expect(await derive(honest)).toBe(429);
   });
@@ -111,12 +111,12 @@ describe('strangers together', () => {
     expect(answers.filter((status) => status === 429)).toHaveLength(20);
   });
 
-  test('are counted before the node reads the chain because of them', async () => {
+  test('are refused above their limit before the node reads the chain for them', async () => {
     await flood(() => list(stranger), 3 * TEN_TIMES);
     expect(lookups).toHaveLength(TEN_TIMES);
   });
 
-  test('cannot use up the limit of a wallet by naming that wallet', async () => {
+  test('cannot use up the limit of a wallet by claiming to be that wallet', async () => {
     expect(await derive(honest)).toBe(200);
     await flood(forged, 2 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES);

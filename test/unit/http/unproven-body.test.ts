@@ -1,4 +1,4 @@
-/** A caller without a proof uses no memory of a node (protocol.md §3), and a page of a different origin cannot name a wallet. */
+/** A caller without a proof uses no memory of a node (protocol.md §3). A web page of a different origin cannot claim a wallet. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
@@ -21,7 +21,7 @@ test.each(['/kms/derive', '/sync'])('a request to %s without a proof is answered
   expect(await answered.promise).toMatch(/^HTTP\/1\.1 403 [^]*"code":"unauthorized"/);
 });
 
-test('a preflight request does not allow a page to name a wallet without a proof, even in development', async () => {
+test('a preflight request does not allow a web page to claim a wallet without a proof, even in development', async () => {
   const answer = await fetch(`${node.url}/kms/derive`, { method: 'OPTIONS' });
   const allowed = answer.headers.get('access-control-allow-headers')!.split(', ');
   expect(allowed).toContain('x-app-wallet');

@@ -56,7 +56,7 @@ test('strings and templates are checked, but not names and quotations in them', 
   expect(found(inCode("say('it is no page', `from ${nobody} to somebody`, \"the word 'x' and \\`nobody\\`\");"))).toEqual(['is no page', 'somebody']);
 });
 
-test('a phrase that continues on the next line of a comment is found and reported at its place', () => {
+test('a phrase that continues on the next line of a comment is reported at the line and column where it begins', () => {
   expect(inCode('/**\n * A limit of its\n * own.\n */\n')).toEqual([expect.objectContaining({ line: 2, column: 12, message: '"of its own": write "its own …" or "a separate …".' })]);
 });
 

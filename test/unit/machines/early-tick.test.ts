@@ -50,7 +50,7 @@ describe('the backoff', () => {
     ['is halved when the reason is new', [waiting(), waiting(), waiting(), waiting(), waiting(), unreadable], [0, 1, 2, 3, 4, 2]],
     ['keeps growing when two reasons alternate', [waiting(), unreadable, waiting(), unreadable, waiting(), unreadable], [0, 0, 1, 2, 3, 4]],
     ['keeps growing when two states alternate', [lost, waiting(), lost, waiting(), lost, waiting(), lost], [0, 0, 0, 1, 2, 3, 4]],
-    ['keeps growing when the head is the same as before the failures in between', [waiting('head 7'), lost, waiting('head 7'), lost, waiting('head 7')], [0, 0, 1, 2, 3]],
+    ['keeps growing when the head is still the same after other failures', [waiting('head 7'), lost, waiting('head 7'), lost, waiting('head 7')], [0, 0, 1, 2, 3]],
     ['keeps growing when only the reasons change, even if there are many', [waiting(), unreadable, refused, waiting(), unreadable, refused], [0, 0, 0, 1, 2, 3]],
   ])('%s', (_, endings, attempts) => {
     expect(attemptsOf(...endings)).toEqual(attempts);

@@ -16,11 +16,11 @@ function after(rounds: readonly (SnapshotRound & { atMs: number })[], from: Firs
   return rounds.reduce((progress, round) => judgeFirstSnapshot(progress, round, round.atMs, round.atMs + 10, BEAT_MS), from);
 }
 
-describe('a first snapshot is settled when', () => {
+describe('a first snapshot counts as complete when', () => {
   test.each<[string, SnapshotRound]>([
     ['there is no other member', { others: 0, asked: 0, answered: 0, complete: false }],
     ['a member sent a complete snapshot, even if others did not answer', { others: 4, asked: 2, answered: 1, complete: true }],
-    ['every other member answered in the same tick, completely or not', { others: 3, asked: 3, answered: 3, complete: false }],
+    ['every other member sent its snapshot in the same tick, complete or not', { others: 3, asked: 3, answered: 3, complete: false }],
   ])('%s', (_, round) => {
     expect(after([{ ...round, atMs: 0 }])).toBe(SNAPSHOT_COMPLETE);
   });
@@ -55,7 +55,7 @@ describe('a node becomes ready without a first snapshot', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('and keeps asking: a complete snapshot still settles the first snapshot', () => {
+  test('and keeps asking: a later complete snapshot still counts', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
@@ -63,7 +63,7 @@ describe('a node becomes ready without a first snapshot', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('but not when a node_tick in between asked no member, because the rounds are not in a row then', () => {
+  test('but not when a node_tick between two rounds asked no member, because the rounds are then not in a row', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');

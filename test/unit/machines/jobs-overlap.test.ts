@@ -50,7 +50,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(2);
   });
 
-  test('runs early after a failed read, with growing pauses, and at every beat again once the node is ready', async () => {
+  test('runs early after a failed read, with growing pauses, and once per beat again when the node is ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {
@@ -66,7 +66,7 @@ describe('node_tick', () => {
     expect(node.snapshot.context.nextTickAtMs - node.snapshot.context.tick.startedMonotonicMs).toBe(BEAT_MS);
   });
 
-  test('whose step hangs ends with that reason, and the next node_tick works normally', async () => {
+  test('ends with a reason that names the step that hangs, and the next node_tick runs normally', async () => {
     const node = startNode();
     const hanging = node.signalOf('readChain');
     await node.advance(STEP_TIMEOUT_MS.readingChain);
@@ -111,7 +111,7 @@ describe('sync_tick', () => {
     expect(node.snapshot.context.syncTicks).toEqual({ run: 2 });
   });
 
-  test('follows a write immediately, or at the end of the current nudge, and does not shift the interval', async () => {
+  test('follows a write immediately or at the end of the current nudge interval, and does not shift the regular interval', async () => {
     const nudged = { type: 'sync_tick', nudged: true };
     const node = startNode();
     await tickToReady(node);
@@ -130,7 +130,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([nudged, nudged, nudged, { type: 'sync_tick' }]);
   });
 
-  test('follows every write within one nudge, and at most once per nudge, for writes at any times', async () => {
+  test('follows every write within one nudge interval, and runs at most once per nudge interval, regardless of when the writes happen', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2 * NUDGE_MS), { minLength: 1, maxLength: 40 }), async (pauses) => {
         const node = startNode();
@@ -172,7 +172,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([{ type: 'sync_tick' }]);
   });
 
-  test('is ignored once the node leaves ready, and current work ends', async () => {
+  test('is ignored once the node has left ready, and the running replication ends', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);
@@ -215,7 +215,7 @@ describe('a missing first snapshot', () => {
   /** Advances the time until the next node_tick begins. */
   const rest = (node: ControlledNode, sinceMs: number) => node.advance(node.snapshot.context.nextTickAtMs - sinceMs);
 
-  test('does not keep the node unready forever when its step always hangs', async () => {
+  test('does not prevent the node from becoming ready when the snapshot step always hangs', async () => {
     const node = startNode();
     let nowMs = 0;
     for (let round = 1; round <= 3; round += 1) {
@@ -232,7 +232,7 @@ describe('a missing first snapshot', () => {
     expect(readinessView(node.snapshot, HASH, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
   });
 
-  test('is waited for from the time of the request, not from the start of its node_tick', async () => {
+  test('makes the node measure its wait from the request, not from the start of the node_tick', async () => {
     const node = startNode();
     await node.advance(9_000);
     await tickToSnapshot(node);

@@ -56,7 +56,7 @@ async function readyNode(options?: { readonly outageMs?: number }): Promise<Node
 
 const LOST = new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
 
-describe('a ready node leaves ready at the tick that sees', () => {
+describe('a ready node leaves ready in the tick that sees', () => {
   test.each<[string, (node: Node) => Promise<void>, ReadinessState, Reason]>([
     [
       'that it is not a member',
@@ -110,7 +110,7 @@ describe('a ready node leaves ready at the tick that sees', () => {
       reason(REASONS.secretHashMismatch, 'asking the members'),
     ],
     [
-      'the hash of a different secret that it holds, because the first snapshot is missing',
+      'the hash of a different secret that it holds, because that secret needs a first snapshot',
       async (node) => {
         await node.eligible({ kind: 'confirmed', store: { secret: OTHER, claimedHere: false } });
       },
@@ -144,7 +144,7 @@ describe('a secret that the chain no longer shows', () => {
 });
 
 describe('a read of the chain that fails', () => {
-  /** Makes every tick fail, also the early ticks, until this time has passed. */
+  /** Makes every tick fail, including the early ticks, for this long. */
   async function failFor(node: Node, ms: number): Promise<void> {
     const endMs = node.nowMs + ms;
     while (node.nowMs < endMs) {
@@ -186,7 +186,7 @@ describe('a read of the chain that fails', () => {
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('is forgotten at the next good read', async () => {
+  test('has no effect after the next good read', async () => {
     const node = await readyNode();
     await failFor(node, OUTAGE_MS - 2 * BEAT_MS);
     while (node.snapshot.value.nodeTick !== 'readingChain') await node.advance(1_000);
@@ -329,7 +329,7 @@ describe('probes', () => {
   });
 });
 
-test('a vault that cannot serve stops the machine before the node serves', async () => {
+test('the machine stops instead of becoming ready when the vault cannot serve', async () => {
   const node = new Node();
   node.servable = false;
   await node.eligible(CLAIMED);

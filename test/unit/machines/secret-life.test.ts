@@ -45,10 +45,10 @@ function after(...events: readonly SecretEvent[]): { readonly life: SecretLife; 
 
 describe('a secret that this node has made', () => {
   test.each<[string, readonly SecretEvent[], string, readonly string[]]>([
-    ['is made when a claim is due', [shows(ZERO_HASH), due], 'none', ['make_candidate']],
+    ['is generated when a claim is due', [shows(ZERO_HASH), due], 'none', ['make_candidate']],
     ['is claimed when a claim is due', [shows(ZERO_HASH), held(A), due], 'claimed', ['send_claim A']],
     ['is claimed again while the head shows no hash', [shows(ZERO_HASH), held(A), due, due], 'claimed', ['send_claim A']],
-    ['is looked for at the head once the head has shown it', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
+    ['is not claimed again once the head has shown its hash: the head is read instead', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
     ['stays as it is while the head shows a different hash', [shows(ZERO_HASH), held(A), due, head(B)], 'claimed', []],
     ['is set aside when the head no longer shows it', [shows(ZERO_HASH), held(A), due, head(A), head(ZERO_HASH)], 'none', ['set_aside A', 'make_candidate']],
     ['is set aside when its claim was accepted and then reset', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }], 'none', ['set_aside A']],
@@ -57,7 +57,7 @@ describe('a secret that this node has made', () => {
     ['is set aside when the chain shows no hash', [held(A), shows(A), shows(ZERO_HASH)], 'none', ['set_aside A']],
     ['is set aside when the chain shows a different hash', [held(A), shows(A), shows(B)], 'none', ['set_aside A']],
     ['is never claimed again after a reset', [held(A), shows(A), shows(ZERO_HASH), due], 'none', ['make_candidate']],
-    ['does not become a candidate again after a reset, even if it is drawn again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
+    ['does not become a candidate again after a reset, even if the same bytes are generated again', [held(A), shows(A), shows(ZERO_HASH), held(A)], 'none', []],
     ['serves again when the chain shows it again', [held(A), shows(A), shows(ZERO_HASH), shows(A)], 'confirmed', ['install A']],
     ['is kept when its claim was reset, because the chain may show it again after a reorganisation', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], 'confirmed', ['install A']],
     ['is wiped and its store is emptied when the chain shows a different secret that this node holds', [held(A), shows(A), shows(ZERO_HASH), held(B), shows(B)], 'confirmed', ['wipe A', 'install B', 'empty_store']],
@@ -90,8 +90,8 @@ describe('the store is known to be new', () => {
     ['when the secret was configured and a transaction of this process set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A, true)], true],
     ['but not when the secret was configured and a different node may have set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A)], false],
     ['but not when the secret came from a member', [shows(A), received(A)], false],
-    ['but not when the claim of the secret was reset in between', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
-    ['and stays so when the chain shows its secret again', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
+    ['but not when the claim was reset before the chain showed the secret', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
+    ['even when the chain shows its secret again after a reset', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
   ])('%s', (_, events, claimedHere) => {
     expect(secretStanding(after(...events).life)).toEqual({ kind: 'confirmed', store: { secret: A, claimedHere } });
   });
@@ -116,7 +116,7 @@ test('when too many secrets are set aside, the oldest of them is wiped', () => {
   expect(life.aside.map(({ hash }) => hash)).toEqual(names.slice(1));
 });
 
-test('the secret that /status names is the confirmed secret, else the one that served last, else the candidate', () => {
+test('the secret that /status reports is the confirmed secret, otherwise the one that served last, otherwise the candidate', () => {
   const names = (life: SecretLife): (string | null)[] => [namedSecret(life), confirmedSecret(life), claimableSecret(life)].map((known) => known?.hash ?? null);
   expect(names(NO_SECRET)).toEqual([null, null, null]);
   expect(names(after(held(A)).life)).toEqual([A, null, A]);
@@ -130,7 +130,7 @@ test('an event or a query that the state does not allow throws', () => {
 });
 
 describe('in every reachable state', () => {
-  test('the rules of the protocol hold after every event, also in the vault', () => {
+  test('the rules of the protocol are true after every event, also in the vault', () => {
     // The model carries out the effects. A rule is broken if the state of the vault then differs from the state of the reducer.
     const seen = new Map([['', NO_MODEL]]);
     const hashes = [ZERO_HASH, A, B];

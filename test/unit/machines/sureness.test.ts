@@ -77,7 +77,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['the member that has sent all its records now has a new store', ['a', 'b'], [began, members('a', 'b'), says('b', false), merged('a'), says('a', false, 'its next store')]],
     ['the records were sent for the previous store of this node', ['a'], [began, members('a'), { type: 'store.began', store: NEXT_STORE }, merged('a', { sure: true })]],
     ['the records came from a node that is not a member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
-    ['a new member has come whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
+    ['there is a new member whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
     ['it has been asking for less than an hour', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
     ['the hash that it claimed is of a different store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
@@ -92,7 +92,7 @@ describe('a node that is sure', () => {
   const sure = [began, members('a'), merged('a')];
 
   test.each<[string, readonly SurenessEvent[]]>([
-    ['when new members come', [members('a', 'b', 'c')]],
+    ['when members are added', [members('a', 'b', 'c')]],
     ['when a second member sends records that must be left out', [members('a', 'b'), merged('b', { leftOut: true })]],
     ['when all members stop answering', [silent('a', 0), silent('a', SILENCE_MS)]],
     ['when the same store is reported again', [began]],

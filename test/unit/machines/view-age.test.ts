@@ -9,11 +9,11 @@ const VIEW = { blockMs: 1_000_000, readAtMs: 1_072_000, readAtMonotonicMs: 5_000
 const after = (ms: number, wallMs = ms) => ({ nowMs: VIEW.readAtMs + wallMs, monotonicMs: VIEW.readAtMonotonicMs + ms });
 
 test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
-  ['begins at the time of its block', after(0), LIMITS.maxAgeMs, 72_000],
+  ['is measured from the time of its block', after(0), LIMITS.maxAgeMs, 72_000],
   ['grows with the wall clock', after(10_000), LIMITS.maxAgeMs, 82_000],
   ['grows while the machine sleeps', after(0, 500_000), LIMITS.maxAgeMs, 572_000],
-  ['does not get younger when a clock is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
-  ['begins at the read when the times of blocks are not checked', after(10_000), 0, 10_000],
+  ['is at least the time since the read, even if the wall clock is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
+  ['is measured from the read when block times are ignored', after(10_000), 0, 10_000],
 ])('the age of a view %s', (_, now, maxAgeMs, ageMs) => {
   expect(viewAgeMs(VIEW, now, { maxAgeMs })).toBe(ageMs);
 });
@@ -21,8 +21,8 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
 describe('the master secret is handed out', () => {
   test.each<[string, number, Partial<FreshnessLimits>, boolean]>([
     ['while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
-    ['but no longer once the view is older', 108_001, {}, false],
-    ['at any age when ages are not checked', 10_000_000, { maxAgeMs: 0 }, true],
+    ['but not with an older view', 108_001, {}, false],
+    ['with a view of any age when CHAIN_MAX_AGE_SECONDS is 0', 10_000_000, { maxAgeMs: 0 }, true],
   ])('%s', (_, ms, limits, may) => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
   });
@@ -36,8 +36,8 @@ describe('a ready node', () => {
   test.each<[string, typeof VIEW | null, number, Partial<FreshnessLimits>, boolean, boolean]>([
     ['keeps serving while its view is not too old', VIEW, 828_000, {}, false, false],
     ['stops serving when its view is too old', VIEW, 828_001, {}, true, true],
-    ['keeps serving with a good view when no outage is allowed, but leaves ready at the first failure', VIEW, 0, { outageMs: 0 }, false, true],
-    ['does not exist before the first good view', null, 0, {}, false, true],
+    ['keeps serving with a good view when no outage is allowed, but leaves ready at the first failed read', VIEW, 0, { outageMs: 0 }, false, true],
+    ['leaves ready at a failed read if it has no good view', null, 0, {}, false, true],
   ])('%s', (_, view, ms, limits, outdated, ends) => {
     const all = { ...LIMITS, ...limits };
     expect([isOutdated(view, after(ms), all), endsReady(view, after(ms), all)]).toEqual([outdated, ends]);

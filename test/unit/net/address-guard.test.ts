@@ -90,7 +90,7 @@ describe('a connection', () => {
   }
 
   test.each(['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', 'localhost', 'LOCALHOST', '0.0.0.0', '127.1'])(
-    'to %s is refused before a packet leaves',
+    'to %s is refused before a packet is sent',
     async (hostname) => {
       const before = connections;
       expect(await connect(hostname, true)).toBeInstanceOf(ForbiddenTargetError);

@@ -100,7 +100,7 @@ describe('an answer', () => {
     await server.deserted();
   });
 
-  test('that is cut off makes the peer unreachable', async () => {
+  test('that is cut off is reported as "unreachable"', async () => {
     const server = await startServer((_, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half');
       response.socket?.end();
@@ -108,7 +108,7 @@ describe('an answer', () => {
     await expect(startTransport().get(server.url)).rejects.toMatchObject({ failure: 'unreachable' });
   });
 
-  test('that is not HTTP makes the peer unreachable, and the error does not quote it', async () => {
+  test('that is not HTTP is reported as "unreachable", and the error does not quote the answer', async () => {
     const server = createServer((socket) => void socket.resume().end('SSH-2.0-secret_server\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -122,7 +122,7 @@ describe('an answer', () => {
 });
 
 describe('the caller may abort', () => {
-  test('a running request, and its connection is closed', async () => {
+  test('a running request, which closes the connection', async () => {
     const server = await startServer(silence);
     const controller = new AbortController();
     const failed = expect(startTransport().get(server.url, { signal: controller.signal })).rejects.toMatchObject({ failure: 'aborted' });
@@ -132,7 +132,7 @@ describe('the caller may abort', () => {
     await server.deserted();
   });
 
-  test('a request before its start, and nothing is sent', async () => {
+  test('a request before it starts, so that nothing is sent', async () => {
     const server = await startServer(json({}));
     await expect(startTransport().get(server.url, { signal: AbortSignal.abort() })).rejects.toMatchObject({ failure: 'aborted' });
     expect(server.requests).toHaveLength(0);
@@ -180,7 +180,7 @@ describe('a peer that closes a reused connection', () => {
 });
 
 describe('an unusable target', () => {
-  test.each(['http://127.0.0.1:1', 'no url at all', 'ftp://127.0.0.1/'])('%s is unreachable', async (url) => {
+  test.each(['http://127.0.0.1:1', 'no url at all', 'ftp://127.0.0.1/'])('%s is reported as "unreachable"', async (url) => {
     await expect(startTransport().get(url)).rejects.toMatchObject({ dependency: 'peer', failure: 'unreachable' });
   });
 });
@@ -193,7 +193,7 @@ describe('in an enclave', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('a peer at 127.0.0.1 is refused even if NO_PROXY names it', async () => {
+  test('a peer at 127.0.0.1 is refused even if NO_PROXY contains it', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const refused = startTransport({ httpProxy: proxy.url, noProxy: '127.0.0.1' }, true).get(server.url);
@@ -217,7 +217,7 @@ describe('an outbound connection', () => {
     expect(proxy.asked).toEqual([`forward 127.0.0.1:${server.port}`]);
   });
 
-  test('to an https target is a tunnel through its proxy', async () => {
+  test('to an https target uses a tunnel through the https proxy', async () => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     const { get } = startTransport({ httpsProxy: proxy.url });
@@ -234,7 +234,7 @@ describe('an outbound connection', () => {
     ['the host with a different port', '127.0.0.1:1', 1],
     ['a different host', 'example.test', 1],
     ['nothing', '', 1],
-  ])('follows NO_PROXY, which names %s', async (_, noProxy, throughProxy) => {
+  ])('follows NO_PROXY, which contains %s', async (_, noProxy, throughProxy) => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url, noProxy }).get(server.url)).status).toBe(200);

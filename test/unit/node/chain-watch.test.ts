@@ -99,7 +99,7 @@ describe('the master secret may be handed out', () => {
   });
 });
 
-describe('the view is fresh enough to serve', () => {
+describe('the view is fresh enough for answering requests', () => {
   test('until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail, and not before the first good read', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);

@@ -1,4 +1,4 @@
-/** How `/readyz` learns of failures of the enclave API: which calls are failures, and how many in a row make the enclave API fail. */
+/** When `/readyz` reports that the enclave API is failing: which calls count as failures, and how many failures in a row are needed. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
@@ -37,13 +37,13 @@ describe('the enclave API', () => {
   test.each<readonly [string, readonly Call[], string | null]>([
     ['is failing until it has answered once', [], 'the enclave API has not been asked yet'],
     ['is failing with the reason of the last call until it has answered once', [DOWN], DOWN.message],
-    ['is well after its first answer', ['answers'], null],
-    ['is well after an answer that follows failures', [DOWN, DOWN, DOWN, 'answers'], null],
-    ['is well after two failed calls in a row', ['answers', DOWN, DOWN], null],
+    ['is not failing after its first answer', ['answers'], null],
+    ['is not failing after an answer that follows failures', [DOWN, DOWN, DOWN, 'answers'], null],
+    ['is not failing after two failed calls in a row', ['answers', DOWN, DOWN], null],
     ['is failing after three failed calls in a row', ['answers', DOWN, DOWN, DOWN], DOWN.message],
-    ['is well when one of the calls was refused, because a refusal is an answer', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
+    ['is not failing when one of the calls was refused, because a refusal is an answer', ['answers', DOWN, DOWN, REFUSED, DOWN], null],
     ['is failing after three calls in a row that took too long', ['answers', TOO_SLOW, TOO_SLOW, TOO_SLOW], 'the enclave API took longer than 3000 ms'],
-    ['is well after calls that the node itself aborted', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
+    ['is not failing after calls that the node itself aborted', ['answers', NOT_WANTED, NOT_WANTED, NOT_WANTED], null],
   ])('%s', async (_, calls, failing) => {
     expect(await after(calls)).toBe(failing);
   });

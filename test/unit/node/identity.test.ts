@@ -73,7 +73,7 @@ describe('a request to the enclave', () => {
   test.each([
     [2, true],
     [3, false],
-  ])('survives %i failures in a row: %s', async (failures, outlives) => {
+  ])('succeeds after %i failures in a row: %s', async (failures, outlives) => {
     let calls = 0;
     const { identity, clock } = identityOf({
       publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)),

@@ -36,7 +36,7 @@ function hashOf(value: number): Hash32 {
 }
 
 function unused(): never {
-  throw new InvariantError('the test gave no such port');
+  throw new InvariantError('the test did not provide this port');
 }
 
 interface Given {
@@ -139,7 +139,7 @@ function confirmed(value: number, claimedHere = false) {
 }
 
 describe('step 1, the membership', () => {
-  test('goes into the peer cache, and to the modules that keep data about peers', async () => {
+  test('is stored in the peer cache, and passed to the modules that keep data about peers', async () => {
     const { jobs, peerCache, seen } = startJobs();
     expect(await jobs.readChain(SIGNAL)).toEqual({ block: 94, blockMs: 0, members: 2, hash: { kind: 'unset' } });
     expect(peerCache.membership()?.members).toHaveLength(2);
@@ -148,7 +148,7 @@ describe('step 1, the membership', () => {
     expect(seen.members).toEqual([[PEER]]);
   });
 
-  test('that cannot be read leaves the old cache in place', async () => {
+  test('that cannot be read leaves the peer cache unchanged', async () => {
     let reads = 0;
     const { jobs, peerCache, seen } = startJobs({ chain: { readView: async () => ((reads += 1) > 1 ? Promise.reject(REFUSED) : Promise.resolve(firstView)) } });
     const firstView: ChainView = { block: 9n, timestampMs: 0, head: 15n, membership: { block: 9n, members: [memberOf(PEER, PUBKEY)], dropped: [] }, hash: { kind: 'shallow' } };
@@ -166,7 +166,7 @@ describe('step 1, the membership', () => {
 });
 
 describe('step 2, the eligibility', () => {
-  test('depends on a fresh answer of the enclave and on the view of this tick', async () => {
+  test('is decided from a fresh answer of the enclave and the view of this tick', async () => {
     let key = PUBKEY;
     const judged: string[] = [];
     const { jobs, identity } = startJobs({
@@ -186,7 +186,7 @@ describe('step 2, the eligibility', () => {
     expect(identity.current()).toEqual({ wallet: OWN, teePubkey: key });
   });
 
-  test('is a broken invariant when the chain has not been read', async () => {
+  test('cannot be decided before the chain has been read: an attempt throws an InvariantError', async () => {
     await expect(startJobs().jobs.checkEligibility(SIGNAL)).rejects.toThrow(InvariantError);
   });
 });
@@ -196,13 +196,13 @@ describe('step 1, the chain hash', () => {
     ['zero', { kind: 'read', hash: ZERO_HASH }, { kind: 'unset' }],
     ['the hash of a secret that this node does not hold', { kind: 'read', hash: hashOf(9) }, { kind: 'wanted' }],
     ['not deep enough', { kind: 'shallow' }, { kind: 'shallow' }],
-  ])('is %s', async (_, reading, facts) => {
+  ])('is reported when it is %s', async (_, reading, facts) => {
     const { world, look } = startJobs();
     world.hash = reading;
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret ends its service immediately, even if the tick fails later (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret stops the secret from serving immediately, even if the tick fails later (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -316,7 +316,7 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(5)]);
   });
 
-  test('is a broken invariant when the enclave returns random bytes of the wrong length', async () => {
+  test('throws an InvariantError when the enclave returns random bytes of the wrong length', async () => {
     const { claim, seen } = startJobs({ enclave: { random: async () => new Uint8Array(16) } });
     await expect(claim()).rejects.toThrow(InvariantError);
     expect(seen.claims).toEqual([]);
@@ -337,7 +337,7 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['is visible at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a configured secret that %s is a claim of this node only if its transaction set the hash, because other nodes may have the same secret', async (_, report) => {
+  ])('of a configured secret that %s is treated as a claim of this node only if its transaction set the hash, because other nodes may have the same secret', async (_, report) => {
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
       give(7);
@@ -400,7 +400,7 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
   });
 
-  test('is a broken invariant before the enclave has reported the wallet of this node', async () => {
+  test('throws an InvariantError before the enclave has reported the wallet of this node', async () => {
     const { jobs } = startJobs();
     await jobs.readChain(SIGNAL);
     await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
@@ -457,7 +457,7 @@ describe('step 4, the secret', () => {
     expect([seen.resets, vault.heldHashes()]).toEqual([1, [hashOf(9)]]);
   });
 
-  test('whose hash differs from the chain hash changes nothing, and the outcome gives the reason', async () => {
+  test('whose hash differs from the chain hash changes nothing, and the outcome contains the reason', async () => {
     const { jobs, look, seen, vault, master } = startFetching(5);
     await look(hashOf(9));
     expect(await jobs.fetchSecret(SIGNAL)).toEqual({ kind: 'failed', reason: reason(REASONS.secretHashMismatch) });
@@ -465,7 +465,7 @@ describe('step 4, the secret', () => {
     expect(master.named()).toEqual({ state: 'uninitialized', from: null });
   });
 
-  test('that is reported as installed but is not in the vault is a broken invariant', async () => {
+  test('that is reported as installed but is not in the vault causes an InvariantError', async () => {
     const { jobs, look } = startJobs({ modules: { secretFetch: { fetchMasterSecret: async () => ({ kind: 'installed', from: PEER }) } } });
     await look(hashOf(9));
     await expect(jobs.fetchSecret(SIGNAL)).rejects.toThrow(InvariantError);
@@ -482,7 +482,7 @@ describe('step 4, the first snapshot', () => {
   test.each<[Wallet | null, boolean]>([
     [PEER, true],
     [null, false],
-  ])('with a complete snapshot from %s is reported as complete: %s', async (completeFrom, complete) => {
+  ])('is reported as complete only if a member sent a complete snapshot (%s: %s)', async (completeFrom, complete) => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
@@ -490,7 +490,7 @@ describe('step 4, the first snapshot', () => {
     expect(seen.rounds).toBe(1);
   });
 
-  test('that did not arrive: the node does not ask the other members whether they are sure', async () => {
+  test('that did not arrive does not make the node ask the other members whether they are sure', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);
@@ -507,7 +507,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('is reported with the number of other members and with whether this node claimed the hash: %s', async (claimedHere) => {
+  test.each([true, false])('is installed together with a report of the number of other members and of whether this node claimed the hash (%s)', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();
@@ -517,7 +517,7 @@ describe('step 5, the sync key', () => {
     expect(seen.ticks).toEqual([[1, claimedHere]]);
   });
 
-  test('is a broken invariant without a confirmed secret', () => {
+  test('cannot be installed without a confirmed secret: an attempt throws an InvariantError', () => {
     expect(() => startJobs().jobs.installSyncKey()).toThrow(InvariantError);
   });
 });

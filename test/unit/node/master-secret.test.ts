@@ -1,4 +1,4 @@
-/** The master secret over a real vault (protocol.md §5, §9.1, §10): the vault carries out each decision in the same call. */
+/** The master secret with a real vault (protocol.md §5, §9.1, §10): the vault carries out each decision in the same call. */
 import { describe, expect, test } from '@jest/globals';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
 import { keccak256 } from '../../../src/crypto/hash.ts';
@@ -112,7 +112,7 @@ describe('a reset of the chain hash', () => {
   });
 });
 
-test('a node can serve once the vault has the confirmed secret and its sync key', () => {
+test('a node can answer requests only while the confirmed secret serves and the vault has its sync key', () => {
   const { vault, master, shows } = start();
   expect(master.isServable()).toBe(false);
   master.holdCandidate(secretOf(1), 'made');

@@ -1,4 +1,4 @@
-/** The log (protocol.md §2, no secret anywhere): a line is a fixed sentence plus facts, without bytes or objects. */
+/** A log line is a fixed sentence plus facts. It contains no bytes and no objects, so that no secret is logged (protocol.md §2). */
 import { describe, expect, test } from '@jest/globals';
 import { Writable } from 'node:stream';
 import type { LogFacts } from '../../../src/domain/ports.ts';
@@ -25,7 +25,7 @@ describe('a log line', () => {
     );
   });
 
-  test('stays one line regardless of the text in a fact', () => {
+  test('stays one line even if a fact contains line breaks', () => {
     const { log, lines } = startLog();
     log.warn('a peer said something', { said: 'a\nb\r\n{"level":"error"}\u2028' });
     expect(lines()).toEqual([expect.objectContaining({ level: 'warn', said: 'a\nb\r\n{"level":"error"}\u2028' })]);
@@ -39,7 +39,7 @@ describe('a log line', () => {
     expect(text()).toContain('a secret was near');
   });
 
-  test('truncates a long text', () => {
+  test('truncates a long string', () => {
     const { log, lines } = startLog();
     log.info('a long text', { said: 'x'.repeat(10_000) });
     expect(lines()[0]!['said']).toBe('x'.repeat(512));
@@ -56,7 +56,7 @@ describe('a log line', () => {
     ['INFO', ['info', 'warn', 'error']],
     ['WARNING', ['warn', 'error']],
     ['ERROR', ['error']],
-  ])('is written from level LOG_LEVEL=%s upwards', (level, written) => {
+  ])('is written if its level is at least LOG_LEVEL=%s', (level, written) => {
     const { log, lines } = startLog(level);
     for (const write of ['debug', 'info', 'warn', 'error'] as const) log[write]('a sentence');
     expect(lines().map((line) => line['level'])).toEqual(written);

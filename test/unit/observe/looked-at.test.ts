@@ -1,4 +1,7 @@
-/** Every metric is on a dashboard or in an alert. Every metric name there exists. Every alert has a paragraph in the runbook. */
+/**
+ * Every metric is on a dashboard or in an alert. Every metric name on a dashboard, in an alert or in the runbook exists. Every alert has
+ * a paragraph in the runbook.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -10,11 +13,11 @@ const ALERTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yaml'), 'utf8')
 const RULE_TESTS = readFileSync(join(ROOT, 'deploy/prometheus/alerts.test.yaml'), 'utf8');
 const RUNBOOK = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
 
-/** Each rule, with its name. */
+/** The name and the text of each alert rule. */
 const RULES = ALERTS.split(/^ {6}- alert: /m).slice(1).map((text) => ({ name: text.split('\n', 1)[0]!, text }));
 const QUERIES = DASHBOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries.map(({ expr }) => expr))));
 
-/** The names of metrics in a text, including names with the endings of histograms. */
+/** The metric names in a text. A histogram may appear with its ending, such as `_bucket`. */
 function namesIn(text: string): ReadonlySet<string> {
   return new Set(text.match(/\bnova_kms_\w+/g) ?? []);
 }

@@ -17,7 +17,7 @@ interface Seen {
   readonly text: string;
 }
 
-/** Sends a request with any Host. `fetch` cannot do that, because it sets the Host itself. */
+/** Sends a request with any `Host` header. `fetch` cannot do that, because it sets this header itself. */
 async function ask(path: string, { method = 'GET', host = `127.0.0.1:${server.port}` } = {}): Promise<Seen> {
   const { promise, resolve, reject } = Promise.withResolvers<Seen>();
   const asked = request({ host: '127.0.0.1', port: server.port, path, method, headers: { host } }, (answer) => {
@@ -46,11 +46,11 @@ describe('the loopback port', () => {
     expect(answer.text).not.toContain('up 1');
   });
 
-  test('that is in use is reported', async () => {
+  test('is reported as an error if it is already in use', async () => {
     await expect(serveMetrics(server.port, PAGE)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 
-  test('answers an internal failure without its details', async () => {
+  test('answers an internal failure with status 500 and without details', async () => {
     const broken = await serveMetrics(0, { ...PAGE, render: async () => Promise.reject(new Error('inside')) });
     const answer = await fetch(`http://127.0.0.1:${broken.port}/metrics`);
     expect([answer.status, await answer.text()]).toEqual([500, 'the metrics cannot be read']);

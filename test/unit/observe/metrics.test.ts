@@ -1,4 +1,7 @@
-/** A scrape shows every series of the table, from the start and in every state, with the figures of the edges and of the node. */
+/**
+ * A scrape shows every series of the table, from the start and in every state. The values come from the node and from its edges (HTTP
+ * requests, RPC calls, calls of the enclave, sync).
+ */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ReplicationFigures } from '../../../src/domain/figures.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -114,7 +117,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('shows the counts of the edges, and a second scrape shows the same counts', async () => {
+  test('shows the counts of requests, calls and records, and a second scrape shows the same counts', async () => {
     happenAll(metrics);
     metrics.requestBegan();
     await scrape();
@@ -147,7 +150,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('loses no event since the previous scrape, for any number of events', async () => {
+  test('counts every event since the previous scrape, for any number of events', async () => {
     for (let round = 1; round <= 2; round += 1) {
       for (let asked = 0; asked < 700; asked += 1) {
         metrics.requestBegan();
@@ -183,7 +186,7 @@ describe('the known holders of the secret', () => {
   });
 });
 
-/** Records one event of each kind, known and unknown. */
+/** Records one event of each known kind, and events of unknown kinds. */
 function happenAll(meter: Meter & Pick<NodeMetrics, 'tickEnded'>): void {
   for (const [route, method, status] of [['/kms/derive', 'POST', 200], ['none', 'other', null], ['/sync', 'POST', 418]] as const) {
     meter.requestBegan();

@@ -1,4 +1,4 @@
-/** The OpenAPI document (docs/openapi.json): it is made from the schemas that parse the bodies, is complete, and is the same everywhere. */
+/** The OpenAPI document is made from the schemas that parse the bodies. It is complete, and all copies of it are the same. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -24,7 +24,7 @@ describe('the document is the same', () => {
     expect(readFileSync(join(DOCS, 'api.md'), 'utf8')).toBe(apiPage(document));
   });
 
-  test('at /openapi.json, and it is made only once', async () => {
+  test('at /openapi.json of a node, which builds it only once', async () => {
     let made = 0;
     const node = await startNodeOverHttp({
       openApi: async () => {

@@ -1,4 +1,4 @@
-/** The end-to-end tests check every answer against the OpenAPI document with a hook. The hook must find every difference. */
+/** A hook in the end-to-end tests compares every answer with the OpenAPI document. The hook must find every difference. */
 import { describe, expect, test } from '@jest/globals';
 import { undocumented, undocumentedInside, type DocumentedAnswer } from '../../support/documented.ts';
 
@@ -9,15 +9,15 @@ const DERIVE: DocumentedAnswer = { ...HEALTH, method: 'POST', path: '/kms/derive
 
 describe('an answer agrees with the document', () => {
   test.each<[string, Partial<DocumentedAnswer>]>([
-    ['with its fields', {}],
-    ['with a query', { path: '/health?x=y' }],
-    ['in an envelope', DERIVE],
-    ['to a key in the path', { ...DERIVE, method: 'GET', path: '/kms/data/a%2Fb/c' }],
+    ['when it has exactly the documented fields', {}],
+    ['when the path has a query', { path: '/health?x=y' }],
+    ['when it is an envelope', DERIVE],
+    ['when the path contains a key', { ...DERIVE, method: 'GET', path: '/kms/data/a%2Fb/c' }],
     ['when it is a refusal', { ...DERIVE, status: 400, json: REFUSED }],
-    ['with a 404 in an envelope', { ...DERIVE, method: 'DELETE', path: '/kms/data', status: 404 }],
-    ['as text', { path: '/livez', contentType: 'text/plain; charset=utf-8', json: undefined }],
-    ['when there is no such route', { path: '/nothing', status: 404, json: REFUSED }],
-    ['without a body', { method: 'HEAD', json: undefined }],
+    ['when it is a 404 in an envelope', { ...DERIVE, method: 'DELETE', path: '/kms/data', status: 404 }],
+    ['when it is plain text', { path: '/livez', contentType: 'text/plain; charset=utf-8', json: undefined }],
+    ['when it says that the route does not exist', { path: '/nothing', status: 404, json: REFUSED }],
+    ['when it answers HEAD without a body', { method: 'HEAD', json: undefined }],
   ])('%s', (_, answer) => expect(undocumented({ ...HEALTH, ...answer })).toBeNull());
 });
 
@@ -26,9 +26,9 @@ describe('the hook finds', () => {
     ['a missing field', { json: {} }, 'status: '],
     ['a field of the wrong type', { json: { status: 7 } }, 'status: '],
     ['an undocumented field', { json: { status: 'healthy', more: 1 } }, 'more'],
-    ['an undocumented status', { status: 418 }, 'a status 418 is not documented'],
+    ['an undocumented status', { status: 418 }, 'the status 418 is not documented'],
     ['an inner body without its envelope', { ...DERIVE, json: { key: 'AAAA' } }, 'sender_tee_pubkey: '],
-    ['a different content type', { contentType: 'text/html' }, 'text/html in place of application/json'],
+    ['a different content type', { contentType: 'text/html' }, 'the content type is text/html, not application/json'],
     ['an error in the wrong form', { path: '/nothing', status: 404, json: { error: 'no' } }, 'code: '],
   ])('%s', (_, answer, problem) => expect(undocumented({ ...HEALTH, ...answer })).toContain(problem));
 

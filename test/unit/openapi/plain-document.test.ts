@@ -1,4 +1,4 @@
-/** The document for schemathesis: the requests of callers before they are sealed, without envelopes and signatures. */
+/** The document for schemathesis describes requests as they are before sealing and signing, without envelopes and signatures. */
 import { describe, expect, test } from '@jest/globals';
 import { openApiDocument } from '../../../src/openapi/document.ts';
 import { plainDocument } from '../../schemathesis/plain-document.ts';
@@ -24,7 +24,7 @@ describe('the plain document', () => {
     for (const path of ['/kms/data', '/sync']) for (const operation of Object.values(plain.paths[path]!)) expect(operation).toMatchObject({ security: [] });
   });
 
-  test('contains the values that only the caller knows, and leaves the original document unchanged', () => {
+  test('allows only the given value in a field that only the caller can know, and leaves the original document unchanged', () => {
     expect(plain.components.schemas['PutRequest']).toMatchObject({ properties: { nonce: { const: 'n' } } });
     expect(document).toEqual(openApiDocument('test'));
   });

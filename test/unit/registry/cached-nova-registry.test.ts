@@ -1,4 +1,4 @@
-/** The read-through cache of app authorization (protocol.md §6): one read per wallet at a time, ages, limits. Failures are not cached. */
+/** The cache of app authorization (protocol.md §6): one read per wallet at a time, limited age and size, no cached failures. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { Wallet } from '../../../src/domain/ids.ts';
@@ -64,7 +64,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('ages while the machine sleeps, although the monotonic clock does not advance', async () => {
+  test('becomes too old while the machine sleeps, although the monotonic clock does not advance', async () => {
     const { clock, reads, lookUp } = startRegistry();
     await lookUp(known(APP));
     const unixMs = clock.nowMs.bind(clock);
@@ -73,7 +73,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that is not registered is read again earlier than after 10 s when the time to live is shorter', async () => {
+  test('that is not registered is read again after the time to live if that is shorter than 10 s', async () => {
     const { clock, reads, lookUp } = startRegistry(2_000);
     await lookUp(unknown(APP));
     await clock.advance(2_001);
@@ -106,7 +106,7 @@ describe('a wallet', () => {
 });
 
 describe('a failure of the chain', () => {
-  test('reaches all waiting lookups and is not cached', async () => {
+  test('makes all waiting lookups fail, and is not cached', async () => {
     const { reads, registry, lookUp } = startRegistry();
     const both = [registry.lookup(APP), registry.lookup(APP)].map(async (lookup) =>
       expect(lookup).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' }),
@@ -118,7 +118,7 @@ describe('a failure of the chain', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('that is a missing answer ends the lookup after 10 s, and the next lookup reads again', async () => {
+  test('to answer ends the lookup after 10 s, and the next lookup reads again', async () => {
     const { clock, reads, registry, lookUp } = startRegistry();
     const silent = expect(registry.lookup(APP)).rejects.toMatchObject({ name: 'DeadlineError' });
     await clock.advance(10_000);
@@ -142,7 +142,7 @@ describe('the limit of the cache', () => {
     expect((await next).instance.wallet).toBe(wallet(257));
   });
 
-  test('is 10,000 wallets: one more wallet drops the least recently used one', async () => {
+  test('is 10,000 wallets: when one more is added, the least recently used wallet is dropped', async () => {
     const { reads, lookUp } = startRegistry();
     for (let number = 0; number <= 10_000; number += 1) await lookUp(known(wallet(number)));
     const readsBefore = reads.length;

@@ -1,4 +1,4 @@
-/** Which transaction is sent for a claim (protocol.md §6): EIP-1559 fees and their bounds, and when to wait, replace or raise. */
+/** Which transaction is sent for a claim (protocol.md §6): its EIP-1559 fees and their bounds, and when the node waits or replaces it. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
@@ -29,14 +29,14 @@ function tried(nonce: number, blocksAgo: bigint, more: Partial<LastTry> = {}): L
 describe('a claim', () => {
   test.each<[string, LastTry | null, ClaimPlan]>([
     ['that was never sent is sent with the next nonce and fresh fees', null, { kind: 'send', nonce: 7, ...FRESH }],
-    ['that was just sent is waited for', tried(7, 0n), { kind: 'wait' }],
-    ['that is one block short of being stuck is waited for', tried(7, STUCK_AFTER_BLOCKS - 1n), { kind: 'wait' }],
+    ['that was just sent is not sent again', tried(7, 0n), { kind: 'wait' }],
+    ['that becomes stuck only at the next block is not sent again', tried(7, STUCK_AFTER_BLOCKS - 1n), { kind: 'wait' }],
     ['that is stuck is replaced with the same nonce and both fees raised', tried(7, STUCK_AFTER_BLOCKS), { kind: 'send', nonce: 7, ...RAISED }],
     ['that was refused because of its price is sent again immediately with raised fees', tried(7, 0n, { became: 'refused' }), { kind: 'send', nonce: 7, ...RAISED }],
     ['of a different hash replaces the previous claim, which is still in the pool', tried(7, 0n, { isSameHash: false }), { kind: 'send', nonce: 7, ...RAISED }],
     ['whose nonce has been used on the chain is sent again with the next nonce and fresh fees', tried(6, 0n), { kind: 'send', nonce: 7, ...FRESH }],
     ['whose nonce the chain has not reached yet keeps that nonce', tried(9, 50n), { kind: 'send', nonce: 9, ...RAISED }],
-    ['that was refused at the cap is sent again with the same nonce and fresh fees', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'send', nonce: 7, ...FRESH }],
+    ['that was refused although its tip was at the cap is sent again with the same nonce and fresh fees', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'send', nonce: 7, ...FRESH }],
   ])('%s', (_, last, plan) => {
     expect(planClaim(last, FACTS, MAX_TIP)).toEqual(plan);
   });
@@ -47,7 +47,7 @@ describe('fresh fees', () => {
     ['are the tip, and a maximum fee of twice the base fee plus the tip', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
     ['have a tip of at least a million wei', { baseFee: 50n, tip: 3n }, { maxPriorityFeePerGas: MIN_TIP, maxFeePerGas: MIN_TIP + 100n }],
     ['have a tip below the cap even if the RPC suggests an absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
-    ['have a capped maximum fee, with less room above a high base fee', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],
+    ['have a maximum fee at the cap if twice a high base fee would exceed the cap', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],
     ['are null when the base fee already exceeds the cap', { baseFee: 200n * GWEI, tip: GWEI }, null],
   ])('%s', (_, facts, fees) => {
     expect(freshFees(facts, MAX_TIP)).toEqual(fees);
@@ -57,7 +57,7 @@ describe('fresh fees', () => {
 const wei = fc.bigInt({ min: 0n, max: 10n ** 12n });
 
 describe('raised fees', () => {
-  test('are an eighth above the previous fees, at least as high as fresh fees, and null at the cap', () => {
+  test('are at least an eighth above the previous fees and at least as high as fresh fees, or null if they would exceed the cap', () => {
     fc.assert(
       fc.property(wei, wei, wei, wei, (baseFee, tip, lastTip, lastBase) => {
         const last = freshFees({ baseFee: lastBase, tip: lastTip }, MAX_TIP);

@@ -1,4 +1,4 @@
-/** A claim that was mined and reset between two reads of the head (protocol.md §10, A reset hash), on a real chain. */
+/** A claim that was mined, and whose hash was reset before the next read of the head (protocol.md §10, A reset hash), on a real chain. */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Hash32, Wallet } from '../../../src/domain/ids.ts';
 import { ClaimSender } from '../../../src/registry/claim-sender.ts';
@@ -42,7 +42,7 @@ async function startSender() {
   return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n });
 }
 
-/** Claims, and then waits until the claim is mined: the chain mines only after it has answered. */
+/** Claims, and then waits until the claim is mined, because the chain answers before it mines. */
 async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   const sent = await sender.claim(hash, signal);
   if (sent.kind !== 'pending') throw new Error(`the claim was not sent: ${sent.kind}`);
@@ -81,12 +81,12 @@ test('a claim that the chain reverted is not treated as reset, but is sent again
   expect(await running.chain.masterSecretHash()).toBe(lost);
 });
 
-test('a claim that was reset is recognized even if a later claim was meant to replace it', async () => {
+test('a claim that was reset is recognized even if the node has sent a replacement for it', async () => {
   const sender = await startSender();
   await running.chain.test.setAutomine(false);
   const sent = await sender.claim(HASH, signal);
   const { transactionHash } = sent as { transactionHash: Hash32 };
-  // The claim is stuck: it leaves the pool for ten blocks and gets replaced. Then the first transaction is mined after all.
+  // The first transaction leaves the pool. After ten blocks the claim is stuck and is replaced. Then the first transaction is mined.
   const raw = await running.chain.client.request({ method: 'eth_getRawTransactionByHash' as never, params: [transactionHash] as never });
   await running.chain.test.dropTransaction({ hash: transactionHash });
   await running.chain.mine(10);

@@ -25,7 +25,7 @@ interface RpcFault {
   readonly data?: Hex;
 }
 
-/** `lost`: the connection breaks instead of an answer. */
+/** `lost`: the connection breaks, and no answer arrives. */
 type Saying = { readonly result: unknown } | { readonly error: RpcFault } | 'lost';
 
 interface Receipt {
@@ -77,7 +77,7 @@ function startChain() {
         return state.sayings.length > 1 ? state.sayings.shift()! : state.sayings[0]!;
       }
       default:
-        throw new Error(`no one is to ask for ${method}`);
+        throw new Error(`this test expects no call of ${method}`);
     }
   };
   const speaking: typeof globalThis.fetch = async (_, init) => {
@@ -109,7 +109,7 @@ const refusing = (message: string, code = -32_000): Saying => ({ error: { code, 
 const pending = (transactionHash: string): ClaimReport => ({ kind: 'pending', transactionHash: transactionHash as Hash32 });
 
 describe('a claim', () => {
-  test('is an EIP-1559 transaction with gas limit 300000 and twice the base fee', async () => {
+  test('is an EIP-1559 transaction with gas limit 300000 and a maximum fee of twice the base fee plus the tip', async () => {
     const { claim, transactions, lastHash } = startChain();
     expect(await claim()).toEqual(pending(lastHash()));
     expect(transactions()).toEqual([
@@ -152,7 +152,7 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ nonce: 7, maxFeePerGas: 4_500_001n, maxPriorityFeePerGas: 2_250_001n });
   });
 
-  test('by a new wallet neither waits for the transaction of the old wallet nor replaces it', async () => {
+  test('from a new wallet neither waits for the transaction of the old wallet nor replaces it', async () => {
     const { state, claim, transactions, takeOtherWallet } = startChain();
     await claim();
     takeOtherWallet();
@@ -162,7 +162,7 @@ describe('a claim', () => {
     expect(transactions()[1]).toMatchObject({ maxFeePerGas: 4_000_000n, maxPriorityFeePerGas: 2_000_000n });
   });
 
-  test('that the old wallet sent and the owner has reset is never sent again by the new wallet', async () => {
+  test('that the old wallet sent, and whose hash was reset, is never sent again by the new wallet', async () => {
     const { state, claim, lastHash, takeOtherWallet } = startChain();
     await claim();
     state.receipts.set(lastHash(), { status: 'success' });
@@ -234,7 +234,7 @@ describe('when the reaction of the RPC to a transaction is', () => {
     [refusing('insufficient funds for gas * price + value'), 'the wallet cannot pay for the claim', 1],
     [refusing('secret internal trouble'), 'the RPC did not accept the claim', 1],
     [{ error: { code: -32_000 } }, 'the RPC did not accept the claim', 1],
-  ])('%j each time, the claim is refused with a reason in our own words, and is sent again at the next tick', async (saying, detail, sends) => {
+  ])('%j each time, the claim is refused with a reason that does not quote the RPC, and is sent again at the next tick', async (saying, detail, sends) => {
     const { state, claim, transactions, log } = startChain();
     state.sayings = [saying];
     expect(await claim()).toEqual({ kind: 'refused', detail });
@@ -246,7 +246,7 @@ describe('when the reaction of the RPC to a transaction is', () => {
 });
 
 describe('a claim that is refused because of its price', () => {
-  test('is raised by an eighth at each further attempt, also in later ticks, until the RPC accepts it', async () => {
+  test('gets fees that are an eighth higher at each further attempt, also in later ticks, until the RPC accepts it', async () => {
     const { state, claim, transactions } = startChain();
     state.sayings = [refusing('could not replace existing tx')];
     for (let tick = 0; tick < 3; tick += 1) expect((await claim()).kind).toBe('refused');
@@ -272,7 +272,7 @@ describe('a claim that is refused because of its price', () => {
     expect(transactions().at(-1)!.nonce).toBe(7);
   });
 
-  test('never exceeds the cap, names the cap in its reason, and then starts again with fresh fees', async () => {
+  test('never exceeds the cap, fails with a reason that mentions the cap, and then starts again with fresh fees', async () => {
     const { state, claim, transactions, lastSent, lastHash } = startChain();
     state.sayings = [refusing('transaction underpriced')];
     let report = await claim();
@@ -289,7 +289,7 @@ describe('a claim that is refused because of its price', () => {
     }
   });
 
-  test('does not pay an absurd tip', async () => {
+  test('does not pay an absurd tip that the RPC suggests', async () => {
     const { state, claim, transactions } = startChain();
     state.tip = 10n ** 17n;
     await claim();
@@ -337,7 +337,7 @@ describe('a claim that was mined', () => {
 });
 
 describe('the hash at the head', () => {
-  test('is a failure of the chain when it cannot be read, and never treated as zero', async () => {
+  test('is never treated as zero if it cannot be read: that is a failure of the chain', async () => {
     const { state, sender, claim, transactions } = startChain();
     state.headHash = '0x';
     await expect(sender.readHeadHash(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });

@@ -1,4 +1,4 @@
-/** The last answers to multicalls (protocol.md §6): only equal calls find an answer, and few answers are kept. */
+/** The last answers to multicalls (protocol.md §6): an answer is found only for equal calls, and only a few answers are kept. */
 import { describe, expect, test } from '@jest/globals';
 import { parseAbi, type Hex } from 'viem';
 import { LastViews, type LastView } from '../../../src/registry/last-views.ts';
@@ -25,7 +25,7 @@ describe('the last answer', () => {
     ['in a different order', [version(2n), version(1n)]],
     ['without one of the calls', [version(1n)]],
     ['with an additional call', [version(1n), version(2n), version(3n)]],
-    ['of which there are none', []],
+    ['that are an empty list', []],
     ['to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
     ['of a different function', [version(1n), version(2n, { functionName: 'other' })]],
     ['with a different ABI', [version(1n), version(2n, { abi: [...ABI] })]],
@@ -45,14 +45,14 @@ describe('the last answer', () => {
     expect(views.find([version(1n)])?.answer).toBe('0x03');
   });
 
-  test('that is too long is not remembered, and the previous answer is forgotten', () => {
+  test('is not remembered if it is too long, and the previous answer is forgotten', () => {
     const views = new LastViews();
     views.remember(lastOf([version(1n)]));
     views.remember(lastOf([version(1n)], `0x${'00'.repeat(131_072)}`));
     expect(views.find([version(1n)])).toBeUndefined();
   });
 
-  test('to a set of calls is forgotten when there have been four newer sets', () => {
+  test('is forgotten after answers to four other sets of calls', () => {
     const views = new LastViews();
     const ids = [1n, 2n, 3n, 4n, 5n];
     for (const id of ids) views.remember(lastOf([version(id)]));

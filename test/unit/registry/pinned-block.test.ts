@@ -26,7 +26,7 @@ describe('the pinned block', () => {
     ['a chain that is too short', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
     ['a chain that differs from the previous chain', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
     ['a chain whose id is not CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
-  ])('is refused because of %s', (_, rules, seen, chain, how, again) => {
+  ])('cannot be chosen because of %s', (_, rules, seen, chain, how, again) => {
     expect(pinBlock(rules, seen, chain)).toEqual({ ok: false, how, again });
   });
 
@@ -48,10 +48,10 @@ describe('the pinned block', () => {
 });
 
 test.each<[string, number, string | null]>([
-  ['equal to the clock', 0, null],
-  ['ahead of the clock by MAX_CLOCK_SKEW_MS', 15_000, null],
-  ['ahead of the clock by more than MAX_CLOCK_SKEW_MS', 15_001, "shows block 94 with a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
-  ['an hour behind the clock', -3_600_000, null],
-])('the time of a block is checked: %s', (_, aheadMs, fault) => {
+  ['a block time equal to the clock is accepted', 0, null],
+  ['a block time ahead of the clock by MAX_CLOCK_SKEW_MS is accepted', 15_000, null],
+  ['a block time ahead of the clock by more than MAX_CLOCK_SKEW_MS is a fault', 15_001, "shows block 94 with a time 16 s ahead of this node's clock: the clock of this node is behind, or the RPC is wrong"],
+  ['a block time an hour behind the clock is accepted', -3_600_000, null],
+])('%s', (_, aheadMs, fault) => {
   expect(clockFault(RULES, { number: 94n, timestampMs: 1_000_000 + aheadMs }, 1_000_000)).toBe(fault);
 });

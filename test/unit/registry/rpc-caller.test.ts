@@ -100,7 +100,7 @@ describe('a call', () => {
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
   });
 
-  test('that one backend does not answer is sent a second time after a second, and a different backend answers', async () => {
+  test('is sent a second time if one backend has not answered after a second, and a different backend answers it', async () => {
     const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
     const outcome = call();
     await clock.advance(COMPANY_AFTER_MS);
@@ -109,7 +109,7 @@ describe('a call', () => {
     expect(seen[0]?.signal.aborted).toBe(true);
   });
 
-  test('that a slow backend answers after 3 s succeeds, although other backends have been asked in the meantime', async () => {
+  test('succeeds with the answer of a slow backend after 3 s, although it was also sent to other backends', async () => {
     const { clock, call } = start((number, signal) => (number === 1 ? new Promise((resolve) => void clock.setTimeout(() => resolve(GOOD()), 3_000)) : silent(signal)));
     const outcome = call();
     await clock.advance(3_000);
@@ -139,7 +139,7 @@ describe('a call', () => {
     expect(given).toBeLessThan(15);
   });
 
-  test('ends when its caller aborts, and is not attempted again', async () => {
+  test('ends when its caller aborts it, and is not attempted again', async () => {
     const { clock, seen, failures, call } = start((_, signal) => silent(signal));
     const controller = new AbortController();
     const outcome = call('eth_blockNumber', controller.signal);
@@ -156,7 +156,7 @@ describe('a final answer', () => {
   test.each<[string, object]>([
     ['from its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
     ['from its message', { code: -32_000, message: 'VM Exception: revert' }],
-  ])('may be a revert, recognized %s: the call is not attempted again', async (_, error) => {
+  ])('may be a revert that is recognized %s, and the call is not attempted again', async (_, error) => {
     const { seen, call, finish } = start(() => say({ error }));
     const outcome = await finish(call('eth_call'));
     expect(outcome.error).toBeInstanceOf(RpcRequestError);
@@ -171,7 +171,7 @@ describe('a final answer', () => {
     expect((await finish(call('eth_chainId'))).error).toMatchObject({ failure: 'refused', status: 400 });
   });
 
-  test('may be that there is no receipt: that is valid information about the chain', async () => {
+  test('may be a null receipt, because null is valid information about the chain', async () => {
     expect(await start(() => say({ result: null })).call('eth_getTransactionReceipt')).toEqual({ result: null });
   });
 
@@ -186,7 +186,7 @@ describe('a final answer', () => {
 describe('Retry-After', () => {
   const busy = (seconds: number): Response => say({ error: 'slow down' }, 429, { 'retry-after': String(seconds) });
 
-  test.each([429, 503])('is respected before the next attempt (%i)', async (status) => {
+  test.each([429, 503])('is respected before the next attempt (status %i)', async (status) => {
     const { seen, call, finish } = start((number) => (number === 1 ? say({}, status, { 'retry-after': '3' }) : GOOD()));
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 3_000]);

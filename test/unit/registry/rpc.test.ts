@@ -95,7 +95,7 @@ describe.each([
     expect(results).toEqual(faults().map(([, why]) => ({ ok: false, why })));
   });
 
-  test.each([1, 13, 250])('%i views are read at the same time, and the results are in the same order', async (count) => {
+  test.each([1, 13, 250])('%i views are read in one round trip, and the results are in the order of the calls', async (count) => {
     const { readMany, trips } = await start();
     const calls = Array.from({ length: count }, (__, index) => (index % 2 === 0 ? GOOD() : kms('operatorCount')));
     const results = await readMany(calls, block);
@@ -216,7 +216,7 @@ describe('many views in one multicall', () => {
     expect(seen.slice(before)).toHaveLength(2);
   });
 
-  test('whose answer is too long are read one by one, so that a bad entry does not affect the others', async () => {
+  test('whose answer is too long are read one by one, so that a bad entry does not affect the other entries', async () => {
     let times = 0;
     const endless = (): Response => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(1_048_576)) }));
     const fetching = (async (url: string, init: RequestInit) => ((times += 1) === 1 ? endless() : fetch(url, init))) as unknown as typeof fetch;
@@ -225,7 +225,7 @@ describe('many views in one multicall', () => {
     expect(times).toBe(3);
   });
 
-  test('fail together, not one by one, when the RPC fails', async () => {
+  test('fail as a whole when the RPC fails, instead of with a separate reason for each view', async () => {
     const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
     for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
       await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });

@@ -1,4 +1,4 @@
-/** The answers of real RPCs to a raw transaction (protocol.md §6), each in the words of that RPC. */
+/** What the answer of an RPC to a raw transaction means (protocol.md §6). The messages are those of real RPCs. */
 import { expect, test } from '@jest/globals';
 import { judgeSending } from '../../../src/registry/sending.ts';
 

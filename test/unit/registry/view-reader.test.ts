@@ -1,4 +1,4 @@
-/** The view of the chain that a node_tick works with (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. */
+/** The view of the chain that each node_tick reads (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { toFunctionSelector, type Hex } from 'viem';
 import { INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
@@ -70,7 +70,7 @@ describe.each([
   ['without Multicall3', false],
   ['with Multicall3', true],
 ])('the membership, %s,', (_, withMulticall) => {
-  test.each([1, 10, 100])('of %i instances takes at most three round trips, according to the count of the reader and to the requests on the wire', async (count) => {
+  test.each([1, 10, 100])('of %i instances is read in at most three round trips, as counted by the reader and by the RPC', async (count) => {
     if (withMulticall) await installMulticall3(running);
     await registerMany(count);
     await settleChain();
@@ -85,7 +85,7 @@ describe.each([
     expect(trips.waves).toBe(trips.counted);
   });
 
-  test('loses only the bad entries and lists each of them with its reason', async () => {
+  test('drops only the bad entries, and lists each of them with its reason', async () => {
     if (withMulticall) await installMulticall3(running);
     const { chain } = running;
     await register(0);
@@ -154,7 +154,7 @@ describe('all data is read at the same block, six blocks below the head:', () =>
     expect(trips.counted).toBe(3);
   });
 
-  test('an instance that was stopped since the previous read stays a member until the stop is deep enough', async () => {
+  test('an instance that was stopped since the previous read stays a member until the stop has enough confirmations', async () => {
     await register(0);
     await settleChain();
     const { reader } = start();
@@ -223,7 +223,7 @@ describe('the pinned block never becomes lower:', () => {
     expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
   });
 
-  test('a lower head makes the read fail with that reason, so no stopped member comes back', async () => {
+  test('a head that is too low makes the read fail with that reason, so that a stopped instance does not become a member again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -235,7 +235,7 @@ describe('the pinned block never becomes lower:', () => {
     await expect(reader.readView(signal)).rejects.toThrow(/^the chain RPC at 127\.0\.0\.1:\d+ shows a head that is \d+ blocks behind one that it showed before/);
   });
 
-  test('a lower head that only one of two backends shows is requested again', async () => {
+  test('if only one of two backends shows a lower head, the head is requested again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -276,7 +276,7 @@ describe('the pinned block never becomes lower:', () => {
   });
 });
 
-test('a block with a time ahead of the clock makes the read fail with a reason that names the clock', async () => {
+test('a block with a time ahead of the clock makes the read fail with a reason that mentions the clock', async () => {
   await settleChain();
   const { reader } = start({ maxClockSkewMs: 15_000 });
   await running.chain.test.setNextBlockTimestamp({ timestamp: BigInt(2_000_000_000) });
@@ -294,14 +294,14 @@ describe('an entry that cannot be read', () => {
     const started = start({}, ({ method, params }) => {
       const { data = '' } = method === 'eth_call' ? (params[0] as { data?: string }) : {};
       if (bad.selector === '' || !data.includes(bad.selector.slice(2))) return null;
-      // After that, the reader requests each view separately.
+      // After an empty answer to a multicall, the reader requests each view separately.
       const isAlone = data.startsWith(bad.selector);
       return !isAlone || data.includes(bad.text) ? { result: '0x' } : null;
     });
     return { ...started, bad };
   }
 
-  test.each(['instance', 'version'] as const)('keeps its member as it was last read, with a mark, for PEER_CACHE_TTL_SECONDS (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('does not remove its member for PEER_CACHE_TTL_SECONDS: the member stays as it was last read, with a mark (%s)', async (kind) => {
     await register(0);
     await register(1, { versionId: 2 });
     await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);
@@ -325,12 +325,12 @@ describe('an entry that cannot be read', () => {
     const { reader, bad } = startWith();
     await reader.readView(signal);
     Object.assign(bad, { selector: SELECTORS[kind], text: '' });
-    await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringContaining(`gives no ${kind} of any member`) as unknown });
+    await expect(reader.readView(signal)).rejects.toMatchObject({ failure: 'malformed', message: expect.stringContaining(`returns no ${kind} of any member`) as unknown });
   });
 });
 
 describe('contracts that cannot be read:', () => {
-  test('a KMSRegistry that is not deep enough means a shallow hash, and the membership is still read', async () => {
+  test('a KMSRegistry that was deployed after the pinned block means a shallow hash, and the membership is still read', async () => {
     await register(0);
     await settleChain();
     const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
@@ -365,13 +365,13 @@ describe('contracts that cannot be read:', () => {
     await expect(reader.readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
   });
 
-  test('a NovaAppRegistry that is not deep enough makes the refresh fail with that reason', async () => {
+  test('a NovaAppRegistry that was deployed after the pinned block makes the refresh fail with that reason', async () => {
     const head = Number(await running.chain.client.getBlockNumber({ cacheTime: 0 }));
     const { reader } = start({ confirmations: head });
     await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry is not deep enough yet');
   });
 
-  test('a chain that is shorter than the confirmations makes the refresh fail', async () => {
+  test('a chain that has fewer blocks than the number of confirmations makes the refresh fail', async () => {
     const { reader } = start({ confirmations: 1_000_000 });
     await expect(reader.readView(signal)).rejects.toThrow('shows a chain that is younger than 1000000 blocks');
   });

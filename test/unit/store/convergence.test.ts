@@ -93,7 +93,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     );
   });
 
-  test('merging a record a second time changes nothing, immediately or at the end', () => {
+  test('merging a record a second time changes nothing, whether directly after the first time or after all other records', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, picks, (actions, aheadMs, order) => {
         const { stores, written } = live(actions, aheadMs);
@@ -166,7 +166,7 @@ describe('clocks that are cut to their maximum length', () => {
     );
   });
 
-  test('never lose a write that its node has acknowledged and other nodes have merged', () => {
+  test('never cause the loss of a write that its node has accepted and other nodes have merged', () => {
     fc.assert(
       fc.property(fc.array(longClock, { minLength: 1, maxLength: 6 }), (versions) => {
         const [here, there] = [openStore('0xa', LONG).store, openStore('0xb', LONG).store];
@@ -239,7 +239,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(store.recordOf(APP, 'k')!.version).toEqual({ [first.key]: first.sequenceNumber, [ownKey()]: again.sequenceNumber });
   });
 
-  test('continue after a member has forged some; a write over a forged record wins everywhere, with a new clock key', () => {
+  test('continue after a member has forged some of them; a write that replaces a forged record gets a new clock key and wins on every node', () => {
     const { store, ownKey } = openStore('a');
     const { store: third } = openStore('third');
     const first = store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
@@ -260,7 +260,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
 
-  test('lead to a second new clock key when the new clock key is forged too', () => {
+  test('use a second new clock key when a member has forged counts for the first new clock key', () => {
     const { store, ownKey } = openStore('a');
     const forge = (key: string, clockKey: string): unknown =>
       store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -277,9 +277,9 @@ describe("sequence numbers of a node's own writes", () => {
   });
 
   test.each([
-    ['at the maximum (the allowed clock skew plus the allowed lead)', 0, 'merged'],
-    ['above the maximum', 1, 'rejected'],
-  ])('%s are accepted or rejected, for any clock key', (_, above, kind) => {
+    ['at the maximum (the allowed clock skew plus the allowed lead) are accepted', 0, 'merged'],
+    ['above the maximum are rejected', 1, 'rejected'],
+  ])('%s, for any clock key', (_, above, kind) => {
     const { store, ownKey } = openStore('a');
     const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;
     for (const clockKey of [ownKey(), '0xpeer/1', 'older']) {
@@ -304,7 +304,7 @@ describe('the record and the clock', () => {
   test.each<[string, number, (store: RecordStore) => void]>([
     ['of a tombstone', START_MS + 5 + LONG.tombstoneRetentionMs, (store) => void store.delete(APP, 'k', START_MS + 5)],
     ['of an expired value', START_MS + 40 + LONG.tombstoneRetentionMs, (store) => void store.put(APP, 'k', new Uint8Array(28), 40, START_MS + 1)],
-  ])('%s are kept and sent unchanged during the retention, and are gone directly afterwards', (_, lastMs, end) => {
+  ])('%s are kept and sent unchanged during the retention, and are removed directly afterwards', (_, lastMs, end) => {
     const { store } = openStore('a', LONG);
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS - 1);
     end(store);

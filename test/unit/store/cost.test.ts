@@ -7,7 +7,7 @@ const APP = '7';
 const SIZES = [100, 20_000];
 const RETENTION_MS = 1_000;
 
-/** A store with permanent keys, one key that expires and one deleted key. */
+/** A store with keys that stay, one key that expires and one deleted key. */
 function filled(keys: number): RecordStore {
   const { store, outside } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   outside.acknowledged = Infinity;
@@ -46,13 +46,13 @@ describe(`at ${SIZES.join(' and ')} keys, the same number of records is visited 
     ['the log entries of the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
     ['the log entries after the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
     ['the expiry of one record', 1, (store) => store.letAge(START_MS + 11)],
-    ['the removal of two tombstones and a record that have reached their age', 3, (store) => store.letAge(START_MS + 500_000)],
+    ['the removal of two tombstones and an expired record after the retention', 3, (store) => store.letAge(START_MS + 500_000)],
   ])('%s', (_, wanted, run) => {
     expect(visits(run)).toEqual(SIZES.map(() => wanted));
   });
 });
 
-test('records that expire at the same time are removed by several operations, and are absent until then', () => {
+test('many records that expire at the same time are absent immediately, and are removed by several later operations', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: RETENTION_MS });
   for (let index = 0; index < 2_000; index += 1) store.put(APP, `k${index}`, bytesOf(28), 10, START_MS);
   const lateMs = START_MS + 5_000;

@@ -7,7 +7,7 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 const sha256 = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
 describe('a digest', () => {
-  test.each(['a', 'b', '😀', '__proto__'])('of the key %j belongs to the bucket with the number of the first byte of its SHA-256', (key) => {
+  test.each(['a', 'b', '😀', '__proto__'])('of a record with the key %j belongs to the bucket whose number is the first byte of SHA-256 over the key', (key) => {
     expect(bucketOf(key)).toBe(sha256(Buffer.from(key, 'utf8'))[0]);
   });
 
@@ -30,7 +30,7 @@ describe('a digest', () => {
     expect(digestWith({ x: 1, y: 1 })).not.toBe(digestWith({ x: 1 }));
   });
 
-  test('of an app is the first 16 bytes of SHA-256 over its buckets, and the digest of all apps is over the apps in order', () => {
+  test('of an app is the first 16 bytes of SHA-256 over the digests of its buckets, and the digest of all apps covers the apps in ascending order', () => {
     const { store } = openStore('a');
     for (const [at, appId] of ['10', '9', '10', '10'].entries()) store.put(appId, `k${at}`, bytesOf(28), 0, START_MS);
     const digestOf = (appId: string): string => sha256(Buffer.from(store.bucketDigests(appId).join(''), 'hex')).toString('hex').slice(0, 32);
@@ -49,7 +49,7 @@ describe('a digest', () => {
     expect(rootOf()).toBe(rootDigest([]));
   });
 
-  test('of a store without any remaining records is the digest of an empty store', () => {
+  test('of a store whose records have all been removed is the digest of an empty store', () => {
     const { store } = openStore('a');
     const empty = store.rootDigest();
     store.put('7', 'k', bytesOf(28), 1, START_MS);

@@ -38,7 +38,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
     ['delete', null],
     ['list', []],
     ['totals', { namespaces: 0, totalKeys: 0, totalBytes: 0 }],
-  ])('is absent for %s, and keeps its clock unchanged', (look, absent) => {
+  ])('is absent for the operation "%s", which leaves its clock unchanged', (look, absent) => {
     const { store, other, held } = startExpired(writer);
     expect(looks[look]!(store)).toEqual(absent);
     expect(store.recordOf(APP, 'k')).toEqual(held);
@@ -64,7 +64,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
 
 test('expired records never make a page of a listing empty while more keys follow, so a caller can always continue after a key', () => {
   const { store } = openStore('a', { tombstoneRetentionMs: 1_000_000 });
-  // There are more records than one listing lets expire.
+  // There are more expired records than one operation handles.
   for (let index = 0; index < 10_100; index += 1) store.put(APP, `k${String(index).padStart(6, '0')}`, bytesOf(28), 1 + index, START_MS);
   for (const key of ['y', 'z']) store.put(APP, key, bytesOf(28), 0, START_MS);
   expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });

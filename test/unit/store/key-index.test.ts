@@ -1,4 +1,7 @@
-/** Listings (protocol.md §2): the keys in order, in pages that may start anywhere, even when keys are added and removed in between. */
+/**
+ * Listings (protocol.md §2): the keys in order, in pages that may start after any key, even if keys are added and removed between two
+ * pages.
+ */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { KeyPage, ListRequest } from '../../../src/domain/records.ts';

@@ -33,7 +33,7 @@ describe('a key is left out', () => {
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
-  ])('but not when its record %s, because every store refuses such a record', (_, fields) => {
+  ])('only if other stores may accept its record, so not if the record %s', (_, fields) => {
     const { store } = openStore('a');
     expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
     expect(leftOut(store)).toBe(false);
@@ -65,7 +65,7 @@ describe('a key that was left out', () => {
     expect(leftOut(store)).toBe(true);
   });
 
-  test('stays left out when this node writes and deletes it, because the missing record wins', () => {
+  test('stays left out when this node writes and deletes the key, because the record that was left out is later', () => {
     const store = withLeftOut();
     store.put(APP, 'k', bytesOf(40), 0, START_MS);
     store.delete(APP, 'k', START_MS + 1);
@@ -79,12 +79,12 @@ describe('a key that was left out', () => {
   });
 });
 
-describe('left-out keys above the maximum number', () => {
+describe('a full list of left-out keys', () => {
   const leave = (keys: LeftOut, count: number, nowMs = START_MS): void => {
     for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
   };
 
-  test('are not remembered, so for an hour every key may be one of them', () => {
+  test('does not remember a further key, so for an hour every key is treated as left out', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
@@ -92,14 +92,14 @@ describe('left-out keys above the maximum number', () => {
     expect([keys.size, keys.has(APP, 'one more'), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
   });
 
-  test('are not assumed to exist when only the same keys arrive again', () => {
+  test('does not affect other keys when only keys in the list are left out again', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     leave(keys, MAX_LEFT_OUT);
     expect(keys.isOverfull(START_MS)).toBe(false);
   });
 
-  test('make a store treat every key as left out', () => {
+  test('makes the store treat every key as left out when a further key is left out', () => {
     const { store } = openStore('a', { maxStoreBytes: 100 });
     for (let index = 0; index <= MAX_LEFT_OUT; index += 1) store.merge(APP, record({ key: `k${index}` }), START_MS);
     expect([leftOut(store, 'any'), leftOut(store, 'any', START_MS + OVERFLOW_MS)]).toEqual([true, false]);

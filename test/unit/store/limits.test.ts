@@ -72,7 +72,7 @@ describe('the quota of an app', () => {
     expect(store.put(APP, 'c', bytesOf(50), 0, START_MS + 13).key).toBe('c');
   });
 
-  test('is not used up by any number of records that have reached their age, even when the written key is one of them', () => {
+  test('does not include expired records, regardless of how many there are, even when the written key is one of them', () => {
     const { store } = openStore('a', { maxAppBytes: 40_000, maxValueBytes: 40_000, tombstoneRetentionMs: 10 });
     for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
     store.put(APP, 'last', bytesOf(30), 1, START_MS);
@@ -117,7 +117,7 @@ describe('the limit of the whole store', () => {
     expectFull(store, START_MS, () => store.put('8', 'b', bytesOf(28), 0, START_MS));
   });
 
-  test('allows deletes', () => {
+  test('allows a delete when it refuses a larger write', () => {
     const { store } = openStore('a', { maxStoreBytes: app + 2_000 });
     store.put(APP, 'a', bytesOf(600), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(600), 0, START_MS));
@@ -126,7 +126,7 @@ describe('the limit of the whole store', () => {
   });
 });
 
-describe('the limit of tombstones of an app', () => {
+describe('the limit on the tombstones of an app', () => {
   function withTombstones(count: number) {
     const opened = openStore('a', { maxTombstonesPerApp: count });
     const numbers: number[] = [];
@@ -146,7 +146,7 @@ describe('the limit of tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
   });
 
-  test('drops the oldest tombstone that this node wrote and all peers have acknowledged, one per delete', () => {
+  test('drops, at each delete, the oldest tombstone that this node wrote and that all peers have acknowledged', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     outside.acknowledged = numbers[1]!;
     store.delete(APP, 'x', START_MS);
@@ -177,7 +177,7 @@ describe('the limit of tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('drops no tombstone of a different node early, even if it deletes a record of this node and its clock is behind', () => {
+  test('drops no tombstone of a different node early, even if that node deleted a record of this node and has a clock that is behind', () => {
     const { store, outside } = openStore('a', { maxTombstonesPerApp: 2 });
     store.put(APP, 'a', bytesOf(28), 0, START_MS);
     store.put(APP, 'b', bytesOf(28), 0, START_MS);
@@ -195,7 +195,7 @@ describe('the limit of tombstones of an app', () => {
     expect(held()).toEqual(['d0', 'd1', 'p', 'q']);
   });
 
-  test('is not used up by any number of tombstones that have reached their age', () => {
+  test('does not include tombstones whose retention has ended, regardless of how many there are', () => {
     const { store } = withTombstones(300);
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;
@@ -207,7 +207,7 @@ describe('the limit of tombstones of an app', () => {
   });
 });
 
-test('a delete at the cap makes room only for itself, even when merges have exceeded the cap', () => {
+test('a delete at the limit of tombstones drops only one tombstone, even when merges have exceeded the limit', () => {
   const { store, outside } = openStore('a', { maxTombstonesPerApp: 5 });
   const { store: other } = openStore('b');
   const putAndDelete = (writer: RecordStore, key: string): void => {

@@ -10,9 +10,9 @@ import { UNREADABLE, type Outside } from './open-store.ts';
 export interface NaiveEntry {
   readonly appId: string;
   record: WireRecord;
-  /** The record was present. No operation has run since the end of its lifetime. */
+  /** True until an operation runs after the record has expired. */
   present: boolean;
-  /** The record has reached its age, but the store keeps all records at present. */
+  /** The record is due to be forgotten, but stays while the store keeps all records. */
   overdue: boolean;
   /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;
@@ -94,7 +94,7 @@ export class NaiveStore {
     return this.entries.find((entry) => entry.appId === appId && entry.record.key === key);
   }
 
-  /** Drops or marks every record that has reached its age. */
+  /** Marks records that have expired or are due to be forgotten, and forgets the latter unless the store keeps all records. */
   age(nowMs: number): void {
     for (const entry of this.entries) {
       if (nowMs >= absentFrom(entry.record)) entry.present = false;

@@ -1,4 +1,4 @@
-/** A store with small limits. The test sets the facts that the store gets from other modules. */
+/** A store with small limits. A test sets in `outside` what the store would learn from other modules. */
 import type { StoreId } from '../../../src/domain/ids.ts';
 import { RecordStore, type RecordStoreOptions } from '../../../src/store/record-store.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';

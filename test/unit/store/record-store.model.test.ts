@@ -21,7 +21,7 @@ interface Story {
   readonly ownKey: string;
   /** Earlier records of the store, which peers send again. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
-  /** The clock key that this node uses when its counts were forged. Until a write has revealed it, some key of the same length. */
+  /** The clock key that this node uses when its counts were forged. Until a write has revealed it, a different key of the same length. */
   spareKey: string;
   nowMs: number;
 }
@@ -84,7 +84,7 @@ function step(text: string, run: (story: Story, store: RecordStore) => void): St
 
 /**
  * The clock key of a write: the usual key of this node, or a new key if a peer has forged a higher count for the usual key. A refused
- * write would have had this key too, and the key takes up room.
+ * write has a clock key too, because the length of the key decides whether the write fits.
  */
 function writtenUnder(story: Story, store: RecordStore, appId: string, key: string, written: Written): string {
   const { naive, ownKey } = story;
@@ -148,7 +148,7 @@ const foreign = fc.record({
     { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 99 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
     { weight: 1, arbitrary: fc.constantFrom({ ahead: START_MS + 1_048_576 + 200 }, { ahead: START_MS + 20_000_000 }) },
   ),
-  /** The count of this node's writes in the clock of the record. `forged` is a higher count than there were writes. */
+  /** The count of this node's writes in the clock of the record. `forged` is above all sequence numbers of this node. */
   own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'forged'),
   aheadMs: fc.constantFrom(-400, -60, 0, 0, 5, 200, 201),
   ttlMs: ttl,
@@ -168,7 +168,7 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
 );
 
 const mergeAgain = fc.nat(60).map((which) =>
-  step(`merge again what was held, ${which} back`, ({ naive, nowMs, seen, ownKey }, store) => {
+  step(`merge an earlier record again, ${which} back`, ({ naive, nowMs, seen, ownKey }, store) => {
     const again = seen.at(-1 - which);
     if (again === undefined) return;
     const { appId, record } = again;
@@ -184,21 +184,21 @@ const wait = fc.constantFrom(0, 1, 1, 30, 80, 81, 300, 301, 500, 501, 900, -1, -
 );
 
 const letAge = fc.constant(
-  step('age does what is due', ({ naive, nowMs }, store) => {
+  step('let records age', ({ naive, nowMs }, store) => {
     naive.age(nowMs);
     store.letAge(nowMs);
   }),
 );
 
 const acknowledge = fc.integer({ min: 0, max: 3 }).map((behind) =>
-  step(`all peers have all but the last ${behind}`, ({ naive, outside }) => {
+  step(`all peers have acknowledged all writes except the last ${behind}`, ({ naive, outside }) => {
     const own = naive.writesAfter(0);
     outside.acknowledged = Math.max(outside.acknowledged, own.at(-1 - behind)?.ownSequenceNumber ?? 0);
   }),
 );
 
 const cut = fc.constant(
-  step('the node is cut off for long, or has caught up', ({ naive, outside }, store) => {
+  step('the node becomes stale, or catches up', ({ naive, outside }, store) => {
     outside.keepsEverything = !outside.keepsEverything;
     if (outside.keepsEverything) return;
     naive.forgetOverdue();

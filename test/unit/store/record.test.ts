@@ -1,4 +1,4 @@
-/** When a record is absent or gone, and how many bytes it uses (protocol.md §4, Ages; §8). */
+/** When a record is absent or may be forgotten, and how many bytes it uses (protocol.md §4, Ages; §8). */
 import { describe, expect, test } from '@jest/globals';
 import { packBytes } from '../../../src/store/packed-bytes.ts';
 import { storeBytes } from '../../../src/store/memory-cost.ts';
@@ -13,11 +13,11 @@ function record(fields: Partial<StoredRecord>): StoredRecord {
 
 describe('a record', () => {
   test.each<[string, Partial<StoredRecord>, number, number]>([
-    ['without a lifetime stays', {}, Infinity, Infinity],
-    ['with a lifetime is absent directly after its lifetime and gone after the retention', { ttlMs: 300 }, 5_301, 6_301],
-    ['with a lifetime of one millisecond is absent and gone at the right times too', { ttlMs: 1 }, 5_002, 6_002],
-    ['that is a tombstone is always absent, and gone after the retention', { value: null }, -Infinity, 6_001],
-    ['that is a tombstone with a lifetime is gone after the retention, regardless of the lifetime', { value: null, ttlMs: 300 }, -Infinity, 6_001],
+    ['without a lifetime never becomes absent', {}, Infinity, Infinity],
+    ['with a lifetime is absent directly after its lifetime, and may be forgotten after the retention', { ttlMs: 300 }, 5_301, 6_301],
+    ['with a lifetime of one millisecond is absent directly after it, and may be forgotten after the retention', { ttlMs: 1 }, 5_002, 6_002],
+    ['that is a tombstone is always absent, and may be forgotten after the retention', { value: null }, -Infinity, 6_001],
+    ['that is a tombstone with a lifetime may be forgotten after the retention, regardless of the lifetime', { value: null, ttlMs: 300 }, -Infinity, 6_001],
   ])('%s', (_, fields, absentFrom, goneFrom) => {
     const held = record(fields);
     expect([absentFromMs(held), goneFromMs(held, RETENTION_MS)]).toEqual([absentFrom, goneFrom]);
@@ -29,16 +29,16 @@ describe('a record', () => {
   const BASE = 640 + 32 + 24 + 1;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
-    ['its key and stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
-    ['a key with characters beyond Latin-1: its bytes in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
-    ['a key in Latin-1: its bytes in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
-    ['a tombstone: nothing for a value', { value: null }, 1, BASE + 24 + 1],
-    ['each clock entry in the store, but not in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
-  ])('has the right size for %s', (_, fields, inApp, inStore) => {
+    ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
+    ['a key with characters beyond Latin-1, which has its UTF-8 length in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
+    ['a key in Latin-1, which has its UTF-8 length in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['no value if it is a tombstone', { value: null }, 1, BASE + 24 + 1],
+    ['each of its clock entries in the store, but not in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
+  ])('has a size that includes %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });
 
-  test('is sent with its value in hex, and only a tombstone with null', () => {
+  test('is sent with its value in hex, or with null if it is a tombstone', () => {
     const value = packBytes(Uint8Array.from([0, 15, 255]));
     const base = { key: 'k', version: { a: 1 }, updated_at_ms: 5_000 };
     expect(toWireRecord(record({ value, ttlMs: 7 }))).toEqual({ ...base, value: '000fff', tombstone: false, ttl_ms: 7 });

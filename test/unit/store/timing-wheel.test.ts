@@ -11,10 +11,10 @@ function takeAll<What>(wheel: TimingWheel<What>, nowMs: number): Timer<What>[] {
 
 describe('a timer', () => {
   test.each([
-    ['one millisecond before its time', 999, []],
-    ['at its time', 1_000, ['a']],
-    ['long after its time', 5_000_000, ['a']],
-  ])('is due or not yet due %s', (_, nowMs, due) => {
+    ['is not due one millisecond before its time', 999, []],
+    ['is due at its time', 1_000, ['a']],
+    ['is due long after its time', 5_000_000, ['a']],
+  ])('%s', (_, nowMs, due) => {
     const wheel = new TimingWheel<string>();
     wheel.schedule('a', 1_000);
     expect(takeAll(wheel, nowMs).map(({ what }) => what)).toEqual(due);
@@ -27,7 +27,7 @@ describe('a timer', () => {
     expect(wheel.takeDue(10_000)?.what).toBe('late');
   });
 
-  test('is due once', () => {
+  test('is taken only once', () => {
     const wheel = new TimingWheel<string>();
     wheel.schedule('a', 1);
     expect(takeAll(wheel, 2)).toHaveLength(1);
@@ -96,7 +96,7 @@ describe('a timer', () => {
   test.each([
     ['the same time', (): number => 5_000],
     ['times that are far apart', (index: number): number => index * 1_000],
-  ])('fires even if it is one of 300,000 timers at %s', (_, atMs) => {
+  ])('fires even if it is one of 300,000 timers with %s', (_, atMs) => {
     const wheel = new TimingWheel<number>();
     for (let index = 0; index < 300_000; index += 1) wheel.schedule(index, atMs(index));
     let count = 0;

@@ -63,7 +63,7 @@ describe('a clock in the store', () => {
     [0, 65, 64],
     [64, 1, 64],
     [1_000, 24, 64],
-  ])('with %i entries of nodes of this kind and %i entries of older nodes keeps at most 64', (ours, older, kept) => {
+  ])('with %i entries of current nodes and %i entries of older nodes keeps at most 64', (ours, older, kept) => {
     const held = clock(Object.fromEntries([...names(ours, '0x/'), ...names(older, 'n')].map((key, at) => [key, at + 1])));
     expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });
@@ -76,7 +76,7 @@ describe('a clock in the store', () => {
     expect(asObject(kept)).toEqual(Object.fromEntries([...older, ...equal.slice(1)]));
   });
 
-  test('keeps the entry of the node itself at a local write, even if its count is small', () => {
+  test('keeps the entry of this node in a local write, even if its count is small', () => {
     const others = names(70, 'n').map((key) => [key, 1_000] as const);
     const kept = cutClock(clockOf([...others, ['own/1', 1]]), 'own/1');
     expect([clockEntries(kept).length, countOf(kept, 'own/1')]).toEqual([MAX_HELD_CLOCK_ENTRIES, 1]);

@@ -1,6 +1,6 @@
 /**
  * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges can fill it to the last byte and are refused one byte above it.
- * This test repeats the costs of records and apps.
+ * The test computes the sizes of records and apps itself.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -57,7 +57,7 @@ describe('the limit of the whole store', () => {
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
     expect(store.merge(APP, foreign('k', 100), START_MS)).toEqual({ kind: 'merged' });
-    // The value or the clock has one byte more.
+    // The first record is one byte too large because of its value, the second because of its clock.
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 51, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect([store.heldBytes, store.refusedFull]).toEqual([APP_BYTES + cost(1, [4], 100), 2]);
@@ -76,7 +76,7 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
   });
 
-  test('includes tombstones and expired records for as long as they are kept', () => {
+  test('includes tombstones and expired records while they are kept', () => {
     const limit = APP_BYTES + own(1, null) + cost(1, [4], 28);
     const { store } = openStore('a', { maxStoreBytes: limit + 100 });
     put(store, APP, 'k', 100);

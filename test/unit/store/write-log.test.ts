@@ -59,7 +59,7 @@ test('after any writes, the entries after any sequence number equal the result o
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const), back: fc.nat(8_000) }) },
   );
-  // The writes are repeated, so that superseded entries are removed in between.
+  // The steps are repeated, so that the log has enough superseded entries to remove some of them during the test.
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const log = new WriteLog<number>();

@@ -10,7 +10,7 @@ const [B, C] = ['b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Wallet, Wa
 function start() {
   const clock = new ManualClock();
   const acknowledgements = new Acknowledgements({ clock });
-  /** Begins a wait, and returns its outcome or the fact that it is still waiting. */
+  /** Starts a write that waits. The returned object has its outcome, or `waiting` until then. */
   const wait = (sequenceNumber: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
     const seen: { outcome: unknown } = { outcome: 'waiting' };
     acknowledgements.wait({ appId, key, sequenceNumber, updatedAtMs: 1 }, wanted, timeoutMs).then(

@@ -1,6 +1,6 @@
 /**
- * Anti-entropy (protocol.md §10, Comparison) repairs in both directions what pushes miss, and its cost grows with the difference.
- * Real stores on a network in memory. Nothing is pushed except where a test does it.
+ * Anti-entropy (protocol.md §10, Comparison) copies in both directions the records that pushes missed. Its cost grows with the number of
+ * differences. The stores are real, the network is in memory, and nodes push only when a test makes them tick.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -10,7 +10,7 @@ import { APP, Network, startNodes, type ReplicatingNode } from '../../support/re
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-/** Copies the records of one node to the other, like a push. */
+/** Copies the records of one node to a different node, like a push. */
 function share(from: ReplicatingNode, to: ReplicatingNode, nowMs: number): void {
   for (const { appId, record } of from.store.walk({})) expect(to.store.merge(appId, record, nowMs).kind).not.toBe('rejected');
 }
@@ -22,7 +22,7 @@ function expectEqual(...nodes: readonly ReplicatingNode[]): void {
 }
 
 describe('two stores', () => {
-  test('that are equal need one request', async () => {
+  test('that are equal are compared with one request', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 50; index += 1) a.put(`k${index}`, 'value');
@@ -31,7 +31,7 @@ describe('two stores', () => {
     expect(b.types()).toEqual(['digest_request']);
   });
 
-  test('that are both empty need one request', async () => {
+  test('that are both empty are compared with one request', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.compareWith(b);
@@ -130,7 +130,7 @@ describe('two stores', () => {
     expect(asked).toBeLessThan(3);
   });
 
-  test('request only the buckets that differ', async () => {
+  test('exchange only the buckets that differ', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 600; index += 1) a.put(`k${index}`, 'value');
@@ -192,8 +192,8 @@ describe('two stores', () => {
 
 describe('a write that reached only one peer before its writer died', () => {
   test.each([
-    ['the peer that has it compares', 'b'],
-    ['the peer that lacks it compares', 'c'],
+    ['the peer that has it starts the comparison', 'b'],
+    ['the peer that lacks it starts the comparison', 'c'],
   ])('reaches the other nodes through anti-entropy when %s', async (_, who) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
@@ -209,7 +209,7 @@ describe('a write that reached only one peer before its writer died', () => {
     expectEqual(b, c);
   });
 
-  test('reaches every node once the network is whole again, regardless of how it was cut', async () => {
+  test('reaches every node once all nodes are connected again, regardless of how the network was cut', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');
@@ -227,7 +227,7 @@ describe('a write that reached only one peer before its writer died', () => {
   });
 });
 
-describe('a peer of an older kind', () => {
+describe('an older peer', () => {
   function startWithOlder() {
     const network = new Network();
     const a = network.add('a');
@@ -235,7 +235,7 @@ describe('a peer of an older kind', () => {
     return { network, a, older };
   }
 
-  test('is asked for a digest only once, and after that is compared with a whole snapshot in both directions', async () => {
+  test('gets only one digest request, and after that both nodes exchange all records', async () => {
     const { network, a, older } = startWithOlder();
     older.put('there', 'value');
     a.store.merge(APP, { ...older.store.recordOf(APP, 'there')!, key: 'here' }, network.clock.nowMs());
@@ -260,7 +260,7 @@ describe('a peer of an older kind', () => {
     expect(older.types().filter((type) => type === 'snapshot_request')).toHaveLength(2);
   });
 
-  test('that gets no request is not reported as a success', async () => {
+  test('keeps its time of the last success when a tick sends it no request', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     const { lastSuccessMs } = a.replicaOf(older).view();

@@ -1,4 +1,4 @@
-/** Digests of many apps (protocol.md §10, Comparison and Bounds) are sent in pages, and computing them gives way to requests. */
+/** Digests of many apps (protocol.md §10, Comparison and Bounds) are sent in pages, and their computation yields to requests. */
 import { describe, expect, test } from '@jest/globals';
 import { digestRequest } from '../../../src/sync/messages.ts';
 import { APPS_A_PAGE, appDigestsPage, rootDigestOf } from '../../../src/sync/app-digests.ts';
@@ -66,7 +66,7 @@ describe('pages of apps', () => {
   });
 });
 
-test('computing the root and the pages of many apps gives way to requests every few milliseconds', async () => {
+test('computing the root and the pages of many apps yields to requests every few milliseconds', async () => {
   const { turns, modules } = start(range(1_000));
   await rootDigestOf(modules);
   expect(turns.length).toBeGreaterThan(50);

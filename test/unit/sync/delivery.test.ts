@@ -1,4 +1,4 @@
-/** The batches that are sent to a peer until every record is settled (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections). */
+/** The batches that are sent to a peer until the outcome of each record is known (protocol.md §4, Sizes; §9.10, §9.17; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Delivery, MAX_SAMPLES, MAX_SUSPECTS_IN_A_ROW, type DeliveryState } from '../../../src/sync/delivery.ts';
@@ -40,7 +40,7 @@ const fails =
   (keys) =>
     at(keys) ? failure : otherwise(keys);
 
-/** Runs a delivery of these keys to a peer to its end. */
+/** Runs a delivery of these keys to a peer until the delivery ends. */
 function deliver(keys: readonly string[], peer: Peer, size?: number) {
   const delivery = new Delivery(keys.map(entry), size);
   const sent: (readonly string[])[] = [];
@@ -94,7 +94,7 @@ describe('batches', () => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('become no larger than the list of a peer once the peer has refused more records than it listed', () => {
+  test('become no larger than the number of rejections that a peer lists, once the peer has refused more records than it listed', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);
@@ -123,7 +123,7 @@ describe('a record', () => {
   test.each<[string, Peer, string | undefined, DeliveryState['kind']]>([
     ['is sent again later when the peer closes the connection, but answers an empty batch', fails((keys) => keys.length > 0, UNREACHABLE), 'later', 'over'],
     ['is sent again later when the peer closes the connection, but refuses an empty batch', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
-    ['is not settled when the peer is unreachable', () => UNREACHABLE, undefined, 'broken'],
+    ['has no outcome when the peer is unreachable', () => UNREACHABLE, undefined, 'broken'],
     ['is sent again later when the peer answers it with a failure', () => refusedWith(500), 'later', 'over'],
     ['is refused when the peer answers that it is too large', () => refusedWith(413), 'too_large', 'over'],
   ])('that is large %s', (_, peer, fate, end) => {
@@ -166,7 +166,7 @@ describe('the peer is treated as broken', () => {
 /** How a peer treats a record, regardless of the other records in its batch. */
 const TREATMENTS = ['takes', 'malformed', 'store_full', 'breaks', 'too large'] as const;
 
-test('each record is settled exactly once, according to how the peer treats it', () => {
+test('each record gets exactly one outcome, which depends on how the peer treats it', () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof({ weight: 6, arbitrary: fc.constant<(typeof TREATMENTS)[number]>('takes') }, { weight: 1, arbitrary: fc.constantFrom(...TREATMENTS) }), { maxLength: 300 }),

@@ -1,4 +1,4 @@
-/** What goes into a push, and what its answer means (protocol.md §4, Sizes; §10, Rejections). */
+/** Which records a push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { judgeDeltaAnswer, planDelta, type Sent } from '../../../src/sync/delta-plan.ts';
@@ -78,7 +78,7 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [b], refused: [] });
   });
 
-  test.each(['malformed', 'does_not_decrypt', 'too_large', 'an unknown reason'])('with %s is final', (reason) => {
+  test.each(['malformed', 'does_not_decrypt', 'too_large', 'an unknown reason'])('with %s means that the record is not sent again', (reason) => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
@@ -99,7 +99,7 @@ describe('an answer to a push', () => {
     ['counts rejections but lists none', full, false],
     ['does not account for a record', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
     ['counts more records than were sent, and as many merged records as were sent', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
-  ])('that %s gives only counts', (_, answer, allMerged) => {
+  ])('that %s is used only as a count of merged records', (_, answer, allMerged) => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 

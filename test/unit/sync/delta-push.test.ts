@@ -123,7 +123,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.keys()).toHaveLength(8);
   });
 
-  test('does not pass a write that arrives during a push', async () => {
+  test('does not move past a write that arrives during a push', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {
@@ -187,8 +187,8 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request', { type: 'snapshot_request' }, 0],
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
-    ['snapshot_request that names the same store', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('starts again or stays, depending on the message of an older peer: %s', async (_, message, acknowledged) => {
+    ['snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
+  ])('starts again or does not change, depending on the message of an older peer: %s', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -289,7 +289,7 @@ describe('a peer with a new store_id in each answer', () => {
 });
 
 describe("a node's own tombstone", () => {
-  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped because of the cap, even if a peer once %s', async (how) => {
+  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped because of the cap, even if a peer did not merge an earlier record: a peer %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -377,10 +377,10 @@ describe('a record that a peer refuses permanently', () => {
 });
 
 describe('a record that a peer refuses for the time being', () => {
-  test('because the clock of the peer is behind is sent again with growing pauses until the peer accepts it, and nothing waits for it', async () => {
+  test('because the clock of the peer is behind is sent again with growing pauses until the peer accepts it, and no other record waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // b refuses a record whose time is further ahead than the limit of b.
+    // b refuses a record whose time is too far ahead of b's clock.
     const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
     a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
     a.put('now', 'value');
@@ -438,7 +438,7 @@ describe('a record that a peer refuses for the time being', () => {
   });
 });
 
-describe('a peer of an older kind', () => {
+describe('an older peer', () => {
   function startWithOlder() {
     const network = new Network();
     const a = network.add('a');
@@ -446,7 +446,7 @@ describe('a peer of an older kind', () => {
     return { network, clock: network.clock, a, older };
   }
 
-  test('gets young records one more time after 30 s', async () => {
+  test('gets a recently written record once more after 30 s', async () => {
     const { network, a, older } = startWithOlder();
     a.put('k', 'value');
     await a.tick(true);
@@ -461,7 +461,7 @@ describe('a peer of an older kind', () => {
     expect(older.deltas()).toHaveLength(2);
   });
 
-  test('gets records that were written during those 30 s one more time after their own 30 s, and no record a third time', async () => {
+  test('gets each recently written record once more, 30 s after that record was sent, and no record a third time', async () => {
     const { network, a, older } = startWithOlder();
     a.put('first', 'value');
     await a.tick(true);
@@ -484,7 +484,7 @@ describe('a peer of an older kind', () => {
     expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
-  test('gets records whose time was too far ahead for it with that second push', async () => {
+  test('accepts a record whose time was too far ahead of its clock when it gets the record once more', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
     await a.tick(true);
@@ -494,7 +494,7 @@ describe('a peer of an older kind', () => {
     expect(older.read('future')).toBe('value');
   });
 
-  test('gets minutes of writes without more than its 30 nonces per minute, and soon has all of them', async () => {
+  test('gets the writes of several minutes with at most 30 nonces per minute, and soon has all of these writes', async () => {
     const { network, a, older } = startWithOlder();
     for (let write = 0; write < 1_200; write += 1) {
       a.put(`k${write % 300}`, `value ${write}`);
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('may be one of many at the start: the good records after them still arrive when they are %s', async (how) => {
+  test.each(['pushed', 'compared'])('may be the first of many such records: the good records after them still arrive when all records are %s', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

@@ -1,4 +1,4 @@
-/** Several members are asked, each with a head start (protocol.md §9.5): a silent member delays no other. The first success wins. */
+/** Members are asked one after another, each with a head start over the next (protocol.md §9.5). The first success is the result. */
 import { describe, expect, test } from '@jest/globals';
 import { hedged } from '../../../src/sync/hedged.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -98,7 +98,7 @@ describe('the outcome', () => {
   });
 });
 
-describe('an abort from outside', () => {
+describe('an abort by the caller', () => {
   test('ends all attempts immediately, with its reason', async () => {
     const { clock, attempts, controller, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);

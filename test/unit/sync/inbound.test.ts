@@ -35,14 +35,14 @@ interface StartOptions {
 
 const RETENTION_MS = 86_400_000;
 const nobodyAsks = (): never => {
-  throw new Error('the store is not asked for this here');
+  throw new Error('this test must not call this method of the store');
 };
 
 function recordOf(key: string): WireRecord {
   return { key, value: 'ab'.repeat(500), version: { w: 1 }, updated_at_ms: 1, tombstone: false, ttl_ms: 0 };
 }
 
-/** A store that merges keys with the initial `m`, skips keys with `s` and rejects all others. A cursor is the number of the next record. */
+/** A store that merges keys like `m1`, skips keys like `s1` and rejects all others. A cursor is the number of the next record. */
 function storeOf(holds: readonly string[], walks: WalkRequest[], merged: string[]): SyncStore {
   return {
     storeId: '00112233aabbccdd' as StoreId,
@@ -194,12 +194,12 @@ describe('a valid HMAC', () => {
     expect(start().inbound.requiresHmac({ type })).toBe(needed);
   });
 
-describe('the room that is reserved for the answer', () => {
+describe('the memory that is reserved for the answer', () => {
   const LARGE = Array.from({ length: 9_000 }, (_, at) => `key ${at}`);
 
   test.each<[string, readonly string[], Record<string, unknown>, number | null]>([
     ['is enough for a page of 8 MiB', LARGE, { type: 'snapshot_request' }, 4 * 1024 * 1024 - 512],
-    ['is only enough for a smaller page if the peer requests that', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
+    ['is only enough for a smaller page if the peer requests a smaller page', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
     ['is only enough for the contents of a small store', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
     ['is zero for a request that will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
     ['is reserved only for snapshot requests', LARGE, { type: 'delta' }, null],
@@ -216,7 +216,7 @@ describe('an unknown type', () => {
 });
 
 describe('the master secret', () => {
-  test('is sealed to the ephemeral key of the request, and the log names only the member', async () => {
+  test('is sealed to the ephemeral key of the request, and the log contains only the wallet of the member', async () => {
     const { handle, log } = start();
     const answer = await handle(secretRequest);
     expect(openSecret(RECEIVER, answer['sealed'])).toEqual(SECRET);

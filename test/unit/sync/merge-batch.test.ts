@@ -25,7 +25,7 @@ function start() {
   return { clock, a, b, modules, verdicts, turns, record };
 }
 
-/** All kinds of bad records. */
+/** One row for each kind of bad record. */
 const POISON: readonly (readonly [string, unknown, string])[] = [
   ['null', null, 'malformed'],
   ['a number', 7, 'malformed'],
@@ -71,7 +71,7 @@ describe('a batch', () => {
     expect([b.keys(), b.store.appIds()]).toEqual([['good'], [APP]]);
   });
 
-  test.each([[null], ['records'], [{}], [7]])('with %j instead of the records of an app merges the other apps', async (records) => {
+  test.each([[null], ['records'], [{}], [7]])('with %j instead of the records of an app merges the records of the other apps', async (records) => {
     const { b, modules, record } = start();
     expect(await mergeBatch({ '7': records, [APP]: [record('good')] }, modules)).toMatchObject({ total: 1, merged: 1 });
     expect(b.keys()).toEqual(['good']);
@@ -84,7 +84,7 @@ describe('a batch', () => {
     expect((error as RefusalError).code).toBe('bad_request');
   });
 
-  test('that arrives a second time is skipped, and the reasons of rejections are counted', async () => {
+  test('with records that the store has already, or has in a later version, skips them and counts the reasons', async () => {
     const { clock, modules, record } = start();
     const [old, held] = [record('k'), record('l')];
     await clock.advance(5);
@@ -102,14 +102,14 @@ describe('a batch', () => {
     expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
   });
 
-  test('reports each record to its observer', async () => {
+  test('reports the verdict on each record to its caller', async () => {
     const { modules, verdicts, record } = start();
     const good = record('good');
     await mergeBatch({ [APP]: [good, good, null] }, modules);
     expect(verdicts).toEqual([[APP, 'merged'], [APP, 'skipped'], [APP, 'rejected']]);
   });
 
-  test('gives way to requests when the merge takes long', async () => {
+  test('yields to requests when the merge takes long', async () => {
     const { clock, modules, turns, record } = start();
     const records = Array.from({ length: 320 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;

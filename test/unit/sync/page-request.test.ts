@@ -33,7 +33,7 @@ describe('a page', () => {
     [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
     [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
     [20_480, 20_480],
-  ])('is requested, by a node that accepts answers of %i bytes, with a limit of %i', async (maxAnswerBytes, maxBytes) => {
+  ])('is requested, if this node accepts answers of %i bytes, with a limit of %i bytes', async (maxAnswerBytes, maxBytes) => {
     const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
     expect(asked).toEqual([
       { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },
@@ -55,7 +55,7 @@ describe('a page', () => {
     ['without data', {}],
     ['whose data are not an object', { data: [] }],
     ['whose cursor is empty', { data: {}, next_cursor: '' }],
-    ['that leads back to itself', { data: { '7': ['r'] }, next_cursor: 'x' }],
+    ['whose cursor leads back to the same page', { data: { '7': ['r'] }, next_cursor: 'x' }],
     ['that is empty but has a next page', { data: {}, next_cursor: 'y' }],
     ['that has only empty lists but has a next page', { data: { '7': [], '8': 'no list' }, next_cursor: 'y' }],
   ])('%s is a bad answer', async (_, answer) => {
@@ -66,7 +66,7 @@ describe('a page', () => {
 });
 
 describe('a node that accepts only answers smaller than a page', () => {
-  /** On the wire, 40 records of 3,000 bytes are five times as large. */
+  /** Maximum answer size of the node. The 40 records that it lacks are about five times as large on the wire. Bytes. */
   const SMALL_BYTES = 100_000;
 
   function start() {

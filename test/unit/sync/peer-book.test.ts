@@ -33,7 +33,7 @@ describe('requests for nonces', () => {
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000]);
   });
 
-  test('get one more place every 3 s', async () => {
+  test('are allowed again one by one, every 3 s, after a burst', async () => {
     const { clock, book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     await clock.advance(2_999);
@@ -68,7 +68,7 @@ describe('a nonce from a peer', () => {
     [0, 'n'],
     [59_999, 'n'],
     [60_000, null],
-  ])('that is taken %i ms later is %s', async (afterMs, taken) => {
+  ])('that is taken %i ms after its arrival is %s', async (afterMs, taken) => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     await clock.advance(afterMs);
@@ -88,8 +88,8 @@ describe('a nonce from a peer', () => {
   });
 });
 
-describe('a place that is returned', () => {
-  test('is available for the next request', () => {
+describe('a reserved request that is released', () => {
+  test('makes room for the next request', () => {
     const { book } = startBook();
     for (let count = 0; count < 5; count += 1) book.reserveNonceRequest(PEER);
     expect(book.reserveNonceRequest(PEER)).toBe(3_000);

@@ -135,7 +135,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('that is refused leads to an error that reports the difference from the clock of the peer', async () => {
+  test('that is refused leads to an error that reports how far the clock of the peer is off', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
@@ -197,7 +197,7 @@ describe('a peer whose answers have no next nonce', () => {
     expect(peer.nonceRequests).toHaveLength(2);
   });
 
-  test('gets no fewer requests later because of calls that did not wait for their turn', async () => {
+  test('still gets five requests in a burst after calls that failed without waiting', async () => {
     const { peer, node, exchange } = start({ nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '6' }) });
     for (let count = 0; count < 5; count += 1) await failureOf(exchange());
     await node.clock.advance(6_000);
@@ -205,7 +205,7 @@ describe('a peer whose answers have no next nonce', () => {
     for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('is no longer waited for once the caller aborts', async () => {
+  test('is not waited for after the caller has aborted', async () => {
     const { peer, node, exchange, controller } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = expect(exchange()).rejects.toThrow('given up');
@@ -261,7 +261,7 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
       resealed(async (_, node) => toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey))),
     ],
     [
-      'from the wrong key, which claims to be the registered key',
+      'sealed with the wrong key, but labelled with the registered key',
       'does_not_open',
       resealed(async (peer, node) => ({
         ...toWireEnvelope(await stranger.enclave.encrypt('{"status":"ok"}', node.identity.teePubkey)),
@@ -324,9 +324,9 @@ describe('an answer is accepted', () => {
 
 describe('an answer that the enclave of this node does not open', () => {
   test.each<[string, DependencyError, object]>([
-    ['because of 413 is too large, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
-    ['because of 403 is a failure of the enclave', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
-    ['because of a timeout is a failure of the enclave', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
+    ['is too large if the enclave refuses it with 413, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
+    ['is a failure of the enclave if the enclave refuses it with 403', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
+    ['is a failure of the enclave if the enclave takes too long', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
   ])('%s', async (_, error, thrown) => {
     const { peer, node, exchange } = start();
     Object.assign(node.enclave, { decrypt: () => Promise.reject(error) });
@@ -339,8 +339,8 @@ describe('a peer that does not answer in time', () => {
   const late = (): Promise<TransportAnswer> => Promise.reject(new DependencyError('peer', 'timeout', 'the peer took too long'));
 
   test.each<[string, PeerBehaviour]>([
-    ['with a nonce', { nonce: late }],
-    ['to a request', { bend: late }],
+    ['to a request for a nonce', { nonce: late }],
+    ['to any other request', { bend: late }],
   ])('%s is remembered as silent until it answers', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect((await failureOf(exchange())).failure).toBe('timeout');
@@ -357,7 +357,7 @@ describe('a peer that is unreachable or not ready is not remembered as wrong:', 
     ['500 instead of a nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
     ['503 with Retry-After', { bend: () => answerOf(503, {}, { 'retry-after': '7' }) }, { failure: 'refused', status: 503, retryAfterMs: 7_000 }],
     ['a redirect', { bend: () => answerOf(302, {}, { location: 'https://elsewhere.test' }) }, { failure: 'refused', status: 302 }],
-    ['an answer above the cap', { answer: () => ({ data: 'x'.repeat(100_000) }) }, { failure: 'too_large' }],
+    ['an answer that is too large', { answer: () => ({ data: 'x'.repeat(100_000) }) }, { failure: 'too_large' }],
   ])('%s', async (_, behaviour, failure) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject(failure);

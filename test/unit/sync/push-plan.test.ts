@@ -1,4 +1,4 @@
-/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections): a pure plan without peers or time. */
+/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections). The plan is pure. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OwnWrite, WireRecord } from '../../../src/domain/records.ts';
@@ -97,7 +97,7 @@ describe('a push', () => {
     expect(push(writer).sent).toEqual([['c']]);
   });
 
-  test('does not send writes for which this node cannot vouch', () => {
+  test('of a stale node omits the writes that the node made before it was cut off', () => {
     const writer = new Writer();
     writer.sendAbove = writer.write('a');
     writer.write('b');
@@ -159,7 +159,7 @@ describe('a record that a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is no longer sent to a peer that reports only counts once that peer accepts a batch with it', () => {
+  test('is no longer sent to a peer that reports only counts once that peer has answered a batch with it', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));
@@ -170,8 +170,8 @@ describe('a record that a peer refused for now', () => {
   });
 });
 
-describe('young records for a peer that reports only counts', () => {
-  test('are sent one more time after 30 s, and later writes after their own 30 s', () => {
+describe('recently written records for a peer that reports only counts', () => {
+  test('are sent once more, each of them 30 s after it was sent', () => {
     const writer = new Writer();
     const counts: Peer = (keys) => ({ merged: keys.length });
     writer.write('a');
@@ -203,7 +203,7 @@ describe('a peer that loses its store in the middle of a push', () => {
     expect([sent, events]).toEqual([[['b'], ['a', 'b']], ['taken a', 'taken b']]);
   });
 
-  test('is treated as broken for now when that happens with each answer', () => {
+  test('is treated as broken for now when it loses its store with each answer', () => {
     const writer = new Writer();
     writer.write('a');
     const { plan, sent, events } = push(writer, (keys) => {

@@ -89,7 +89,7 @@ describe('a peer', () => {
     expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
-  test('certainly has the acknowledged records that are not in doubt, as far as this node can remember them', () => {
+  test('certainly has an acknowledged record, unless the record is or may be in doubt', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(10_000, { records: 0, bytes: 0 });
@@ -97,7 +97,7 @@ describe('a peer', () => {
     replica.progress.noteRefusal(ownWrite(7), 'malformed');
     expect([4, 5, 6, 7, 8].map((number) => replica.progress.hasTaken(number))).toEqual([true, false, true, false, true]);
     for (let number = 100; number < 100 + 4_096; number += 1) replica.progress.leaveInDoubt(ownWrite(number));
-    // The node no longer remembers which of the first records were in doubt, so all of them are in doubt now.
+    // The node no longer remembers which of the first records were in doubt, so it treats all of these as in doubt.
     expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.progress.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
     replica.noteStoreId('one');
     replica.noteStoreId('two');
@@ -121,7 +121,7 @@ describe('a peer', () => {
     expect(replica.isResting).toBe(false);
   });
 
-  test('rests for the time that it requests, but no longer once it has sent a request', async () => {
+  test('rests for the time that it requested, or until it sends a request', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     replica.noteFailure('busy', 30_000);
@@ -131,7 +131,7 @@ describe('a peer', () => {
     expect(replica.isResting).toBe(false);
   });
 
-  test('has figures about its last success, the reason of its failure and the time of the next attempt', async () => {
+  test('has figures about its last success, the reason for its failure and the time of the next attempt', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     replica.noteSuccess();

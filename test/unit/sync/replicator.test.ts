@@ -1,4 +1,4 @@
-/** sync_tick (protocol.md §1, §9.5, §10): one lane per peer, turns of anti-entropy, refreshes of the membership, and the last push. */
+/** sync_tick (protocol.md §1, §9.5, §10): one lane per peer, anti-entropy with each peer in turn, membership refreshes, the last push. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
@@ -74,7 +74,7 @@ describe('peers', () => {
     expect(pauses.slice(0, 6).some((pauseMs, index) => pauseMs > 500 * 2 ** index + 100)).toBe(true);
   });
 
-  test('that send a request get a push immediately', async () => {
+  test('that send a request get a push at the next tick, even if earlier pushes to them failed', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -220,7 +220,7 @@ function startAlone(memberCount: number) {
 }
 
 describe('lanes', () => {
-  test('work at most 32 at a time, and each of the others gets its turn', async () => {
+  test('work at most 32 at a time, and every other lane gets its turn', async () => {
     const { pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
@@ -250,7 +250,7 @@ describe('lanes', () => {
     expect(new Set(pushes.slice(before).map(({ member }) => member.wallet)).size).toBe(100);
   });
 
-  test('push one more time when a tick has arrived while they were working', async () => {
+  test('push once more if ticks arrive while they work', async () => {
     const { pushes, tick, write } = startAlone(1);
     write(1);
     await tick();
@@ -283,7 +283,7 @@ describe('lanes', () => {
     expect(state.broken.map(({ message }) => message)).toEqual(['a rule is broken']);
   });
 
-  test('survive an unexpected error, which is logged without its message', async () => {
+  test('keep working after an unexpected error, which is logged without its message', async () => {
     const { log, pushes, tick, write, state, clock } = startAlone(1);
     write(1);
     await tick();
@@ -313,7 +313,7 @@ describe('the end of a tick', () => {
     expect(outcomes).toEqual(['ok', '1 of 1 peers failed']);
   });
 
-  test('does not depend on a lane that is still working for an earlier ready state', async () => {
+  test('does not wait for a lane that still does work from before the node left ready', async () => {
     const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
     state.endsAtOnce = false;
     state.others = members.slice(0, 1);
@@ -331,8 +331,8 @@ describe('the end of a tick', () => {
   });
 });
 
-describe('a lane that is still working for an earlier ready state', () => {
-  test.each([['failing', new Error('aborted')], ['well', undefined]])('then works for the tick that woke it later (its earlier work ends %s)', async (_, error) => {
+describe('a lane that still does work from before the node left ready', () => {
+  test.each([['with a failure', new Error('aborted')], ['without a failure', undefined]])('does the work of a later tick once its earlier work has ended %s', async (_, error) => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(1);
     state.endsAtOnce = false;
     write(1);
@@ -350,7 +350,7 @@ describe('a lane that is still working for an earlier ready state', () => {
     expect([pushes.length, outcomes]).toEqual([2, ['aborted', 'ok']]);
   });
 
-  test('does nothing more if that tick is aborted too, or if its member has a new URL', async () => {
+  test('does no further work if the later tick is aborted too, or if its member has a new URL', async () => {
     const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
     state.endsAtOnce = false;
     write(1);
@@ -369,7 +369,7 @@ describe('a lane that is still working for an earlier ready state', () => {
     expect([pushes.length, outcomes]).toEqual([3, ['aborted', 'aborted', 'aborted']]);
   });
 
-  test('works at the same time as at most 31 other lanes, even if it had not had its turn', async () => {
+  test('counts as one of the 32 lanes that may work at the same time', async () => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(100);
     state.endsAtOnce = false;
     write(1);
@@ -490,7 +490,7 @@ describe('the last push', () => {
     expect(await cutOff).toEqual(new Error('the limit'));
   });
 
-  test('continues until the last request has ended, and sends the writes of these requests immediately', async () => {
+  test('continues until the last request of an app has ended, and sends the writes of such requests immediately', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let drained = false;
@@ -624,7 +624,7 @@ describe('rounds of anti-entropy', () => {
     expect(new Set(rounds.map(({ member }) => member.wallet)).size).toBe(5);
   });
 
-  test('end after a timeout, so that a peer with endless answers cannot occupy a place', async () => {
+  test('end after a timeout, so that a peer with endless answers cannot block later rounds', async () => {
     const { clock, interval, underWay } = startRounds(3);
     await interval();
     await interval();

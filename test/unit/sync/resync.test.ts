@@ -1,6 +1,7 @@
 /**
- * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages). It does not vouch for its store
- * or spread old records. It drops records that are gone elsewhere, but never its own recent writes or a record that a peer has sent.
+ * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages). It does not
+ * report its store as complete, and it does not send old records. It drops records that the other nodes no longer have, but never its own
+ * recent writes or a record that a peer sent after the reconnection.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -37,7 +38,7 @@ async function startWithStale() {
   b.delete('of c, gone');
   for (const node of [a, b]) await node.tick(true);
   await longCut(network, [a, b]);
-  // The tombstones have reached their age and are gone.
+  // The tombstones have expired and are dropped.
   await network.pass(HOUR_MS, HOUR_MS);
   for (const node of [a, b]) {
     node.store.letAge(clock.nowMs());
@@ -157,7 +158,7 @@ describe('a stale node', () => {
 });
 
 describe('nodes that are all stale', () => {
-  test('drop nothing: in the end, each of them has the records of all', async () => {
+  test('drop nothing: in the end, each node has the records of all of them', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -177,7 +178,7 @@ describe('nodes that are all stale', () => {
     }
   });
 
-  test('keep their tombstones, and drop them only once they are in step', async () => {
+  test('keep their tombstones until both nodes have them, and then drop them', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -216,7 +217,7 @@ describe('a write that no other node has ever seen', () => {
     c.put('seen', 'value');
     await c.tick(true);
     c.put('unseen', 'value');
-    // The others still reach c, so c is in step. After that, no node reaches any other.
+    // The others can still send to c, so c does not become stale yet. After that, c is isolated.
     for (const node of [a, b]) network.setWay(c, node, 'cut');
     a.put('from a', 'value');
     await a.tick(true);
@@ -282,7 +283,7 @@ describe('a write that no peer has, although the acknowledged sequences have pas
   });
 });
 
-describe('a stale node does not send a second time, because it may be deleted elsewhere,', () => {
+describe('because other nodes may have deleted it, a stale node does not resend', () => {
   /** c has written `x`. While c is cut off, the others delete `x` and drop its tombstone. Then c comes back and ticks. */
   async function comesBack(network: Network, c: ReplicatingNode, others: readonly [ReplicatingNode, ReplicatingNode]): Promise<void> {
     const [, b] = others;
@@ -294,7 +295,7 @@ describe('a stale node does not send a second time, because it may be deleted el
     await longCut(network, [b]);
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of others) {
-      // These two nodes were in step the whole time.
+      // Mark these two nodes as never cut off.
       node.staleness.resolve();
       node.store.forgetOverdue();
       node.store.letAge(network.clock.nowMs());
@@ -321,7 +322,7 @@ describe('a stale node does not send a second time, because it may be deleted el
     expect([a.read('x'), b.read('x')]).toEqual([null, null]);
   });
 
-  test('young records for a peer of an older kind', async () => {
+  test('a recently written record to an older peer', async () => {
     const network = new Network();
     const a = network.add('a', { kind: 'older' });
     const b = network.add('b');
@@ -348,7 +349,7 @@ test('a record that a peer pushed before a node requested its snapshot stays, al
   expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test('a node does not drop its own tombstone because of the cap if a peer lacks it, even if the acknowledged sequence has passed it', async () => {
+test('a node does not drop its own tombstone because of the cap if a peer lacks it, even if the acknowledged sequence of that peer has passed it', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');

@@ -1,6 +1,6 @@
 /**
- * A record in a form that peers must refuse is never sent (protocol.md §4, Refused; §10, Bounds). Regardless of what members send to a
- * node and apps write on it, other nodes accept what the node sends. Real stores, no network.
+ * A node never sends a record in a form that peers must refuse (protocol.md §4, Refused; §10, Bounds), regardless of what members have sent
+ * to it and what apps have written. The stores are real, and there is no network.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,9 +10,9 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** By this time, no record is too far ahead for a peer any longer. */
+/** At this time, no record is too far ahead for a peer. */
 const LATER_MS = START_MS + 30_000;
-/** The minimum page size in a request, as JSON text. Bytes. */
+/** The smallest page that a peer may request. Bytes of JSON text. */
 const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);
@@ -50,7 +50,7 @@ function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string
   }
 }
 
-test('a different node accepts all records from pushes, anti-entropy and snapshots, regardless of how they were merged and written', async () => {
+test('a different node accepts all records from pushes, anti-entropy and snapshots, regardless of what was merged and written before', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 60 }), async (actions) => {
       const { store } = openStore('a');

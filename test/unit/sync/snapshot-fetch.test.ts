@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and the case in which no member is complete. */
+/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and what happens if no member is complete. */
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
@@ -85,7 +85,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
 }
 
 describe('a complete snapshot', () => {
-  test('is taken over from the first member that sends one', async () => {
+  test('is merged from the first member that sends one', async () => {
     const { outcome, merged, walletOf, asked } = start({ a: source({ keys: ['k1', 'k2'] }), b: source({ keys: ['k3'] }) });
     expect(await outcome).toEqual({ asked: 1, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['k1', 'k2']);
@@ -100,7 +100,7 @@ describe('a complete snapshot', () => {
 
   test.each([
     ['complete: true', { complete: true }],
-    ['no such field, like from older nodes', {}],
+    ['an answer without the field complete, as older nodes send it', {}],
   ])('is recognized from %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
@@ -135,7 +135,7 @@ describe('the listener for sureness gets the right reports about a member', () =
     ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
     ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
     ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
-    ['that does not know this node', REFUSING, ['a is silent']],
+    ['that does not treat this node as a member', REFUSING, ['a is silent']],
   ])('%s', async (_, behaviour, expected) => {
     const { outcome, heard } = start({ a: behaviour });
     await outcome;
@@ -146,11 +146,11 @@ describe('the listener for sureness gets the right reports about a member', () =
 describe('a member that fails half-way is given up, and the next member sends all its records, when', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
-    ['all its records must be refused', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
+    ['this node must refuse all its records', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
     ['there is no room for its records', source({ keys: ['large', 'large'] }), false],
     ['there is no room for one record and the other record is bad', source({ keys: ['large', 'bad'] }), false],
     ['it sends the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
-    ['its next page is not a page', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
+    ['its next page has the wrong form', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
   ])('%s', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
@@ -173,7 +173,7 @@ describe('a member that fails half-way is given up, and the next member sends al
 });
 
 describe('a member that lacks its own first snapshot', () => {
-  test('is given up after its first page as long as other members have not been asked', async () => {
+  test('is given up after its first page while other members have not been asked yet', async () => {
     const { outcome, merged, walletOf, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: source({ keys: ['k3'] }),
@@ -207,7 +207,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k1', 'k2']);
   });
 
-  test('is merged together with all others when a complete member fails half-way', async () => {
+  test('has its records merged when a complete member fails half-way', async () => {
     const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('do not exist when there are no other members, and then there is no snapshot', async () => {
+  test('are not counted when there are no other members', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
@@ -301,7 +301,7 @@ describe('endless pages', () => {
 describe('a snapshot that takes longer than one fetch', () => {
   const cursorsOf = (peer: PeerSide) => peer.messages.map(({ cursor }) => cursor);
 
-  test('continues at the page where it stopped', async () => {
+  test('continues in the next fetch at the page where it stopped', async () => {
     const { clock, outcome, ask, merged, peers, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     expect((await outcomeOf(clock, outcome)).outcome.completeFrom).toBeNull();
     const before = merged.length;
@@ -312,7 +312,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(merged).toEqual(Array.from({ length: 15 }, (_, number) => `a${number}`));
   });
 
-  test('continues with the member that stopped half-way in the time that is left after the others', async () => {
+  test('continues in the same fetch if time is left after the other members were asked', async () => {
     const { clock, outcome, merged, walletOf } = startSlow((pages) => ({ a: pages('a', 10_000, 6), b: REFUSING }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('a') });
     expect(merged).toEqual(['a0', 'a1', 'a2', 'a3', 'a4', 'a5']);

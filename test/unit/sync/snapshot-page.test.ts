@@ -48,7 +48,7 @@ describe('pages', () => {
     }
   });
 
-  test('contain a record that is larger than a page on a separate page', async () => {
+  test('contain a single record when that record is larger than a page', async () => {
     const { node, pages } = start();
     for (const key of ['a', 'large', 'b', 'c']) node.put(key, 'x'.repeat(key === 'large' ? 5_000 : 10));
     const all = await pages(1_000);
@@ -56,7 +56,7 @@ describe('pages', () => {
     expect(all.map((page) => keysOf(page))).toContainEqual(['large']);
   });
 
-  test('neither repeat nor miss a record that existed from the start, even if the store changes between them', async () => {
+  test('neither repeat nor miss a record that existed from the start, even if the store changes between two pages', async () => {
     const { clock, node, pages } = start();
     for (let index = 0; index < 100; index += 1) node.put(`k${index}`, 'value');
     await clock.advance(5);
@@ -90,7 +90,7 @@ describe('pages', () => {
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  test('give way to requests when they take long to make', async () => {
+  test('yield to requests when it takes long to make them', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 320; index += 1) node.put(`k${index}`, 'value');
     let elapsedMs = 0;

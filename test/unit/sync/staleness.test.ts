@@ -14,7 +14,7 @@ function start(others = 2) {
 }
 
 describe('a node', () => {
-  test('is stale when it was out of step for more than the retention, but not yet at exactly the retention', async () => {
+  test('is stale when its last round with a member was longer ago than the retention, but not when it was exactly that long ago', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS);
     expect(staleness.isStale()).toBe(false);
@@ -22,7 +22,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('is not stale while it gets in step with a member from time to time', async () => {
+  test('is not stale while it completes a round with a member from time to time', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS);
@@ -31,7 +31,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(false);
   });
 
-  test('is stale if it never gets in step, even if it gets messages from members all the time', async () => {
+  test('is stale if it never completes a round, even if it keeps getting messages from members', async () => {
     const { clock, staleness } = start();
     for (let times = 0; times < 5; times += 1) {
       await clock.advance(RETENTION_MS / 4);
@@ -40,7 +40,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('stays stale when a member is back, until the staleness is resolved', async () => {
+  test('stays stale even after a new round with a member, until the staleness is resolved', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS + 1);
     staleness.noteInStep();
@@ -69,7 +69,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('knows which of its own writes it made since it was cut off', async () => {
+  test('remembers which of its own writes it made before it was cut off', async () => {
     const { clock, written, staleness } = start();
     written.last = 7;
     staleness.noteExchange();

@@ -1,6 +1,6 @@
 /**
  * How a node that starts with an empty store becomes sure (protocol.md §10, "404 means absent"): real stores on a network in
- * memory. The test bends the answers of a member that lies.
+ * memory. To make a member lie, a test changes the answers of that member.
  */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -37,7 +37,7 @@ const lieWithEmptyStore = (liar: ReplicatingNode): void => {
   liar.bend = (answer, { inner }) => (inner['type'] === 'snapshot_request' ? { ...answer, data: {}, next_cursor: undefined, complete: undefined, sure: true } : answer);
 };
 
-/** The steps of a node_tick of a node whose first snapshot is missing. */
+/** What a node_tick does on a node whose first snapshot is missing. */
 async function firstTick(): Promise<void> {
   await n.fetchSnapshot();
   await n.sureRound.beforeReady(n.others(), NEVER);
@@ -48,13 +48,13 @@ const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
 describe('before a node is ready', () => {
-  test('it is sure after the snapshot of one sure member and the root of the other', async () => {
+  test('it is sure once it has the snapshot of one sure member and an equal root digest from the other member', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('it is sure after all records of one sure member when the other member is not ready', async () => {
+  test('it is sure with all records of one sure member when the other member is not ready', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -70,14 +70,14 @@ describe('before a node is ready', () => {
     expect([...a.types(), ...b.types()]).not.toContain('delta');
   });
 
-  test.each(['a', 'b'])('it misses no record when %s has an empty store and reports that it is complete', async (name) => {
+  test.each(['a', 'b'])('it gets every record even if %s sends an empty snapshot as a complete one', async (name) => {
     lieWithEmptyStore(name === 'a' ? a : b);
     await firstTick();
     await serve();
     expect([n.sureness.isSure(), held()]).toEqual([true, ALL]);
   });
 
-  test('it does not wait for a member that does not answer', async () => {
+  test('it waits at most a second for a member that does not answer', async () => {
     network.setWay(n, b, 'hang');
     await n.fetchSnapshot();
     const settling = n.sureRound.beforeReady(n.others(), NEVER);
@@ -124,7 +124,7 @@ describe('while a node serves', () => {
 });
 
 describe('a node is not sure', () => {
-  test('while it reaches no member, until it becomes sure after an hour and logs an error', async () => {
+  test('while it reaches no member; after an hour it becomes sure and logs an error', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
@@ -157,7 +157,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
   });
 
-  test('after all records of a member that became sure only after it had sent them', async () => {
+  test('with all records of a member that became sure only after it had sent them', async () => {
     a.sureWord = false;
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
@@ -173,7 +173,7 @@ describe('a node is not sure', () => {
   });
 });
 
-test('a node among members of an older kind is sure after all records of every member', async () => {
+test('a node whose members are all older is sure once it has all records of every member', async () => {
   network = new Network();
   const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
   n = network.add('n');

@@ -77,7 +77,7 @@ function end(log: EventLog, atMs: number, source = 'a'): void {
   log.add({ kind: 'end', atMs, source, how: 'stopped' });
 }
 
-describe('a source that ended before the kept events', () => {
+describe('a source that ended before the oldest kept event', () => {
   const told = (log: EventLog): readonly string[] => readAll(log).map((event) => `${event.n} ${event.kind} ${'source' in event ? event.source : ''}`);
 
   test('is shown to a new reader as ended', () => {
@@ -104,7 +104,7 @@ describe('a source that ended before the kept events', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
   });
 
-  test('is repeated with the numbers of dropped events, beginning at 1 if all of them are needed', () => {
+  test('is described to a new reader with the numbers of dropped events, beginning at 1 if all of these numbers are needed', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     for (const source of ['a', 'b', 'c']) begin(log, source);
     for (const source of ['c', 'a', 'b']) end(log, 1, source);
@@ -126,7 +126,7 @@ describe('a source that ended before the kept events', () => {
   });
 });
 
-test('for any events of sources, a new reader gets positive numbers without a gap', () => {
+test('for any sequence of events, a new reader gets positive event numbers without a gap', () => {
   const happening = fc.record({ kind: fc.constantFrom('state', 'step', 'end', 'note'), source: fc.constantFrom('a', 'b', 'c') });
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 40 }), fc.integer({ min: 1, max: 5 }), (happenings, maxEvents) => {
@@ -147,7 +147,7 @@ test('for any events of sources, a new reader gets positive numbers without a ga
 test.each([
   ['the last event', 4, []],
   ['an earlier event', 2, [3, 4]],
-])('after %s, a reader gets only later events', (_, last, expected) => {
+])('a reader that continues after %s gets only later events', (_, last, expected) => {
   const log = new EventLog('one', NO_LIMITS);
   begin(log);
   step(log, 1);
@@ -160,7 +160,7 @@ test.each([
   ['of a different process', 'two-11'],
   ['that was never used', 'one-99'],
   ['in the wrong form', '11'],
-])('an id %s is a gap, so the reader gets all events from the beginning', (_, lastId) => {
+])('a reader that sends an id %s gets all events from the beginning', (_, lastId) => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);
@@ -175,7 +175,7 @@ test('a reader whose next event has already been dropped gets null', () => {
   expect(log.read(cursor, 1)).toBeNull();
 });
 
-test('the numbers of charts and sources are limited', () => {
+test('the number of charts and the number of sources are limited', () => {
   const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
   for (let index = 0; index < MAX_CHARTS + 5; index += 1) log.addChart({ ...chart, id: `chart ${index}` }, 0);
   expect(log.chart(`chart ${MAX_CHARTS - 1}`)).not.toBeNull();

@@ -1,4 +1,4 @@
-/** The machine of the node as a reader sees it: descriptions in its chart, ticks as spans, dropped ticks, and shown values. */
+/** The machine of the node as a reader of the page sees it: descriptions in its chart, ticks as spans, dropped ticks, and shown values. */
 import { describe, expect, test } from '@jest/globals';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { edgeIdsOf } from '../../../src/chart/edge-ids.ts';
@@ -70,7 +70,7 @@ test('every reason has a note', () => {
   expect(Object.keys(REASON_NOTES).sort()).toEqual(Object.values(REASONS).sort());
 });
 
-test('a tick that is due while a tick is running takes the edge that drops it', async () => {
+test('a tick that is due while another tick is running takes the edge that drops a tick', async () => {
   const { node, chart, events, lastShown } = watch();
   node.actor.send({ type: 'node_tick' });
   const drops = chart.edges.find(({ meta }) => meta['dropped'] === 'node_tick')!.id;
@@ -78,7 +78,7 @@ test('a tick that is due while a tick is running takes the edge that drops it', 
   expect(lastShown()['ticks dropped']).toBe(1);
 });
 
-test('a tick leads from idle through its steps back to idle, and the readiness to ready', async () => {
+test('a tick leads from idle through its steps back to idle, and makes the node ready', async () => {
   const { node, events, lastShown } = watch();
   await becomeReady(node);
   const places = events.flatMap((event) => (event.kind === 'state' || event.kind === 'step' ? (event.active ?? []) : []));
@@ -102,7 +102,7 @@ test('a tick leads from idle through its steps back to idle, and the readiness t
   });
 });
 
-test('a sync_tick before the node is ready is an event that no edge takes', () => {
+test('a sync_tick before the node is ready is an event that no edge handles', () => {
   const { node, events } = watch();
   node.actor.send({ type: 'sync_tick' });
   expect(events.at(-1)).toMatchObject({ kind: 'step', event: 'sync_tick', edges: [] });

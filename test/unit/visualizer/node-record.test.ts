@@ -1,4 +1,4 @@
-/** A node as a source of events, when its recorder fails. */
+/** What is recorded about a node when its recorder fails. */
 import { expect, test } from '@jest/globals';
 import { NO_SECRET } from '../../../src/machines/secret-life.ts';
 import type { ComposedNode } from '../../../src/node/compose-node.ts';

@@ -73,7 +73,7 @@ test('a transition that happens without an event is a separate step', () => {
   expect(steps().filter((event) => event.kind === 'step' && event.edges.includes(always))).toHaveLength(1);
 });
 
-test('an event that no edge takes is a step without edges, and an event that the machine does not know has no name', () => {
+test('an event that no edge handles is a step without edges, and the name of an event that the machine does not know is not recorded', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'mend' });
   actor.send({ type: 'break' });
@@ -160,13 +160,13 @@ describe('values that may be shown', () => {
   });
 
   test.each([
-    ['do not change with the same number', 1, 1, null],
-    ['change with a different number', 1, 2, { value: 2 }],
-    ['do not change with the same time', { atMs: 5 }, { atMs: 5 }, null],
-    ['change with a different time', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
-    ['change when a time is removed', { atMs: 5 }, null, { value: null }],
-    ['do not change with the same table', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
-    ['change with a different table', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
+    ['have no change when a number stays the same', 1, 1, null],
+    ['have a change when a number differs', 1, 2, { value: 2 }],
+    ['have no change when a time stays the same', { atMs: 5 }, { atMs: 5 }, null],
+    ['have a change when a time differs', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
+    ['have a change when a time is removed', { atMs: 5 }, null, { value: null }],
+    ['have no change when a table stays the same', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
+    ['have a change when a table differs', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
   ])('%s', (_, before, after, changes) => {
     expect(changesOf({ value: before }, { value: after })).toEqual(changes);
   });

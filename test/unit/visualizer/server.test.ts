@@ -72,7 +72,7 @@ async function ask(server: VisualizerServer, path: string, options: Ask = {}): P
   return { status: answer.statusCode!, headers: answer.headers, body };
 }
 
-/** Reads text until it contains what the caller wants. */
+/** Reads text until `holds` returns true for it. */
 async function textUntil(answer: IncomingMessage, holds: (text: string) => boolean): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = '';
@@ -89,7 +89,7 @@ async function closed(stream: IncomingMessage | Socket): Promise<void> {
   await promise;
 }
 
-/** Reads server-sent events up to this number. */
+/** Reads until this number of server-sent events has arrived. */
 async function events(answer: IncomingMessage, count: number): Promise<readonly { readonly id: string; readonly event: VisualizerEvent }[]> {
   const found = (text: string): readonly string[] => text.split('\n\n').slice(0, -1).filter((block) => block.startsWith('id: '));
   const read = await textUntil(answer, (text) => found(text).length >= count);
@@ -121,7 +121,7 @@ describe('every answer', () => {
   });
 });
 
-describe('access is allowed or refused for', () => {
+describe('access', () => {
   test.each<[string, (port: number) => Record<string, string>, number]>([
     ['a caller without special headers', () => ({}), 200],
     ['localhost', (port) => ({ host: `localhost:${port}` }), 200],
@@ -137,7 +137,7 @@ describe('access is allowed or refused for', () => {
     ['a script tag of a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a script tag of a page on a different port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a link on a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
-  ])('%s', async (_, headers, status) => {
+  ])('is allowed or refused for %s', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
@@ -155,11 +155,11 @@ describe('access is allowed or refused for', () => {
     ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the page of port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('the default port of http may be omitted: %s at port %d', (_, port, headers, status) => {
+  ])('is allowed or refused for %s at port %d, and the default port of http may be omitted', (_, port, headers, status) => {
     expect(refusalOf(headers, port, true)?.status).toBe(status);
   });
 
-  test('a foreign origin gets neither events nor a trace', async () => {
+  test('to events and traces is refused for a foreign origin', async () => {
     const { server, log } = await serve();
     begin(log);
     for (const path of ['/events', '/trace']) {
@@ -187,13 +187,13 @@ describe('events', () => {
     note(log, 'third');
     const read = await events(await open(server, '/events', { headers: { 'last-event-id': 'test-2' } }), 1);
     expect(read.map(({ id }) => id)).toEqual(['test-3']);
-    // The Last-Event-ID of a browser is newer than the id in the address.
+    // A browser's Last-Event-ID is newer than the id in the URL, so the server uses the Last-Event-ID.
     for (const [path, headers] of [['/events?after=test-2', {}], ['/events?after=test-1', { 'last-event-id': 'test-2' }]] as const) {
       expect((await events(await open(server, path, { headers }), 1)).map(({ id }) => id)).toEqual(['test-3']);
     }
   });
 
-  test('begin with charts and states for a reader that was away for too long or that knows a different process', async () => {
+  test('begin with charts and states for a reader that was away for too long or whose last event came from a different process', async () => {
     const { server, log } = await serve({}, { maxEvents: 2, maxBytes: 1_000_000 });
     begin(log);
     for (let index = 0; index < 20; index += 1) note(log, `${index}`);
@@ -238,7 +238,7 @@ describe('events', () => {
     await last;
   });
 
-  test('lead to one notice when the first reader arrives', async () => {
+  test('cause one call of onFirstReader, when the first reader connects', async () => {
     let comers = 0;
     const { server } = await serve({ onFirstReader: () => void (comers += 1) });
     await open(server, '/events');
@@ -266,7 +266,7 @@ describe('a reader that does not read', () => {
     await promise;
   }
 
-  test.each(['/events', '/trace?follow=true'])('of %s is disconnected when its next event has been dropped, and does not delay others', async (path) => {
+  test.each(['/events', '/trace?follow=true'])('of %s is disconnected when its next event has been dropped, and does not delay other readers', async (path) => {
     const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
     begin(log);
     await sleeper(server, path);
@@ -315,7 +315,7 @@ describe('a trace', () => {
     expect((await ask(server, '/trace')).body).toBe('');
   });
 
-  test('continues when it is followed', async () => {
+  test('continues with new events if the request contains follow=true', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -421,7 +421,7 @@ describe('commands', () => {
     expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(403);
   });
 
-  test('that fail are answered with our own message and no other text', async () => {
+  test('that fail are answered only with a message of the server or of the CommandRefusal', async () => {
     const failing = await commanded(() => {
       throw new CommandRefusal(409, 'it does not turn');
     });

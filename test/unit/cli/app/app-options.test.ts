@@ -36,7 +36,7 @@ function refusal(act: () => unknown): { code: number; message: string } {
     if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
     throw error;
   }
-  throw new Error('it was not refused');
+  throw new Error('the options were not refused');
 }
 
 describe('an identity file', () => {
@@ -60,7 +60,7 @@ describe('an identity file', () => {
     expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} contains keys, and other users may read it: run chmod 600 ${path}` });
   });
 
-  test('that has only keys leaves the cluster to the environment', () => {
+  test('that has only keys gets the cluster from the environment', () => {
     const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
     expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
   });
@@ -83,20 +83,20 @@ describe('an identity file', () => {
 });
 
 describe('without a file', () => {
-  test('the keys come from two variables', () => {
+  test('the keys are read from two variables', () => {
     expect(options(undefined, { NOVA_KMS_PRIVATE_KEY: KEY, NOVA_KMS_TEE_SCALAR: SCALAR, ODYN_URL: 'http://odyn' }).identity).toEqual({ privateKey: KEY, teeScalar: SCALAR });
   });
 
-  test('the enclave API is used if no key is given', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
+  test('the enclave API is used if no key is set', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
 
-  test('the error explains how to specify an identity if there are no keys either', () => {
+  test('the error explains how to specify an identity if neither a key nor an enclave API is set', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
       message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
     });
   });
 
-  test('the error names an invalid variable of the cluster, and other variables are ignored', () => {
+  test('the error names an invalid variable of the cluster; variables that a command does not need are ignored', () => {
     const environment = { ODYN_URL: 'http://odyn', BIND_ADDR: 'nonsense' };
     expect(refusal(() => options(undefined, { ...environment, KMS_APP_ID: 'x' }))).toMatchObject({ code: 2, message: expect.stringMatching(/^KMS_APP_ID must be/) });
     expect(options(undefined, environment).appId).toBe(49);
@@ -121,14 +121,14 @@ describe('a failed call', () => {
     [
       new KmsClientError('refused', 'refused: 403', { status: 403, serverCode: 'forbidden' }),
       1,
-      'refused: 403: is the app registered with these keys, and deep enough in the chain?',
+      'refused: 403: is the app registered with these keys, and is the registration deep enough in the chain?',
     ],
     [
       new KmsClientError('registry_unavailable', 'the registry cannot be read'),
       1,
       'the registry cannot be read: is the RPC of the chain at NODE_URL, or at the URL in the field chain of the identity file?',
     ],
-  ])('has its own exit code and message: %s', (error, code, message) => {
+  ])('ends the command with the exit code and message for its cause: %s', (error, code, message) => {
     const told = commandErrorOf(error);
     expect([told.exitCode, told.message]).toEqual([code, message]);
   });
@@ -137,7 +137,7 @@ describe('a failed call', () => {
 describe('check-config', () => {
   const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
-  test('shows the effective configuration, with secrets only as set or unset', () => {
+  test('shows the effective configuration, but of secrets only whether they are set', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
     expect(stderr).toEqual([]);
     expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));
@@ -163,6 +163,6 @@ test.each([
   [true, { NO_COLOR: '' }, true, true],
   [true, { TERM: 'dumb' }, false, false],
   [false, {}, false, false],
-])('on a terminal (%j) with the environment %j, colours are allowed: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
+])('if the output is a terminal: %j, and the environment is %j, colours are allowed: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
   expect([takesColours({ isTTY }, environment), takesCursor({ isTTY }, environment)]).toEqual([colours, cursor]);
 });

@@ -1,4 +1,7 @@
-/** How an audit is saved to a file (docs/audit.md): a fetch accepts only entries that continue the chain of hashes in the file. */
+/**
+ * `nova-kms audit` (docs/audit.md). A fetch saves only entries that continue the chain of hashes in the file. A verdict says whether a file
+ * is good.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +16,7 @@ import { auditOf, derived, verify } from '../../audit/audit-of.ts';
 
 const never = new AbortController().signal;
 
-/** A reader whose file is kept in memory. */
+/** Fetches an audit into a list in memory instead of a file. */
 function reader(answer: (after: number) => { readonly status?: number; readonly body: string }) {
   const requests: TransportRequest[] = [];
   const transport: Transport = {
@@ -62,7 +65,7 @@ test('a restarted node begins a new chain in the file', async () => {
   expect(verify(held)).toMatchObject({ chains: 2, entries: 13, problems: [] });
 });
 
-test('entries that do not continue the chain in the file are refused and not saved', async () => {
+test('entries that do not continue the chain of hashes in the file are refused and not saved', async () => {
   const { trail } = auditOf();
   trail.record(derived(1));
   const { fetch, held } = reader((after) => ({ body: trail.page(after, 4).replace('"outcome":"ok"', '"outcome":"no"') }));
@@ -75,7 +78,7 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['404', { status: 404, body: '{}' }, 'the node has no audit: its AUDIT_TOKEN_SHA256 is not set'],
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
   ['a body that is not a page', { body: '<html>' }, 'the answer of the node is not a page of an audit'],
-  ['no entries but a promise of more', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
+  ['an empty page that announces more entries', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
 ])('an answer with %s makes the fetch fail with the reason', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
@@ -100,7 +103,7 @@ describe('a file', () => {
     ['a last line without a line break', '{"a":1}', [{ a: 1 }], false],
     ['a line that is not JSON', 'x\n{"b":2}\n', [undefined, { b: 2 }], true],
     ['no lines', '', [], true],
-  ])('with %s is read line by line', async (_, text, lines, isWhole) => {
+  ])('with %s is read line by line, and an incomplete last line is reported', async (_, text, lines, isWhole) => {
     const path = join(folder, 'audit.jsonl');
     await writeFile(path, text);
     const taken: unknown[] = [];
@@ -108,7 +111,7 @@ describe('a file', () => {
     expect(taken).toEqual(lines);
   });
 
-  test('that is missing or has a line above the limit is refused', async () => {
+  test('is refused if it is missing or has a line that is longer than the limit', async () => {
     await expect(readAuditFile(join(folder, 'absent'), () => undefined)).rejects.toMatchObject({ isAbsent: true, message: expect.stringMatching(/cannot be read: ENOENT$/) });
     const path = join(folder, 'long');
     await writeFile(path, 'x'.repeat(100_000));
@@ -122,8 +125,8 @@ describe('a verdict', () => {
     ['is good when there is no problem', {}, true, true],
     ['is bad when there is a problem', { problems: [{ line: 3, what: 'bad' }] }, false, false],
     ['is bad when there are no entries', { chains: 0, entries: 0 }, false, false],
-    ['is good with a gap, unless a complete audit is required', { missing: 2 }, true, false],
-    ['is good with an unsigned end, unless a complete audit is required', { unsigned: 2 }, true, false],
+    ['is good when entries are missing, unless a complete audit is required', { missing: 2 }, true, false],
+    ['is good when the last entries are not signed, unless a complete audit is required', { unsigned: 2 }, true, false],
   ])('%s', (_, change, ok, completely) => {
     expect(verdictOf({ ...good, ...change }, false).ok).toBe(ok);
     expect(verdictOf({ ...good, ...change }, true).ok).toBe(completely);

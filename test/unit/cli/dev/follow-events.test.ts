@@ -1,4 +1,4 @@
-/** Follows a stream of events that breaks off at the worst place. */
+/** A reader of an event stream reconnects when the stream breaks off, even in the middle of an event. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ test.each([
   ['between the id of an event and its data', 'id: x-2\n'],
   ['within the data of an event', `id: x-2\n${textOf(2).slice(0, 20)}`],
   ['before the line break after the data of an event', `id: x-2\n${textOf(2).trimEnd()}`],
-])('a stream that breaks off %s continues with that event after the reconnect', async (_, cut) => {
+])('when the stream breaks off %s, the reader reconnects and continues after the last complete event', async (_, cut) => {
   const askedAfter: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     const lastId = request.headers['last-event-id'] as string | undefined;

@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('commands can read the identity file, no other user can, and it is removed with the cluster', async () => {
+test('commands can read the identity file, other users cannot, and the file is removed when the cluster ends', async () => {
   const identity = new DevIdentity(file);
   expect(await identity.write(APP, CLUSTER)).toBeNull();
   expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -32,7 +32,7 @@ test('commands can read the identity file, no other user can, and it is removed 
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('a cluster replaces an identity file that was left behind, and does not remove the file of a different cluster', async () => {
+test('a cluster replaces an old identity file, but at its end does not remove a file that a different cluster has written', async () => {
   writeFileSync(file, 'left behind');
   const identity = new DevIdentity(file);
   await identity.write(APP, CLUSTER);
@@ -41,7 +41,7 @@ test('a cluster replaces an identity file that was left behind, and does not rem
   expect(readFileSync(file, 'utf8')).toBe('of another cluster');
 });
 
-test('the file of a different cluster stays while that cluster is running, and is replaced once that cluster is gone', async () => {
+test('a cluster does not replace the file of a cluster that is still running, but replaces the file of a cluster that has ended', async () => {
   const first = new DevIdentity(file);
   await first.write(APP, CLUSTER);
   const asked: string[] = [];
@@ -60,14 +60,14 @@ test('the file of a different cluster stays while that cluster is running, and i
   expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
 });
 
-test('an identity file that cannot be written causes a message of one line and leaves no file behind', async () => {
+test('when the identity file cannot be written, the message is one line and no file is left behind', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
   expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give a different --identity to act as the app$/);
   await identity.remove();
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('an identity file that was never written is not removed', async () => {
+test('a cluster that has not written an identity file does not remove an existing one', async () => {
   writeFileSync(file, 'of someone else');
   await new DevIdentity(file).remove();
   expect(readFileSync(file, 'utf8')).toBe('of someone else');

@@ -13,7 +13,7 @@ function followed() {
 }
 
 describe('a line about readiness', () => {
-  test('is read as the state, the reason, and the time since the start and since the last change', () => {
+  test('is turned into the state, the reason, the time since the start and the time since the last change', () => {
     const { passMs, take } = followed();
     passMs(300);
     expect(take('node-1', { ...FACTS, room: 'readiness', message: 'readiness changed' })).toEqual({
@@ -28,7 +28,7 @@ describe('a line about readiness', () => {
     expect(take('node-1', { ...FACTS, state: 'ready', reason: null })).toMatchObject({ state: 'ready', reason: null, since_start_ms: 350, since_change_ms: 50 });
   });
 
-  test.each(['readiness changed', 'the node is in another state', ''])('is recognized from its fields, with any message: %j', (message) => {
+  test.each(['readiness changed', 'the node is in another state', ''])('is recognized by its fields, regardless of its message: %j', (message) => {
     expect(followed().take('node-1', { ...FACTS, room: 'machine', message })).toMatchObject({ state: 'bootstrapping' });
   });
 

@@ -1,4 +1,4 @@
-/** How the doctor judges what it reads from the chain, as tables: what was read, which check fails, and the message. */
+/** The doctor's checks of values from the chain. Each row has the values, and the first check that fails with its message. */
 import { describe, expect, test } from '@jest/globals';
 import { judgeContracts, judgeFunds, judgeHead, judgeInstance, type ChainExpectations } from '../../../../src/cli/doctor/chain-checks.ts';
 import { findingLines, reportOf, type Finding } from '../../../../src/cli/doctor/finding.ts';
@@ -28,15 +28,15 @@ function failure(findings: readonly Finding[]): readonly [string, string] | null
 describe('the head', () => {
   const head = (ageMs: number): Reading<{ number: bigint; timestampMs: number; tookMs: number }> => is({ number: 9n, timestampMs: NOW_MS - ageMs, tookMs: 4 });
   test.each([
-    ['at the maximum age', head(120_000), is(5), EXPECTED, null],
-    ['above the maximum age', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, but CHAIN_MAX_AGE_SECONDS is 120']],
-    ['of any age when no maximum is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
-    ['ahead of the local clock within the tolerance', head(-15_000), is(5), EXPECTED, null],
-    ['ahead of the local clock beyond the tolerance', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
-    ['of a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, but CHAIN_ID is 5']],
-    ['of any chain when no CHAIN_ID is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
-    ['of an unknown chain', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
-    ['unreadable', silent, is(5), EXPECTED, ['chain.rpc', silent.why]],
+    ['passes at the maximum age', head(120_000), is(5), EXPECTED, null],
+    ['fails above the maximum age', head(121_000), is(5), EXPECTED, ['chain.head_age', 'the head is 121 s old, but CHAIN_MAX_AGE_SECONDS is 120']],
+    ['passes at any age when no maximum is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
+    ['passes when it is ahead of the local clock within the tolerance', head(-15_000), is(5), EXPECTED, null],
+    ['fails when it is ahead of the local clock beyond the tolerance', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
+    ['fails when it belongs to a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, but CHAIN_ID is 5']],
+    ['passes for any chain when no CHAIN_ID is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
+    ['fails when the chain id cannot be read', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
+    ['fails when it cannot be read', silent, is(5), EXPECTED, ['chain.rpc', silent.why]],
   ] as const)('%s', (_, seen, chainId, expected, wanted) => {
     expect(failure(judgeHead(seen, chainId, expected, NOW_MS))).toEqual(wanted);
   });
@@ -52,24 +52,24 @@ describe('the contracts', () => {
     app: is({ exists: true, status: 'ACTIVE', dappContract: KMS }),
   };
   test.each<readonly [string, Partial<InspectedContracts>, readonly [string, string] | null]>([
-    ['all as they should be', {}, null],
-    ['no hash yet', { secretHash: is(ZERO_HASH) }, null],
-    ['no registry', { hasNovaAppRegistry: is(false) }, ['contracts.nova_app_registry', `there is no contract at ${REGISTRY}`]],
-    ['no KMSRegistry', { hasKmsRegistry: is(false) }, ['contracts.kms_registry', `there is no contract at ${KMS}`]],
-    ['code that cannot be read', { hasKmsRegistry: silent }, ['contracts.kms_registry', silent.why]],
-    ['no app id yet', { kmsAppId: is(0n) }, ['contracts.kms_app_id', 'KMSRegistry has no app id yet']],
-    ['a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, but KMS_APP_ID is 49']],
-    ['a contract that is not a KMSRegistry', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
-    ['a different registry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry uses the registry ${wallet('9')}, but NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
-    ['no app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
-    ['an inactive app', { app: is({ exists: true, status: 'INACTIVE', dappContract: KMS }) }, ['contracts.app', 'the app 49 is INACTIVE']],
-    ['an app of a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, but KMS_REGISTRY_ADDRESS is ${KMS}`]],
-    ['an unreadable hash', { secretHash: silent }, ['contracts.secret_hash', `KMSRegistry: ${silent.why}`]],
+    ['pass when all values are right', {}, null],
+    ['pass when no hash is set yet', { secretHash: is(ZERO_HASH) }, null],
+    ['fail when there is no NovaAppRegistry', { hasNovaAppRegistry: is(false) }, ['contracts.nova_app_registry', `there is no contract at ${REGISTRY}`]],
+    ['fail when there is no KMSRegistry', { hasKmsRegistry: is(false) }, ['contracts.kms_registry', `there is no contract at ${KMS}`]],
+    ['fail when the code of a contract cannot be read', { hasKmsRegistry: silent }, ['contracts.kms_registry', silent.why]],
+    ['fail when KMSRegistry has no app id yet', { kmsAppId: is(0n) }, ['contracts.kms_app_id', 'KMSRegistry has no app id yet']],
+    ['fail when KMSRegistry has a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, but KMS_APP_ID is 49']],
+    ['fail when the contract is not a KMSRegistry', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
+    ['fail when KMSRegistry uses a different NovaAppRegistry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry uses the registry ${wallet('9')}, but NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
+    ['fail when there is no such app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
+    ['fail when the app is inactive', { app: is({ exists: true, status: 'INACTIVE', dappContract: KMS }) }, ['contracts.app', 'the app 49 is INACTIVE']],
+    ['fail when the app belongs to a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, but KMS_REGISTRY_ADDRESS is ${KMS}`]],
+    ['fail when the hash cannot be read', { secretHash: silent }, ['contracts.secret_hash', `KMSRegistry: ${silent.why}`]],
   ])('%s', (_, change, wanted) => {
     expect(failure(judgeContracts({ ...GOOD, ...change }, EXPECTED))).toEqual(wanted);
   });
 
-  test('checks that depend on a missing contract are not made', () => {
+  test('are not checked if they depend on a missing contract', () => {
     const outcomes = judgeContracts({ ...GOOD, hasKmsRegistry: is(false) }, EXPECTED).map(({ outcome }) => outcome);
     expect(outcomes).toEqual(['ok', 'failed', 'not checked', 'not checked', 'not checked', 'not checked']);
   });
@@ -80,16 +80,16 @@ describe("the node's own instance", () => {
   const record = (change: Partial<Instance>, status: 'ENROLLED' | 'DEPRECATED' | 'REVOKED' | null = 'ENROLLED'): AppRecord =>
     ({ instance: { ...INSTANCE, ...change }, app: { id: 49n, status: 'ACTIVE' }, version: status === null ? null : { id: 2n, status } });
   test.each<readonly [string, AppRecord, TeePubkey | null, readonly [string, string] | null]>([
-    ['eligible', record({}), TEE, null],
-    ['of a deprecated version', record({}, 'DEPRECATED'), TEE, null],
-    ['when its own key is unknown', record({}), null, null],
-    ['not registered', record({ id: 0n }), TEE, ['instance.registered', `NovaAppRegistry has no instance of the wallet ${OWN}`]],
-    ['of a different app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} is an instance of the app 7, not of 49`]],
-    ['stopped', record({ status: 'STOPPED' }), TEE, ['instance.registered', 'the instance 3 is STOPPED']],
-    ['not verified', record({ zkVerified: false }), TEE, ['instance.registered', 'the instance 3 is not zkVerified']],
-    ['of a revoked version', record({}, 'REVOKED'), TEE, ['instance.version', 'version 2 is REVOKED']],
-    ['of an unknown version', record({}, null), TEE, ['instance.version', 'version 2 is unknown']],
-    ['with a different key', record({ teePubkey: '' }), TEE, ['instance.tee_pubkey', 'the registered teePubkey is not that of this enclave']],
+    ['passes when it is eligible', record({}), TEE, null],
+    ['passes with a deprecated version', record({}, 'DEPRECATED'), TEE, null],
+    ['passes when the key of the local enclave is unknown', record({}), null, null],
+    ['fails when it is not registered', record({ id: 0n }), TEE, ['instance.registered', `NovaAppRegistry has no instance of the wallet ${OWN}`]],
+    ['fails when it belongs to a different app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} is an instance of the app 7, not of 49`]],
+    ['fails when it is stopped', record({ status: 'STOPPED' }), TEE, ['instance.registered', 'the instance 3 is STOPPED']],
+    ['fails when it is not verified', record({ zkVerified: false }), TEE, ['instance.registered', 'the instance 3 is not zkVerified']],
+    ['fails with a revoked version', record({}, 'REVOKED'), TEE, ['instance.version', 'version 2 is REVOKED']],
+    ['fails with an unknown version', record({}, null), TEE, ['instance.version', 'version 2 is unknown']],
+    ['fails when the registered key differs from the key of the enclave', record({ teePubkey: '' }), TEE, ['instance.tee_pubkey', 'the registered teePubkey is not that of this enclave']],
   ])('%s', (_, seen, teePubkey, wanted) => {
     expect(failure(judgeInstance(seen, { kmsAppId: 49, wallet: OWN, teePubkey }))).toEqual(wanted);
   });
@@ -98,9 +98,9 @@ describe("the node's own instance", () => {
 describe('the funds for a claim', () => {
   const GWEI = 10n ** 9n;
   test.each<readonly [string, bigint, boolean, string]>([
-    ['enough', 2n * CLAIM_GAS * GWEI, true, 'ok'],
-    ['one wei short', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
-    ['empty, but a hash is already set', 0n, false, 'ok'],
+    ['pass when they are just enough', 2n * CLAIM_GAS * GWEI, true, 'ok'],
+    ['fail when one wei is missing', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
+    ['pass at zero when a hash is already set', 0n, false, 'ok'],
   ])('%s', (_, balanceWei, isHashZero, outcome) => {
     expect(judgeFunds(is({ balanceWei, gasPriceWei: GWEI }), isHashZero).outcome).toBe(outcome);
   });

@@ -1,4 +1,4 @@
-/** Answers of nodes are parsed leniently, but none of their text reaches a screen unchecked. */
+/** The parsers of nodes' answers accept missing and unknown fields, and replace control characters in all text. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { nodeUrl } from '../../../../src/cli/node-url.ts';
@@ -7,7 +7,7 @@ import { parseNodes, parseStatus } from '../../../../src/cli/status/answer.ts';
 const WALLET = `0x${'aB'.repeat(20)}`;
 
 describe('a status', () => {
-  test('of an older node is read, and the fields that it lacks are unknown', () => {
+  test('of an older node is read, and the fields that it lacks become null', () => {
     const read = parseStatus({
       node: { tee_wallet: WALLET, node_url: 'http://a', service_available: true, master_secret_initialized: true },
       cluster: { kms_app_id: 49, registry_address: '0xABC', total_instances: 3 },
@@ -22,7 +22,7 @@ describe('a status', () => {
     });
   });
 
-  test('contains no control characters and no text above the limit', () => {
+  test('contains no control characters, and its texts are cut at the limit', () => {
     const read = parseStatus({
       node: { service_available: false },
       readiness: { state: 'ready\u001b[31m', reason: 'x'.repeat(100_000) },
@@ -39,7 +39,7 @@ describe('a status', () => {
     expect(parseStatus(body)).toBeNull(),
   );
 
-  test('only needs to contain whether the service is available', () => {
+  test('is read if it has the field service_available, regardless of its other fields', () => {
     fc.assert(fc.property(fc.object(), (rest) => {
       const read = parseStatus({ ...rest, node: { service_available: true } });
       expect(read?.node.service_available).toBe(true);

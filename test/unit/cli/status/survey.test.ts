@@ -1,4 +1,4 @@
-/** All nodes of a cluster are asked simultaneously and within one timeout. A silent node does not delay the others. */
+/** A survey asks all nodes of a cluster at the same time and ends at one common timeout. A silent node does not delay the others. */
 import { describe, expect, test } from '@jest/globals';
 import { silenceOf, takeSurvey, type SurveyOptions } from '../../../../src/cli/status/survey.ts';
 import { DependencyError } from '../../../../src/domain/errors.ts';
@@ -117,7 +117,7 @@ describe('a survey', () => {
     expect(network.requests.find(({ url }) => url === 'http://b/status')!.timeoutMs).toBe(TIMEOUT_MS - 2_000);
   });
 
-  test('asks at most the maximum number of nodes, those from the command line first, and counts the nodes that it leaves out', async () => {
+  test('asks no more than the maximum number of nodes, begins with those from the command line, and reports how many it left out', async () => {
     const names = Array.from({ length: 9 }, (_, index) => `n${index}`);
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list(...names) });
     const survey = await network.survey({ maxNodes: 3 });
@@ -131,7 +131,7 @@ describe('a survey', () => {
     expect(network.asked).toEqual(['http://a/status']);
   });
 
-  test('keeps the known members while the node from the command line is dead, and later forgets former members', async () => {
+  test('keeps the known members while the node from the command line does not answer, and forgets former members once it answers', async () => {
     const known = ['a', 'b'].map((name) => ({ url: `http://${name}`, wallet: wallet(name) }));
     const dead = new Network({ 'http://b/status': status('b') });
     const survey = await dead.survey({ known });
@@ -146,7 +146,7 @@ describe('a survey', () => {
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://c answers']);
   });
 
-  test('still shows a member when a different node claims the same wallet', async () => {
+  test('still shows a member when a different node reports the wallet of that member', async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://b/status': status('c'), 'http://c/status': status('c') });
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://b answers', 'http://c answers']);
   });

@@ -1,4 +1,4 @@
-/** What an operator sees of the answers of nodes: the report, the exit code, the lines, and which changes are shown. */
+/** What `nova-kms status` shows an operator: the report, the exit code, the lines, and which changes it prints. */
 import { describe, expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { changeKey, reportOf, type ClusterReport } from '../../../../src/cli/status/report.ts';
@@ -44,7 +44,7 @@ function report(nodes: readonly SurveyedNode[], leftOut = 0): ClusterReport {
 const text = (given: ClusterReport) => statusLines(given, { colours: false, columns: null, rows: null }).join('\n');
 const BEHIND = { wallet: wallet('b'), behind_by: { records: 3, bytes: 2_048 }, last_success_ms: 5, last_error: 'the peer cannot be reached', last_error_ms: 6, next_try_ms: 7 };
 
-test('one screen can show a cluster with a waiting node, an unreachable node and a peer that is behind', () => {
+test('the lines show a ready node, a waiting node, an unreachable node and a peer that is behind', () => {
   const shown = text(report([answering('a', { peers: [BEHIND] }), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping', reason: 'initializing', hash: null })]));
   expect(shown).toBe(`2026-11-26 12:00:00Z  1 of 3 nodes ready
 KMS app 49, KMSRegistry 0xabcd
@@ -59,14 +59,14 @@ Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
 });
 
-test('the report lists a ready node that is not sure yet, and the members that this node is waiting for', () => {
+test('the lines show which ready nodes are not sure yet, and which members those nodes are waiting for', () => {
   const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
   const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
   expect(shown).toMatch(/\n\nNodes that cannot say yet that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
   expect(text(report([answering('b')]))).not.toContain('absent');
 });
 
-test('two secrets or two clusters are reported prominently', () => {
+test('different secrets and different clusters are reported in capital letters', () => {
   const other = `0x${'34'.repeat(32)}`;
   const shown = text(report([answering('a'), answering('b', { hash: other, app: 7 }), answering('c')], 2));
   expect(shown).toContain('3 of 3 nodes ready, 2 not asked: give a larger --max-nodes\nDIFFERENT CLUSTERS:\nKMS app 49, KMSRegistry 0xabcd (2 nodes)\nKMS app 7');
@@ -108,28 +108,28 @@ test('a peer that had an error and has recovered is not shown', () => {
   expect(report([answering('a', { peers: [{ ...peers[0], last_success_ms: null }] })]).nodes[0]!.peers_behind).toHaveLength(1);
 });
 
-describe('a change', () => {
+describe('the key for detecting changes', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('does not include figures that change all the time', () => {
+  test('stays the same when only figures differ that change all the time', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 
   test.each([
-    ['a state', [answering('a'), answering('b', { state: 'ineligible' })]],
-    ['a reason', [answering('a', { reason: 'else' }), answering('b')]],
-    ['a secret', [answering('a'), answering('b', { hash: '0x1' })]],
-    ['a node that is gone', [answering('a'), silent('b', 'connection refused')]],
-    ['a peer that is behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
-    ['a node with a different app id', [answering('a'), answering('b', { app: 50 })]],
-    ['a node that is no longer listed', [answering('a')]],
-  ])('includes %s', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
+    ['the state of a node', [answering('a'), answering('b', { state: 'ineligible' })]],
+    ['the reason of a node', [answering('a', { reason: 'else' }), answering('b')]],
+    ['the secret of a node', [answering('a'), answering('b', { hash: '0x1' })]],
+    ['the reachability of a node', [answering('a'), silent('b', 'connection refused')]],
+    ['the number of peers that are behind', [answering('a', { peers: [BEHIND] }), answering('b')]],
+    ['the app id of a node', [answering('a'), answering('b', { app: 50 })]],
+    ['the list of members', [answering('a')]],
+  ])('differs when %s changes', (_name, nodes) => expect(changeKey(report(nodes))).not.toBe(changeKey(before)));
 });
 
 describe('lines for a terminal', () => {
   const given = report([answering('a'), silent('b', 'connection refused'), answering('c', { state: 'bootstrapping' })]);
 
-  test('fit the size of the terminal, and the last line gives the number of omitted lines', () => {
+  test('are cut to the size of the terminal, and the last line shows how many lines were omitted', () => {
     const lines = statusLines(given, { colours: true, columns: 20, rows: 6 });
     expect(lines).toEqual(['2026-11-26 12:00:00Z', 'KMS app 49, KMSRegis', 'master secret hash 0', '', 'node      state     ', '.. 5 more lines']);
   });
@@ -143,7 +143,7 @@ describe('lines for a terminal', () => {
     ]);
   });
 
-  test('colour only the states, and have the same text without colours', () => {
+  test('have colours only for the states, and without colours have the same text', () => {
     const painted = statusLines(given, { colours: true, columns: null, rows: null }).join('\n');
     expect(painted).toContain('http://a  \u001b[32mready\u001b[39m ');
     expect(painted).toContain('http://b  \u001b[31munreachable\u001b[39m ');
@@ -164,13 +164,13 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is redrawn on a terminal, and after the end the terminal is restored with the last lines below its old content', () => {
+  test('is redrawn in place on a terminal; at the end, the old content of the terminal returns, with the last lines below it', () => {
     expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?25h\u001b[?1049lthree\n');
   });
 
-  test('is a new block of lines each time when cursor moves are not allowed', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
+  test('is printed as a new block of lines each time if cursor moves are not allowed', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
 
-  test('leaves no output if it was never drawn', () => {
+  test('prints nothing if it was never drawn', () => {
     let written = '';
     openScreen({ write: (part) => (written += part), cursor: true }).end();
     expect(written).toBe('');

@@ -1,4 +1,4 @@
-/** A trace passes from process to process: one server writes it, it is saved to a file, and a different server replays the file. */
+/** A trace is a stream of events. One server sends it, a command saves it to a file, and a second server replays the file. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -78,7 +78,7 @@ function collector(): { readonly output: Writable; readonly text: () => string; 
   return { output, text: () => text, until };
 }
 
-test('the trace of a live server, saved to a file, is replayed event by event', async () => {
+test('a saved trace of a live server is replayed with the same events', async () => {
   const live = await serving(filled());
   const written = collector();
   await writeTrace(live.url, written.output, { follow: false });
@@ -92,7 +92,7 @@ test('the trace of a live server, saved to a file, is replayed event by event', 
   expect(eventsOf(again)).toEqual([{ n: 1, kind: 'chart', atMs: 0, chart }, ...EVENTS.map((event, index) => ({ n: index + 2, ...event }))]);
 });
 
-test('a followed trace continues until it is aborted', async () => {
+test('a trace that follows a server continues until it is aborted', async () => {
   const log = filled();
   const live = await serving(log);
   const written = collector();
@@ -105,7 +105,7 @@ test('a followed trace continues until it is aborted', async () => {
   await writing;
 });
 
-test('keep-alive lines are not written, and a stalled trace ends when it is aborted', async () => {
+test('keep-alive lines are not written, and a trace ends when it is aborted, even if its output accepts no more lines', async () => {
   const server = createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/jsonl' });
     response.write('\n{"n":1}\n\n{"n":2}\n\n');
@@ -136,7 +136,7 @@ test('a line may contain characters that some readers treat as a line break', as
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 1 } });
 });
 
-describe('a trace whose connection breaks off', () => {
+describe('writing a trace whose connection breaks off', () => {
   async function brokenOff(follow: boolean): Promise<string> {
     const server = createServer((_, response) => {
       response.writeHead(200, { 'content-type': 'application/jsonl' });
@@ -152,7 +152,7 @@ describe('a trace whose connection breaks off', () => {
     return written.text();
   }
 
-  test.each([true, false])('fails, and the file has only whole lines (followed: %s)', async (follow) => {
+  test.each([true, false])('fails, and only complete lines are written (with follow: %s)', async (follow) => {
     expect(await brokenOff(follow)).toBe('{"n":1}\n{"n":2}\n');
   });
 });
@@ -160,7 +160,7 @@ describe('a trace whose connection breaks off', () => {
 test.each([
   ['no node answers', 'http://127.0.0.1:1'],
   ['the address is not a URL', 'node-1'],
-])('when %s, the error message is one line', async (_, url) => {
+])('writing a trace fails with a WriteTraceError when %s', async (_, url) => {
   await expect(writeTrace(url, collector().output)).rejects.toThrow(WriteTraceError);
 });
 
@@ -179,17 +179,17 @@ describe('a file that is not a trace', () => {
     ['an object that is not an event', '{}', /line 1/],
     ['a later line that is not an event', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n\n{"kind":"step"}\n`, /line 3/],
     ['an incomplete line before the last line', `${JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' })}\n{"n"\n{"n"`, /line 2/],
-    ['a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
-    ['a line of more than 4 MiB', 'x'.repeat(4 * 1024 * 1024 + 1), /a line has more than 4194304 bytes/],
+    ['an event with a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
+    ['a line that is longer than 4 MiB', 'x'.repeat(4 * 1024 * 1024 + 1), /a line has more than 4194304 bytes/],
     ['an empty file', '', /is empty/],
-  ])('%s', async (_, text, problem) => {
+  ])('is refused with the problem in the message: %s', async (_, text, problem) => {
     writeFileSync(file, text);
     const reading = readTraceFile(file);
     await expect(reading).rejects.toThrow(TraceFileError);
     await expect(reading).rejects.toThrow(problem);
   });
 
-  test('a folder or a missing file', async () => {
+  test('is refused with the problem in the message: a folder, or a missing file', async () => {
     await expect(readTraceFile(folder)).rejects.toThrow(/is not a file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
@@ -206,34 +206,34 @@ const END = { n: 7, atMs: 1, kind: 'end', source: 'a', how: 'stopped' };
 test.each<[string, unknown, boolean]>([
   ...[STATE, NOTE, STEP, SPAN, SHOWN, END].map((event): [string, unknown, boolean] => [event.kind, event, true]),
   ['a step with states', { ...STEP, active: ['m'], shown: {} }, true],
-  ['a span that ended', { ...SPAN, outcome: 'ok' }, true],
-  ['no number', { ...NOTE, n: 'x' }, false],
-  ['a number with a fraction', { ...NOTE, n: 1.5 }, false],
-  ['no time', { ...NOTE, atMs: null }, false],
-  ['an unknown kind', { ...NOTE, kind: 'other' }, false],
+  ['a span that has ended', { ...SPAN, outcome: 'ok' }, true],
+  ['a note without a number', { ...NOTE, n: 'x' }, false],
+  ['a note whose number has a fraction', { ...NOTE, n: 1.5 }, false],
+  ['a note without a time', { ...NOTE, atMs: null }, false],
+  ['an event of an unknown kind', { ...NOTE, kind: 'other' }, false],
   ['a note of an unknown level', { ...NOTE, level: 'bad' }, false],
   ['a note whose source is a number', { ...NOTE, source: 1 }, false],
-  ['a state without its chart', { ...STATE, chart: undefined }, false],
+  ['a state without a chart', { ...STATE, chart: undefined }, false],
   ['a state whose active states are numbers', { ...STATE, active: [1] }, false],
   ['a state without the field fresh', { ...STATE, fresh: undefined }, false],
-  ['a step without its event', { ...STEP, event: undefined }, false],
+  ['a step without an event', { ...STEP, event: undefined }, false],
   ['a step whose edges are numbers', { ...STEP, edges: [1] }, false],
-  ['a span without its name', { ...SPAN, name: undefined }, false],
+  ['a span without a name', { ...SPAN, name: undefined }, false],
   ['a span without a number', { ...SPAN, span: 'x' }, false],
   ['shown values that are a string', { ...SHOWN, shown: 'x' }, false],
   ['an end without the field how', { ...END, how: undefined }, false],
   ['an end without a source', { ...END, source: null }, false],
-  ['a time that is too large for a date', { ...NOTE, atMs: 1e300 }, false],
+  ['a note whose time is too large for a date', { ...NOTE, atMs: 1e300 }, false],
   ['a table without rows', { ...SHOWN, shown: { peers: { rows: null } } }, false],
   ['a table of numbers', { ...SHOWN, shown: { peers: { rows: [1] } } }, false],
-  ['a table', { ...SHOWN, shown: { peers: { rows: [{ peer: 'b', next: { atMs: 5 } }] }, since: { atMs: 1 } } }, true],
+  ['a table with rows', { ...SHOWN, shown: { peers: { rows: [{ peer: 'b', next: { atMs: 5 } }] }, since: { atMs: 1 } } }, true],
   ['a chart', { n: 1, atMs: 0, kind: 'chart', chart: LAMP }, true],
   ['a chart without its fields', { n: 1, atMs: 0, kind: 'chart', chart: { id: 'c' } }, false],
   ['a chart of empty states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [{}] } }, false],
   ['a chart without states', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: [], edges: [] } }, false],
   ['a state that is its own parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.map((state) => ({ ...state, parent: state.id })) } }, false],
   ['a state before its parent', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, states: LAMP.states.toReversed() } }, false],
-  ['an edge to nowhere', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, edges: LAMP.edges.map((edge) => ({ ...edge, targets: ['lamp.gone'] })) } }, false],
+  ['an edge to a state that does not exist', { n: 1, atMs: 0, kind: 'chart', chart: { ...LAMP, edges: LAMP.edges.map((edge) => ({ ...edge, targets: ['lamp.gone'] })) } }, false],
   ['a list', [], false],
   ['null', null, false],
 ])('the server and the page agree on whether a line is a valid event: %s', (_, event, isEvent) => {
@@ -246,8 +246,8 @@ test('a parsed event has only the fields of its kind', () => {
   expect(event).toEqual({ n: 1, atMs: 0, kind: 'end', source: 'a', how: 'stopped' });
 });
 
-describe('a reader that follows a process', () => {
-  test('continues with the first event of a new process at the same port', async () => {
+describe('a reader that follows the events of a process', () => {
+  test('begins again at the first event when a new process listens on the same port', async () => {
     const first = await serving(filled('first'));
     const taken: VisualizerEvent[] = [];
     const stopping = new AbortController();

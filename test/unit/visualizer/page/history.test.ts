@@ -6,7 +6,7 @@ import { EMPTY_MODEL, fold } from '../../../../src/visualizer/page/core/model.ts
 import type { NewEvent, VisualizerEvent } from '../../../../src/visualizer/wire.ts';
 import { activeIn, chart, CLOSES, numbered, OPENS, state, step } from './scripted.ts';
 
-/** Events of doors that are pushed repeatedly. */
+/** Events of a door that is pushed repeatedly. */
 function pushes(count: number, gapMs = 10): readonly VisualizerEvent[] {
   const events: NewEvent[] = [chart(), state(0, 'a', activeIn('closed'))];
   for (let index = 0; index < count; index++) {

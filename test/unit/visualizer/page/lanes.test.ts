@@ -19,14 +19,14 @@ const start = [chart(), state(0, 'a', activeIn('closed'), {}, true)];
 const oil = (atMs: number, child: 'hinges' | 'lock' | 'idle', shown = {}): NewEvent => step(atMs, 'a', child === 'hinges' ? 'oil' : 'next', ['e'], activeIn('closed', child), shown);
 
 describe('the lane of a source', () => {
-  test('has a stay in each headline, with its reason', () => {
+  test('has a stay for each headline, with its reason', () => {
     expect(laneOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open'), { reason: 'warm' })).stays).toEqual([
       { state: 'closed', reason: null, fromMs: 0, toMs: 5 },
       { state: 'open', reason: 'warm', fromMs: 5, toMs: null },
     ]);
   });
 
-  test('has a span that begins when the initial child is left and ends at the return, with its steps and its outcome', () => {
+  test('has a span that begins when the machine leaves the initial child and ends when it returns, with its steps and its outcome', () => {
     expect(laneOf(...start, oil(10, 'hinges'), oil(14, 'lock'), oil(20, 'idle', { 'last oil': 'no oil left' })).spans).toEqual([
       {
         name: 'oil',
@@ -42,11 +42,11 @@ describe('the lane of a source', () => {
     ]);
   });
 
-  test('begins a span in the middle for a reader who arrives late', () => {
+  test('begins a span at the first known state for a reader who arrives while the span is running', () => {
     expect(laneOf(chart(), state(3, 'a', activeIn('closed', 'lock')), oil(9, 'idle')).spans).toMatchObject([{ fromMs: 3, toMs: 9, steps: [{ name: 'lock' }] }]);
   });
 
-  test('marks dropped ticks, but not events that no edge takes', () => {
+  test('marks dropped ticks, but not events that no edge handles', () => {
     expect(laneOf(...start, oil(10, 'hinges'), step(11, 'a', 'oil', [DROPS]), step(12, 'a', 'other', [])).marks.map(({ kind, text }) => [kind, text])).toEqual([
       ['start', 'starts'],
       ['dropped', 'oil dropped'],
@@ -60,7 +60,7 @@ describe('the lane of a source', () => {
     expect(lane.open.size).toBe(0);
   });
 
-  test('matches the beginning and the end of work that is not a state, on the basis of its number', () => {
+  test('pairs the beginning and the end of work that is not a state when they have the same number', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
       { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
@@ -68,7 +68,7 @@ describe('the lane of a source', () => {
     ]);
   });
 
-  test('cuts off open spans at a gap, and does not match the numbers of a process that restarted in the gap with earlier numbers', () => {
+  test('cuts off open spans at a gap, and does not pair span numbers from before the gap with equal numbers after it', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     const before = [...start, oil(1, 'hinges'), span(2, 1, null), span(3, 2, null)];
     const lane = laneOf(...before, state(50, 'a', activeIn('closed', 'lock')), span(51, 1, null), span(53, 1, 'ok'), oil(55, 'idle'));
@@ -83,7 +83,7 @@ describe('the lane of a source', () => {
     expect(lane.marks.map(({ kind }) => kind)).toEqual(['start']);
   });
 
-  test('ends only once with a source that ended in a gap, even if the end is repeated', () => {
+  test('shows only one end for a source that ended in a gap, even if the end is repeated', () => {
     const again: readonly NewEvent[] = [state(20, 'a', activeIn('open')), { kind: 'end', atMs: 30, source: 'a', how: 'killed' }];
     const lane = laneOf(...start, oil(10, 'hinges'), ...again, ...again);
     expect(lane.stays).toEqual([

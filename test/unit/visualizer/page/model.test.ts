@@ -29,7 +29,7 @@ describe('the model of a source', () => {
     expect(modelOf(...events, state(3, 'a', activeIn('closed'), { z: 1 })).sources.get('a')?.shown).toEqual({ z: 1 });
   });
 
-  test('has no active state after its end until the source starts again', () => {
+  test('has no active state between the end of the source and its next start', () => {
     const ended = [chart(), state(1, 'a', activeIn('open')), { kind: 'end', atMs: 7, source: 'a', how: 'killed' } as const];
     expect(modelOf(...ended).sources.get('a')).toMatchObject({ ended: { atMs: 7, how: 'killed' }, active: new Set() });
     expect(modelOf(...ended, state(9, 'a', activeIn('closed'), {}, true)).sources.get('a')).toMatchObject({ ended: null, headline: 'closed', sinceMs: 9 });

@@ -10,7 +10,7 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 
 describe('the moment that is shown', () => {
-  test('is the latest event when live, and the time continues', () => {
+  test('is the latest event in the live view, and its time keeps up with the clock', () => {
     expect(shownAt(LIVE, history, { nowMs: 9_000, pageMs: 0 })).toEqual({ place: 3, atMs: 9_000 });
     expect(shownAt(LIVE, history, { nowMs: 4_000, pageMs: 0 })).toEqual({ place: 3, atMs: 5_000 });
   });
@@ -22,7 +22,7 @@ describe('the moment that is shown', () => {
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('moves with the speed of a replay up to the end, and the next replay starts at the beginning again', () => {
+  test('moves at the speed of a replay up to the end, and the next replay starts at the beginning again', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
@@ -30,7 +30,7 @@ describe('the moment that is shown', () => {
   });
 });
 
-describe('arrivals', () => {
+describe('among the events that arrive,', () => {
   test('an event that is repeated after a lost connection is ignored, but an event with the same number and different content is new', () => {
     const arrivals = new Arrivals();
     const [first, second] = numbered([state(1, 'a', activeIn('open')), state(2, 'a', activeIn('closed'))]);
@@ -46,7 +46,7 @@ describe('a trace that the page opens', () => {
   });
 });
 
-describe('time in words', () => {
+describe('times as text:', () => {
   test.each([[0, '0 ms'], [999, '999 ms'], [1_500, '1.5 s'], [59_000, '59 s'], [61_000, '1 min 01 s'], [3_700_000, '1 h 01 min'], [400_000_000, '4 d 15 h']])('%i ms is %s', (ms, text) => {
     expect(durationText(ms)).toBe(text);
   });

@@ -1,4 +1,4 @@
-/** All forms of the events that have arrived, and the targets of steps through these events. */
+/** The forms in which a recording keeps the events that have arrived, and the places to which steps through these events lead. */
 import { describe, expect, test } from '@jest/globals';
 import { Recording } from '../../../../src/visualizer/page/core/recording.ts';
 import { firstState, nextChange, nextEvent, nextFailure } from '../../../../src/visualizer/page/core/steps.ts';
@@ -51,10 +51,10 @@ describe('a source clock that was set back', () => {
   const [late, told, early, near] = numbered([state(100_000, 'a', activeIn('closed'), {}, true), state(50_000, 'a', activeIn('closed')), step(50_000, 'a', 'push', [OPENS], activeIn('open')), step(95_000, 'a', 'push', [OPENS], activeIn('open'))]);
 
   test.each([
-    ['when an event is from long before', early!, true],
-    ['not when an event is only slightly too early', near!, false],
-    ['not when an old state is repeated', told!, false],
-  ])('is noticed: %s', (_, event, setBack) => {
+    ['is noticed when an event is much older than the latest event', early!, true],
+    ['is not assumed when an event is only slightly older than the latest event', near!, false],
+    ['is not assumed when an old state is repeated', told!, false],
+  ])('%s', (_, event, setBack) => {
     const recording = recorded([chart()]);
     recording.append(late!);
     expect(recording.isSetBackBy(event)).toBe(setBack);
