@@ -1,19 +1,19 @@
 /**
- * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go only one way: a rule must not know the code that applies it,
- * and code that acts is at the edge. Every room must be in this table.
+ * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports have only one direction: code that decides must not import code
+ * that carries out its decisions. Every room must be in this table.
  */
 
-/** Room → rooms it may import, besides itself. */
+/** For each room, the other rooms that it may import. */
 const ROOMS = {
   /** Names, limits and ports. It decides nothing and does no I/O. */
   domain: [],
   /** Key bytes and signatures. No clock, no log, no network. */
   crypto: ['domain'],
-  /** The diagram of a node. `node` fills its slots. */
+  /** The state machine of a node. The room `node` fills its slots with jobs. */
   machines: ['domain'],
-  /** Any machine as lists of states and edges, and as text. It does not know nodes. */
+  /** Turns any machine into lists of states and edges, and into text. It contains nothing that is specific to nodes. */
   chart: [],
-  /** The events and values that a running machine may show, and the page that shows them. It does not know nodes. */
+  /** The events and values that a running machine may show, and the page that shows them. It contains nothing that is specific to nodes. */
   visualizer: ['domain', 'chart'],
   /** Decides which copy of a record wins. No network; the time is an argument. */
   store: ['domain', 'crypto'],
@@ -37,7 +37,7 @@ const ROOMS = {
   sync: ['domain', 'crypto'],
   /** The Express app. It never receives the whole node. */
   http: ['domain', 'crypto', 'auth'],
-  /** The OpenAPI document, from the schemas that parse the bodies. It is loaded on the first request for it. */
+  /** The OpenAPI document, made from the schemas that parse the bodies. It is loaded when it is first requested. */
   openapi: ['domain', 'http', 'sync', 'audit'],
   /** The package that apps import. It must stay small, so it contains no internal code of a node. */
   client: ['domain', 'crypto', 'enclave', 'registry', 'net', 'system'],
@@ -69,7 +69,7 @@ const ROOMS = {
   cli: null,
 };
 
-/** Package → rooms that may import it. Each package has few rooms, so that it is easy to replace. All rooms may use zod and lru-cache. */
+/** For each package, the few rooms that may import it, so that it is easy to replace. All rooms may use zod and lru-cache. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],

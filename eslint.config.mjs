@@ -1,20 +1,20 @@
 import tseslint from 'typescript-eslint';
 import plainEnglish from './scripts/lint/plain-english.mjs';
 
-/** A test waits for a condition and asserts no times, because durations depend on the machine. Benchmarks measure durations. */
-const NO_TIMES = 'A test waits for a condition (waitUntil) and asserts no time; figures of speed belong to bench/.';
+/** A test waits for a condition and never asserts a duration, because durations depend on the machine. Benchmarks measure durations. */
+const NO_TIMES = 'A test waits for a condition (waitUntil) and never asserts a duration. Measurements of speed belong in bench/.';
 const timeless = [
   { object: 'performance', property: 'now', message: NO_TIMES },
-  { object: 'Date', property: 'now', message: `${NO_TIMES} The time of day, where a message needs it, is systemClock.nowMs().` },
+  { object: 'Date', property: 'now', message: `${NO_TIMES} If a message needs the time of day, use systemClock.nowMs().` },
   { object: 'systemClock', property: 'monotonicMs', message: NO_TIMES },
   { object: 'jest', property: 'retryTimes', message: 'Fix a test that fails sometimes; do not retry it.' },
 ];
 
 /** Code must receive these as ports, except at the edges: src/cli, src/dev, src/system (ARCHITECTURE.md, Ports). */
 const portsOnly = [
-  { object: 'Date', property: 'now', message: 'Time comes in as the Clock port.' },
-  { object: 'Math', property: 'random', message: 'Randomness comes in as the Random port.' },
-  { object: 'performance', property: 'now', message: 'Time comes in as the Clock port.' },
+  { object: 'Date', property: 'now', message: 'Take the time from the Clock port.' },
+  { object: 'Math', property: 'random', message: 'Take random numbers from the Random port.' },
+  { object: 'performance', property: 'now', message: 'Take the time from the Clock port.' },
   { object: 'process', property: 'env', message: 'The environment comes from the command line, through src/config.' },
 ];
 
@@ -49,11 +49,11 @@ export default tseslint.config(
         { name: 'setTimeout', message: 'Timers come from the Clock port.' },
         { name: 'setInterval', message: 'Timers come from the Clock port.' },
         { name: 'fetch', message: 'HTTP goes through the Transport port or the enclave client.' },
-        { name: 'console', message: 'Logging comes in as the Log port.' },
+        { name: 'console', message: 'Write to the log through the Log port.' },
       ],
       'no-restricted-syntax': [
         'error',
-        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Time comes in as the Clock port.' },
+        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Take the time from the Clock port.' },
       ],
     },
   },
@@ -76,7 +76,7 @@ export default tseslint.config(
   },
   {
     files: ['**/*.ts', '**/*.mjs', '**/*.md'],
-    // The contract is fixed from outside; the rule and its test contain the refused phrases.
+    // docs/protocol.md is shared with other implementations. The rule and its test contain the refused phrases.
     ignores: ['docs/protocol.md', 'scripts/lint/**', 'test/unit/lint/**'],
     plugins: { 'plain-english': plainEnglish },
     rules: { 'plain-english/phrases': 'error' },

@@ -16,8 +16,7 @@ const common = {
 };
 
 export default {
-  // This limit ends a test that hangs. It does not measure: it is long enough for a machine with many times the usual load
-  // (test/support/limits.ts).
+  // This limit only ends a test that hangs. It is long enough for a machine with many times the usual load (test/support/limits.ts).
   testTimeout: 300_000,
   // By default, Jest leaves one processor free. On a machine with two processors, that would be half of them.
   maxWorkers: Math.max(2, availableParallelism() - 1),

@@ -17,7 +17,7 @@ export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
 const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';
 
-/** @param reroute URLs that replace the registered URLs, so that the app's calls bypass the fronts that count traffic between nodes */
+/** @param reroute URLs that replace the registered URLs, so that the app's calls bypass the proxies that count traffic between nodes */
 export async function createBenchApp(cluster: Cluster, reroute: ReadonlyMap<string, string> = new Map(), appId = BENCH_APP_ID): Promise<KmsClient> {
   const client = connectBenchApp(cluster, drawKeys(), { reroute });
   await registerBenchApp(cluster, client, appId);
@@ -37,7 +37,7 @@ export function drawKeys(): LocalKeys {
 export interface BenchClientOptions {
   readonly reroute?: ReadonlyMap<string, string>;
   /**
-   * `next`: uses the nonces that come with answers. `fetched`: sends `GET /nonce` before each request, like older clients. Default:
+   * `next`: uses the next nonce that each answer carries. `fetched`: sends `GET /nonce` before each request, like older clients. Default:
    * fetched.
    */
   readonly nonces?: 'next' | 'fetched';

@@ -1,8 +1,8 @@
 /**
- * The last part of `npm run bench:requests`: how much one caller of large answers slows down 16 others. It measures derives without other
- * requests, during consecutive lists of 50,000 keys, and during consecutive reads of a 1 MiB value, on a node and on the floor
- * (`floor.ts`). It also measures the longest block of the node's event loop. All workloads take turns. The node and the floor share the
- * enclave and the processors, so derives on the floor wait too. The aim limits how much longer they wait on the node.
+ * The last part of `npm run bench:requests`: how much one caller that gets large answers slows down 16 other callers. It measures derives
+ * without other requests, during consecutive lists of 50,000 keys, and during consecutive reads of a 1 MiB value, on a node and on the
+ * floor (`floor.ts`). It also measures the longest block of the node's event loop. All workloads take turns. The node and the floor share
+ * the enclave and the processors, so derives on the floor wait too. The aim limits how much longer derives wait on the node.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -23,11 +23,11 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const BIG_KEY = 'big';
 const BIG_BYTES = 1_048_576;
-/** Maximum allowed block of the node's main thread while only lists run. Milliseconds. */
+/** Maximum allowed duration of one turn of the node's event loop while only lists run. Milliseconds. */
 const BLOCK_AIM_MS = 20;
 /**
- * During large answers: the maximum allowed ratio of the rise of the node's p99 to the rise of the floor's p99. The machine and the enclave
- * cause the rise on the floor.
+ * The p99 of derives rises while another caller gets large answers. This is the maximum allowed ratio of the rise on the node to the rise
+ * on the floor. The machine and the enclave cause the rise on the floor.
  */
 const P99_RISE_AIM = 1.25;
 const WARM_UP_DERIVES = 1_000;

@@ -1,4 +1,4 @@
-/** An HTTP front that is registered in place of a node. It counts the requests from the other nodes, and the answers to these requests. */
+/** An HTTP proxy that is registered in place of a node. It counts the requests from the other nodes, and the bytes in both directions. */
 import { createServer, request as httpRequest, Agent, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 

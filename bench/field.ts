@@ -1,9 +1,9 @@
 /**
- * `npm run field`: nodes under real conditions. Real processes in strict mode, with TLS and an egress proxy, serve apps that write and
- * derive at a steady rate. Meanwhile, hostile callers leave request bodies unfinished and flood nodes, a hostile member forges and lies,
- * one of two backends of the RPC is bad, and every two minutes a node is killed and starts again with new keys. Exit code 1: an
- * acknowledged write is lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130: interrupted; the
- * report contains the results up to that time.
+ * `npm run field`: nodes under real conditions. The nodes are real processes in strict mode, with TLS and an egress proxy. Apps write and
+ * derive at a steady rate. Meanwhile, hostile callers leave request bodies unfinished and flood nodes, a hostile member sends forged
+ * records and false answers, one of two backends of the RPC is bad, and every two minutes a node is killed and starts again with new keys.
+ * Exit code 1: an acknowledged write is lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130:
+ * interrupted; the report contains the results up to that time.
  */
 import { createWriteStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -51,8 +51,8 @@ const INTERRUPTED_CODE = 130;
 
 const options = new Command('field')
   .description('Runs real nodes under steady calls, with hostile callers and members, a bad RPC, and killed nodes.')
-  .option('--minutes <n>', 'how long', wholeNumber(1, 1_440), 45)
-  .option('--nodes <n>', 'how many', wholeNumber(2, MAX_NODES), 5)
+  .option('--minutes <n>', 'length of the run in minutes', wholeNumber(1, 1_440), 45)
+  .option('--nodes <n>', 'number of nodes', wholeNumber(2, MAX_NODES), 5)
   .option('--rate <n>', 'calls per second, of both apps together', wholeNumber(2, 1_000), 20)
   .option('--kill-every <seconds>', 'seconds between two kills; 0: none', wholeNumber(0, 86_400), 120)
   .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
@@ -190,8 +190,8 @@ const memory = new Map<string, readonly (number | string)[]>();
 const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
 /**
- * Share of processor time since the last report. Near 100 %, the figures describe this process, which calls, floods and relays, instead of
- * the nodes.
+ * How long the event loop of this process has been busy since the last report. Near 100 %, the figures describe this process, which sends
+ * all calls and floods, instead of the nodes.
  */
 let utilization = performance.eventLoopUtilization();
 function report(): void {
@@ -199,7 +199,7 @@ function report(): void {
   const busy = Math.round(performance.eventLoopUtilization(now, utilization).utilization * 100);
   utilization = now;
   const figures = [`calls ${sum(({ calls }) => calls)}`, `failed ${sum(({ failed }) => failed)}`, `held back ${sum(({ heldBack }) => heldBack)}`, `writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}`, `checked ${sum(({ checks }) => checks)}`, `wrong ${sum(({ wrong }) => wrong.length)}`];
-  const refused = [`no good answer of ready nodes ${answers.count('ready')}, booting ${answers.count('booting')}, dead ${answers.count('down')}`];
+  const refused = [`requests without a good answer from ready nodes ${answers.count('ready')}, booting nodes ${answers.count('booting')}, dead nodes ${answers.count('down')}`];
   say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)} and busy for ${busy} %`].join(', '));
 }
 
@@ -226,7 +226,7 @@ function finalReport(): string {
     errors: [...errors],
     hostile: [['bodies held', hostileCallers.held], ['requests flooded', hostileCallers.flooded], ...hostileMember.sent],
     refusedToMember: [...memberFailures],
-    rpc: [['by the good backend', balancer.passed], ...balancer.given],
+    rpc: [['good backend', balancer.passed], ...balancer.given],
     nodeNames: cluster.nodes.map(({ name }) => name),
     memory: [...memory],
   });

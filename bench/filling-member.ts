@@ -1,6 +1,6 @@
 /**
- * A member in this process that fills a node's store with real deltas, because single puts would take minutes. It knows the master secret
- * of the benchmark, seals values with the app's data key, and uses the production conversation.
+ * A member in this process that fills a node's store with real deltas, because single puts would take minutes. It has the master secret
+ * of the benchmark, seals values with the app's data key, and uses the production code for messages between peers.
  */
 import { randomBytes } from 'node:crypto';
 import { ENVELOPE_INFO } from '../src/crypto/envelope.ts';

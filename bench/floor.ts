@@ -1,8 +1,8 @@
 /**
  * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with this program. It has the same
- * exchanges with the caller and with the enclave API, and the same cryptography, but nothing else. It uses `node:http` without Express and
- * `undici` without its conveniences. It has no rules, no limits, and no cache except the one given caller. Its store is a Map. Never run it
- * as a node, because it does not protect its secret.
+ * exchanges with the caller and with the enclave API, and the same cryptography, but nothing else. It uses `node:http` without Express, and
+ * the low-level interface of `undici`. It has no rules and no limits. In place of the registry, it has one caller. Its store is a Map.
+ * Never run it as a node, because it does not protect its secret.
  *
  * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS (the
  * number of keys at the start) and FLOOR_VALUE_BYTES. It prints one JSON line once it is listening, and ends when its standard input ends.
@@ -26,7 +26,7 @@ const dataKey = Buffer.from(hkdfSync('sha256', secret, salt, 'data_key', 32));
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const nonces = new Set<string>();
-/** Stored bytes by key, in order. */
+/** The stored bytes of each key, in the order of the keys. */
 const values = new Map<string, Buffer>();
 const pool = new Pool(environment('ENCLAVE_URL'), { connections: 8, pipelining: 4, headersTimeout: 10_000, bodyTimeout: 10_000 });
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -97,8 +97,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(403).end();
     return;
   }
-  // Like the node, it signs the answer while the enclave works: the enclave opens the envelope or, for a request without one, seals the
-  // answer.
+  // Like the node, it has the enclave do two things at the same time: sign the answer, and open the envelope. If the request has no
+  // envelope, the enclave seals the answer instead of opening one.
   const opened = request.method === 'GET' ? null : open(request);
   const [signed, sealed] = await Promise.all([sign(signature), opened === null ? seal(read(request)) : null, opened]);
   const { enclave_public_key: key, nonce, encrypted_data: data } = sealed ?? (await seal(request.method === 'PUT' ? put(await opened!) : derive(await opened!)));

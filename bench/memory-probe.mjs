@@ -1,6 +1,6 @@
 /**
- * Prints the heap size of a node process on standard error once a second. `NODE_OPTIONS=--import` loads it, and `memory-soak.ts` reads the
- * lines.
+ * Prints the heap size of a node process on standard error once a second. `NODE_OPTIONS=--import` loads this file, and `memory-soak.ts`
+ * reads the lines.
  */
 import process from 'node:process';
 

@@ -1,7 +1,7 @@
 /**
- * The load of a day on a real process, in less than a day: as many requests as one per second for 24 hours. Keys are added and changed,
- * expire and are deleted, with retentions that are shorter by the same factor. The node holds the same amount of data in each minute, so
- * its memory must not grow.
+ * The load of a day on a real process, in less than a day: as many requests as one per second for 24 hours. Keys are added, changed and
+ * deleted, and expire. Lifetimes and retentions are so short that the node holds the same amount of data in each minute. So its memory must
+ * not grow.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: 
 /** One request per second. */
 const REQUESTS_OF_A_DAY = 86_400;
 /**
- * About the rate that a node of a cluster reaches when all nodes share two processors. So if a run is too short, it has less load than a
+ * About the rate that a node of a cluster reaches when all nodes share two processors. So a run that is too short has fewer requests than a
  * day.
  */
 const MAX_REQUESTS_A_MINUTE = 6_000;

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:memory`: the resident memory of a node as it runs in the package and in the image. It measures the node while idle, under
- * load, with many keys, and while it takes over many keys at the same time. Then it runs the load of a day in half an hour
+ * `npm run bench:memory`: the resident memory of a node as it runs in the package and in the image. It measures a node that is idle, a node
+ * under load, a node with many keys, and a node that receives many keys in one snapshot. Then it runs the load of a day in half an hour
  * (`memory-soak.ts`), during which the memory must not grow.
  *
  * `--minutes N` sets how long the load of a day takes; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` is short
@@ -102,13 +102,13 @@ async function withKeys(): Promise<void> {
     await isReadyWith(holder, 0);
     await filler.fill(holder, filler.records(APP_ID, KEYS, VALUE_BYTES));
     await pause(IDLE_MS).passed;
-    report(`${KEYS} keys of ${VALUE_BYTES} bytes that came in deltas`, residentMiB(holder.pid!), 160);
+    report(`${KEYS} keys of ${VALUE_BYTES} bytes that were received in deltas`, residentMiB(holder.pid!), 160);
     await joining.start();
     await isReadyWith(joining, KEYS);
-    report(`${KEYS} keys merged as one snapshot, maximum`, peakResidentMiB(joining.pid!), 250);
+    report(`${KEYS} keys, while they are merged as one snapshot, maximum`, peakResidentMiB(joining.pid!), 250);
     await pause(IDLE_MS).passed;
-    report(`${KEYS} keys that came in a snapshot`, residentMiB(joining.pid!), 160);
-    report(`${KEYS} keys, after serving them as a snapshot`, residentMiB(holder.pid!), 160);
+    report(`${KEYS} keys that were received in a snapshot`, residentMiB(joining.pid!), 160);
+    report(`${KEYS} keys, after sending them in a snapshot`, residentMiB(holder.pid!), 160);
   } finally {
     await cluster.close();
     await filler.close();

@@ -98,9 +98,9 @@ async function compare(plain: ClusterNode, observed: ClusterNode, alsoPlain: Clu
     const more = differenceOf(observedShares, meansOf(plainShares, alsoPlainShares, 1));
     process.stdout.write(`${blocks} blocks of ${ROUNDS_A_BLOCK} rounds of seven turns of ${TURN_MS} ms, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
     process.stdout.write(`a node that is not observed: ${median(plainShares).toFixed(3)}\n`);
-    process.stdout.write(`another node that is not observed uses more: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
-    process.stdout.write(`the observed node uses more: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
-    aimAt(`being observed costs a derive at most ${AIM} of a floor`, more.median <= AIM);
+    process.stdout.write(`additional CPU of a second node that is not observed: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
+    process.stdout.write(`additional CPU of the observed node: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
+    aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.median <= AIM);
     aimAt(`the figures are exact enough to judge; if not, use more blocks or a less busy machine`, Math.abs(AIM - more.median) > more.error);
   } finally {
     await Promise.all([client.close(), toFloor.close(), floor.close()]);
@@ -115,7 +115,7 @@ interface Difference {
   readonly error: number;
 }
 
-/** The mean of each block. Only a few turns of a block contain a scrape, but scrapes must count, so this is not the median. */
+/** The mean of each block. Only a few turns of a block contain a scrape, and a median would ignore these turns. */
 function byBlock(figures: Row): Row {
   return Array.from({ length: blocks }, (_, block) => figures.slice(block * ROUNDS_A_BLOCK, (block + 1) * ROUNDS_A_BLOCK).reduce((sum, figure) => sum + figure, 0) / ROUNDS_A_BLOCK);
 }
@@ -145,8 +145,8 @@ async function untilReady(node: ClusterNode): Promise<void> {
 }
 
 /**
- * Scrapes once for each second of the node's turns, and only during turns. @returns a function that begins a turn and returns a function
- * that ends it
+ * Scrapes the metrics during turns, once for each second of turns. @returns a function that begins a turn and returns a function that ends
+ * it
  */
 function eachSecondOf(node: ClusterNode): () => () => Promise<void> {
   let sinceMs = SCRAPE_EVERY_MS;

@@ -27,7 +27,7 @@ const machine = createNodeMachine(
 const chart = chartOf(machine);
 const active = ['node', 'node.readiness', 'node.readiness.ready', 'node.nodeTick', 'node.nodeTick.idle', 'node.probing', 'node.probing.idle', 'node.beats'];
 
-/** @param atMs when the log's sources began */
+/** @param atMs the start time of the log's sources */
 function newLog(name: string, atMs: number): EventLog {
   const log = new EventLog(name);
   log.addChart(chart, atMs);
@@ -53,7 +53,7 @@ const browser = await launchBrowser();
 const closers: (() => Promise<unknown>)[] = [() => browser.close()];
 try {
   const page = await browser.newPage({ viewport: WIDE });
-  // The browser causes this error, not the page.
+  // The first navigation of a browser takes longer. This extra time must not be measured as time of the page.
   await page.goto('about:blank');
 
   const server = await serve(newLog('bench', systemClock.nowMs()));

@@ -27,7 +27,7 @@ const VALUE_BYTES = 100;
 const CALLERS = [16, 1];
 const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
-/** With nonces that come with answers, callers must be faster by at least this factor. */
+/** When each answer carries the next nonce, callers must be faster by at least this factor. */
 const NEXT_NONCES_AIM = 1.25;
 /** Limits for the ratio of the node to the floor, by number of callers: a maximum for CPU and p50, a minimum for requests per second. */
 const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {
@@ -39,8 +39,7 @@ const SIZE_AIM = 1.1;
 /** Sizes that are also measured on the floor. */
 const FLOOR_SIZES = [100, 50_000];
 /**
- * Maximum allowed CPU time of a list of the largest size, as a number of derives on the floor. It is half of 32 ms if such a derive takes
- * 0.59 ms.
+ * Maximum allowed CPU time of a list of the largest size, expressed as a number of derives on the floor: 27 derives of 0.59 ms take 16 ms.
  */
 const LIST_AIM_DERIVES = 27;
 const WARM_UP_LISTS = 20;
@@ -163,7 +162,7 @@ async function deriveAndData(): Promise<void> {
   const cluster = await startCluster({
     nodes: 1,
     environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
-    // The writes of this workload cause pushes that no node receives, like pushes to an absent peer.
+    // The filling member does not listen. So the writes of this benchmark also cause pushes that fail, like pushes to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });
   try {

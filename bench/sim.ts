@@ -30,14 +30,14 @@ function scenarioOf({ hours, writesPerSecond }: Load): Scenario {
   const durationMs = hours * HOUR_MS;
   const steps: RequestStep[] = [];
   const everyMs = 1_000 / writesPerSecond;
-  // The first minute belongs to the start and is not measured.
+  // The cluster starts during the first minute, so there are no writes yet.
   for (let atMs = 60_000, number = 0; writesPerSecond > 0 && atMs < durationMs; atMs += everyMs, number += 1) {
     steps.push({ atMs, do: 'put', node: nodeName(number % NODES), app: number % 2, key: `key-${number % 500}`, bytes: 100, ttlMs: 0, acks: 0 });
   }
   return { seed: 'bench', nodes: NODES, apps: 2, durationMs, settings: {}, steps };
 }
 
-/** Returns the owner of a function, according to its file. */
+/** The part of the program to which a function belongs, according to its file; null: unknown. */
 function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): string | null {
   if (/secp256k1|@noble\/hashes|node:internal\/crypto|node:crypto|\/src\/crypto\//.test(url)) return 'cryptography';
   if (/\/src\/sim\/|\/src\/cli\//.test(url)) return 'simulation';
@@ -49,7 +49,7 @@ function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): stri
   return null;
 }
 
-/** Each owner's share of the time. The time of a function without an owner is added to its caller. */
+/** Each part's share of the time. If the part of a function is unknown, its time is added to the part of its caller. */
 function sharesOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Map<string, number> {
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)));
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:snapshot`: the cost for a cluster when a node joins and fetches 50,000 records (protocol.md §10, First snapshot and
- * Pages). It measures the time until the node is ready, the longest block of the event loop on the node that serves and on the node that
- * merges, and the memory of both. Then it repeats this with an older node that returns its whole store in one answer: 8,000 records, about
- * the maximum that the enclave API accepts in one message.
+ * Pages). It measures the time until the node is ready, the longest block of the event loop on the node that sends the snapshot and on the
+ * node that merges it, and the memory of both. Then it repeats this with an older node that returns its whole store in one answer: 8,000
+ * records, about the maximum that the enclave API accepts in one message.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -51,7 +51,7 @@ async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
   });
 }
 
-/** Starts the node. The measurement begins at the node's first HTTP answer, because before that Node loads code. */
+/** Starts the node. The measurement begins with its first HTTP answer, because the time for loading code is not part of a join. */
 async function join(node: ClusterNode, keys: number): Promise<{ fromMs: number; toMs: number }> {
   await node.start(MEASURED);
   const fromMs = Date.now();
@@ -86,8 +86,8 @@ try {
   const joined = await join(joining, RECORDS);
   await linesRead();
   const seconds = (joined.toMs - joined.fromMs) / 1000;
-  addAimedRow('its neighbour serves the snapshot', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
-  addAimedRow('the joining node merges it, until ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
+  addAimedRow('a node sends a snapshot to a joining node', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
+  addAimedRow('the joining node merges the snapshot, until it is ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
   await joining.stop();
   await serving.kill();
 

@@ -38,7 +38,7 @@ chain.listen(0, '127.0.0.1', () => listening.resolve(undefined));
 await listening.promise;
 const url = `http://127.0.0.1:${(chain.address() as AddressInfo).port}`;
 
-/** Milliseconds. */
+/** Starts a node and ends it after its first request to the chain. @returns the time until that request, in milliseconds */
 async function startOnce(program: string): Promise<number> {
   asked = Promise.withResolvers();
   const environment = { IN_ENCLAVE: 'false', BIND_ADDR: '127.0.0.1:0', NODE_URL: url, ODYN_URL: url, LOG_LEVEL: 'ERROR' };

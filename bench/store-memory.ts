@@ -93,9 +93,9 @@ const SHAPES: readonly Shape[] = [
       store.delete('7', `key/${index}`, NOW_MS);
     },
   },
-  { name: 'values of 100 bytes of a peer', add: (store, index) => merge(store, { key: `key/${index}`, valueBytes: 128 }) },
-  { name: 'empty values of a peer, listed and compared', add: (store, index) => merge(store, { key: `${index}`, valueBytes: 28 }), then: look },
-  { name: 'tombstones of a peer', add: (store, index) => merge(store, { key: `key/${index}`, atMs: NOW_MS - index * APART_MS }) },
+  { name: 'values of 100 bytes from a peer', add: (store, index) => merge(store, { key: `key/${index}`, valueBytes: 128 }) },
+  { name: 'empty values from a peer, listed and compared', add: (store, index) => merge(store, { key: `${index}`, valueBytes: 28 }), then: look },
+  { name: 'tombstones from a peer', add: (store, index) => merge(store, { key: `key/${index}`, atMs: NOW_MS - index * APART_MS }) },
   { name: 'apps with one tombstone', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', atMs: NOW_MS - index * APART_MS }), then: look },
   { name: 'apps with one value', add: (store, index) => merge(store, { app: String(1_000 + index), key: 'k', valueBytes: 28 }), then: look },
   { name: 'apps with 20 values', add: (store, index) => merge(store, { app: String(1_000 + Math.floor(index / 20)), key: `k${index}`, valueBytes: 28 }), then: look },
@@ -145,7 +145,7 @@ for (const shape of SHAPES) {
   // The first use of the code allocates memory, which must not be counted as memory of the records.
   measure({ ...shape, share: 0 });
   const { records, heap, counted } = measure(shape);
-  aimAt(`${shape.name}: counted at least what the heap grows by`, counted >= heap - CODE_BYTES / records);
+  aimAt(`${shape.name}: the store counts at least the growth of the heap`, counted >= heap - CODE_BYTES / records);
   if (shape.most !== undefined && records >= USUAL_RECORDS) aimAt(`${shape.name}: at most ${shape.most} bytes of heap per record`, heap <= shape.most);
   rows.push([shape.name, records, heap.toFixed(0), counted.toFixed(0), (counted / heap).toFixed(2)]);
 }

@@ -15,8 +15,9 @@ import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
 const PAIRS = 9;
-/** Number of derives in one stretch. The stretches of a pair have this order, so that a drift affects both sides equally. */
+/** Number of derives in one stretch. */
 const DERIVES = 600;
+/** The order of the stretches of a pair; true: with a reader. In this order, a drift affects both sides equally. */
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
 /** Number of derives between a change of readers and the measurement. */

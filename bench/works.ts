@@ -32,7 +32,7 @@ export interface Turns {
   readonly turnMs: number;
 }
 
-/** The first requests to a process are not counted, because its code is compiled during these requests, which doubles the cost. */
+/** The first requests to a process are not counted: its code is compiled during these requests, which doubles their cost. */
 const WARM_UP_REQUESTS = 4_000;
 const WARM_UP_CALLERS = 16;
 

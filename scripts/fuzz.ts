@@ -31,7 +31,7 @@ interface Options {
 
 const options = new Command('fuzz')
   .description(`Runs random input until the time is up. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
-  .option('--seconds <n>', 'how long', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
+  .option('--seconds <n>', 'length of the run in seconds', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
   .option('--seed <n>', 'seed of the first batch; with --target: run only this batch, to repeat a failure', wholeNumber(0, MAX_SEED))
   .option('--target <name>', 'run only this target')
   .parse()

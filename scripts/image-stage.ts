@@ -11,7 +11,7 @@ import process from 'node:process';
 import { readDockerfile, type Stage } from '../test/support/dockerfile.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Settings of the running npm for where to find packages. With its other variables, the npm of the stage would work on this checkout. */
+/** Settings that tell npm where to find packages. With the other variables of the running npm, the stage's npm would use this checkout. */
 const NPM_SETTINGS = ['npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_globalconfig'];
 
 interface Built {

@@ -1,6 +1,6 @@
 /**
- * `npm run sbom` writes a list of the packages in the image, which npm takes from the lockfile, to `artifacts/image/sbom.cdx.json`
- * (CycloneDX). The C runtime libraries come from the building machine and are not included.
+ * `npm run sbom` writes the list of the packages in the image to `artifacts/image/sbom.cdx.json` (CycloneDX). npm takes the list from the
+ * lockfile. The C runtime libraries come from the building machine and are not included.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const { status, stdout } = spawnSync('npm', ['sbom', '--sbom-format', 'cyclonedx
 if (status !== 0) throw new Error('npm sbom failed: its messages are above');
 const { name } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly name: string };
 const bom = JSON.parse(stdout, (key, value: unknown) => (CHANGING.includes(key) ? undefined : value)) as { readonly metadata: { readonly component: { name: string } } };
-// npm would use the name of the folder.
+// By default, npm uses the name of the folder.
 bom.metadata.component.name = name;
 const text = JSON.stringify(bom, null, 2);
 mkdirSync(FOLDER, { recursive: true });

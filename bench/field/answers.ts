@@ -1,8 +1,8 @@
-/** The answers of nodes to honest callers, by the phase of the node at that time. A 503 from a booting node is correct. */
+/** Counts the answers of nodes to honest callers, separately for each phase of a node. A 503 from a booting node is correct. */
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** The phase of each node as the run knows it, by the node's registered URL. */
+/** The phase that the run has noted for each node. The index is the node's registered URL. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 
@@ -17,7 +17,7 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The phase at the beginning or at the end of the request: the earlier phase of the two. */
+  /** The phase of the node at the beginning or at the end of the request, the earlier one in the order down, booting, ready. */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;

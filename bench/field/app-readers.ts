@@ -21,7 +21,7 @@ const NODES_TTL_MS = 1_000;
 
 export class AppReaders {
   readonly #clients: readonly KmsClient[];
-  /** How long each node last asked callers to wait, by origin. Milliseconds. */
+  /** For the origin of each node: the wait in its last `Retry-After`. Milliseconds. */
   readonly #retryAfterMs = new Map<string, number>();
   #turn = 0;
 

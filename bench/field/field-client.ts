@@ -1,5 +1,5 @@
 /**
- * Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each attempt with a node ended.
+ * Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each attempt at a node ended.
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
@@ -18,7 +18,7 @@ import type { Answers } from './answers.ts';
 const ACKS = 2;
 const PROBE_EVERY_CALLS = 40;
 
-/** Describes, in one line, a call that no node answered. */
+/** A call failed on every node that was asked. The message describes the failures in one line. */
 export class CallFailed extends Error {}
 
 export interface Taken {

@@ -23,13 +23,13 @@ import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 
 const TIMEOUT_MS = 15_000;
-/** Maximum allowed lead of a count, without the skew of the clocks (protocol.md §10, Bounds). */
+/** How far a count may be ahead of a node's clock, in addition to the allowed clock skew (protocol.md §10, Bounds). */
 const COUNT_LEAD = 2 ** 20;
 const CLOCK_ENTRIES = 1_000;
 const CLOCK_RECORDS = 8;
 const TOMBSTONES = 500;
 const FUTURE_MS = 3_600_000;
-/** Number of keys of its app that it writes repeatedly. */
+/** Number of keys that the member writes repeatedly. */
 const OWN_KEYS = 200;
 
 export type Attack = 'clocks' | 'tombstones' | 'future';
@@ -73,7 +73,7 @@ export class HostileMember {
     });
   }
 
-  /** Asks a node for the master secret, and then serves requests. @returns the port on which it listens. @throws PeerError */
+  /** Asks a node for the master secret, and then answers requests. @returns the port on which it listens. @throws PeerError */
   async join(node: ClusterNode): Promise<number> {
     const keys = generateP384(systemRandom);
     const answer = await this.#exchange(node, { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });
@@ -154,7 +154,7 @@ export class HostileMember {
     return this.#conversation.exchange(memberOf(node.wallet, node.teePubkey, node.localUrl), message, options);
   }
 
-  /** Keeps the clock of this member's server, a test clock, at the real time. */
+  /** Keeps the test clock of this member's server at the real time. */
   async #keepTime(server: NodeOverHttp): Promise<void> {
     while (this.#server === server) {
       await server.clock.advance(Math.max(0, systemClock.nowMs() - server.clock.nowMs()));
@@ -164,7 +164,7 @@ export class HostileMember {
   }
 }
 
-/** A store that keeps no records and claims that its empty snapshot is complete. */
+/** Acknowledges records without storing them, and claims that the empty snapshot is complete. */
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

@@ -1,8 +1,8 @@
 /**
- * The last look of a field run checks that every node has all acknowledged writes. Of the nodes with equal stores, several readers read one
- * node key by key. The equal digests prove the same for the other nodes. A read without an answer, or one that shows an older state than
- * was acknowledged, is repeated after a pause, until the time is over. Unanswered reads are counted, but not reported as lost: a node that
- * is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * The last look of a field run checks that every node has all acknowledged writes. If several nodes have equal stores, only one of them is
+ * read, key by key and by several readers. The equal digests prove the same for the other nodes. A read without an answer, or one that
+ * shows an older state than was acknowledged, is repeated after a pause, until the time limit. Unanswered reads are counted, but not
+ * reported as lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 

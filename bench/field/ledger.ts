@@ -21,9 +21,9 @@ export interface Acknowledgement {
 
 export type Verdict =
   | 'right'
-  /** The version is older than a version that was acknowledged long before. */
+  /** The version is older than a version that was acknowledged long before the read. */
   | 'old'
-  /** The key is absent, but must not be absent. */
+  /** The node reports the key as absent, but must return a value. */
   | 'absent'
   /** This value was never written. */
   | 'foreign';

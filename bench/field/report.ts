@@ -18,7 +18,7 @@ export interface FieldFigures {
   /** Number of writes that only one node acknowledged, shortly before it was killed. */
   readonly excused: number;
   readonly deathWindowMs: number;
-  /** Number of acknowledged writes that were read back during the calls. */
+  /** Number of acknowledged writes that were read back before the last look. */
   readonly checks: number;
   readonly wrong: readonly string[];
   readonly failures: Counts;
@@ -51,11 +51,11 @@ export function reportOf(figures: FieldFigures): string {
     ...(lastLook === null ? ['the last look has not begun'] : lastLookLines(lastLook)),
     list('wrong answers', figures.wrong),
     list('failed calls', counted(figures.failures)),
-    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`no good answer of a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
+    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`requests without a good answer from a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
     list('deaths', figures.deaths),
     list('errors that nodes logged', counted(figures.errors)),
     `hostile: ${inLine(figures.hostile)}`,
-    list('refused to the hostile member', counted(figures.refusedToMember)),
+    list('requests of the hostile member that nodes refused', counted(figures.refusedToMember)),
     `RPC answers: ${inLine(figures.rpc)}`,
     table([['RSS, MiB', ...figures.nodeNames], ...figures.memory.map(([when, residents]) => [when, ...residents])]),
     '',

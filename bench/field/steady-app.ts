@@ -7,7 +7,7 @@ import { CallFailed, type FieldClient } from './field-client.ts';
 import { Ledger, type Verdict } from './ledger.ts';
 
 /**
- * After this time, every serving node must hold a write, because each node compares its store with all other nodes in turn. Milliseconds.
+ * After this time, every ready node must hold a write, because each node compares its store with all other nodes in turn. Milliseconds.
  */
 export const SETTLE_MS = 90_000;
 /** A write may be lost if only one node acknowledged it, less than this time before that node was killed. Milliseconds. */
@@ -18,7 +18,7 @@ const KEYS = 1_500;
 /** When this number of calls is under way, no new call begins. */
 const MAX_UNDER_WAY = 64;
 
-/** The kinds of ten consecutive calls. */
+/** The kind of each of ten consecutive calls. Then the order repeats. */
 const TURNS = ['derive', 'put', 'check', 'derive', 'put', 'derive', 'check', 'put', 'derive', 'remove'] as const;
 
 export interface SteadyAppOptions {
@@ -28,7 +28,7 @@ export interface SteadyAppOptions {
 
 export interface SteadyAppModules {
   readonly client: FieldClient;
-  /** URLs of the nodes that are serving. */
+  /** URLs of the nodes that are ready. */
   readonly ready: () => readonly string[];
   /** Prints each wrong answer immediately. */
   readonly say: (line: string) => void;

@@ -110,8 +110,8 @@ export async function bundleNode(folder: string): Promise<void> {
 }
 
 /**
- * Bundles the worker thread of the visualiser for an image, which has no modules. @param folder the output folder, next to the folder of
- * the bundle
+ * Bundles the worker thread of the visualiser for an image, in which the separate modules are missing.
+ * @param folder the output folder, next to the folder of the bundle
  */
 export async function bundleWorker(folder: string): Promise<void> {
   await bundle({ ...FOR_NODE, entryPoints: ['src/visualizer/layout-worker.ts'], outdir: folder });

@@ -1,6 +1,6 @@
 /**
  * The rule for code that calls a foreign service: it must return a value or throw a planned error. A planned error must not hide a bug of
- * the program: an error whose cause is a bug does not count as planned.
+ * the program, so an error whose cause is a bug is not accepted.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { ExpectedError } from '../../src/domain/errors.ts';
@@ -10,8 +10,8 @@ const MAX_CAUSES = 8;
 const FAULTS = [SyntaxError, RangeError, ReferenceError, TypeError] as const;
 
 /**
- * The bug that caused an error; null when a bug is not the cause. Errors of the system and the HTTP client have a code, or a cause with a
- * code.
+ * The bug that caused an error; null when a bug is not the cause. Errors of the system and the HTTP client are not bugs. They have a code,
+ * or a cause with a code.
  */
 function faultBehind(error: unknown): Error | null {
   let at: unknown = error;

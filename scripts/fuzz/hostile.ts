@@ -16,7 +16,7 @@ export const anyJson: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie
 /** Bytes of any kind, often readable text. */
 export const anyBytes: fc.Arbitrary<Buffer> = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 300 })).map((given) => (typeof given === 'string' ? Buffer.from(given, 'utf8') : Buffer.from(given)));
 
-/** One change of a value: the number of the place to change, counted through the whole value, and the new value there. */
+/** One change of a value. `at` selects the place: all places in the value, including nested ones, are numbered. */
 interface Change {
   readonly at: number;
   readonly how: 'replace' | 'remove' | 'add';
@@ -57,7 +57,7 @@ export function jsonOf(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
 
-/** One way to damage a string: its end is cut off, or bytes in its middle are replaced. */
+/** Damage to a string: at up to two places, bytes are removed and others are inserted. */
 export const tears = fc.array(fc.record({ at: fc.nat(4_000), drop: fc.nat(8), put: fc.uint8Array({ maxLength: 6 }) }), { maxLength: 2 });
 
 export function torn(text: Uint8Array, list: readonly { readonly at: number; readonly drop: number; readonly put: Uint8Array }[]): Buffer {

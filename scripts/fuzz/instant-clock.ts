@@ -1,4 +1,4 @@
-/** A clock on which every wait ends immediately. The clock moves forward by the waited time. */
+/** A clock on which every pause ends immediately. The clock moves forward by the length of the pause. */
 import type { Clock } from '../../src/domain/ports.ts';
 
 export class InstantClock implements Clock {
@@ -13,7 +13,7 @@ export class InstantClock implements Clock {
     return this.#passedMs;
   }
 
-  /** Time limits of whole calls are longer than any test, so they never fire. Pauses end immediately. */
+  /** A timer of 4 s or more is the timeout of a whole call, and never fires. A shorter timer is a pause, and fires immediately. */
   setTimeout(callback: () => void, delayMs: number): unknown {
     if (delayMs >= 4_000) return null;
     return setImmediate(() => {

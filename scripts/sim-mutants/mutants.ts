@@ -1,11 +1,11 @@
 /**
- * The table of mutants: faults of other nodes (protocol.md §9), and mistakes that we could easily make. A mutant must be able to run, but
- * does not have to pass the type check.
+ * The table of mutants: faults that other implementations had (protocol.md §9), and mistakes that we could easily make. The code of a
+ * mutant must run, but need not pass the type check.
  */
 import type { FaultKind, Step } from '../../src/sim/scenario.ts';
 import type { Mutant, Runs } from './mutant.ts';
 
-/** All members are honest, and processes end and start. */
+/** All members are honest. Processes end, and new ones start. */
 const RESTARTS: Runs = { faults: 'light', rates: { crash: { perHour: 30 }, loss: { perHour: 8 } } };
 /** No faults, and many requests. */
 const QUIET: Runs = { faults: 'none', requests: 2 };
@@ -18,8 +18,8 @@ const LONG_CUTS: Runs = {
   settings: { TOMBSTONE_RETENTION_MS: '60000' },
 };
 /**
- * Node c is cut off. Meanwhile, its writes are deleted, and the tombstones expire before c is back. Until its next node_tick, c is stale.
- * At that time a different node begins with an empty store.
+ * Node c is cut off. Meanwhile, other nodes delete its writes, and the tombstones expire before c is connected again. While c is stale,
+ * another node begins with an empty store.
  * @param name the node whose process ends while c is stale
  */
 function backWhileAnotherBegins(name: string, crashSeconds: number): Runs {
@@ -37,7 +37,7 @@ function askC(what: 'get' | 'list', fromSeconds: number, toSeconds: number, key 
   return Array.from({ length: toSeconds - fromSeconds }, (_, index) => request(fromSeconds + index, what, 'c', key));
 }
 
-/** Node c begins again with an empty store, while a caller keeps asking it for records that other nodes hold. */
+/** Node c restarts with an empty store, while a caller keeps asking it for records that other nodes hold. */
 function cBeginsAgain(settings: Readonly<Record<string, string>>, steps: readonly Step[]): Runs {
   const kept = [request(60, 'put', 'a', 'kept'), request(61, 'put', 'a', 'large', 4_000)];
   return { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings, steps: [...kept, fault(75, 'crash', 'c', 3), ...steps, ...askC('list', 80, 240)] };
@@ -63,7 +63,7 @@ function cutOffWith(companion: Step): Runs {
   };
 }
 
-/** An RPC endpoint with a good and a bad backend, for longer than a new node may take to become ready. */
+/** An RPC endpoint has a bad backend for longer than a new node may take to become ready. Half of all requests reach a good backend. */
 function badBackend(kind: FaultKind, amount: readonly [number, number] = [0, 0]): Runs {
   return { faults: 'none', rates: { [kind]: { perHour: 40, forSeconds: [280, 400], amount }, crash: { perHour: 20, forSeconds: [2, 5] } } };
 }
@@ -77,7 +77,7 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
-/** An app keeps the maximum number of requests under way at a node, through the platform's ingress. There is no other fault. */
+/** An app keeps the maximum number of requests to a node under way, through the platform's ingress. There is no other fault. */
 const HELD: Runs = {
   nodes: 3,
   hours: 0.1,
@@ -86,7 +86,7 @@ const HELD: Runs = {
   rates: { 'flood of held requests': { perHour: 40, forSeconds: [80, 120], amount: [2, 4] } },
 };
 
-/** A node sees the same old head for a long time, but its reads succeed. Restarted nodes ask it for the secret. */
+/** For a long time, a node's reads succeed but show the same old head. Restarted nodes ask this node for the secret. */
 const OLD_VIEWS: Runs = {
   faults: 'none',
   requests: 0.05,
@@ -98,42 +98,42 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'view-goes-back',
     section: '§6',
-    what: 'The pinned block follows a head that is further back than an earlier one.',
+    what: 'When the head moves back, the pinned block moves back too.',
     replace: [{ file: 'registry/pinned-block.ts', find: `seen.highest === null || block >= seen.highest`, put: `seen.highest === null || block >= 0n` }],
     runs: badBackend('backend lagging', [1, 200]),
   },
   {
     name: 'another-chain-believed',
     section: '§6',
-    what: 'Any chain that the RPC belongs to is accepted as the configured one.',
+    what: 'The chain id of the RPC is not checked: any chain is accepted.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (chainId !== null && shown.chainId !== chainId) {`, put: `if (shown.chainId === 0) {` }],
     runs: { faults: 'none', rates: { 'another chain': { perHour: 30 } } },
   },
   {
     name: 'block-ahead-believed',
     section: '§6',
-    what: 'A block whose time is ahead of the clock gives a valid view.',
+    what: 'A view of a block whose time is ahead of the clock is accepted.',
     replace: [{ file: 'registry/pinned-block.ts', find: `if (aheadMs <= rules.maxClockSkewMs) return null;`, put: `if (aheadMs <= Infinity) return null;` }],
     runs: { faults: 'none', rates: { 'block times off': { perHour: 30, amount: [30, 120] } } },
   },
   {
     name: 'one-try-a-call',
     section: '§6',
-    what: 'A call of the RPC is tried only once.',
+    what: 'A failed call of the RPC is not retried.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `export const CALL_ATTEMPTS = 6;`, put: `export const CALL_ATTEMPTS = 1;` }],
     runs: badBackend('backend dead'),
   },
   {
     name: 'retry-after-ignored',
     section: '§6',
-    what: 'A call is retried sooner than the RPC has asked for.',
+    what: 'A call is retried before the time that the RPC gave in Retry-After.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `if (askedMs > 0) putOff.untilMs =`, put: `if (askedMs > Infinity) putOff.untilMs =` }],
     runs: badBackend('backend busy', [1, 3]),
   },
   {
     name: 'refused-price-forgotten',
     section: '§6',
-    what: 'A claim that was refused for its price is sent again at the next tick at the same price.',
+    what: 'A claim that was refused because of its low price is sent again at the next tick with the same price.',
     replace: [
       {
         file: 'registry/claim-sender.ts',
@@ -146,7 +146,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'tip-without-cap',
     section: '§6',
-    what: 'A claim offers any tip that the RPC suggests.',
+    what: 'A claim offers the tip that the RPC suggests, without an upper limit.',
     replace: [
       { file: 'registry/claim-plan.ts', find: `min(max(tip, MIN_TIP), maxTip)`, put: `max(tip, MIN_TIP)` },
       { file: 'registry/claim-plan.ts', find: `const capped = min(maxFeePerGas, MAX_FEE_PER_GAS);`, put: `const capped = maxFeePerGas;` },
@@ -156,7 +156,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'unreadable-is-absent',
     section: '§6',
-    what: 'An answer without bytes counts as an absent instance or version, without a retry.',
+    what: 'An empty answer is treated as an absent instance or version, without a retry.',
     replace: [
       { file: 'registry/last-read.ts', find: `result?.ok === true || result?.why === 'reverted'`, put: `result !== undefined` },
       { file: 'registry/last-read.ts', find: `result.ok ? valueOf(result.value) : null`, put: `result?.ok === true ? valueOf(result.value) : null` },
@@ -168,7 +168,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'serves-by-an-outdated-view',
     section: '§6',
-    what: 'A node keeps serving with a view that is older than CHAIN_OUTAGE_SECONDS.',
+    what: 'A node stays ready while its view is older than CHAIN_OUTAGE_SECONDS.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -194,7 +194,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'missing-multicall-for-ever',
     section: '§6',
-    what: 'The first answer that there is no Multicall3 is believed forever.',
+    what: 'If the first answer is that Multicall3 does not exist, the node never asks again.',
     replace: [
       {
         file: 'registry/views.ts',
@@ -211,14 +211,14 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'last-views-believed',
     section: '§6',
-    what: 'Any answer to the previous calls is taken as a repetition of the previous answer.',
+    what: 'When a read repeats the previous calls, any answer is treated as equal to the previous answer.',
     replace: [{ file: 'registry/views.ts', find: `(await bytesOf(early)) === last.answer`, put: `(await bytesOf(early)) !== undefined` }],
     runs: { faults: 'none', rates: { 'hash reset': { perHour: 20 } } },
   },
   {
     name: 'secret-by-an-old-view',
     section: '§6',
-    what: 'The secret is handed out even with an old view of the chain.',
+    what: 'The secret is handed out even when the view of the chain is too old.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -231,7 +231,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'refused-price-unchanged',
     section: '§6',
-    what: 'A claim that was refused for its price is sent again at the same price.',
+    what: 'A claim that was refused because of its low price is sent again with the same price.',
     replace: [
       { file: 'registry/claim-plan.ts', find: `(fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n`, put: `fee` },
     ],
@@ -243,7 +243,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'install-before-compare',
     section: '§9.1',
-    what: 'The first secret that opens is installed, and only then compared with the chain.',
+    what: 'The first secret that can be opened is installed before it is compared with the chain.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -257,7 +257,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'unconfirmed-handed-out',
     section: '§9.2',
-    what: 'A secret is handed out as soon as it exists, on the chain or not.',
+    what: 'A secret is handed out as soon as it exists, even if the chain does not show its hash.',
     replace: [
       {
         file: 'crypto/vault.ts',
@@ -305,7 +305,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'one-acknowledged-sequence-for-all',
     section: '§9.4',
-    what: 'All peers share one acknowledged sequence: a write that one peer has counts as sent to all.',
+    what: 'All peers share one acknowledged sequence: a write that one peer has acknowledged is not sent to the other peers.',
     replace: [
       {
         file: 'sync/progress.ts',
@@ -343,7 +343,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'lanes-one-by-one',
     section: '§9.5',
-    what: 'Peers are pushed to one after another: a silent peer holds up the others.',
+    what: 'A node pushes to one peer after another, so a silent peer delays the pushes to the others.',
     replace: [{ file: 'sync/replicator.ts', find: `const MAX_LANES_AT_WORK = 32;`, put: `const MAX_LANES_AT_WORK = 1;` }],
     runs: { requests: 1, faults: 'none', rates: { 'liar: silence': { perHour: 12, forSeconds: [60, 180] } } },
     seed: '5',
@@ -351,14 +351,14 @@ const NINE: readonly Mutant[] = [
   {
     name: 'sync-body-limit',
     section: '§9.6',
-    what: '/sync refuses bodies that hold a value which the API accepts.',
+    what: '/sync refuses a body as too large because of a value that the API for apps accepts.',
     replace: [{ file: 'http/sync-route.ts', find: `readBody(options.maxSyncPayloadBytes)`, put: `readBody(128 * 1024)` }],
     runs: QUIET,
   },
   {
     name: 'evicts-over-quota',
     section: '§9.7',
-    what: 'Over quota the oldest records are evicted without an error.',
+    what: 'When an app exceeds its quota, its oldest records are evicted without an error.',
     replace: [
       {
         file: 'store/record-store.ts',
@@ -394,7 +394,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'loser-clock-dropped',
     section: '§9.9',
-    what: 'The clock of the concurrent loser is dropped.',
+    what: 'When two records are concurrent, the clock of the losing record is dropped.',
     replace: [
       { file: 'store/merge-rules.ts', find: `record: { ...incoming, version } }`, put: `record: incoming }` },
       { file: 'store/merge-rules.ts', find: `record: { key, value, version, updatedAtMs, ttlMs }, why }`, put: `record: held, why }` },
@@ -404,7 +404,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'malformed-spoils-batch',
     section: '§9.10',
-    what: 'One malformed record ends the batch that it came in.',
+    what: 'One malformed record makes the node refuse the whole batch.',
     replace: [
       {
         file: 'sync/merge-batch.ts',
@@ -419,7 +419,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'trips-per-instance',
     section: '§9.11',
-    what: 'Membership costs a round trip for each instance, one after another.',
+    what: 'A read of the membership makes a round trip for each instance, one after another.',
     replace: [
       {
         file: 'registry/view-reader.ts',
@@ -438,7 +438,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'versions-of-another-chain',
     section: '§6',
-    what: 'The last trip of a read does not ask which chain answers.',
+    what: 'The last round trip of a read does not check the chain id.',
     replace: [
       {
         file: 'registry/view-reader.ts',
@@ -451,16 +451,16 @@ const NINE: readonly Mutant[] = [
   {
     name: 'forgotten-peer-pushed-on',
     section: 'own',
-    what: 'A push continues after its peer was forgotten, when its own writes are no longer counted.',
+    what: 'A push to a peer continues after the node has forgotten that peer and its acknowledged sequence.',
     replace: [{ file: 'sync/push-plan.ts', find: `if (this.#modules.progress.isClosed) {`, put: `if (this.#modules.progress.epoch < 0) {` }],
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
     name: 'no-early-ticks',
     section: '§9.12',
-    what: 'A claim notices its confirmation, and a failed read is retried, only at the next beat.',
+    what: 'No tick comes early: a node notices that its claim is confirmed, or retries a failed read, only at the next regular node_tick.',
     replace: [{ file: 'machines/early-tick.ts', find: `backoffMs({ firstMs: EARLY_TICK_FLOOR_MS,`, put: `backoffMs({ firstMs: beatMs,` }],
-    // The first claim of a cluster without faults. After a fault, the rule would allow more time.
+    // The run has only the first claim of a cluster, and no faults: after a fault, the rule would allow more time.
     runs: { faults: 'none', hours: 0.03, requests: 0 },
   },
   {
@@ -480,7 +480,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'nameless-sync-unchecked',
     section: '§9.16',
-    what: '/sync without x-kms-wallet skips the check of sender_tee_pubkey and answers to the key in the envelope.',
+    what: '/sync does not check sender_tee_pubkey if x-kms-wallet is absent, and seals the answer to the key in the envelope.',
     replace: [
       {
         file: 'http/sync-route.ts',
@@ -499,7 +499,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'bad-fields-become-0',
     section: '§9.17',
-    what: 'Bad fields of a record become 0, and the record merges.',
+    what: 'Invalid fields of a record are replaced with 0, and the record is merged.',
     replace: [
       {
         file: 'store/record-codec.ts',
@@ -528,7 +528,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'failed-list-is-empty',
     section: '§9.18',
-    what: 'A list of instances that cannot be read counts as empty.',
+    what: 'A list of instances that cannot be read is treated as empty.',
     replace: [
       { file: 'registry/view-reader.ts', find: `    if (!first.list.ok) return this.#failList(first.list, block, signal);\n`, put: `` },
       { file: 'registry/view-reader.ts', find: `(first.list.value as readonly string[])`, put: `((first.list.ok ? first.list.value : []) as readonly string[])` },
@@ -556,7 +556,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'answers-unsigned',
     section: 'own',
-    what: "An answer is accepted without its peer's signature, or with a wrong one.",
+    what: "An answer is accepted even if its peer's signature is missing or wrong.",
     replace: [
       {
         file: 'sync/peer-conversation.ts',
@@ -570,7 +570,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'echo-unchecked',
     section: 'own',
-    what: 'An answer to another request is accepted.',
+    what: 'An answer that belongs to a different request is accepted.',
     replace: [
       {
         file: 'sync/peer-conversation.ts',
@@ -583,7 +583,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'store-id-kept',
     section: 'own',
-    what: 'A store that is emptied keeps its id.',
+    what: 'A store keeps its id when it is emptied.',
     replace: [
       {
         file: 'store/record-store.ts',
@@ -596,7 +596,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-secret-serves',
     section: 'own',
-    what: 'The secret keeps serving after the chain hash was reset.',
+    what: 'The secret is still used after its hash on the chain was reset.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -625,7 +625,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'taken-over-counts-as-claimed',
     section: 'own',
-    what: 'A secret from a member counts as claimed by this node: the node asks for no first snapshot.',
+    what: 'A secret from a member is treated as claimed by this node, so the node does not ask for a first snapshot.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -638,7 +638,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-secret-claimed',
     section: 'own',
-    what: 'The secret that was set aside after a reset is claimed again.',
+    what: 'A secret that was set aside after a reset is claimed again.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -655,7 +655,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-claim-sent-again',
     section: 'own',
-    what: 'A claim is sent again although the head showed it before.',
+    what: 'A claim is sent again although the head has already shown it.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -670,7 +670,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'wake-up-missed',
     section: 'own',
-    what: 'A write that arrives during a push does not make the lane look again, not even when the lane is woken.',
+    what: 'After a push, the lane does not look for writes that arrived during the push, even if it was woken.',
     replace: [
       { file: 'sync/replicator.ts', find: `      lane.again = signal;\n`, put: `` },
       {
@@ -681,8 +681,8 @@ const OWN: readonly Mutant[] = [
     return this.#planAgain(progress.retries.due(this.#modules.sendAbove()), 0);`,
       },
     ],
-    // A push takes milliseconds. A write and its wake-up must happen during one push, and a later write would repair the fault. So there
-    // are few writes.
+    // A push takes milliseconds. A write and its wake-up must happen during one push. A later write would be pushed together with the
+    // missed write, so there are few writes.
     runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
@@ -694,7 +694,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'acknowledged-to-last-number',
     section: 'own',
-    what: 'After an answer the acknowledged sequence moves to the last number issued, not to the last one sent.',
+    what: 'After an answer, the acknowledged sequence moves to the last sequence number of the node, not to the last one that was sent.',
     replace: [
       { file: 'sync/push-plan.ts', find: `    progress.advance(last,`, put: `    progress.advance(this.#modules.store.lastSequenceNumber,` },
     ],
@@ -709,34 +709,34 @@ const OWN: readonly Mutant[] = [
   {
     name: 'number-repeated',
     section: 'own',
-    what: 'The sequence number of a node does not always rise.',
+    what: 'A node can use the same sequence number twice.',
     replace: [{ file: 'store/local-writes.ts', find: `Math.max(lastSequenceNumber + 1, nowMs)`, put: `Math.max(lastSequenceNumber, nowMs)` }],
     runs: { requests: 1, rates: { 'clock jump': { perHour: 8 } } },
   },
   {
     name: 'earlier-time-wins',
     section: 'own',
-    what: 'Of two concurrent records, the one with the smaller time stays.',
+    what: 'Of two concurrent records, the one with the earlier time wins.',
     replace: [{ file: 'store/merge-rules.ts', find: `return a.updatedAtMs - b.updatedAtMs;`, put: `return b.updatedAtMs - a.updatedAtMs;` }],
     runs: { requests: 1 },
   },
   {
     name: 'smaller-bytes-win',
     section: 'own',
-    what: 'Of two concurrent records with the same time, the one with the smaller bytes stays.',
+    what: 'Of two concurrent records with the same time, the one with the smaller bytes wins.',
     replace: [{ file: 'store/merge-rules.ts', find: `return left < right ? -1 : 1;`, put: `return left < right ? 1 : -1;` }],
     runs: { requests: 2 },
   },
   {
     name: 'tombstones-forgotten',
     section: 'own',
-    what: 'A tombstone is removed immediately.',
+    what: 'Tombstones are removed immediately instead of after their retention.',
     replace: [{ file: 'store/record.ts', find: `(value === null ? 0 : ttlMs) + retentionMs + 1`, put: `(value === null ? -retentionMs : ttlMs) + retentionMs + 1` }],
   },
   {
     name: 'digest-not-updated',
     section: 'own',
-    what: 'The digest of a bucket removes the old record of a change and does not add the new one.',
+    what: 'When a record is replaced, the digest of its bucket no longer includes the old record, but does not include the new one either.',
     replace: [
       {
         file: 'store/namespace.ts',
@@ -750,20 +750,20 @@ const OWN: readonly Mutant[] = [
   {
     name: 'too-far-ahead-taken',
     section: 'own',
-    what: 'A record from the future is accepted.',
+    what: 'A record whose time is too far in the future is accepted.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount`, put: `return largestCount` }],
   },
   {
     name: 'count-too-far-ahead-taken',
     section: '§10 Bounds',
-    what: 'A count may be ahead of the clock without a limit.',
+    what: 'A count may be ahead of the clock by any amount.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;`, put: `return updatedAtMs > latestMs;` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
   {
     name: 'forged-count-trusted',
     section: '§10',
-    what: 'A write keeps the clock key of its node although a member forged a higher count of that key.',
+    what: 'A write uses the usual clock key of its node although a member has forged a higher count under that key.',
     replace: [{ file: 'store/local-writes.ts', find: `if (!isForged(own)) return own;`, put: `if (own !== '') return own;` }],
     runs: { faults: 'none', nodes: 3, rates: { "liar: others' counts": { perHour: 60, forSeconds: [30, 60] } } },
     seed: '5',
@@ -781,14 +781,14 @@ const OWN: readonly Mutant[] = [
   {
     name: 'largest-counts-cut',
     section: '§10 Bounds',
-    what: 'A long clock drops its largest counts first.',
+    what: 'When a clock has too many entries, the largest counts are dropped first.',
     replace: [{ file: 'store/vector-clock.ts', find: `rank(a) - rank(b) || a[1] - b[1]`, put: `rank(a) - rank(b) || b[1] - a[1]` }],
     runs: { rates: { 'liar: grown clocks': { perHour: 8, forSeconds: [60, 120], amount: [0, 0] } } },
   },
   {
     name: 'apps-uncounted',
     section: '§10 Bounds',
-    what: 'Apps do not count against MAX_STORE_BYTES.',
+    what: 'The memory of apps is not included in the bytes that MAX_STORE_BYTES limits.',
     replace: [{ file: 'store/contents.ts', find: `return this.#bytes + this.#namespaces.size * APP_BYTES;`, put: `return this.#bytes;` }],
   },
   {
@@ -815,7 +815,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stopped-stay-members',
     section: 'own',
-    what: 'A node that was listed once stays a member, stopped or not.',
+    what: 'A node that was listed once stays a member, even after it is stopped.',
     replace: [
       { file: 'registry/view-reader.ts', find: `.slice(0, MAX_LISTED).map(toWallet);`, put: `.slice(0, MAX_LISTED).map(toWallet).concat(this.#lastListed);` },
       { file: 'registry/membership-rules.ts', find: "  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;\n", put: `` },
@@ -830,7 +830,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'rejections-count-as-acks',
     section: 'own',
-    what: 'A temporarily refused write counts as acknowledged by the peer.',
+    what: 'A temporarily refused write is treated as acknowledged by the peer.',
     replace: [
       {
         file: 'sync/push-plan.ts',
@@ -856,7 +856,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'two-node-ticks',
     section: 'own',
-    what: 'A node_tick that comes while another one runs starts that one again.',
+    what: 'A node_tick that arrives while another one is running restarts the running one.',
     replace: [
       {
         file: 'machines/node-tick.ts',
@@ -864,13 +864,13 @@ const OWN: readonly Mutant[] = [
         put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
       },
     ],
-    // The next regular node_tick is due while a slow chain delays the current tick.
+    // With a slow chain, a tick is still running when the next regular node_tick is due.
     runs: { faults: 'light', rates: { 'chain slow': { perHour: 20, forSeconds: [30, 60], amount: [2_000, 4_000] } }, settings: { KMS_NODE_TICK_SECONDS: '10' } },
   },
   {
     name: 'store-outlives-secret',
     section: 'own',
-    what: 'A different secret is installed, and the store of the old secret stays.',
+    what: 'A different secret is installed, and the store of the old secret is kept.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -912,7 +912,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'strangers-starve-apps',
     section: '§8',
-    what: 'All callers behind the ingress are counted together, before their proof.',
+    what: 'All callers behind the ingress share one rate limit, which applies before their proof is checked.',
     replace: [{ file: 'http/app.ts', find: `limits.open), kmsRoutes(`, put: `limits.general), kmsRoutes(` }],
     runs: FLOODED,
   },
@@ -926,7 +926,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'requests-under-way-of-all-together',
     section: '§10',
-    what: 'All wallets share one limit of requests under way.',
+    what: 'All wallets together have one limit of requests under way, instead of one limit for each wallet.',
     replace: [{ file: 'http/requests-under-way.ts', find: `  enter(caller: string): boolean {
     const known`, put: `  enter(caller: string): boolean {
     caller = '';
@@ -941,7 +941,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'known-wallets-are-strangers',
     section: '§8',
-    what: 'Behind the ingress, authorized callers are not told apart from strangers.',
+    what: 'Behind the ingress, authorized callers share the rate limit of strangers.',
     replace: [{ file: 'http/client-limit.ts', find: `if (signature === null || !authorized.has(wallet)) countUnproven(request);`, put: `if (signature !== null) countUnproven(request);` }],
     runs: FLOODED,
   },
@@ -955,7 +955,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stale-forgets',
     section: 'own',
-    what: 'A node that is cut off expires its own tombstones as usual.',
+    what: 'A node that has been cut off for too long still removes its expired tombstones.',
     replace: [{ file: 'node/compose-node.ts', find: `return staleness.isStale();`, put: `return false;` }],
     runs: LONG_CUTS,
     seed: '23',
@@ -974,14 +974,14 @@ const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
     section: '§10',
-    what: 'Everything of one member that says that it is sure suffices, regardless of what other members say.',
+    what: 'A node becomes sure once it has all records of one member that says it is sure, regardless of what other members say.',
     replace: [{ file: 'machines/sureness.ts', find: ` || (mergedWhileSure === 1 && !facts.some(mayBeSure))`, put: ` || mergedWhileSure === 1` }],
     runs: cBeginsAgain({}, [fault(65, 'liar: empty snapshot', 'b', 300), { ...fault(70, 'partition', 'c', 75), other: 'a' } as Step]),
   },
   {
     name: 'left-out-is-merged',
     section: '§10',
-    what: 'A record that was left out because the store had no room counts as merged.',
+    what: 'A record that was left out because the store had no room is treated as merged.',
     replace: [{ file: 'machines/sureness.ts', find: `event.store !== state.store || event.leftOut`, put: `event.store !== state.store` }],
     // At the end, the records that do not fit are deleted, so that all stores can become equal again.
     runs: cBeginsAgain({ 'c.MAX_STORE_BYTES': '3000' }, [request(242, 'delete', 'a', 'large')]),
