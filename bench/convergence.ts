@@ -4,7 +4,7 @@
  * contain the key: with the nudge and with only the interval, under the default rate limits. Then it counts requests and bytes between 3, 5
  * and 9 nodes.
  *
- * `--writes N` sets the number of writes. `--only nudge`, `--only interval` and `--only cost` run only that part.
+ * `--writes N` sets the number of writes. `--only PART` runs only that part: `nudge`, `interval` or `cost`.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -183,5 +183,5 @@ if (runs('cost')) {
     aimAt(`${size - 1} pushes per write with ${size} nodes`, single.pushes <= size - 1);
     rows.push([size, single.pushes.toFixed(2), size - 1, single.others.toFixed(2), Math.round(single.bytes), burst.pushes.toFixed(2), Math.round(burst.bytes)]);
   }
-  process.stdout.write(`between nodes: one write after another, then many writes on one node at the same time\n${table(rows)}\n`);
+  process.stdout.write(`traffic between nodes: first for one write after another, then for many simultaneous writes on one node\n${table(rows)}\n`);
 }

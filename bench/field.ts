@@ -2,7 +2,7 @@
  * `npm run field`: nodes under real conditions. The nodes are real processes in strict mode, with TLS and an egress proxy. Apps write and
  * derive at a steady rate. Meanwhile, hostile callers leave request bodies unfinished and flood nodes, a hostile member sends forged
  * records and false answers, one of two backends of the RPC is bad, and every two minutes a node is killed and starts again with new keys.
- * Exit code 1: an acknowledged write is lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130:
+ * Exit code 1: an acknowledged write was lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130:
  * interrupted; the report contains the results up to that time.
  */
 import { createWriteStream } from 'node:fs';
@@ -190,8 +190,8 @@ const memory = new Map<string, readonly (number | string)[]>();
 const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
 /**
- * How long the event loop of this process has been busy since the last report. Near 100 %, the figures describe this process, which sends
- * all calls and floods, instead of the nodes.
+ * The utilization of this process's event loop up to the last report. Each report shows for how much of the time since then the event loop
+ * was busy. Near 100 %, the figures describe this process, which sends all calls and floods, instead of the nodes.
  */
 let utilization = performance.eventLoopUtilization();
 function report(): void {

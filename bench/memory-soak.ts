@@ -120,7 +120,7 @@ function judge(samples: readonly Sample[]): void {
   }
 }
 
-/** MiB per minute: the median of all slopes between two samples (Theil and Sen). An outlier does not change this median. */
+/** MiB per minute: the median of all slopes between two samples (Theil and Sen). A few outliers hardly change it. */
 function slopeOf(samples: readonly Sample[], what: 'rss' | 'heap'): number {
   return median(samples.flatMap((from, place) => samples.slice(place + 1).map((to) => (to[what] - from[what]) / (to.minute - from.minute))));
 }

@@ -3,8 +3,8 @@
  * under load, a node with many keys, and a node that receives many keys in one snapshot. Then it runs the load of a day in half an hour
  * (`memory-soak.ts`), during which the memory must not grow.
  *
- * `--minutes N` sets how long the load of a day takes; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` is short
- * enough for every build and checks only the aims for memory at rest.
+ * `--minutes N` sets how long the load of a day takes; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` uses
+ * fewer keys and shorter loads, so that it can run with every build.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';

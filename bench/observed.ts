@@ -162,5 +162,5 @@ function eachSecondOf(node: ClusterNode): () => () => Promise<void> {
 async function scrape(node: ClusterNode): Promise<void> {
   const answer = await fetch(`${node.localUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } });
   await answer.text();
-  if (answer.status !== 200) throw new Error(`the metrics were answered with ${answer.status}`);
+  if (answer.status !== 200) throw new Error(`the request for the metrics was answered with status ${answer.status}`);
 }

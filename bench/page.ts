@@ -47,7 +47,7 @@ async function drawnMs(page: Page, url: string): Promise<number> {
   return Math.round(await page.evaluate<number>("performance.getEntriesByName('chart-drawn')[0].startTime"));
 }
 
-const print = (what: string, value: string): void => void process.stdout.write(`${what.padEnd(64)}${value}\n`);
+const print = (what: string, value: string): void => void process.stdout.write(`${what.padEnd(70)}${value}\n`);
 
 const browser = await launchBrowser();
 const closers: (() => Promise<unknown>)[] = [() => browser.close()];
@@ -59,11 +59,11 @@ try {
   const server = await serve(newLog('bench', systemClock.nowMs()));
   closers.push(() => server.close());
   const firstMs = await drawnMs(page, server.url);
-  print('first reader, until the first drawing (including bundle and layout)', `${firstMs} ms`);
+  print('time to the first drawing, first reader (bundle and layout included)', `${firstMs} ms`);
   aimAt(`the first drawing within ${AIM_MS} ms`, firstMs <= AIM_MS);
   const later: number[] = [];
   for (let load = 0; load < LATER_LOADS; load++) later.push(await drawnMs(page, server.url));
-  print('a later reader', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
+  print('time to the first drawing, a later reader', `${later.sort((a, b) => a - b)[Math.floor(LATER_LOADS / 2)]!} ms (median of ${LATER_LOADS})`);
 
   const layoutStartedMs = performance.now();
   await layoutOf({ ...chart, id: 'once more' });
@@ -89,13 +89,13 @@ try {
   await page.goto(fullServer.url);
   const startedMs = performance.now();
   await untilTrue(page, `(document.querySelector('.count')?.textContent ?? '').includes('of ${EVENTS + SOURCES.length + 1}')`);
-  print(`a page that is opened on ${EVENTS} events shows the last`, `${Math.round(performance.now() - startedMs)} ms`);
+  print(`a page that is opened on ${EVENTS} events shows the last event`, `${Math.round(performance.now() - startedMs)} ms`);
   const inspector = await page.context().newCDPSession(page);
   await inspector.send('Performance.enable');
   await inspector.send('HeapProfiler.collectGarbage');
   const { metrics } = await inspector.send('Performance.getMetrics');
   const heapBytes = metrics.find(({ name }) => name === 'JSHeapUsedSize')!.value;
-  print('its memory', `${Math.round(heapBytes / 1024 / 1024)} MiB`);
+  print('memory of this page', `${Math.round(heapBytes / 1024 / 1024)} MiB`);
   const backStartedMs = performance.now();
   await page.keyboard.press('Home');
   await untilTrue(page, "document.querySelector('.mode').textContent.includes('newer')");

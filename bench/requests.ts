@@ -1,11 +1,11 @@
 /**
  * `npm run bench:requests`: the cost of apps' requests to one node, with all their parts: a nonce, the caller's signature, the registry,
  * both envelopes, and the caller's work in this process. It compares derives with the minimum that they cost in Node (`floor.ts`), with the
- * same callers and the same enclave. Keys of three namespaces alternate. All workloads take turns, so that other load on the machine
- * affects them equally. If there is much other load, compare the processor time of the process that answers.
+ * same callers and the same enclave. It also measures gets and puts in namespaces of three sizes, and lists of the largest namespace. All
+ * workloads take turns, so that other load on the machine affects them equally. If there is much other load, compare the processor time of
+ * the process that answers.
  *
- * `--turns N` and `--seconds S` set the number of turns and their length. `--only derive`, `--only data` and `--only beside` run only that
- * part.
+ * `--turns N` and `--seconds S` set the number of turns and their length. `--only PART` runs only that part: `derive`, `data` or `beside`.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -82,7 +82,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
     const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
-    process.stdout.write(`next nonces over the floor without next nonces, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
+    process.stdout.write(`node with next nonces compared with the floor without them, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
     aimAt('a derive with a next nonce takes less CPU than the floor without one', nextCpu < 1);
     const faster = medianRatio(next.perSecond, fetched.perSecond);
     process.stdout.write(`next nonces over a /nonce for each derive, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);

@@ -54,8 +54,7 @@ async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control):
 }
 
 /**
- * Runs all hunts with this number of processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds from a running
- * hunt.
+ * Runs all hunts in `jobs` processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds from a running hunt.
  * @param onOver called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {

@@ -17,7 +17,10 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The phase of the node at the beginning or at the end of the request, the earlier one in the order down, booting, ready. */
+  /**
+   * The phase of the node at the beginning and at the end of the request. If the phases differ, the one that comes first in the order down,
+   * booting, ready.
+   */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;

@@ -96,7 +96,7 @@ export class HostileCallers {
     }
   }
 
-  /** Sends many requests on one connection, and reads no answers until the connection is dropped. */
+  /** Sends many requests on one connection and never reads the answers. Later, the connection is dropped. */
   #pipeline(node: ClusterNode, request: string): void {
     const socket = this.#connect(node);
     socket.pause();

@@ -1,7 +1,7 @@
 /**
  * A hostile registered member. Like any member, it has the master secret. It sends forged counts under the clock keys of the nodes, records
  * with a thousand new clock entries, tombstones of invented apps, and times in the future. As a server, it acknowledges records that it
- * does not keep, and claims that its empty snapshot is complete.
+ * does not keep, and says that it is sure of its empty store.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../src/crypto/p384.ts';
@@ -164,7 +164,7 @@ export class HostileMember {
   }
 }
 
-/** Acknowledges records without storing them, and claims that the empty snapshot is complete. */
+/** Acknowledges records without storing them, and says that it is sure of its empty store. */
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

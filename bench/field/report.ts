@@ -25,7 +25,7 @@ export interface FieldFigures {
   readonly answers: Pick<Answers, 'byStatus' | 'count' | 'failures' | 'serverErrors'>;
   /** Null when the last look did not begin. */
   readonly lastLook: LastLookResult | null;
-  /** The times at which killed nodes were ready again, one line each. */
+  /** For each killed node, whether it became ready again, and how long after its death; one line each. */
   readonly deaths: readonly string[];
   readonly errors: Counts;
   readonly hostile: Counts;
@@ -73,7 +73,7 @@ function lastLookLines({ due, read, byEqualStore, lost, foreign, unchecked, nowh
   const sum = [...unchecked.values()].reduce((total, count) => total + count, 0);
   return [
     `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (${read} read, ${byEqualStore} in a store equal to one that was read)`,
-    `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; on no node at all: ${nowhereChecked}`,
+    `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; keys that could not be checked on any node: ${nowhereChecked}`,
     list('acknowledged writes lost', lost),
     list('values that were never written', foreign),
   ];

@@ -158,7 +158,7 @@ export class SteadyApp {
     return this.ledger.judge(key, seen, settledMs, DEATH_WINDOW_MS);
   }
 
-  /** Only one call per key runs at a time, so that the versions of the key follow one another. */
+  /** Does nothing while another call for the key is under way, so that the versions of the key follow one another. */
   async #alone(key: string, work: () => Promise<void>): Promise<void> {
     if (this.#busy.has(key)) return;
     this.#busy.add(key);

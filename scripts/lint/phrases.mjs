@@ -1,4 +1,7 @@
-/** Phrases that a native reader has to read twice, and what to write instead. A space matches any gap, also a line break in a comment. */
+/**
+ * Phrases that a native reader has to read twice, and what to write instead. In a pattern, a space matches any gap, including a line break
+ * in a comment.
+ */
 const PHRASES = [
   {
     // "there is no peer" and "is no longer ready" are ordinary; "the answer is no envelope" is not.

@@ -38,7 +38,7 @@ export interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>>; readonly securitySchemes: Readonly<Record<string, { readonly description?: string }>> };
 }
 
-const WHO: Readonly<Record<string, string>> = { app: 'an app, by `x-app-*` headers', peer: 'a member of the cluster, by `x-kms-*` headers', operator: 'an operator, by a bearer token' };
+const WHO: Readonly<Record<string, string>> = { app: 'an app, with `x-app-*` headers', peer: 'a member of the cluster, with `x-kms-*` headers', operator: 'an operator, with a bearer token' };
 
 const OTHER_TYPES: Readonly<Record<string, string>> = { 'text/plain': 'text', 'application/cbor': 'CBOR' };
 
@@ -105,15 +105,19 @@ function fieldLines({ properties = {}, required = [], anyOf, oneOf }: Schema, de
   ];
 }
 
+function boundsOf(minimum: number | undefined, maximum: number | undefined): string | null {
+  if (minimum === undefined) return maximum === undefined ? null : `at most ${maximum}`;
+  return maximum === undefined ? `at least ${minimum}` : `from ${minimum} to ${maximum}`;
+}
+
 function typeOf(schema: Schema): string {
   const { type, anyOf, oneOf, items, const: only, enum: values, not, default: fallback, minimum, maximum, maxLength } = schema;
   if (not !== undefined) return 'must be absent';
   if (only !== undefined) return `\`${JSON.stringify(only)}\``;
   const range = [
-    minimum === undefined ? null : `from ${minimum}`,
-    maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? null : `to ${maximum}`,
-    maxLength === undefined ? null : `at most ${maxLength} characters`,
-    fallback === undefined ? null : `default ${JSON.stringify(fallback)}`,
+    boundsOf(minimum, maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum),
+    maxLength === undefined ? null : `of at most ${maxLength} characters`,
+    fallback === undefined ? null : `(default ${JSON.stringify(fallback)})`,
   ].filter((text) => text !== null);
   const base =
     values !== undefined

@@ -37,7 +37,7 @@ function askC(what: 'get' | 'list', fromSeconds: number, toSeconds: number, key 
   return Array.from({ length: toSeconds - fromSeconds }, (_, index) => request(fromSeconds + index, what, 'c', key));
 }
 
-/** Node c restarts with an empty store, while a caller keeps asking it for records that other nodes hold. */
+/** Node c restarts with an empty store, while a caller keeps asking it for a list of keys. The other nodes hold two keys. */
 function cBeginsAgain(settings: Readonly<Record<string, string>>, steps: readonly Step[]): Runs {
   const kept = [request(60, 'put', 'a', 'kept'), request(61, 'put', 'a', 'large', 4_000)];
   return { nodes: 3, faults: 'none', hours: 0.07, requests: 0, settings, steps: [...kept, fault(75, 'crash', 'c', 3), ...steps, ...askC('list', 80, 240)] };
@@ -903,7 +903,7 @@ const OWN: readonly Mutant[] = [
     replace: [
       {
         file: 'sync/inbound.ts',
-        find: `    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');\n`,
+        find: `    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to take part in a comparison');\n`,
         put: ``,
       },
     ],

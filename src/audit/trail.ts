@@ -8,7 +8,7 @@ import type { Clock, Random } from '../domain/ports.ts';
 import { checkpointText, droppedText, eventText, gapText, nextHash, startText, withHash, type Checkpoint, type ChainPoint } from './entry.ts';
 import { AuditRing, type RingLimits } from './ring.ts';
 
-/** How much a node keeps for its readers: at 1,000 requests a second, about the last half minute. */
+/** How much a node keeps for its readers: at 1,000 requests a second, about the last 45 seconds. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
 /** Room for a `dropped` entry. Characters. */
 const DROPPED_TEXT_CHARS = 128;

@@ -3,8 +3,8 @@
  * the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
  * may hold several chains, one for each start of the node.
  *
- * It cannot detect that lines were removed at the end, or that lines after the last checkpoint were changed. It reports how many entries no
- * checkpoint covers.
+ * The verifier cannot detect that lines were removed at the end, or that lines after the last checkpoint were changed. It reports how many
+ * entries no checkpoint covers.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
 import { auditMessage } from '../crypto/messages.ts';
@@ -12,7 +12,7 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Maximum number of hashes that are kept until the next checkpoint, which signs an entry from some seconds before it. */
+/** Maximum number of hashes that are kept. A checkpoint signs an entry that is some seconds older than the checkpoint. */
 const REMEMBERED_HASHES = 100_000;
 /** Maximum number of reported problems. Later problems often follow from the first. */
 const MAX_PROBLEMS = 20;

@@ -39,7 +39,7 @@ export class NonceBook {
   readonly #ttlSeconds: number;
   readonly #clock: NonceBookModules['clock'];
   readonly #random: NonceBookModules['random'];
-  /** The key is drawn when the first nonce is issued. */
+  /** The key is drawn when the first MAC is computed. */
   #key: MacKey | null = null;
   readonly #startedMs: number;
   /** Pages by number, in the order of their first use. */

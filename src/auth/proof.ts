@@ -30,7 +30,7 @@ export interface ProofModules {
 
 const PREFIX: Readonly<Record<ProofKind, string>> = { app: 'x-app-', peer: 'x-kms-' };
 const MESSAGE = { app: appAuthMessage, peer: peerAuthMessage } as const;
-/** Unix seconds in plain decimal, without leading zeros: the only form that all nodes sign in the same way. */
+/** Unix seconds in plain decimal, without leading zeros: the only form from which all nodes make the same signed message. */
 const TIMESTAMP = /^(?:0|[1-9]\d{0,18})$/;
 /** Maximum length of a proof header. Characters. */
 const MAX_HEADER_CHARS = 256;

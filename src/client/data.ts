@@ -9,7 +9,7 @@ import { KmsClientError } from './errors.ts';
 import type { KmsRequest } from './node-exchange.ts';
 import type { KmsNode } from './node-list.ts';
 
-/** How many other nodes must acknowledge a write before the node answers. */
+/** How many other nodes must acknowledge a write before the node answers, and how long the node waits for them. */
 export interface WriteOptions {
   /** Default: 0. */
   readonly acks?: number;

@@ -51,7 +51,7 @@ interface Call<Answer> {
   readonly attempts: KmsAttempt[];
   /** Nodes that gave a wrong answer or refused: this call does not ask them again. */
   readonly done: Set<string>;
-  /** The refusal of each node that refused. No second node has confirmed it. */
+  /** For each node that refused, its refusal. No second node has confirmed any of these. */
   readonly refusals: Map<Wallet, KmsClientError>;
 }
 

@@ -12,7 +12,7 @@ export interface LocalKeys {
   readonly privateKey: Uint8Array | string;
   /** P-384 scalar: 48 bytes, or their hex. Generated when absent. */
   readonly teeScalar?: Uint8Array | string;
-  /** Generation of the platform, which sets the envelope's info string. Default: capsule, which platforms run today. */
+  /** Generation of the platform, which sets the envelope's info string. Default: capsule, which is in use today. */
   readonly envelope?: 'enclaver' | 'capsule';
 }
 

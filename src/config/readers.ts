@@ -1,6 +1,6 @@
 /**
- * Readers that turn the string of a variable into its value. Each reader throws an error that completes the sentence `VARIABLE ...`, such
- * as `must be true or false`. The error never contains the string itself, which may be a secret.
+ * Readers that turn the string of a variable into its value. A reader that cannot do so throws an error that completes the sentence
+ * `VARIABLE ...`, such as `must be true or false`. The error never contains the string itself, which may be a secret.
  */
 import { isIP } from 'node:net';
 import { parseWallet, type Wallet } from '../domain/ids.ts';

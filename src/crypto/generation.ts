@@ -1,7 +1,7 @@
 /** The platform's generations, which differ in how they sign and encrypt (protocol.md §3, Envelope; §7). */
 import { ENVELOPE_INFO } from './envelope.ts';
 
-/** `capsule`: nova-enclave-capsule, which platforms run today. `enclaver`: its predecessor. */
+/** `capsule`: nova-enclave-capsule, which is in use today. `enclaver`: its predecessor. */
 export type Generation = keyof typeof ENVELOPE_INFO;
 
 export const GENERATIONS = ['capsule', 'enclaver'] as const satisfies readonly Generation[];

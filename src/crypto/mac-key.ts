@@ -12,7 +12,7 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** A longer message is not copied here but hashed as a stream. The stream costs little compared with such a message. Bytes. */
+/** A longer message is not copied here but hashed as a stream. For such a message, the overhead of a stream is small. Bytes. */
 const ROOM_BYTES = 4_096;
 
 export class MacKey {

@@ -13,7 +13,7 @@ const POINT_BYTES = 97;
 const SCALAR_BYTES = 48;
 /** Maximum number of shared secrets that a key pair caches: one per peer or caller. */
 const SHARED_SECRETS = 512;
-/** Number of attempts to draw a scalar below the order; one draw in 2^190 fails. */
+/** Number of attempts to draw a scalar below the order; about one draw in 2^194 fails. */
 const SCALAR_ATTEMPTS = 4;
 
 export class P384Error extends Error {

@@ -1,7 +1,7 @@
 /** Waiting in development tools: always with a timeout, whose error states a reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A pause that can be cancelled: `cancel` makes `passed` resolve early, also with undefined. */
+/** A pause that can be cancelled: `cancel` makes `passed` resolve early. */
 export function pause(durationMs: number): { readonly passed: Promise<undefined>; readonly cancel: () => void } {
   const controller = new AbortController();
   const passed = delay(durationMs, undefined, { signal: controller.signal }).catch(() => undefined);

@@ -74,7 +74,7 @@ export async function within<T>(
 }
 
 /**
- * Tries `work` up to `attempts` times, until the signal is aborted. The pause starts at `pauseMs` and doubles after each attempt.
+ * Tries `work` up to `attempts` times, or until the signal is aborted. The pause starts at `pauseMs` and doubles after each attempt.
  * @throws the last failure, or the signal's reason
  */
 export async function retry<T>(

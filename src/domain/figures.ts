@@ -1,4 +1,4 @@
-/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room counts its own figures, and HTTP shows them. */
+/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room keeps its own figures, and HTTP shows them. */
 import type { Wallet } from './ids.ts';
 import type { SureReason } from './readiness.ts';
 
@@ -16,7 +16,7 @@ export interface ChainFigures {
 
 /** The outcome of calls to the enclave API. */
 export interface EnclaveFigures {
-  /** Why calls of the API fail; null while the API answers. */
+  /** Why the API counts as failing (`node/enclave-watch.ts`); otherwise null. */
   readonly failing: string | null;
 }
 

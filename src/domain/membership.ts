@@ -25,7 +25,7 @@ export interface Instance {
   readonly registeredAt: bigint;
 }
 
-/** An instance that passed every membership rule; its URL is allowed for this node, which depends on whether it runs in an enclave. */
+/** An instance that passed every membership rule. Whether its URL is allowed depends on whether this node runs in an enclave. */
 export interface Member {
   readonly instance: Instance;
   readonly wallet: Wallet;

@@ -1,14 +1,14 @@
 /**
- * The answer of this node to `GET /status` (protocol.md §2, §10). This is its only type. The server fills in all fields. The client and the
- * command line use the type to check the fields that they read. Nodes in other languages send only `node`, `cluster` and `data_store`, with
- * fewer fields.
+ * The answer of this node to `GET /status` (protocol.md §2, §10). Only this file defines its type. The server fills in all fields. The
+ * client and the command line use the type to check the fields that they read. Nodes in other languages send only `node`, `cluster` and
+ * `data_store`, with fewer fields.
  */
 import type { Wallet } from './ids.ts';
 import type { FirstSnapshotState, ReadinessState, SecretState, SureReason } from './readiness.ts';
 
 export interface NodeStatus {
   readonly node: {
-    /** Null until the enclave has answered, like `tee_pubkey`. */
+    /** Like `tee_pubkey`, null until the enclave has answered. */
     readonly tee_wallet: string | null;
     /** Hex of the DER, without `0x`. */
     readonly tee_pubkey: string | null;
@@ -39,7 +39,7 @@ export interface NodeStatus {
     readonly kms_app_id: number;
     readonly registry_address: string;
     readonly total_instances: number;
-    /** The hash of the secret from which keys are derived; null if there is no such secret. */
+    /** The hash of the confirmed secret; null if no secret is confirmed. */
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;

@@ -69,7 +69,7 @@ export class AnswerReader {
     return this.#part === 'body' && this.#left === Infinity ? this.#whole() : null;
   }
 
-  /** Overwrites the bytes that are kept of an incomplete answer. */
+  /** Overwrites the kept bytes of an incomplete answer. */
   wipe(): void {
     for (const piece of this.#pieces) piece.fill(0);
   }

@@ -80,7 +80,7 @@ export class OdynClient implements Enclave, Attester {
   constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
     const isTls = url.protocol === 'https:';
-    // A URL has an IPv6 address in brackets.
+    // In a URL, an IPv6 address is in brackets.
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
     this.#connections = new OdynConnections({ host, port, isTls, maxConnections: MAX_CONNECTIONS }, modules);

@@ -1,7 +1,7 @@
 /**
- * One connection to the enclave API, which carries one request at a time. Each request is sent with one write. Its answer is read without a
- * stream, into one buffer that all connections share. This is safe because the callback of a read returns before the next read begins. The
- * buffer is overwritten after each read, because answers contain secrets and plaintexts.
+ * One connection to the enclave API, which carries one request at a time. Each request is sent with one write. Without TLS, the answer is
+ * read without a stream, into one buffer that all connections share. This is safe because the callback of a read returns before the next
+ * read begins. The bytes of each read are overwritten after it, because answers contain secrets and plaintexts.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -21,7 +21,7 @@ export interface OdynAddress {
 export interface Exchange extends AnswerLimit {
   /** Head and body. */
   readonly request: string;
-  /** @param body overwritten when the function returns. Must not throw */
+  /** Must not throw. @param body overwritten when the function returns */
   onAnswer(status: number, body: Buffer): void;
   onFailure(error: Error): void;
 }

@@ -1,14 +1,14 @@
 /**
- * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and places in the
- * limits on its caller's requests under way. All are released once the answer has been sent and the work has ended. Both conditions are
- * needed, because the work continues when a caller hangs up early.
+ * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and one place in each
+ * limit on the number of requests that its caller may have under way. All are released once the answer has been sent and the work has
+ * ended. Both conditions are needed, because the work continues when a caller hangs up early.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** While a request waits for a place, its headers stay in memory. It is counted with their maximum size. Bytes. */
+/** While a request waits for a place, its headers stay in memory. They are counted with their maximum size. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {

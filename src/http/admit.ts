@@ -13,7 +13,7 @@ export interface AdmitModules {
   readonly underWay: RequestsUnderWay;
 }
 
-/** Runs after authentication. Refuses with rate_limited, service_unavailable. @param callerOf returns the caller whose limits apply */
+/** Runs after authentication. Refuses with rate_limited or service_unavailable. @param callerOf returns the caller whose limits apply */
 export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitModules, callerOf: (locals: Locals) => string): SealedHandler<Locals> {
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));

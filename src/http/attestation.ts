@@ -1,7 +1,7 @@
 /**
  * `POST /.well-known/attestation`: the enclave's attestation document, which proves to a client what code runs here. The document comes
  * unchanged from the enclave API (protocol.md §7), which receives only the nonce from the request. A document is expensive to make, and
- * callers need no proof. So the node asks for at most one document per second, for all callers together.
+ * anyone may ask for one. So the node asks the API for at most one document per second, for all callers together.
  */
 import { Router, type RequestHandler } from 'express';
 import { z } from 'zod';

@@ -36,6 +36,6 @@ export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<Cl
 /** A number above `max` is lowered to `max`. @throws RefusalError bad_request */
 function wholeNumber(name: 'after' | 'limit', text: string | undefined, fallback: number, max: number): number {
   if (text === undefined) return fallback;
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text)) || (name === 'limit' && Number(text) === 0)) throw new RefusalError('bad_request', `${name} is not a whole number`);
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text)) || (name === 'limit' && Number(text) === 0)) throw new RefusalError('bad_request', `${name} is not a valid number`);
   return Math.min(Number(text), max);
 }

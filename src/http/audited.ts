@@ -14,7 +14,8 @@ import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
 
 type Subject = Omit<AuditEvent, 'outcome'>;
 /**
- * What is known about a request when it ends. Only `caller` is certain, because any middleware after authentication may have refused it.
+ * What is known about a request when it ends. Only `caller` is certain, because any middleware after authentication may have refused the
+ * request.
  */
 type Known<Locals extends SealedLocals> = Pick<Locals, 'caller'> & Partial<Locals>;
 

@@ -8,7 +8,7 @@ import type { ByteLease } from './inflight-bytes.ts';
 
 type CountedBytes = Pick<ByteLease, 'expect' | 'add'>;
 
-/** Puts the parsed JSON in `locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable, bad_request. */
+/** Puts the parsed JSON in `locals.body`. Refuses with unsupported_media_type, payload_too_large, service_unavailable or bad_request. */
 export function readBody(maxBytes: number): RequestHandler {
   return async (request, response, next) => {
     const locals = response.locals as { body?: unknown; admission: Admission };

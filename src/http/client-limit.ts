@@ -1,8 +1,8 @@
 /**
- * Rate limits per client (protocol.md §8). A request is counted before any other work. Behind the platform's TCP proxy, clients cannot be
- * told apart until their proof is checked. There, a request to `/kms` is counted only after this check, which costs no more than a refusal.
- * The request is counted for its wallet if that wallet was authorized within the last day. All other requests are counted together, as one
- * client. A header that only names a wallet proves nothing.
+ * Rate limits per client (protocol.md §8). A request is counted before any other work, unless it arrives through the platform's TCP proxy:
+ * clients behind this proxy cannot be told apart until their proof is checked. There, a request to `/kms` is counted only after this check,
+ * which costs no more than a refusal. It is counted for its wallet if that wallet was authorized within the last day. All other requests
+ * that are counted there count for one client. A header that only names a wallet proves nothing.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';
@@ -34,7 +34,7 @@ export interface ClientLimits {
   readonly noteAuthorized: (proof: AppProof) => void;
   /** For public routes. Does not count where clients cannot be told apart, because there a refusal costs as much as the answer. */
   readonly open: RequestHandler;
-  /** The separate limit of `GET /nonce`. It does not count where clients cannot be told apart, like `open`. */
+  /** The separate limit of `GET /nonce`. Like `open`, it does not count where clients cannot be told apart. */
   readonly nonce: RequestHandler;
 }
 

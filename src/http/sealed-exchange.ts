@@ -1,7 +1,7 @@
 /**
  * The encrypted part of a request (protocol.md §3), as middlewares. For a request, they check the form and the sender of the envelope,
- * decrypt it, and parse the inner object. For an answer, they encrypt it to the registered key and sign it. This signature depends only on
- * the caller's signature, so the enclave makes it while it opens the envelope.
+ * decrypt it, and parse the inner object. For an answer, they encrypt it to the registered key and sign it. The answer's signature does not
+ * depend on the answer's content, only on the caller's signature. So the enclave makes it while it decrypts the request.
  */
 import type { Request, RequestHandler } from 'express';
 import { isJsonObject, parseJson } from '../crypto/json.ts';
@@ -60,7 +60,7 @@ export function knownIdentity(identity: Identity | null): Identity {
   return identity;
 }
 
-/** Refuses with bad_request, forbidden, payload_too_large. */
+/** Refuses with bad_request, forbidden or payload_too_large. */
 export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeModules): SealedHandler<Locals> {
   return async (_request, response, next) => {
     const { locals } = response;

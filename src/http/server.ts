@@ -104,7 +104,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // If Host is missing, Node would send a refusal without a body. The listener refuses it in the JSON form of all errors.
+      // Node itself would refuse a request without Host with an empty body. The listener refuses it in the JSON form of all errors.
       requireHostHeader: false,
       ...messages,
     },

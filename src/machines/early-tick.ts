@@ -1,8 +1,8 @@
 /**
- * Decides when the next node_tick runs (protocol.md §10, Early ticks). If a tick ends before the node is ready, the next tick runs early,
- * after a delay that grows from one second to the regular beat (`domain/backoff.ts`). An early tick also retries a first snapshot that
- * failed. Progress restarts the backoff. A new reason for failing is not progress: if it were, two alternating reasons would keep the
- * delay at one second. The caller is `settleTick` in `model.ts`.
+ * Decides when the next node_tick runs (protocol.md §10, Early ticks). If the node is not ready at the end of a tick, or the tick could not
+ * read the chain, the next tick runs early, after a delay that grows from one second to the regular beat (`domain/backoff.ts`). An early
+ * tick also retries a first snapshot that failed. Progress restarts the backoff. A new reason for failing is not progress: if it were, two
+ * alternating reasons would keep the delay at one second. The caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';
@@ -15,11 +15,11 @@ export interface Backoff {
   readonly reasons: readonly ReasonText[];
   /** The last progress that a tick made: a head or a transaction. */
   readonly progress: string;
-  /** The highest rank of the ticks since a tick last ended in ready; -1: there was no tick since then. */
+  /** The highest rank that a tick has reached since the last tick that ended in ready; -1: there has been no tick since then. */
   readonly furthest: number;
 }
 
-/** The outcome of a tick that did not end in ready. */
+/** The outcome of a tick whose verdict was not `node.prepared`. */
 export interface TickEnding {
   readonly text: ReasonText;
   /** The head or the sent transaction; empty if there is neither. */

@@ -90,7 +90,7 @@ export type ReadinessEvent =
   /** The view from which a ready node serves has become too old. */
   | { type: 'chain.outdated'; reason: Reason }
   | { type: 'hash.pending'; reason: Reason }
-  /** The chain hash is zero, being claimed, not deep enough or unreadable. */
+  /** The chain hash is zero, being claimed or not deep enough. */
   | { type: 'hash.unsettled'; reason: Reason }
   | { type: 'secret.pending'; reason: Reason }
   | { type: 'snapshot.pending' }

@@ -135,7 +135,7 @@ export function nodeTickRegion(node: NodeSetup) {
           { guard: hashIs('unset'), target: 'claimingHash', actions: awaitsHash },
           { guard: hashIs('shallow'), target: 'settling', actions: conclude(() => unsettled(reason(REASONS.hashNotDeepEnough))) },
           { guard: hashIs('wanted'), target: 'fetchingSecret', actions: asksForSecret },
-          // A secret that was set aside may be confirmed again. Its store starts empty, so the node leaves `ready` until it has a snapshot.
+          // A secret that was set aside may be confirmed again. Its store starts empty, so the node asks for a snapshot before it serves.
           { guard: 'snapshotMissing', target: 'installingSyncKey', actions: asksForSnapshot },
           { target: 'installingSyncKey' },
         ],

@@ -17,6 +17,6 @@ export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
   [REASONS.versionMayNotClaim]: 'A node whose version is not enrolled may not set the hash: a node with an enrolled version has to set it.',
   [REASONS.nobodyHoldsSecret]: 'No member that answers holds the secret: start a node that holds it, or have the owner reset the hash.',
   [REASONS.firstSnapshotMissing]: 'The store is empty, and no member has sent its records yet.',
-  [REASONS.chainViewStale]: 'The chain has not been readable for too long, or its head does not move: check the RPC, its head and the clock of this machine.',
-  [REASONS.stepTimedOut]: 'A step of the tick took longer than its timeout: the service that it waits for hangs.',
+  [REASONS.chainViewStale]: 'The chain has been unreadable for too long, or its head does not move: check the RPC, its head and the clock of this machine.',
+  [REASONS.stepTimedOut]: 'A step of the tick took longer than its timeout: it is waiting for a service that does not respond.',
 };

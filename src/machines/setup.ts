@@ -104,7 +104,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
   });
 }
 
-/** A different secret is confirmed. Its store starts empty and needs a first snapshot, unless this process claimed the hash. */
+/** When a different secret is confirmed, its store starts empty and needs a first snapshot, unless this process claimed the hash. */
 function beginSnapshot(context: NodeContext, { secret, claimedHere }: StoreOrigin): Partial<NodeContext> {
   if (context.snapshotUnder === secret) return {};
   return { snapshotUnder: secret, firstSnapshot: claimedHere ? SNAPSHOT_COMPLETE : SNAPSHOT_MISSING };

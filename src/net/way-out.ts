@@ -3,12 +3,12 @@ import { Agent, Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { parseNoProxy, type NoProxy } from '../domain/no-proxy.ts';
 import { createConnector } from './address-guard.ts';
 
-/** Maximum number of connections to one peer at the same time. */
+/** Maximum number of connections to one peer, or to the RPC, at the same time. */
 const CONNECTIONS_PER_PEER = 8;
 /** How long an idle connection is kept. Milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** A scheme without a proxy connects directly. */
+/** If there is no proxy for a scheme, connections of that scheme are direct. */
 export interface ProxySettings {
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;

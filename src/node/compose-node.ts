@@ -104,7 +104,7 @@ export interface NodeWatcher {
 }
 
 /**
- * @param onFatal called at most once, for a broken invariant: the process must stop
+ * @param onFatal called at most once, for a broken invariant or an error of the machine: the process must stop
  * @param watcher absent: no one watches the sync_ticks
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {

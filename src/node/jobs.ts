@@ -205,7 +205,7 @@ export class NodeJobs {
       failures.note(log, 'the step claimHash', error);
       return reason(REASONS.cannotGetRandom, describeFailure(error));
     }
-    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave returned a secret that has been reset') : null;
+    return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave returned a secret whose hash was reset earlier') : null;
   }
 
   /** Step 4. */

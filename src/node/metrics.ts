@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Call it before the node is started. If the port is already in use, the node runs without this port. */
+  /** Call it before the node is started. If the port `METRICS_PORT` is already in use, the node runs without it. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }

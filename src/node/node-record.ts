@@ -18,7 +18,7 @@ import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 export interface NodeRecordOptions {
   /** The name of the node that a reader sees. */
   readonly source: string;
-  /** Record the peers' figures after each sync_tick, without a call of `notePeers`. */
+  /** Whether to record the peers' figures after each sync_tick. If not, only a call of `notePeers` records them. */
   readonly peersAfterSyncTicks?: boolean;
 }
 

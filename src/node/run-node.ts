@@ -30,7 +30,7 @@ import { systemClock, systemRandom, yieldToRequests } from '../system/system.ts'
 
 /** How long a stopping node waits for requests under way to end. Milliseconds. */
 export const DRAIN_TIMEOUT_MS = 10_000;
-/** How long a stopping node tries to send its peers the writes that they lack. Milliseconds. */
+/** How long a stopping node continues its last push after the requests under way have ended or been cut off. Milliseconds. */
 const LAST_PUSH_TIMEOUT_MS = 5_000;
 
 export interface RunningNode {

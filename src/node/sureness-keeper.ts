@@ -1,7 +1,7 @@
 /**
- * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). It passes observations to the rule
- * (`machines/sureness.ts`) and keeps the resulting state. For a request, it checks only that the store is still the one that the
- * node is sure of, and that the node is not stale.
+ * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). The keeper passes observations to the rule
+ * (`machines/sureness.ts`) and keeps the resulting state. For a request, it checks only that the node is sure, that its store is still
+ * the store of that state, and that it is not stale.
  */
 import type { SurenessFigures } from '../domain/figures.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';
@@ -48,7 +48,10 @@ export class SurenessKeeper implements SureListener {
     return { sure: this.isSure(), by: this.hasBecomeSure() ? this.#state.by : null, waitsFor: this.waitsFor() };
   }
 
-  /** Records what a node_tick of an eligible node has read. @param claimedHere this process claimed the hash that the store belongs to */
+  /**
+   * Records what a node_tick of an eligible node has read.
+   * @param claimedHere whether this process claimed the hash of the store's secret
+   */
   noteTick(others: readonly Member[], claimedHere: boolean): void {
     this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });

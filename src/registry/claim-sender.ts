@@ -14,7 +14,7 @@ import type { Rpc } from './rpc.ts';
 import { judgeSending, type Sending } from './sending.ts';
 import { isExecutionFailure } from './views.ts';
 
-/** Maximum number of sends in one call of `claim`. Each later send has higher fees or a new nonce. The next call reuses the last fees. */
+/** Maximum number of sends in one call of `claim`. Each later send has higher fees or a new nonce. The next call raises the fees again. */
 const SEND_ATTEMPTS = 6;
 /** Maximum number of sent transactions to remember for one hash. Their receipts show whether one of them set the hash. */
 const MAX_REMEMBERED = 32;

@@ -24,7 +24,7 @@ export class LastRead<Key, T> {
   /**
    * Remembers an entry that was read. For an entry that could not be read, returns its last reading.
    * @param result what the contract returned; a revert means that there is no such entry
-   * @param valueOf returns null when the contract answered with a different entry, because it then has no entry for this key
+   * @param valueOf returns null when the contract answered with the entry of a different key, which means that it has none for this key
    * @returns undefined when the entry cannot be read now and was not read within the ttl
    */
   resolve(key: Key, result: ViewResult | undefined, valueOf: (raw: unknown) => T | null): Entry<T> | undefined {

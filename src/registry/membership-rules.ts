@@ -23,9 +23,9 @@ export interface MembershipReadings {
   readonly block: bigint;
   /** The wallets that `getActiveInstances` lists. */
   readonly listed: readonly Wallet[];
-  /** An absent entry could not be read now and was not read recently. */
+  /** If a listed wallet is missing here, its instance could not be read now and was not read recently. */
   readonly instances: ReadonlyMap<Wallet, Entry<Instance>>;
-  /** Versions of the KMS app, by version id. An absent entry could not be read now and was not read recently. */
+  /** Versions of the KMS app, by version id. If a version is missing here, it could not be read now and was not read recently. */
   readonly versions: ReadonlyMap<bigint, Entry<VersionStatus>>;
 }
 

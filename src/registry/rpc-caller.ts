@@ -21,7 +21,7 @@ export const RPC_TIMEOUT_MS = 5_000;
 export const CALL_ATTEMPTS = 6;
 /** How long an attempt may have no answer before the next one starts in parallel. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
-/** The longest `Retry-After` for which a call waits; the steps that need the call have timeouts of 15 s or more. Milliseconds. */
+/** The longest `Retry-After` for which a call waits; steps of node_tick that call the RPC have timeouts of 20 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
 /** Pauses between the attempts after the second. */
 const PAUSES = { firstMs: 100, lastMs: 800 };

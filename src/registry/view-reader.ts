@@ -1,5 +1,5 @@
 /**
- * Reads the view of the chain for one node_tick (protocol.md §6): membership and chain hash, all at one block CHAIN_CONFIRMATIONS
+ * Reads the view of the chain for one node_tick (protocol.md §6): membership and chain hash, all at one block, CHAIN_CONFIRMATIONS blocks
  * behind the head, in three round trips regardless of the number of instances (§9.11):
  *
  *   1  the head's number, the chain's id, and the list of instances at the head, which is a hint for trip 2

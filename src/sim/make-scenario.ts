@@ -23,7 +23,7 @@ const KEYS = 40;
 const PATHS = 8;
 /** Share of requests that come from the app with the oversized id. */
 const OVERSIZED_SHARE = 0.02;
-/** Share of writes that are sent a second time at the same moment, to the same node or to a different one. */
+/** Share of puts that are repeated at the same moment with a different value, on the same node or on a different one. */
 const TWIN_SHARE = 0.02;
 /** Unusual keys that a store must accept like any other key. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
@@ -137,7 +137,7 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
   return steps;
 }
 
-/** Repeats some writes at the same moment with a different value. Of two such records, the same one must win on all nodes. */
+/** Repeats some puts at the same moment with a different value. Of two such records, the same one must win on all nodes. */
 function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
   const random = new SeededRandom(`${seed}/twins`);
   const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));

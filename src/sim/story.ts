@@ -1,6 +1,7 @@
 /**
  * Stories: failures of a cluster, written as commands and their output. A line that begins with `>` is a command, and the lines below
- * it are its output. Each story is documentation and a test.
+ * it are its output. Each story is documentation and a test. The commands are `cluster`, `run`, `status`, `fault`, `put`, `get`, `delete`,
+ * `list`, `derive`, `tick`, `reset`, `chain`, `stores` and `recover`.
  *
  *     > cluster nodes=3
  *     > run 20s
@@ -60,7 +61,7 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 
 function duration(text: string | undefined): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text ?? '');
-  if (match === null) throw new StoryError(`${text ?? 'nothing'} is not a duration such as 20s`);
+  if (match === null) throw new StoryError(`expected a duration such as 20s, got ${text ?? 'nothing'}`);
   return Number(match[1]) * UNITS[match[2]!]!;
 }
 

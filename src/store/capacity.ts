@@ -43,7 +43,7 @@ export function whyFull(candidate: Candidate, contents: Contents, limits: Capaci
   const { appId, record, held } = candidate;
   const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held) : 0);
   const present = contents.namespace(appId)?.presentBytes ?? 0;
-  if (growth > 0 && present + growth > limits.maxAppBytes) return `the app stores more than ${limits.maxAppBytes} bytes`;
+  if (growth > 0 && present + growth > limits.maxAppBytes) return `the app would store more than ${limits.maxAppBytes} bytes`;
   if (!fitsAsApp(candidate, contents, limits)) return 'this node already holds data of the maximum number of apps';
   return fitsByBytes(candidate, contents, limits) ? null : 'the store of this node is full';
 }

@@ -1,14 +1,14 @@
 /**
  * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). A different node holds
- * the record, so this node must not say that the key is absent until the record has arrived again and was accepted. The number of
- * remembered keys is bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
+ * the record, so this node must not say that the key is absent until it holds that record or a later one. The number of remembered keys is
+ * bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
 import type { StoredRecord } from './record.ts';
 
 /** Maximum number of keys remembered. A key takes about 150 bytes. */
 export const MAX_LEFT_OUT = 10_000;
-/** How long every key is treated as left out, after a key was left out that could not be remembered. Milliseconds. */
+/** How long every key is treated as left out when there is no room to remember another key. Milliseconds. */
 export const OVERFLOW_MS = 3_600_000;
 
 type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;

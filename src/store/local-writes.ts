@@ -1,6 +1,6 @@
 /**
  * Creates the record of a local write (protocol.md §4, Local write). The clock and the time of the new record are later than those of the
- * held record, and its sequence number is higher than that of all earlier writes of this process. A refused write does not use up a number.
+ * held record, and its sequence number is higher than those of all earlier writes of this process. A refused write uses up no number.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { PackedBytes } from './packed-bytes.ts';

@@ -93,7 +93,7 @@ export class RecordStore {
     return this.#contents.bytes;
   }
 
-  /** Number of tombstones held in all apps. */
+  /** Number of tombstones held across all apps. */
   get tombstones(): number {
     return this.#contents.tombstones;
   }

@@ -52,8 +52,8 @@ export class SortedTexts {
   }
 
   /**
-   * At most `atMost` strings for which `isBefore` is false and `isIn` is true, in order. Over ascending strings, `isBefore` must change
-   * once from true to false, and after that `isIn` must do the same.
+   * At most `atMost` strings for which `isBefore` is false and `isIn` is true, in order. Over ascending strings, `isBefore` must be
+   * true first and false from then on. Where `isBefore` is false, `isIn` must be true first and false from then on. Each part may be empty.
    */
   between(isBefore: (text: string) => boolean, isIn: (text: string) => boolean, atMost = Infinity): string[] {
     const from = this.#place(isBefore);

@@ -11,7 +11,7 @@ import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type De
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerError } from './peer-error.ts';
 
-/** After this many records in a row have failed alone (suspects), a few later records are tried as samples. */
+/** A record that fails although it was sent alone is a suspect. After this many suspects in a row, some later records become samples. */
 export const MAX_SUSPECTS_IN_A_ROW = 8;
 /** Maximum number of samples. If all of them fail, the peer is considered broken. */
 export const MAX_SAMPLES = 4;
@@ -24,14 +24,15 @@ export type DeliveryState =
   /** Batches are as large as a body allows. */
   | { readonly kind: 'streaming' }
   /**
-   * A batch failed because of its records. Batches hold at most `size`, which is halved after each failure and doubled after each answer.
+   * A batch failed because of its records. Batches hold at most `size` records. `size` is halved after each failure and doubled after each
+   * answer.
    */
   | { readonly kind: 'narrowing'; readonly size: number }
   /** The peer refused more records than it lists. Up to place `until`, batches are so small that the list has room for every rejection. */
   | { readonly kind: 'itemizing'; readonly size: number; readonly until: number }
   /** So many records failed in a row that the peer may be broken. Some later records are tried one by one, in the order of `places`. */
   | { readonly kind: 'sampling'; readonly places: readonly number[]; readonly failure: PeerError }
-  /** The peer closed the connection when it was sent an oversized body. An empty batch shows whether the peer can be reached at all. */
+  /** An oversized body failed with `unreachable`. An empty batch shows whether the peer can be reached at all. */
   | { readonly kind: 'checking' }
   | { readonly kind: 'over' }
   /** The peer is at fault, not the records. */

@@ -18,7 +18,7 @@ import type { SyncStore } from './ports.ts';
 import type { Replicas } from './replicas.ts';
 import { snapshotPage } from './snapshot-page.ts';
 
-/** What an envelope needs in addition to twice the inner text: keys, nonce, tag, and the inner fields around the records. Bytes. */
+/** What an envelope needs besides two hex digits for each byte of the records: keys, nonce, tag, and the other inner fields. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
 /** A stored byte is written as two hex digits. All other fields of a record take less room as text than in memory. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
@@ -148,7 +148,7 @@ export class SyncInbound {
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
     const { store, staleness } = this.#modules;
     // A stale node may hold records that were deleted elsewhere. A comparison would bring them back.
-    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to be compared with');
+    if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to take part in a comparison');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app, cursor } = request.data;
     if (app !== undefined) return { buckets: store.bucketDigests(app), ...this.#sureWord() };
@@ -166,8 +166,8 @@ export class SyncInbound {
   }
 
   /**
-   * If the store of a peer is new, this node sends it all writes again. An older peer sends no store_id, but some of its requests show that
-   * its store is new.
+   * If the store of a peer is new, this node pushes all its own writes to the peer again. An older peer sends no store_id, but some of its
+   * requests show that its store is new.
    */
   #noteSender(sender: Member, message: Record<string, unknown>): void {
     const { staleness, replicas } = this.#modules;

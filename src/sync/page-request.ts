@@ -1,4 +1,4 @@
-/** Asks a member for one page of its records (protocol.md §10, Pages): of all its records, or of some buckets of one app. */
+/** Asks a member for one page of records (protocol.md §10, Pages), either of all its records or of those in some buckets of one app. */
 import { PEER_TIMEOUT_MS, SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { Member } from '../domain/membership.ts';
 import type { WalkRequest } from '../domain/records.ts';

@@ -9,7 +9,7 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Standing } from './ask-order.ts';
 
-/** How often a peer may be asked for a nonce if its answers contain none: once every 3 s, in bursts of 5. */
+/** How often a peer may be asked for a nonce if its answers contain none: once every 3 s on average, and at most 5 times at once. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
 /** How long a nonce from an answer is used: half of the usual lifetime of a nonce. After that, a new nonce is fetched. Milliseconds. */

@@ -181,7 +181,10 @@ export class PeerConversation {
     return inner as Record<string, unknown>;
   }
 
-  /** If this node's enclave refuses the text, that is the peer's fault. Any other failure of the enclave proves nothing about the peer. */
+  /**
+   * If this node's enclave answers 400 or 413, the peer's envelope is at fault. Any other failure of the enclave proves nothing about the
+   * peer.
+   */
   async #open(sealed: Parameters<Enclave['decrypt']>[0], signal: AbortSignal): Promise<string> {
     try {
       return await this.#modules.enclave.decrypt(sealed, signal);

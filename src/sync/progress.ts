@@ -59,7 +59,10 @@ export class Progress implements OwnWritesListener {
     return this.#highestAcknowledged;
   }
 
-  /** The peer has, or has permanently refused, every write of this node up to this sequence number. */
+  /**
+   * The peer's answers account for every write of this node up to this sequence number, and none of these writes waits to be sent again
+   * after a temporary refusal.
+   */
   get acknowledgedUpTo(): number {
     let lowest = this.#acknowledgedSequence;
     for (const { sequenceNumber } of this.retries.all()) lowest = Math.min(lowest, sequenceNumber - 1);

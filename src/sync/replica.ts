@@ -1,7 +1,7 @@
 /**
  * One peer as a replica of this node's store: which of this node's own writes it has (`progress.ts`), when the next push may follow a
  * failed one (`rest.ts`), and what this node remembers for anti-entropy (`anti-entropy-state.ts`). If the store_id or the teePubkey of a
- * peer changes, this node sends it all writes again.
+ * peer changes, this node pushes all its own writes to the peer again.
  */
 import type { BackoffLimits } from '../domain/backoff.ts';
 import type { ReplicationFigures } from '../domain/figures.ts';
@@ -32,7 +32,7 @@ export class Replica {
   #storeId: string | null = null;
   #clockLeadMs: number | null = null;
   #lastSuccessMs: number | null = null;
-  /** Number of the peer's records that were left out, by reason. This node defines the reasons, so there are only a few. */
+  /** Number of the peer's records that this node rejected, by reason. This node defines the reasons, so there are only a few. */
   readonly #leftOut = new Map<string, number>();
   #lastError: { readonly what: string; readonly atMs: number } | null = null;
 

@@ -146,7 +146,8 @@ export class Replicator {
       let busy = false;
       for (const lane of this.#lanes.values()) {
         const { progress } = replicas.of(lane.member);
-        // New writes wake a lane again, even if a different lane hangs. A lane that failed, or whose last push sent nothing, is not woken.
+        // New writes wake a lane again, even if a different lane hangs. A lane is not woken if it failed, or if its last push did not
+        // change what is left to send.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
         if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {
           if (!woken.has(lane)) woken.set(lane, lane.failures);

@@ -35,9 +35,9 @@ const MAX_PARALLEL = 4;
 export const SNAPSHOT_TIMEOUT_MS = 110_000;
 /** Timeout of one member's pages while there is another member to ask. Milliseconds. */
 export const SOURCE_TIMEOUT_MS = 30_000;
-/** Maximum number of first pages of incomplete members that are kept for later. Any further first page is requested again. */
+/** Maximum number of first pages of incomplete members that are kept for later. All others are requested again. */
 const MAX_KEPT_PAGES = 4;
-/** How long the place where a member's pages stopped can be used. Later changes of the member arrive as deltas. Milliseconds. */
+/** Maximum age of a `Stop` from which a member's pages may continue. Records that change meanwhile arrive as deltas. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {
@@ -59,7 +59,7 @@ export interface SnapshotFetchModules extends MergeModules {
   readonly log: Log;
   readonly book: PeerBook;
   readonly conversation: Pick<PeerConversation, 'exchange'>;
-  /** Called with the number of a member's records that were left out, by reason. */
+  /** Called with the number of a member's records that this node rejected, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
   readonly sureness: SureListener;
 }

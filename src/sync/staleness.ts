@@ -38,7 +38,10 @@ export class Staleness {
     this.#lastAtUnixMs = modules.clock.nowMs();
   }
 
-  /** An exchange with a member succeeded. Other nodes may not know later writes of this node. This does not bring the node in step. */
+  /**
+   * An exchange with a member succeeded. Other nodes may not know the writes that this node makes after it. An exchange does not bring this
+   * node into step.
+   */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();

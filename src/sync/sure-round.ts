@@ -1,7 +1,7 @@
 /**
  * A node that is not sure of its store (protocol.md §10, "404 means absent") asks other members whether they are sure, and fetches the
  * records that it lacks. One round asks each member at most once, and only if the rule (`machines/sureness.ts`) waits for that member.
- * After a failure, the member rests as it does after a failed round of anti-entropy. A node that is sure asks no member.
+ * After a failure, this node waits before it asks the member again, as after a failed round of anti-entropy. A node that is sure asks none.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';

@@ -1,9 +1,10 @@
 /**
- * Loading the modules and the first node_tick leave garbage and a grown young generation. An idle node allocates too little to cause the
- * collections that would return this memory to the system. So the node causes one itself, when it is ready for the first time.
+ * The start (loading the modules, then the first node_tick) leaves garbage and a grown young generation. An idle node allocates too little
+ * to cause the collections that would return this memory to the system. So the node causes a collection itself, when it is ready for the
+ * first time.
  */
 
-/** The pause grows with the heap. A node whose heap is larger has records that it needs; it keeps the memory. Bytes. */
+/** The pause of a collection grows with the heap. A larger heap holds records that the node needs, so it is not collected here. Bytes. */
 const MAX_HEAP_BYTES = 64 * 1024 * 1024;
 
 /** Returns memory to the system, about 9 MiB. Takes about a tenth of a second. Does nothing if Node runs without `--expose-gc`. */

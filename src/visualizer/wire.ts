@@ -69,7 +69,7 @@ export interface StateEvent extends Numbered {
 export interface StepEvent extends Numbered {
   readonly kind: 'step';
   readonly source: string;
-  /** Type of the event. The event came from outside, or the machine raised it. */
+  /** Type of the event, which came from outside or was raised by the machine itself. */
   readonly event: string;
   /** Ids of the edges taken; empty: the event was dropped. */
   readonly edges: readonly string[];

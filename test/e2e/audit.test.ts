@@ -80,7 +80,7 @@ async function fetched(node: ClusterNode): Promise<readonly Entry[]> {
 
 async function fetchedWith(node: ClusterNode, op: string): Promise<readonly Entry[]> {
   let entries: readonly Entry[] = [];
-  await waitUntil({ what: `an entry ${op} in the audit`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
+  await waitUntil({ what: `a ${op} entry in the audit`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
     entries = await fetched(node);
     return entries.some((entry) => entry.op === op) ? null : `${entries.length} entries`;
   });
@@ -106,7 +106,7 @@ async function useTheApp(): Promise<void> {
   );
 }
 
-describe('after claim, hand-over, snapshot, derives, a put and a delete', () => {
+describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', () => {
   let entries: readonly Entry[];
   beforeAll(async () => {
     await useTheApp();

@@ -138,7 +138,7 @@ test.each(['lose the answer', 'deny the answer'] as const)('a node finds its min
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
-  // The node sent the same transaction twice; the chain accepted it once.
+  // The node got no good answer, so it sent the same transaction again. The chain accepted it once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);

@@ -57,7 +57,7 @@ async function doctor(environment: NodeJS.ProcessEnv = {}, ...args: readonly str
   return ended;
 }
 
-/** The first line that failed. */
+/** The first check that failed. */
 async function firstFailure(environment: NodeJS.ProcessEnv = {}): Promise<Finding> {
   const { code, stdout, stderr } = await doctor(environment, '--json');
   const { ok, checks } = JSON.parse(stdout) as DoctorReport;

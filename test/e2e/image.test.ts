@@ -207,7 +207,7 @@ describe('the node of the image', () => {
     try {
       await Promise.all(Array.from({ length: CALLERS }, call));
     } catch (error) {
-      throw new Error(`the load failed, and the kernel killed ${cap?.kills ?? 0} processes for their memory`, { cause: error });
+      throw new Error(`the load failed, and the kernel killed ${cap?.kills ?? 0} processes because they used too much memory`, { cause: error });
     }
   }
 
@@ -239,7 +239,7 @@ describe('the node of the image', () => {
 });
 
 /**
- * Builds and runs the last stage of the Dockerfile, with the file tree that the first stage would produce, in a temporary image storage.
+ * Builds and runs the last stage of the Dockerfile, with the file tree that the first stage would produce, in temporary image storage.
  */
 class Containers {
   readonly #storage = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'runroot'), '--storage-driver', 'vfs'];

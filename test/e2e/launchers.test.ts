@@ -62,7 +62,7 @@ describe('every process that a launcher started shuts down cleanly', () => {
 
   // SIGINT is not sent to npx alone: npx waits for its shell, and the shell ignores SIGINT until its child process has ended. A terminal
   // sends SIGINT to all these processes.
-  test.each([NPM_RUN, NPX, BARE])('at Ctrl-C in the terminal of "%s"', async (line) => {
+  test.each([NPM_RUN, NPX, BARE])('on Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');
     await command.untilNothingLives();
@@ -131,7 +131,7 @@ describe('a checkout without development packages and without a network', () => 
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('runs a node', async () => {
+  test('runs "npm run node -- --help"', async () => {
     const { code, stdout } = await start('npm run --silent node -- --help', offline, folder).ended;
     expect(code).toBe(0);
     expect(stdout).toContain('nova-kms node');

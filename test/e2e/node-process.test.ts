@@ -33,7 +33,7 @@ afterEach(async () => {
   await Promise.all(clusters.splice(0).map((cluster) => cluster.close()));
 });
 
-/** Runs the command of `npm run node` with only this environment. */
+/** Runs the command of `npm run node` with these additional variables. */
 function startNode(environment: NodeJS.ProcessEnv, program: readonly string[] = ['bin/nova-kms.mjs']): StartedCommand {
   const command = new StartedCommand(process.execPath, [...program, 'node'], environment);
   started.push(command);
@@ -181,7 +181,7 @@ describe('the metrics of the node', () => {
 
 describe('shutdown', () => {
   test(
-    'at SIGTERM the node finishes a request under way, refuses new ones, and exits with 0',
+    'on SIGTERM, the node finishes a request under way, refuses new ones, and exits with 0',
     async () => {
       const { command, client, front, port } = await startServingNode();
       front.hold('/v1/encryption/decrypt');
@@ -254,7 +254,7 @@ describe('shutdown', () => {
     expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'stopped' });
   });
 
-  test('closing the terminal shuts the node down cleanly, even if the launcher gets the signal too', async () => {
+  test('SIGHUP, which a terminal sends when it is closed, shuts the node down cleanly, even if only the launcher gets it', async () => {
     const { command } = await startLonelyNode();
     await command.until('the node listening', hasLogged('listening'));
     command.signal('SIGHUP');

@@ -1,7 +1,7 @@
 /**
- * Compatibility with an older node (protocol.md §9, §10): two real nodes and a node that has none of this node's additions are members of
- * one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never answer its
- * requests with 429.
+ * Compatibility with an older node (protocol.md §9, §10): two real nodes, and one without the additions of this implementation, are
+ * members of one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never
+ * answer its requests with 429.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -16,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** At each sync_tick, a node compares its store with the next of its two peers. With this many, it asks the older node at least twice. */
+/** At each sync_tick, a node turns to the next of its two peers. So in this many sync_ticks, the older node has at least two turns. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');

@@ -1,5 +1,5 @@
 /**
- * A cluster whose nodes reach each other only through HTTP proxies (protocol.md §7, §10). The nodes are real processes on Anvil. They are
+ * A cluster whose nodes reach each other through HTTP proxies (protocol.md §7, §10). The nodes are real processes on Anvil. They are
  * registered under names that only the proxies can resolve. Each node has a separate proxy, which records the requests of that node.
  */
 import { randomBytes } from 'node:crypto';
@@ -16,7 +16,7 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 const APP_ID = 1_001;
 
 const http = new RawHttp();
-/** Run in reverse order. */
+/** These functions run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let cluster: Cluster;
 let proxies: readonly [HttpProxy, HttpProxy, HttpProxy];
@@ -56,7 +56,7 @@ function doorOf(node: ClusterNode): string {
   return new URL(node.url).host;
 }
 
-test('nodes that reach each other only through the proxy become ready and hold the same secret', async () => {
+test('nodes that reach each other through proxies become ready and hold the same secret', async () => {
   // The nodes start one after another, so that each must fetch the secret from an earlier node.
   for (const node of cluster.nodes) {
     await node.start();

@@ -55,7 +55,7 @@ afterAll(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-/** Expects that the node answers 503 after its next complete node_tick, which reads the last mined block. */
+/** Expects that the node answers 503 after its next complete node_tick. That tick starts after the last block was mined. */
 async function expectRefusal(node: ClusterNode, message: string): Promise<void> {
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   const refusal = await deriveRefusal(node);

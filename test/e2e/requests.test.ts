@@ -67,7 +67,7 @@ const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: sy
 /** A path that appears only in derive requests. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
 const derived: Secret[] = [];
-/** Run in reverse order. */
+/** These functions run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let world: World;
 let aliceKey: string;
@@ -271,7 +271,7 @@ const APP_REFUSALS: readonly Refusal[] = [
     ask('alice', { headers: { 'x-app-wallet': world.apps.bob.caller.wallet } }),
   ),
   refusal('an x-app-signature that is not a signature', 403, 'unauthorized', /signature/, () => ask('alice', { headers: { 'x-app-signature': '0x00' } })),
-  refusal('one proof header without the others', 403, 'unauthorized', /required/, () =>
+  refusal('a signature without a nonce and a timestamp', 403, 'unauthorized', /required/, () =>
     ask('alice', { headers: { 'x-app-nonce': undefined, 'x-app-timestamp': undefined } }),
   ),
   refusal('no proof at all', 403, 'unauthorized', /required/, () =>
@@ -329,7 +329,7 @@ const APP_REFUSALS: readonly Refusal[] = [
     ask('alice', { body: Buffer.alloc(MAX_BODY_BYTES + 1, '{'), chunked: true }),
   ),
   refusal('a route that does not exist', 404, 'not_found', /route/, () => http.get(world.node.localUrl, '/kms/no/such/route')),
-  refusal('a path that is not valid percent-encoding', 400, 'bad_request', /path/, () => http.get(world.node.localUrl, '/kms/%zz')),
+  refusal('a path with invalid percent-encoding', 400, 'bad_request', /path/, () => http.get(world.node.localUrl, '/kms/%zz')),
 ];
 
 const PEER_REFUSALS: readonly Refusal[] = [
@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a secret request is refused, not cut to 32 bytes, when its sealed payload is longer than 32 bytes', () => {
+  test('to a request for the secret is refused, not cut to 32 bytes, when its sealed payload is longer than 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);

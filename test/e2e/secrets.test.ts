@@ -1,7 +1,7 @@
 /**
- * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through claim, hand-over, derive, writes, refusals
- * and a reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every form. The search
- * is tested too: it must find a deliberate leak in each form.
+ * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through a claim, a hand-over, derive requests,
+ * writes, refusals and a reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every
+ * form. The search is tested too: it must find a deliberate leak in each form.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -117,7 +117,7 @@ describe('the search', () => {
   });
 });
 
-describe('a run through claim, hand-over, derive, refusals and reset', () => {
+describe('a run through a claim, a hand-over, derive requests, refusals and a reset', () => {
   const firstSecret = randomBytes(32);
   const http = new RawHttp();
   const token = randomBytes(24).toString('base64url');
@@ -134,7 +134,7 @@ describe('a run through claim, hand-over, derive, refusals and reset', () => {
   };
   const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
-  /** Run in reverse order. */
+  /** These functions run in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   let secondSecret: Uint8Array;
   let cluster: Cluster;

@@ -215,9 +215,9 @@ describe('a running cluster', () => {
 
   test.each([
     ['Ctrl-C in a terminal, which signals the whole process group', (command: StartedCommand) => command.signalGroup('SIGINT')],
-    ['SIGTERM that only npm gets', (command: StartedCommand) => command.signal('SIGTERM')],
+    ['a SIGTERM that only npm gets', (command: StartedCommand) => command.signal('SIGTERM')],
   ])(
-    'shuts down cleanly at %s',
+    'shuts down cleanly on %s',
     async (_name, stop) => {
       const command = await runningCluster();
       const node = command.processOf('src/cli/nova-kms.ts node ').pid;
@@ -239,7 +239,7 @@ describe('a running cluster', () => {
   );
 
   test(
-    'ends immediately with exit code 130 at a second SIGINT if a node does not stop',
+    'ends immediately with exit code 130 on a second SIGINT if a node does not stop',
     async () => {
       const command = launcher('--json', '--nodes', '1', '--identity', join(folder, 'ended-at-once.json'));
       await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));

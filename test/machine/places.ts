@@ -1,6 +1,6 @@
 /**
- * All combinations of a state of the machine and a stage of the master secret's life, called places. The machine itself and the production
- * reducer generate them.
+ * All reachable combinations of a state of the machine and a state of the master secret, called places. The machine itself and the
+ * production reducer generate them.
  */
 import { getNextTransitions, initialTransition, transition } from 'xstate';
 import { DependencyError } from '../../src/domain/errors.ts';

@@ -20,8 +20,8 @@ const DOCUMENT_PATH = '/openapi.json';
 /** The path of the plain document. `/openapi.json` is the node's document, which is under test like any other answer. */
 export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
 /**
- * How long a write may wait for acknowledgements. Otherwise a write that needs more members than there are would wait for a minute.
- * Milliseconds.
+ * How long a write may wait for acknowledgements. A write that asks for more members than there are always waits for the full time, which
+ * would be a minute without this limit. Milliseconds.
  */
 const MAX_WAIT_MS = 50;
 /** Placeholder in a body for the nonce of the proof, which only the proxy knows. */
@@ -131,7 +131,7 @@ function passedOf({ headers }: IncomingMessage): Record<string, string> {
   return Object.fromEntries(PASSED_HEADERS.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])));
 }
 
-/** Values that an OpenAPI document cannot describe: the sender, the cursor of a snapshot, and a point on the curve. */
+/** Values that an OpenAPI document cannot describe: a nonce, the sender, the cursor of a snapshot, and a point on the curve. */
 async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyModules): Promise<Known> {
   const sender = { sender_wallet: member.wallet };
   const bound = { nonce: PROOF_NONCE };

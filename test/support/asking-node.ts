@@ -1,4 +1,7 @@
-/** This node's side of conversations with peers. Everything is real except the transport, the clock and the vault's secret. */
+/**
+ * This node's side of conversations with peers. The enclave is emulated, and the secret and the random numbers are fixed. The test controls
+ * the transport and the clock. Everything else is real.
+ */
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';
 import type { StoreId } from '../../src/domain/ids.ts';

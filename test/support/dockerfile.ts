@@ -1,4 +1,4 @@
-/** The environment and the command of the image, read from deploy/Dockerfile. */
+/** Reads deploy/Dockerfile: its stages with their environment and instructions, and the command of the image. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -77,7 +77,7 @@ function closed(schema: unknown): unknown {
   if (!isJsonObject(schema)) return schema;
   const ref = schema['$ref'];
   if (typeof ref === 'string') return closed(DOCUMENT.components.schemas[ref.split('/').at(-1)!]);
-  // These keywords describe how to decode a string.
+  // These keywords are left out, because they describe decoded content, and the schema here is only about the text as sent.
   const own: Record<string, unknown> = Object.fromEntries(Object.entries(schema).filter(([name]) => name !== 'x-nova-inner' && name !== 'contentEncoding'));
   // `oneOf` becomes `anyOf`: the alternatives may overlap, so it is enough that one of them matches.
   const { oneOf, ...rest } = own;

@@ -1,5 +1,5 @@
 /**
- * The production HTTP pipeline on a real socket, with an in-process enclave, a vault with a known secret, and a fixed clock. The test
+ * The production HTTP pipeline on a real socket, with an in-process enclave, a vault with a known secret, and a manual clock. The test
  * provides the membership and the app registry. There is no state machine; the test also provides the readiness view.
  */
 import type { RequestListener } from 'node:http';

@@ -1,4 +1,4 @@
-/** A node as apps see it, behind the Transport port, with a real enclave. The test may change every answer. */
+/** A node as apps see it, behind the Transport port, with an emulated enclave. The test may change every answer. */
 import { createHash } from 'node:crypto';
 import { responseMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';

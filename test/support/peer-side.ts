@@ -1,5 +1,5 @@
 /**
- * The other side of a conversation between nodes: a member behind the Transport port, with a real enclave. The test may change every
+ * The other side of a conversation between nodes: a member behind the Transport port, with an emulated enclave. The test may change every
  * answer. The member keeps the messages that it received.
  */
 import { responseMessage } from '../../src/crypto/messages.ts';
@@ -23,7 +23,7 @@ export interface SyncRequest {
 export interface PeerBehaviour {
   /** The answer to `GET /nonce`. */
   nonce?: (request: TransportRequest) => Promise<TransportAnswer> | TransportAnswer;
-  /** Returns the inner answer. It may also throw, or return an answer with a status. */
+  /** Returns fields of the inner answer. A `status` among them replaces the default `ok`. It may also throw. */
   answer?: (request: SyncRequest) => unknown;
   /** Changes the finished answer. */
   bend?: (answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;

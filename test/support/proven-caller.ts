@@ -35,7 +35,7 @@ export class ProvenCaller {
     return { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: seconds };
   }
 
-  /** The headers and the body of a signed request, with its HMAC. */
+  /** The headers and the body of a signed request. The headers contain the HMAC if the caller is a peer. */
   async request(node: AskedNode, prefix: keyof typeof MESSAGE, inner: object): Promise<{ readonly headers: Record<string, string>; readonly body: string }> {
     const envelope = toWireEnvelope(await this.#enclave.encrypt(JSON.stringify(inner), node.identity.teePubkey));
     const hmac = prefix === 'x-kms' ? { 'x-sync-signature': node.vault.syncHmac(canonicalJson(envelope)) } : {};

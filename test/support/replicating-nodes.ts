@@ -47,7 +47,7 @@ export const RETENTION_MS = 86_400_000;
 export interface ReplicatingNodeOptions {
   /** Whether the node answers as an older node does. An older node sends nothing in these tests. */
   readonly kind?: 'current' | 'older';
-  /** Maximum size of a body of `/sync` that the node accepts, and of an answer. */
+  /** Maximum size that the node accepts for a body of `/sync` and for an answer. Bytes. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
@@ -442,7 +442,7 @@ export class Network {
     }
   }
 
-  /** Runs a sync_tick of the interval on each of these nodes, once a second. */
+  /** Runs a regular sync_tick on each of these nodes, once a second. */
   async run(seconds: number, nodes: readonly ReplicatingNode[] = this.nodes): Promise<void> {
     for (let second = 0; second < seconds; second += 1) {
       for (const node of nodes) await node.tick();

@@ -46,8 +46,8 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
 export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
 
 /**
- * An RPC that counts its round trips. It also counts the waves of requests: how often a request had to wait for the answer to an earlier
- * request.
+ * An RPC that counts its round trips. It also counts the waves of requests: a wave begins when a request is sent while no other request
+ * is under way.
  */
 export function countingRpc(url: string, mar: Mar = () => null) {
   const trips = { counted: 0, waves: 0, requests: 0 };

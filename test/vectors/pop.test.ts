@@ -114,7 +114,8 @@ describeVectors<PopFile>('pop.json', ({ file, cases }) => {
     const verifier = new Verifier(vector.issued);
     for (const step of vector.steps) {
       const accepted = verifier.verify(vector.kind, step.now, vector.node_wallet, step.headers) !== null;
-      // An open step uses a nonce that an earlier step sent with a stale timestamp. That step was refused, so the nonce is still valid.
+      // A step whose result the vectors leave open (decision 6) uses a nonce that an earlier step sent with a stale timestamp. That earlier
+      // step was refused, so the nonce is still valid.
       expect({ step: step.step, accepted }).toEqual({ step: step.step, accepted: step.expect.accept ?? true });
     }
   });

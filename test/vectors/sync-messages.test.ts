@@ -76,7 +76,7 @@ async function post(node: NodeOverHttp, request: Pick<InboundCase, 'headers' | '
   return { status: answer.status, body: (await answer.json()) as Record<string, string>, headers: answer.headers };
 }
 
-/** The inner answer, opened with the key of a. */
+/** The inner answer, opened with the key of node a. */
 async function open(file: SyncFile, body: Record<string, string>): Promise<Inner> {
   const a = inProcessEnclave({ info: file.info, teeScalar: file.a.tee.scalar }, { random: new SeededRandom('a'), clock: { nowMs: () => file.now_ms } });
   const text = await a.decrypt({ senderPubkey: body['sender_tee_pubkey'] as TeePubkey, nonce: body['nonce']!, encryptedData: body['encrypted_data']! });

@@ -49,14 +49,14 @@ export function defineDevOptions(command: Command): void {
   command
     .description(DESCRIPTION)
     .option('--nodes <n>', `number of nodes, 1 to ${MAX_NODES}`, wholeNumber(1, MAX_NODES), DEFAULT_NODES)
-    .option('--tick-seconds <s>', 'heartbeat of each node (KMS_NODE_TICK_SECONDS)', secondsBetween(1, DAY_SECONDS), DEFAULT_TICK_SECONDS)
+    .option('--tick-seconds <s>', 'how often each node reads the chain (KMS_NODE_TICK_SECONDS)', secondsBetween(1, DAY_SECONDS), DEFAULT_TICK_SECONDS)
     .addOption(generationOption())
     .option('--base-port <p>', 'port of the first node; the others use the next ports; 0: any free ports', wholeNumber(0, MAX_PORT), 0)
     .option('--once', 'exit after the table')
     .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any free port', wholeNumber(0, MAX_PORT), 0)
     .option('--no-visualizer', 'serve no page')
     .option('--json', 'one JSON object per line on standard output, and no other text')
-    .option('--identity <file>', "file for the keys of the cluster's app while it runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
+    .option('--identity <file>', "file that holds the keys of the cluster's app while the cluster runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
     .addHelpText('after', EXAMPLES);
 }
 

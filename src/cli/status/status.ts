@@ -39,8 +39,8 @@ Exit codes:
   0    all nodes are ready and have the same master secret, or Ctrl-C ended --watch
   1    no node answered
   2    the command line cannot be read
-  3    a node is not ready or not reachable, or the master secrets differ, or, with
-       --verify, the stores`;
+  3    a node is not ready or not reachable, or was not asked (--max-nodes), or the nodes
+       have different master secrets or KMS apps, or with --verify different stores`;
 
 interface StatusOptions {
   readonly watch?: boolean;

@@ -7,7 +7,8 @@ import { onStopSignals } from '../stop-signals.ts';
 import { writeTrace } from './write-trace.ts';
 
 const MORE = `
-The URL is that of a node with VISUALIZER_PORT, or the one that \`nova-kms dev\` prints.
+The URL is http://127.0.0.1:PORT for a node with VISUALIZER_PORT=PORT, or the URL that
+\`nova-kms dev\` prints.
 Writes all events that the visualiser keeps, and every later event, to standard output,
 until Ctrl-C. The output always consists of whole lines.
 

@@ -21,7 +21,10 @@ import { ZERO_HASH } from '../../domain/ids.ts';
  * then read it. Milliseconds.
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
-/** Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. */
+/**
+ * Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. If only the lower limit of honest
+ * nodes is left, no further node begins to lie.
+ */
 const MAX_NODES = 8;
 const MIN_NODES = 2;
 /** Time between two attacks of a liar. Milliseconds. */
@@ -241,7 +244,7 @@ export class FaultActions {
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back the fields to restore at the end of the fault; null: the key of the node's process at that time is registered */
+  /** @param back the fields to restore at the end of the fault; null: registers the key of the process that runs at that time */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);

@@ -43,7 +43,10 @@ const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Called for each key that the liar sends: from then on, no rule checks the key's content. */
+  /**
+   * Called for each key and clock that the liar sends. From then on, the rules do not expect a write of the key to survive, unless the
+   * clock of the write covers the liar's clock.
+   */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];
   readonly transportOf: (life: Life) => Transport;

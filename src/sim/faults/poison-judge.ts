@@ -35,7 +35,7 @@ export class PoisonJudge {
     if (total !== sent || merged + skipped + rejected !== total) {
       this.#scene.report('a poisoned record affects no other record', `${victim.name} counts ${total} of ${sent} records: ${merged} merged, ${skipped} skipped, ${rejected} rejected`);
     }
-    // The answer came from a store that the victim has since replaced.
+    // If the ids differ, the answer came from a store that the victim has since replaced.
     if (answer['store_id'] !== victim.life.node.inside.store.storeId) return;
     const excused = new Set((answer['rejections'] as readonly { readonly key: string; readonly reason: string }[]).filter(({ reason }) => EXCUSES.has(reason)).map(({ key }) => key));
     for (const { key, version } of good) {

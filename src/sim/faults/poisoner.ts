@@ -10,7 +10,7 @@ type Inner = Record<string, unknown>;
 
 /** Good records per message. */
 const GOOD_RECORDS = 3;
-/** Number of copies of one key in a message. The clock of each copy gets the maximum number of new entries. */
+/** Number of copies of one key in a message, and number of new entries in the clock of each copy. Nodes accept up to 1,024 entries. */
 const GROWN_COPIES = 3;
 const FRESH_ENTRIES = 1_000;
 const FUTURE_MS = 10 * 60_000;
@@ -24,7 +24,10 @@ const WRITTEN_KEYS = 40;
 
 export interface PoisonerModules {
   readonly random: SeededRandom;
-  /** Called for each key and clock that the liar sends: from then on, no rule checks the key's content. */
+  /**
+   * Called for each key and clock that the liar sends. From then on, the rules do not expect a write of the key to survive, unless the
+   * clock of the write covers the liar's clock.
+   */
   readonly touch: (appId: string, key: string, version: Clock) => void;
   readonly appIds: readonly number[];
 }
@@ -93,7 +96,7 @@ export class Poisoner {
     return { key, clockKey: random.pick(thirds.length > 0 ? thirds : others) };
   }
 
-  /** Tombstones of apps that do not exist. A node cannot see in a record that its app does not exist. */
+  /** Tombstones of apps that do not exist. A node cannot tell from a record whether its app exists. */
   #inventedApps(own: string, nowMs: number): Record<string, unknown[]> {
     const { random } = this.#modules;
     const tombstone = { key: 'k', value: null, version: { [own]: 1 }, updated_at_ms: nowMs, tombstone: true, ttl_ms: 0 };

@@ -62,7 +62,7 @@ export class AbsenceWatch {
     }
     const sinceMs = this.#staleSinceMs.get(life) ?? nowMs();
     this.#staleSinceMs.set(life, sinceMs);
-    if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has done so for ${Math.round(nowMs() - sinceMs)} ms`, life.name);
+    if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has been saying for ${Math.round(nowMs() - sinceMs)} ms that keys are absent`, life.name);
   }
 
   /** The winning write of a key, among the writes under the secret that the node uses. */

@@ -28,7 +28,7 @@ const PROMPT_MS = 3_000;
 const CALM_MS = 150_000;
 /** Once a claim is deep enough, its sender must notice that within this time, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
-/** If any other node can supply all that a node needs, the node must be ready within this time. It includes waits for silent members. */
+/** If any other node can supply all that a node needs, the node must be ready within this time. This includes waits for silent members. */
 const READY_MS = 240_000;
 /** Maximum age of the view with which a node may hand out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;

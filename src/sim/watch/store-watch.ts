@@ -10,7 +10,7 @@ import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
 /**
- * Maximum number of records that one operation may visit, regardless of the size of the store. It visits the record of the operation, and
+ * Maximum number of records that one operation may visit, regardless of the size of the store. An operation visits its own record, and
  * records that are due to be forgotten.
  */
 const MAX_VISITS = 300;
@@ -256,7 +256,7 @@ export class StoreWatch {
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests match the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
-  /** Bytes that all records and apps use of `MAX_STORE_BYTES`. */
+  /** How many bytes of `MAX_STORE_BYTES` all records and apps use together. */
   #boundBytes(): number {
     return this.#shadowBytes + this.#store.appIds().length * APP_BYTES;
   }

@@ -1,7 +1,7 @@
 /**
  * An older node, as protocol.md describes it (see §9). Its answer to a delta contains only `merged`. It does not support digests, pages,
  * `store_id`, `request_id` or `next_nonce`, and its snapshot contains all its records. It gives each caller 30 nonces per minute. In the
- * clock of a record, its key is its checksummed wallet, and it counts its writes of each record separately. It merges records like all
+ * clock of a record, the node's key is its checksummed wallet. It counts its writes of each record separately. It merges records like all
  * other nodes.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
@@ -272,7 +272,7 @@ export class OlderNode implements Server {
       const sealed = answer.status === 200 ? parseEnvelope(JSON.parse(Buffer.from(answer.body).toString('utf8'))) : null;
       return sealed === null ? null : (JSON.parse(await this.#enclave.decrypt(sealed)) as Inner);
     } catch {
-      // Older nodes ignore any failure; the next tick tries again.
+      // Older nodes ignore any failure. The next tick asks again for the secret, but no push is repeated.
       return null;
     }
   }

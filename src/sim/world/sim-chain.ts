@@ -150,7 +150,10 @@ export class SimChain {
     this.#mineNext();
   }
 
-  /** A lost claim whose fee is at the cap cannot be replaced. If the pool never forgot such a claim, its wallet could never claim again. */
+  /**
+   * Drops lost claims after a while. A lost claim whose fee is at the cap cannot be replaced, so without this its wallet could never claim
+   * again.
+   */
   #forgetLost(): void {
     this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
   }
@@ -262,7 +265,7 @@ const STUCK_BLOCKS = 30;
 
 function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {
   const sender = signers.get(keccak256(raw) as Hash32);
-  if (sender === undefined) throw new Error('a transaction came that no enclave of this simulation has signed');
+  if (sender === undefined) throw new Error('no enclave of this simulation has signed this transaction');
   return sender;
 }
 

@@ -220,7 +220,7 @@ export class App {
   }
 
   #append(event: VisualizerEvent): void {
-    // The page finds moments by their time. After a clock has been set back, the earlier moments can no longer be shown.
+    // The page finds moments by their time. After a clock has been set back, the moments before that change can no longer be found.
     if (this.#recording.isSetBackBy(event)) {
       this.#recording.setBack(event.atMs);
       this.#events.reset();

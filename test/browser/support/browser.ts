@@ -17,8 +17,8 @@ export const PHONE = { width: 390, height: 844 };
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * The delay of each animation frame. It makes a test that checks the page before it has drawn always fail, not only on a busy machine.
- * Milliseconds.
+ * The delay of each animation frame. With this delay, a test that checks the page before the page has drawn always fails, not only on a
+ * busy machine. Milliseconds.
  */
 const FRAME_LATE_MS = 150;
 
@@ -47,7 +47,7 @@ export async function untilTexts(page: Page, selector: string, expected: readonl
 
 export interface OpenedPage {
   readonly page: Page;
-  /** Errors of the console and of scripts, violated policies, and requests to other servers. */
+  /** Console errors, script errors, policy violations, and requests to other servers. */
   readonly problems: string[];
   /** From here on, this message is not a problem, because the test causes it. */
   allow(problem: RegExp): void;

@@ -10,14 +10,14 @@ export interface EnclaveCluster {
   readonly certificate: Certificate;
   /** The TLS front of each node, by position. */
   readonly fronts: readonly HttpsFront[];
-  /** The URL of a node for the registry. */
+  /** The URL under which a node is registered. */
   urlOf(node: ClusterNode): string;
   close(): Promise<void>;
 }
 
 /** @param options `environment` overrides the platform's variables */
 export async function startEnclaveCluster(options: ClusterOptions): Promise<EnclaveCluster> {
-  /** Run in reverse order. */
+  /** These functions run in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();

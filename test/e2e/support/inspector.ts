@@ -5,7 +5,10 @@ import type { Output } from './secret-search.ts';
 
 /** Depth of printed objects. It is enough to print the input and the output of a child actor inside an event of its parent. */
 const DEPTH = 6;
-/** Fields of an event that are left out: actors, which are shown by name, and parts of the chart, which is the same for every node. */
+/**
+ * Fields of an event that are left out: actors, of which only the id is shown; snapshots, which are recorded separately; and parts of the
+ * chart, which is the same for every node.
+ */
 const NOT_SHOWN = ['actorRef', 'sourceRef', 'snapshot', '_transitions'];
 
 export class InspectorRecord {

@@ -1,6 +1,7 @@
 /**
  * A front: an HTTP proxy whose URL is registered instead of the node's URL. It can hold back or refuse the requests of the node's peers.
  * Bodies of `/sync` are sealed, but the front recognizes a request for the secret, because only that request has no HMAC (protocol.md §3).
+ * The front treats every other request to `/sync` as a request for a snapshot.
  */
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

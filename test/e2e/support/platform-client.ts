@@ -27,7 +27,7 @@ export type Operation =
   | { readonly do: 'get' | 'delete'; readonly key: string }
   | { readonly do: 'list' };
 
-/** How one attempt ended: with an answer, or with the reason why there was none. */
+/** How one attempt ended: with a good answer, or with the reason why there was none. */
 export interface Attempt {
   readonly url: string;
   readonly end: 'answered' | 'absent' | 'unreachable' | 'unsigned' | 'refused';
@@ -84,7 +84,7 @@ export class PlatformClient {
     });
   }
 
-  /** Asks all nodes for `/status`. The client treats a node as running only if it answers 2xx. @returns the number of running nodes */
+  /** Asks all nodes for `/status`. A node is usable only if it answers 2xx with its wallet and key. @returns the number of usable nodes */
   async probe(): Promise<number> {
     const probed = await Promise.all(this.#urls.map((url) => this.#probeOne(url)));
     this.#nodes = probed.filter((node) => node !== null);

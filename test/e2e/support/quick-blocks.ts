@@ -1,4 +1,4 @@
-/** Waits for nodes on a development chain that mines a block whenever one is needed, instead of one block a second. */
+/** Waiting for nodes on a development chain whose blocks are mined when they are needed, instead of one a second. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';

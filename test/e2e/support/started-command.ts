@@ -158,7 +158,8 @@ function parentOf(pid: string): number {
 }
 
 /**
- * Node's compile cache, keyed by the content of the files. With the cache, a start from the sources takes two thirds of the processor time.
+ * Node's compile cache, keyed by the content of the files. With the cache, a start from the sources takes two thirds of the processor time
+ * that it takes without the cache.
  */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 

@@ -1,5 +1,5 @@
 # The registry removes a member while the RPC of another node is stuck at one block. The removed member keeps asking that node
-# for the secret, and gets it only until the last view of that node is too old.
+# for the secret, and gets it only until that node's last view of the chain is too old.
 
 > cluster nodes=3
 > run 40s

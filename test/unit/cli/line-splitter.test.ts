@@ -1,4 +1,4 @@
-/** The lines of a stream do not depend on how the stream is cut into chunks. A long line costs no more work than many short lines. */
+/** The lines of a stream do not depend on how the stream is cut into chunks. Each byte of a long line is copied at most once. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { LineSplitter, LongLineError } from '../../../src/cli/line-splitter.ts';

@@ -46,7 +46,7 @@ const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>
 ];
 
 describe('the request for', () => {
-  test.each(CALLS)('%s asks for sealed errors and a next nonce, and the envelope contains nonce and operation unless the request is a read', async (_, call, op) => {
+  test.each(CALLS)('%s asks for sealed errors and a next nonce, and the envelope contains the nonce and the operation unless the request is a read', async (_, call, op) => {
     const { client, node } = await start();
     await call(client);
     const [{ request, inner }] = node.received as [(typeof node.received)[0]];

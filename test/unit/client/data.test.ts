@@ -266,9 +266,9 @@ describe('calls with invalid arguments', () => {
     ['acks of a delete that are NaN', (client) => client.delete({ key: 'k', acks: NaN })],
     ['a limit of 0', (client) => client.list({ limit: 0 })],
     ['a limit with a fraction', (client) => client.list({ limit: 0.5 })],
-    ['a prefix that is not valid UTF-8', (client) => client.list({ prefix: '\ud800' })],
-    ['an after that is not valid UTF-8', (client) => client.list({ after: 'a\udc00' })],
-    ['a prefix that is not a string', (client) => client.list({ prefix: 7 as never })],
+    ['a `prefix` that is not valid UTF-8', (client) => client.list({ prefix: '\ud800' })],
+    ['an `after` that is not valid UTF-8', (client) => client.list({ after: 'a\udc00' })],
+    ['a `prefix` that is not a string', (client) => client.list({ prefix: 7 as never })],
   ];
 
   test.each(INVALID)('fail without a request to a node: %s', async (_, call) => {

@@ -113,7 +113,7 @@ describe('invalid arguments cause an error and no request:', () => {
     ['an unpaired surrogate in the context', { path: 'p', context: '\udc00' }],
     ['a length of zero bytes', { path: 'p', length: 0 }],
     ['a length above the limit', { path: 'p', length: 1_025 }],
-    ['a length of half a byte', { path: 'p', length: 32.5 }],
+    ['a length that is not a whole number', { path: 'p', length: 32.5 }],
     ['a length that is not a number', { path: 'p', length: NaN }],
   ])('%s', async (_, arguments_) => {
     const { client, nodes, registry } = start(['a']);
@@ -393,7 +393,7 @@ describe('the list of nodes', () => {
     expect((await client.nodes()).map(({ url }) => url)).toEqual(['https://b.test']);
   });
 
-  test('is read again when a node has restarted and refuses requests that were sealed with its old key', async () => {
+  test('is read again when a node has restarted and refuses requests that were sealed to its old key', async () => {
     const { client, clock, nodes, registry } = start(['a']);
     const [node] = nodes as [NodeSide];
     registry.members = [{ ...node.member, teePubkey: new NodeSide('before the boot').member.teePubkey }];

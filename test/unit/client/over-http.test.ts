@@ -118,7 +118,7 @@ describe('an app', () => {
 describe('with a real node', () => {
   const value = new Uint8Array(Buffer.from('v'));
 
-  test('an app requests a nonce once, and then uses the nonce in each previous answer', async () => {
+  test('an app requests a nonce once; after that, each request uses the nonce in the previous answer', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     await client.put({ key: 'k', value }, at);

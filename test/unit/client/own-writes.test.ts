@@ -1,6 +1,7 @@
 /**
  * A client sees the effect of its own writes and deletes immediately, although the other nodes get them later. To read a key, it first asks
- * the node that accepted its last write of that key. If that node answers that the key is absent, the client asks no other node.
+ * the node that accepted its last write of that key. A 404 of that node is final if it is sealed, or if this client deleted the
+ * key there.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClient } from '../../../src/client/index.ts';
@@ -104,8 +105,8 @@ describe('a deleted key', () => {
   });
 });
 
-describe('a 404 of the node that accepted a put', () => {
-  test('is final when it is sealed: the value has expired or was deleted by someone else', async () => {
+describe('a 404', () => {
+  test('of the node that accepted a put is final when it is sealed: the value has expired or was deleted by someone else', async () => {
     const { client, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -113,7 +114,7 @@ describe('a 404 of the node that accepted a put', () => {
     expect(await textOf(client, 'k')).toBeNull();
   });
 
-  test('must be confirmed by a second node when it is not sealed, because any party on the path could have forged it', async () => {
+  test('of the node that accepted a put must be confirmed by a second node when it is not sealed, because any party on the path could have forged it', async () => {
     const { client, at, others } = await start({});
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -121,7 +122,7 @@ describe('a 404 of the node that accepted a put', () => {
     expect(await textOf(client, 'k')).toBe('v');
   });
 
-  test('must be confirmed by a second node when the last write of the key was not made by this client', async () => {
+  test('of any node must be confirmed by a second node when this client has not written the key', async () => {
     const { client, nodes } = await start();
     nodes[1]!.values.set('k', Buffer.from('v').toString('base64'));
     for (let turn = 0; turn < 3; turn += 1) expect(await textOf(client, 'k')).toBe('v');

@@ -22,7 +22,7 @@ const BAD_REQUEST = refused(400, 'bad_request');
 const TOO_LARGE = refused(413, 'payload_too_large');
 const UNREADY = new AttemptError('unready', { status: 503, retryAfterMs: 60_000 });
 const LYING = new AttemptError('bad_answer_signature', { status: 200 });
-/** What a call returns, or the error that it throws. */
+/** How a node behaves: the answer that it gives, `hangs`, or the error with which the exchange fails. */
 type Behaviour = string | Error;
 const HANGS = 'hangs';
 

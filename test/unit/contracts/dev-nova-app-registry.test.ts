@@ -98,7 +98,7 @@ describe('the active instances of an app', () => {
     expect(await active(12_345n)).toEqual([]);
   });
 
-  test('of the KMS app are also operators in KMSRegistry', async () => {
+  test('are also operators in KMSRegistry if the app is the KMS app', async () => {
     const { chain } = running;
     await chain.register({ url: 'http://n.test', teePubkey: 'aa' as TeePubkey, wallet: wallet('6') });
     const isOperator = () =>

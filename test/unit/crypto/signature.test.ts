@@ -61,7 +61,7 @@ describe('a signature', () => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });
 
-  test('is valid if s is at most half of the order', () => {
+  test('is valid only if s is at most half of the order', () => {
     const withS = (s: bigint): string => `0x${rs.slice(0, 64)}${hex64(s)}1b`;
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n))).not.toBeNull();
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();

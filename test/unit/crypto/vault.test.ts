@@ -172,7 +172,7 @@ describe('a secret from a peer', () => {
     expect(derived(vault)).toBe(derivedFrom(1));
   });
 
-  test('is dropped with its request unless it is kept', () => {
+  test('is dropped when its request ends, unless the vault was told to keep it', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)));

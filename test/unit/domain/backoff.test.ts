@@ -19,7 +19,7 @@ describe('the wait after a failure', () => {
     expect(backoffMs(LIMITS, failures, 0)).toBe(waitMs);
   });
 
-  test('is up to a quarter longer because of jitter, also at its limit', () => {
+  test('is up to a quarter longer because of jitter, even at its limit', () => {
     expect([backoffMs(LIMITS, 0, 0.5), backoffMs(LIMITS, 8, 1), withJitter(100, 0.5)]).toEqual([562.5, 75_000, 112.5]);
   });
 

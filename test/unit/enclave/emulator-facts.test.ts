@@ -77,7 +77,7 @@ describe('an error', () => {
     ['no body', 'POST', '/v1/eth/sign', '', 400],
     ['a body that is not valid JSON', 'POST', '/v1/eth/sign', 'hello', 400],
     ['a duplicate field', 'POST', '/v1/eth/sign', '{"message":"a","message":"b"}', 400],
-    ['a duplicate field whose second name contains an escape', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
+    ['a duplicate field whose name is written with an escape the second time', 'POST', '/v1/eth/sign', '{"message":"a","m\\u0065ssage":"b"}', 400],
     ['a duplicate nested field', 'POST', '/v1/eth/sign-tx', '{"payload":{"kind":"structured","kind":"structured"}}', 400],
     ['an unpaired surrogate', 'POST', '/v1/eth/sign', '{"message":"\\ud800"}', 400],
     ['an unpaired surrogate in a plaintext', 'POST', '/v1/encryption/encrypt', '{"plaintext":"\\udc00","client_public_key":"00"}', 400],

@@ -159,7 +159,7 @@ describe('a message that one enclave has sealed', () => {
     expect(answer.text).not.toContain('refused');
   });
 
-  test('is refused if the key of the receiver is not a P-384 key', async () => {
+  test('can be sealed only for a P-384 key, and any other key is refused', async () => {
     const body = { plaintext: 'x', client_public_key: '0xabcd' };
     expect((await app.request('POST', '/v1/encryption/encrypt', body)).status).toBe(400);
   });

@@ -123,7 +123,7 @@ describe.each(CALLS)('the call %s', (_, call, kind) => {
   test.each<[string, Answering, string, number]>([
     ['fails as malformed if the answer is garbage', GARBAGE, 'malformed', 1],
     ['fails as malformed if the body is empty', json(undefined), 'malformed', 1],
-    ['fails as malformed if the answer is an object without the fields', json({}), 'malformed', 1],
+    ['fails as malformed if the answer is an object without the expected fields', json({}), 'malformed', 1],
     ['fails as malformed if the answer is null', json(null), 'malformed', 1],
     ['fails as refused if the status is 400', json({ error: 'secret reason' }, 400), 'refused', 1],
     ['fails as refused if the status is 413', json({}, 413), 'refused', 1],
@@ -205,7 +205,7 @@ describe('connections', () => {
 
   const signs = json({ signature: `0x${'ab'.repeat(65)}` });
 
-  test('are used again, but not after they were idle for two seconds', async () => {
+  test('are used again, but not after they were idle for more than two seconds', async () => {
     const { client, clock, sockets } = await startCounting(signs);
     for (let time = 0; time < 3; time += 1) await client.sign('x');
     await clock.advance(2_000);

@@ -49,14 +49,14 @@ describe('a node that returns', () => {
     expect(judge(seen === 'nothing' ? null : texts[seen]!)).toBe(verdict);
   });
 
-  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written, is foreign', (seen) => {
+  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written, returns a foreign value', (seen) => {
     expect(ledgerOf([OLD]).judge(seen)).toBe('foreign');
   });
 });
 
 describe('a node that died', () => {
   test.each<[string, Written, string, number, string]>([
-    ['shortly after it had acknowledged the write as the only node: the missing value is excused', OLD, A, 550, 'right'],
+    ['shortly after it alone had acknowledged the write: the missing value is excused', OLD, A, 550, 'right'],
     ['long after it had acknowledged the write: the missing value is lost', OLD, A, 601, 'absent'],
     ['before it had acknowledged the write: the missing value is lost', OLD, A, 499, 'absent'],
     ['when other nodes had the write too: the missing value is lost', { ...OLD, byOthers: true }, A, 550, 'absent'],

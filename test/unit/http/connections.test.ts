@@ -50,7 +50,7 @@ async function open(port: number): Promise<Opened> {
 const REQUEST = 'GET /health HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
 describe('on one connection,', () => {
-  test('the node carries out the first sixteen requests, answers them and closes the connection if more requests have arrived', async () => {
+  test('the node carries out and answers the first sixteen of forty requests, and then closes the connection', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response));
     const { socket, text, isClosed } = await open(server.port);
@@ -119,7 +119,7 @@ describe('the timeouts of a connection', () => {
     });
   });
 
-  test('include the keep-alive timeout, which is a header of each answer', async () => {
+  test('include the keep-alive timeout, and each answer states it in a header', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     socket.write(REQUEST);

@@ -211,7 +211,7 @@ describe('an absent key', () => {
     expect(node.state.written).toBe(0);
   });
 
-  test('that was deleted causes a 404, also when it is deleted again, and can be written again', async () => {
+  test('that was deleted causes a 404, even if it is deleted again, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });
@@ -584,10 +584,10 @@ describe('a node that is not sure of its store', () => {
 
   test.each<[string, () => Promise<Answer>]>([
     ['a key that it does not have', () => raw('/kms/data/absent')],
-    ['a key in a query that it does not have', () => raw('/kms/data?key=absent')],
-    ['a key in a path that can mean two different keys', () => raw('/kms/data/a+b')],
+    ['a key that it does not have, named in a query', () => raw('/kms/data?key=absent')],
+    ['a path that can mean two different keys', () => raw('/kms/data/a+b')],
     ['a key that was deleted', () => raw('/kms/data/deleted')],
-    ['a delete of a key that it does not have', () => send('DELETE', { key: 'absent' })],
+    ['the delete of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
   ])('answers 503 to a request for %s, and 404 or a list once it is sure', async (_, ask) => {

@@ -76,6 +76,6 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
-test('the time that a process gets to stop is longer than the time that a node gives its requests to end', () => {
+test('a process gets more time to stop than a node gives its requests to end', () => {
   expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
 });

@@ -1,4 +1,7 @@
-/** Refusals by the enclave API (protocol.md §2, §7), over real HTTP. Only a refused decryption can be the fault of the caller. */
+/**
+ * Refusals by the enclave API (protocol.md §2, §7), over real HTTP. A refused decryption can be the fault of the caller. A refused
+ * signature is always a failure of the node.
+ */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { appAuthMessage } from '../../../src/crypto/messages.ts';
 import { toWireEnvelope } from '../../../src/domain/envelope.ts';

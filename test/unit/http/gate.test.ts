@@ -21,7 +21,7 @@ describe('the gate', () => {
         { kms: state === 'ready', sync: secretConfirmed },
       ]),
     ),
-  )('in the state %s with a confirmed secret (%s) is open as follows: %j', (state, secretConfirmed, open) => {
+  )('in the state %s (secret confirmed: %s) is open as follows: %j', (state, secretConfirmed, open) => {
     const view: ReadinessView = { ...READY, state, secretConfirmed, reason: state === 'ready' ? null : WAITING };
     for (const [isOpen, enter] of [[open.kms, assertReady], [open.sync, assertSecretConfirmed]] as const) {
       if (isOpen) expect(() => enter(view)).not.toThrow();

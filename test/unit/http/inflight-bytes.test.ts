@@ -109,7 +109,7 @@ describe('bodies', () => {
       return answer === wanted ? null : `it is ${answer}`;
     });
 
-  test('that stay incomplete leave memory for small bodies, but for a second large body only after their connections have closed', async () => {
+  test('that stay incomplete leave memory for small bodies; a second large body is refused until their connections have closed', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     // This request is the only one in its half of 1 MiB, so it may use more than a quarter.
     const held = put('a', 900_000, 600_000);

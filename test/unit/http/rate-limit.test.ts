@@ -20,7 +20,7 @@ function granted(limit: RateLimit, client: string, times: number, factor?: numbe
 }
 
 describe('a limit per minute', () => {
-  test('allows its number of requests immediately, and is then refilled evenly', async () => {
+  test('allows the full number of requests immediately, and is then refilled evenly', async () => {
     const clock = new ManualClock();
     const limit = new RateLimit(120, { clock });
     expect(granted(limit, 'a', 500)).toBe(120);

@@ -28,7 +28,7 @@ function ask(name: string, caller = 'a', gone = new AbortController()): AbortCon
 const AT_ONCE = ['1 immediately', '2 immediately'];
 
 test.each<[string, () => void | Promise<void>, string[]]>([
-  ['the maximum number of requests continue immediately', () => undefined, []],
+  ['requests up to the maximum number continue immediately', () => undefined, []],
   ['a request above the maximum number waits', () => void ask('3'), []],
   [
     'a free place goes to the request that has waited longest',

@@ -66,7 +66,7 @@ async function ask(kind: Kind, inner: unknown, change: Change = {}): Promise<Ans
   try {
     canonical = canonicalJson(envelope);
   } catch {
-    // The envelope is nested too deeply for an HMAC. The test sends the HMAC of an empty string, because the node must refuse the request.
+    // The envelope is nested too deeply for an HMAC. So the test sends the HMAC of an empty string; the node must refuse the request.
   }
   const answer = await fetch(`${node.url}${kind === 'app' ? '/kms/derive' : '/sync'}`, {
     method: 'POST',

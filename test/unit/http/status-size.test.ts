@@ -9,7 +9,7 @@ interface Cluster {
   readonly dropped_count: number;
 }
 
-test('/status lists a hundred dropped entries and reports their total number', async () => {
+test('/status lists at most a hundred dropped entries, and reports how many were dropped in total', async () => {
   const node = await startNodeOverHttp();
   try {
     const dropped = Array.from({ length: MAX_MEMBERS }, (_, number) => ({

@@ -85,7 +85,7 @@ async function flood(one: () => Promise<number>, times: number): Promise<number[
 }
 
 describe.each(FLOODS)('a flood of %s', (_, one) => {
-  test('uses up nothing of the limit of an authorized wallet', async () => {
+  test('does not use up any of the limit of an authorized wallet', async () => {
     expect(await derive(honest)).toBe(200);
     const flooded = flood(one, 3 * TEN_TIMES);
     const derived = await flood(() => derive(honest), TEN_TIMES - 1);

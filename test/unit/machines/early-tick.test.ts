@@ -1,4 +1,4 @@
-/** Early ticks (protocol.md §10): when the next node_tick begins after a tick that did not make the node ready. */
+/** Early ticks (protocol.md §10): when the next node_tick begins after a tick whose verdict was not `node.prepared`. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { REASONS } from '../../../src/domain/reasons.ts';

@@ -51,7 +51,7 @@ describe('a node becomes ready without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('after three rounds in a row that asked every member, one beat after the first round', () => {
+  test('once three rounds in a row have asked every member and a beat has passed since the first of them', () => {
     expect(inVain.state).toBe('none');
   });
 
@@ -69,12 +69,12 @@ describe('a node becomes ready without a first snapshot', () => {
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
   });
 
-  test('even when a member makes the rounds hang or throw, because these are rounds without success', () => {
+  test('even when a member makes the rounds hang or throw, because such rounds count as failed', () => {
     const hung = after([0, 1_000, 60_000].map((atMs) => ({ ...roundInVain(3), atMs })));
     expect(hung.state).toBe('none');
   });
 
-  test('but never because of rounds that hung while there was no other member', () => {
+  test('but not because of a single round that hung while there was no other member', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

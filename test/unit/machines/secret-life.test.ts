@@ -75,7 +75,7 @@ describe('a secret from a member', () => {
     ['replaces a secret that is set aside: that secret is wiped and its store is emptied', [held(B), shows(B), shows(A), received(A)], 'confirmed', ['keep_received A', 'wipe B', 'install A', 'empty_store']],
     ['changes nothing when the chain shows a different hash', [shows(B), received(A)], 'none', []],
     ['changes nothing while the chain shows no hash', [shows(ZERO_HASH), received(A)], 'none', []],
-    ['changes nothing before the chain was read', [received(A)], 'none', []],
+    ['changes nothing before the chain has been read', [received(A)], 'none', []],
     ['changes nothing when a different secret is confirmed', [held(B), shows(B), received(A)], 'confirmed', []],
     ['changes nothing when it is already confirmed', [held(B), shows(B), received(B)], 'confirmed', []],
   ])('%s', (_, events, stage, effects) => {
@@ -116,7 +116,7 @@ test('when too many secrets are set aside, the oldest of them is wiped', () => {
   expect(life.aside.map(({ hash }) => hash)).toEqual(names.slice(1));
 });
 
-test('the secret that /status reports is the confirmed secret, otherwise the one that served last, otherwise the candidate', () => {
+test('the secret that /status reports is the confirmed secret, otherwise the one that was set aside last, otherwise the candidate', () => {
   const names = (life: SecretLife): (string | null)[] => [namedSecret(life), confirmedSecret(life), claimableSecret(life)].map((known) => known?.hash ?? null);
   expect(names(NO_SECRET)).toEqual([null, null, null]);
   expect(names(after(held(A)).life)).toEqual([A, null, A]);

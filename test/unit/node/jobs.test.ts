@@ -507,7 +507,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('is installed together with a report of the number of other members and of whether this node claimed the hash (%s)', async (claimedHere) => {
+  test.each([true, false])('is installed, and the node reports how many other members there are and whether it claimed the hash (%s)', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();
@@ -522,7 +522,7 @@ describe('step 5, the sync key', () => {
   });
 });
 
-test('peers are probed, this node is not', async () => {
+test('all members except this node are probed', async () => {
   const probed: string[][] = [];
   const { jobs, look } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(peers.map(({ wallet }) => wallet)) } } });
   await look();

@@ -46,7 +46,7 @@ describe('fresh fees', () => {
   test.each<[string, { baseFee: bigint; tip: bigint }, ClaimFees | null]>([
     ['are the tip, and a maximum fee of twice the base fee plus the tip', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
     ['have a tip of at least a million wei', { baseFee: 50n, tip: 3n }, { maxPriorityFeePerGas: MIN_TIP, maxFeePerGas: MIN_TIP + 100n }],
-    ['have a tip below the cap even if the RPC suggests an absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
+    ['have a tip at the cap if the RPC suggests an absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
     ['have a maximum fee at the cap if twice a high base fee would exceed the cap', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],
     ['are null when the base fee already exceeds the cap', { baseFee: 200n * GWEI, tip: GWEI }, null],
   ])('%s', (_, facts, fees) => {

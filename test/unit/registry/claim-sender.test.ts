@@ -314,7 +314,7 @@ describe('a claim that was mined', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 8]);
   });
 
-  test('is treated as successful only if its receipt proves that', async () => {
+  test('is treated as successful only if its receipt shows success', async () => {
     const { state, sender, claim, lastHash } = startChain();
     expect(await sender.hasClaimed(HASH, signal)).toBe(false);
     await claim();

@@ -24,7 +24,7 @@ describe('the last answer', () => {
   test.each<[string, readonly ViewCall[]]>([
     ['in a different order', [version(2n), version(1n)]],
     ['without one of the calls', [version(1n)]],
-    ['with an additional call', [version(1n), version(2n), version(3n)]],
+    ['followed by one more call', [version(1n), version(2n), version(3n)]],
     ['that are an empty list', []],
     ['to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
     ['of a different function', [version(1n), version(2n, { functionName: 'other' })]],

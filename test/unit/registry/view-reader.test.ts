@@ -144,7 +144,7 @@ describe('all data is read at the same block, six blocks below the head:', () =>
     expect((await reader.readView(signal)).membership).toMatchObject({ members: [], dropped: [] });
   });
 
-  test('an instance that is missing in the hint needs no further round trip when an instance in the hint has the same version', async () => {
+  test('an instance that is missing from the hint needs no further round trip when an instance in the hint has the same version', async () => {
     await register(0);
     await register(1);
     await settleChain();

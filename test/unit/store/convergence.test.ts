@@ -64,7 +64,7 @@ function live(actions: readonly Action[], aheadMs: readonly number[]): { readonl
   return { stores, written };
 }
 
-/** The contents of a store, without clock entries of 0, like in digests. */
+/** The contents of a store, without clock entries of 0, as in digests. */
 function contents(store: RecordStore): object {
   const records = [...store.walk({})].map(({ record }) => record).sort((a, b) => (a.key < b.key ? -1 : 1));
   return { records, apps: store.appIds().map((appId) => [appId, store.appDigest(appId)]), root: store.rootDigest(), bytes: store.heldBytes, totals: store.totals(LATE_MS) };
@@ -118,7 +118,7 @@ describe('after any history that local writes of five nodes can produce', () => 
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
         const { stores } = live(actions, aheadMs);
-        // Both stores merge, like in anti-entropy.
+        // Both stores merge, as in anti-entropy.
         const [first, second] = [stores[0]!, stores[1]!];
         for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
         for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
@@ -289,7 +289,7 @@ describe("sequence numbers of a node's own writes", () => {
   });
 });
 
-test('a write of a key whose record has expired is later than the copies on other nodes (§9.19)', () => {
+test('a write of a key whose record has expired wins over the copies of that record on other nodes (§9.19)', () => {
   const [here, there] = [openStore('a').store, openStore('b').store];
   here.put(APP, 'k', new Uint8Array(28), 10, START_MS);
   there.merge(APP, here.recordOf(APP, 'k'), START_MS);

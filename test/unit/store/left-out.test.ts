@@ -1,4 +1,4 @@
-/** Keys whose record arrived but could not be stored (protocol.md §10, "404 means absent"): such a key is not absent. */
+/** Keys whose record arrived but could not be stored (protocol.md §10, "404 means absent"): such a key is not known to be absent. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';

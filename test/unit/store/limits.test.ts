@@ -200,7 +200,7 @@ describe('the limit on the tombstones of an app', () => {
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;
     expect(store.delete(APP, 'x', lateMs)).not.toBeNull();
-    // The delete has dropped only the tombstones that it had to drop.
+    // The delete stopped dropping tombstones once there was room for its own.
     expect(everything(store).length).toBeGreaterThan(2);
     store.letAge(lateMs);
     expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);

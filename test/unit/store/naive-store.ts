@@ -12,11 +12,11 @@ export interface NaiveEntry {
   record: WireRecord;
   /** True until an operation runs after the record has expired. */
   present: boolean;
-  /** The record is due to be forgotten, but stays while the store keeps all records. */
+  /** Whether the record is due to be forgotten. It stays while the store keeps all records. */
   overdue: boolean;
   /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;
-  /** This node wrote the stored tombstone. */
+  /** Whether the record is a tombstone that this node wrote. */
   ownTombstone: boolean;
 }
 

@@ -53,7 +53,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('is not acknowledged by the same key of a different app', async () => {
+  test('is not acknowledged by a different record whose app id and key look alike when they are joined', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });

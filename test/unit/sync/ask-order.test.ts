@@ -23,7 +23,7 @@ describe('members are asked', () => {
     ['in the order of the list, from a random first member: here the third of the list', null, '', 0.5, 'cdab'],
     ['in the order of the list, from a random first member: here the last of the list', null, '', 0.999, 'dabc'],
     ['with the preferred member first', 'c', '', 0, 'cabd'],
-    ['with a member that proved wrong last', null, 'a', 0, 'bcda'],
+    ['last if they proved wrong', null, 'a', 0, 'bcda'],
     ['with the preferred member last when it proved wrong', 'b', 'b', 0, 'acdb'],
     ['in the order of the list also among members that proved wrong', null, 'abd', 0.5, 'cdab'],
     ['with a silent member after the good members and before the wrong members', null, 'a', 0, 'cdba', 'b'],
@@ -36,7 +36,7 @@ describe('members are asked', () => {
     ['with a silent member last', null, '', 'a', 'bcda'],
     ['with a silent member between the good members and the wrong members', null, 'a', 'b', 'cdba'],
     ['with a silent member last even if it is preferred', 'b', '', 'b', 'acdb'],
-    ['with a member that was both silent and wrong last of all', null, 'a', 'ab', 'cdba'],
+    ['last of all if they were both silent and wrong', null, 'a', 'ab', 'cdba'],
   ])('%s', (_, preferred, wrong, silent, order) => {
     expect(orderOf(preferred, wrong, 0, silent)).toBe(order);
   });

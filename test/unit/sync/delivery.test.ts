@@ -111,7 +111,7 @@ describe('a record', () => {
     ['is sent again later when the peer has no room', refuses(() => 'store_full'), 'later'],
     ['is sent again later when its time is too far ahead for the peer', refuses(() => 'too_far_ahead'), 'later'],
     ['is refused when the reason is permanent', refuses(() => 'malformed'), 'malformed'],
-    ['is refused when the peer does not list it among its refusals', refuses(() => 'malformed', 0), 'unlisted'],
+    ['is refused when the peer counts it as refused but does not list it', refuses(() => 'malformed', 0), 'unlisted'],
     ['is refused when a batch with only this record is too large', () => refusedWith(413), 'too_large'],
     ['is accepted when the peer reports only counts and the count is complete', (keys) => ({ merged: keys.length }), 'taken'],
     ['is in doubt when the peer reports only counts and the count is incomplete', () => ({ merged: 0 }), 'in doubt'],
@@ -182,7 +182,7 @@ test('each record gets exactly one outcome, which depends on how the peer treats
         };
         const { delivery, fates, sent } = deliver(names(treatments.length), peer);
         expect(sent.length).toBeLessThanOrEqual(12 * treatments.length + 12);
-        // Only a peer that fails at every request is treated as broken.
+        // A peer is treated as broken only if it has failed at many records.
         if (delivery.state.kind === 'broken') {
           expect(treatments.filter((treatment) => treatment === 'breaks').length).toBeGreaterThanOrEqual(MAX_SUSPECTS_IN_A_ROW);
           return;

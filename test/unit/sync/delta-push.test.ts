@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('starts again or does not change, depending on the message of an older peer: %s', async (_, message, acknowledged) => {
+  ])('starts again or does not change, depending on the message of the peer: %s', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -484,7 +484,7 @@ describe('an older peer', () => {
     expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
-  test('accepts a record whose time was too far ahead of its clock when it gets the record once more', async () => {
+  test('refuses a record whose time is too far ahead of its clock, but accepts it when the record arrives once more', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
     await a.tick(true);

@@ -61,9 +61,9 @@ describe('a request', () => {
   });
 
   test.each([
-    ['for the master secret', 'master_secret_request', true],
-    ['from a node without a sync key', 'snapshot_request', false],
-  ])('has no HMAC %s', async (_, type, holdsSecret) => {
+    ['it asks for the master secret', 'master_secret_request', true],
+    ['it comes from a node without a sync key', 'snapshot_request', false],
+  ])('has no HMAC if %s', async (_, type, holdsSecret) => {
     const { peer, exchange } = start({}, { holdsSecret });
     await exchange(type);
     expect(last(peer).headers).not.toHaveProperty('x-sync-signature');
@@ -135,7 +135,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('that is refused leads to an error that reports how far the clock of the peer is off', async () => {
+  test('does not exist yet when the peer refuses the first request: the error then reports how far the clock of the peer is off', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
@@ -181,7 +181,7 @@ describe('a peer whose answers have no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['to requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['to other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and that answers %s with 429 gets no request for the time that it specifies, and the call does not wait', async (_, behaviour) => {
+  ])('and that answers %s with 429 gets no request for the time that it specifies, and a call waits only for the last 5 s of that time', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -339,8 +339,8 @@ describe('a peer that does not answer in time', () => {
   const late = (): Promise<TransportAnswer> => Promise.reject(new DependencyError('peer', 'timeout', 'the peer took too long'));
 
   test.each<[string, PeerBehaviour]>([
-    ['to a request for a nonce', { nonce: late }],
-    ['to any other request', { bend: late }],
+    ['when asked for a nonce', { nonce: late }],
+    ['when asked for anything else', { bend: late }],
   ])('%s is remembered as silent until it answers', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect((await failureOf(exchange())).failure).toBe('timeout');

@@ -59,7 +59,7 @@ describe('a peer', () => {
     expect(replica.progress.acknowledgedSequence).toBe(5);
   });
 
-  test('gets all records again when its store_id changes, but not when its store_id is the same or is new to this node', () => {
+  test('gets all records again when its store_id changes, but not when its store_id stays the same or becomes known for the first time', () => {
     const { writes, replicas } = start();
     writes.append(1, 'x', 10);
     const replica = replicas.of(B);
@@ -89,7 +89,7 @@ describe('a peer', () => {
     expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
-  test('certainly has an acknowledged record, unless the record is or may be in doubt', () => {
+  test('certainly has an acknowledged record, unless it refused the record or the record is or may be in doubt', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(10_000, { records: 0, bytes: 0 });
@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('have a highest acknowledged sequence that includes earlier stores and former members', () => {
+  test('have one highest acknowledged sequence among them, which also counts earlier stores and former members', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });

@@ -428,7 +428,7 @@ describe('the membership', () => {
 });
 
 describe('the last push', () => {
-  test('sends the remaining writes, even to peers that rest', async () => {
+  test('sends the remaining writes, even to peers whose lanes pause after a failure', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, b, 'cut');

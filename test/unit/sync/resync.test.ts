@@ -1,7 +1,7 @@
 /**
  * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages). It does not
  * report its store as complete, and it does not send old records. It drops records that the other nodes no longer have, but never its own
- * recent writes or a record that a peer sent after the reconnection.
+ * recent writes or a record that a peer pushed after the reconnection.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';

@@ -12,7 +12,7 @@ import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 const APP = '7';
 /** At this time, no record is too far ahead for a peer. */
 const LATER_MS = START_MS + 30_000;
-/** The smallest page that a peer may request. Bytes of JSON text. */
+/** Maximum size of a page in this test, as small as the smallest `max_bytes` of a request. Bytes of JSON text. */
 const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);

@@ -143,7 +143,7 @@ describe('the listener for sureness gets the right reports about a member', () =
   });
 });
 
-describe('a member that fails half-way is given up, and the next member sends all its records, when', () => {
+describe('a member', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
     ['this node must refuse all its records', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
@@ -151,7 +151,7 @@ describe('a member that fails half-way is given up, and the next member sends al
     ['there is no room for one record and the other record is bad', source({ keys: ['large', 'bad'] }), false],
     ['it sends the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
     ['its next page has the wrong form', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
-  ])('%s', async (_, behaviour, noted) => {
+  ])('is given up half-way when %s, and the next member sends all its records', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
     expect(merged.slice(-2)).toEqual(['k1', 'k2']);
@@ -164,7 +164,7 @@ describe('a member that fails half-way is given up, and the next member sends al
     ['on a page after the good records', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
     ['on pages of one record each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
     ['on the same page as records for which there is no room', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
-  ])('a member with bad records %s is not given up: these records are omitted and counted', async (_, behaviour, reasons) => {
+  ])('with bad records %s is not given up: these records are omitted and counted', async (_, behaviour, reasons) => {
     const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('are not counted when there are no other members', async () => {
+  test('do not exist when there are no other members: the fetch then asks no one', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
@@ -275,7 +275,7 @@ async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ 
 }
 
 describe('endless pages', () => {
-  test('end the fetch before the timeout of its step, and the outcome counts the members that were asked', async () => {
+  test('do not keep the fetch from ending before the timeout of its step, and the outcome counts the members that were asked', async () => {
     const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });

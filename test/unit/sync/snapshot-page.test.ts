@@ -84,13 +84,13 @@ describe('pages', () => {
     expect([Object.keys(page.data), keysOf(page)]).toEqual([expected.length === 0 ? [] : ['7'], expected]);
   });
 
-  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor of a different store: %j', async (cursor) => {
+  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor that is malformed or belongs to a different store: %j', async (cursor) => {
     const { node, modules } = start();
     node.put('k', 'value');
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  test('yield to requests when it takes long to make them', async () => {
+  test('yield to requests when one page takes long to make', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 320; index += 1) node.put(`k${index}`, 'value');
     let elapsedMs = 0;

@@ -61,7 +61,7 @@ describe('a node', () => {
     expect(staleness.isStale()).toBe(true);
   });
 
-  test('stays stale after a refresh of the membership', async () => {
+  test('becomes stale even if the membership is refreshed', async () => {
     const { clock, staleness } = start(2);
     await clock.advance(RETENTION_MS);
     staleness.noteMembers(3);

@@ -173,7 +173,7 @@ describe('a node is not sure', () => {
   });
 });
 
-test('a node whose members are all older is sure once it has all records of every member', async () => {
+test('a node whose peers are all older is sure once it has all records of every peer', async () => {
   network = new Network();
   const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
   n = network.add('n');

@@ -18,7 +18,7 @@ async function sizesAround(heapBytes: number, flags: readonly string[]): Promise
 }
 
 describe('memory of the start', () => {
-  test('is returned under the options of a node: the young generation shrinks and the garbage is collected', async () => {
+  test('is returned if Node runs with the options of a node: the young generation shrinks and the garbage is collected', async () => {
     const { before, after } = await sizesAround(10 * MIB, nodeFlags({}));
     expect(before.new_space).toBeGreaterThan(2 * MIB);
     expect(after.new_space).toBeLessThan(2 * MIB);
@@ -30,7 +30,7 @@ describe('memory of the start', () => {
     expect(after.new_space).toBeGreaterThanOrEqual(before.new_space);
   });
 
-  test('is kept if Node does not offer collections to programs', async () => {
+  test('is kept if Node runs without --expose-gc, because then the node cannot cause a collection', async () => {
     const { before, after } = await sizesAround(10 * MIB, nodeFlags({}).filter((flag) => flag !== '--expose-gc'));
     expect(after.new_space).toBeGreaterThanOrEqual(before.new_space);
   });

@@ -160,13 +160,13 @@ describe('values that may be shown', () => {
   });
 
   test.each([
-    ['have no change when a number stays the same', 1, 1, null],
-    ['have a change when a number differs', 1, 2, { value: 2 }],
-    ['have no change when a time stays the same', { atMs: 5 }, { atMs: 5 }, null],
-    ['have a change when a time differs', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
-    ['have a change when a time is removed', { atMs: 5 }, null, { value: null }],
-    ['have no change when a table stays the same', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
-    ['have a change when a table differs', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
+    ['count as unchanged when a number stays the same', 1, 1, null],
+    ['count as changed when a number differs', 1, 2, { value: 2 }],
+    ['count as unchanged when a time stays the same', { atMs: 5 }, { atMs: 5 }, null],
+    ['count as changed when a time differs', { atMs: 5 }, { atMs: 6 }, { value: { atMs: 6 } }],
+    ['count as changed when a time is removed', { atMs: 5 }, null, { value: null }],
+    ['count as unchanged when a table stays the same', { rows: [{ a: 1 }] }, { rows: [{ a: 1 }] }, null],
+    ['count as changed when a table differs', { rows: [{ a: 1 }] }, { rows: [{ a: 2 }] }, { value: { rows: [{ a: 2 }] } }],
   ])('%s', (_, before, after, changes) => {
     expect(changesOf({ value: before }, { value: after })).toEqual(changes);
   });

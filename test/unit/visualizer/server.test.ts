@@ -266,7 +266,7 @@ describe('a reader that does not read', () => {
     await promise;
   }
 
-  test.each(['/events', '/trace?follow=true'])('of %s is disconnected when its next event has been dropped, and does not delay other readers', async (path) => {
+  test.each(['/events', '/trace?follow=true'])('from %s is disconnected when its next event has been dropped, and does not delay other readers', async (path) => {
     const { server, log } = await serve({}, { maxEvents: 1_000_000, maxBytes: 1_000_000 });
     begin(log);
     await sleeper(server, path);
@@ -421,7 +421,7 @@ describe('commands', () => {
     expect((await ask(server, '/commands', { method: 'POST', headers, body: '{"command":"turn"}' })).status).toBe(403);
   });
 
-  test('that fail are answered only with a message of the server or of the CommandRefusal', async () => {
+  test('that fail are answered only with a message from the server itself or from a CommandRefusal', async () => {
     const failing = await commanded(() => {
       throw new CommandRefusal(409, 'it does not turn');
     });

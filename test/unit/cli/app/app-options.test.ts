@@ -1,4 +1,7 @@
-/** The identity with which a command acts as an app: files, variables and their precedence. No error message contains a key. */
+/**
+ * The identity with which a command acts as an app: files, variables and their precedence. No error message contains a key. Also the exit
+ * codes of failed calls, `check-config`, and when output may have colours.
+ */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,7 +140,7 @@ describe('a failed call', () => {
 describe('check-config', () => {
   const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
-  test('shows the effective configuration, but of secrets only whether they are set', () => {
+  test('shows the effective configuration, but for secrets it shows only whether they are set', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
     expect(stderr).toEqual([]);
     expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));
@@ -163,6 +166,6 @@ test.each([
   [true, { NO_COLOR: '' }, true, true],
   [true, { TERM: 'dumb' }, false, false],
   [false, {}, false, false],
-])('if the output is a terminal: %j, and the environment is %j, colours are allowed: %j, and cursor moves: %j', (isTTY, environment, colours, cursor) => {
+])('output is a terminal: %j, environment: %j → colours are allowed: %j, cursor moves are allowed: %j', (isTTY, environment, colours, cursor) => {
   expect([takesColours({ isTTY }, environment), takesCursor({ isTTY }, environment)]).toEqual([colours, cursor]);
 });

@@ -33,10 +33,10 @@ describe('a line about readiness', () => {
   });
 
   test.each<[string, string, object | string]>([
-    ['of a node that was not started', 'node-2', FACTS],
+    ['from a node that was not started', 'node-2', FACTS],
     ['with the message but without the event', 'node-1', { ...FACTS, event: undefined, room: 'readiness', message: 'readiness changed' }],
     ['with an unknown state', 'node-1', { ...FACTS, state: 'asleep' }],
     ['that is not JSON', 'node-1', 'readiness changed'],
     ['that is cut off', 'node-1', '{"event":"readiness_changed","state":"rea'],
-  ])('is ignored: %s', (_, source, line) => expect(followed().take(source, line)).toBeNull());
+  ])('%s is ignored', (_, source, line) => expect(followed().take(source, line)).toBeNull());
 });

@@ -1,4 +1,4 @@
-/** The command compares stores several times before it reports that they differ. */
+/** `nova-kms status --verify` and `nova-kms doctor` compare the stores several times before they report a difference. */
 import { expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { compareStores, storesLine } from '../../../../src/cli/status/stores.ts';

@@ -22,7 +22,7 @@ describe('the moment that is shown', () => {
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('moves at the speed of a replay up to the end, and the next replay starts at the beginning again', () => {
+  test('moves at the speed of the replay until the end, and the next replay starts at the beginning again', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
