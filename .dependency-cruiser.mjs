@@ -9,7 +9,7 @@ const ROOMS = {
   domain: [],
   /** Key bytes and signatures. No clock, no log, no network. */
   crypto: ['domain'],
-  /** The state machine of a node. The room `node` fills its slots with jobs. */
+  /** The state machine of a node. The machine has slots for jobs, and the room `node` fills them. */
   machines: ['domain'],
   /** Turns any machine into lists of states and edges, and into text. It contains nothing that is specific to nodes. */
   chart: [],
@@ -17,7 +17,7 @@ const ROOMS = {
   visualizer: ['domain', 'chart'],
   /** Decides which copy of a record wins. No network; the time is an argument. */
   store: ['domain', 'crypto'],
-  /** The record of use, as a chain of hashes that can be verified. Its only outside call asks the enclave for signatures. */
+  /** Records how the secret and the store were used, as a verifiable chain of hashes. Its only outside call asks the enclave to sign. */
   audit: ['domain', 'crypto'],
   /** Decides whether a caller may send a request. No HTTP. */
   auth: ['domain', 'crypto'],
@@ -25,7 +25,7 @@ const ROOMS = {
   registry: ['domain'],
   /** The enclave API, and its emulator. */
   enclave: ['domain', 'crypto'],
-  /** Outbound HTTP: proxy, limits, guard on addresses. */
+  /** Outbound HTTP: the proxy, limits, and which addresses may be reached. */
   net: ['domain'],
   /** The log, and the metrics. */
   observe: ['domain'],
@@ -33,7 +33,7 @@ const ROOMS = {
   config: ['domain'],
   /** The process's clock and randomness. */
   system: ['domain'],
-  /** Messages to peers and answers to them. No Express, no viem. */
+  /** Sends messages to peers, and answers the messages of peers. No Express, no viem. */
   sync: ['domain', 'crypto'],
   /** The Express app. It never receives the whole node. */
   http: ['domain', 'crypto', 'auth'],
@@ -63,7 +63,7 @@ const ROOMS = {
   ],
   /** A cluster on one machine, for development, tests and benchmarks. */
   dev: ['domain', 'net', 'system', 'client'],
-  /** Whole clusters on a virtual clock, checked against their rules. It composes nodes in the same way as the product. */
+  /** Whole clusters on a virtual clock, checked against the protocol's rules. It composes nodes in the same way as the product. */
   sim: ['domain', 'crypto', 'machines', 'store', 'enclave', 'registry', 'config', 'http', 'client', 'node', 'visualizer'],
   /** Entry points. Only this room may import every other room. */
   cli: null,
@@ -113,14 +113,14 @@ export default {
     ...packageRules,
     {
       name: 'every-file-is-in-a-room',
-      comment: 'Readers find a file by its room.',
+      comment: 'Every file must be in a room, because readers look for a file by its room.',
       severity: 'error',
       from: { path: '^src/', pathNot: `^src/(?:${names})/` },
       to: {},
     },
     {
       name: 'no-cycles',
-      comment: 'Two files that need each other should be one file, or need a third one.',
+      comment: 'Two files that need each other should be one file, or should share a third file.',
       severity: 'error',
       from: {},
       to: { circular: true },

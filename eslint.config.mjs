@@ -35,7 +35,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/dot-notation': 'off',
       eqeqeq: 'error',
-      // A false report about winston's stream transport: the constructor created that instance.
+      // Off, because it wrongly reports winston's stream transport, although a constructor call creates that instance.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
   },
@@ -76,7 +76,7 @@ export default tseslint.config(
   },
   {
     files: ['**/*.ts', '**/*.mjs', '**/*.md'],
-    // docs/protocol.md is shared with other implementations. The rule and its test contain the refused phrases.
+    // Not checked: docs/protocol.md, because other implementations share it; the rule and its test, because they contain the phrases.
     ignores: ['docs/protocol.md', 'scripts/lint/**', 'test/unit/lint/**'],
     plugins: { 'plain-english': plainEnglish },
     rules: { 'plain-english/phrases': 'error' },

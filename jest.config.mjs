@@ -10,7 +10,7 @@ const common = {
     ],
   },
   testEnvironment: 'node',
-  // Each build output contains a package of the same name.
+  // Each build output contains a package.json with this project's name. Jest would report the duplicate names.
   modulePathIgnorePatterns: ['<rootDir>/artifacts/', '<rootDir>/dist/'],
   testEnvironmentOptions: { customExportConditions: ['node', 'node-addons', 'development'] },
 };

@@ -1,6 +1,6 @@
 /**
- * An app whose calls each come from a different address, like the calls of many instances. The default rate limits apply to each client, so
- * they do not slow down a benchmark. The nodes treat this process as a trusted proxy.
+ * An app whose calls each come from a different address, like the calls of many instances. The default rate limits apply to each address,
+ * so they do not slow down a benchmark. The nodes treat this process as a trusted proxy.
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../src/client/kms-client.ts';

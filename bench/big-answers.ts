@@ -30,7 +30,7 @@ export class BigAnswers {
     this.#privateKey = Uint8Array.from(Buffer.from(options.keys.privateKey as string, 'hex'));
   }
 
-  /** Starts to send requests. @returns a function that stops this and waits for the last answer */
+  /** Starts sending requests. @returns a function that stops the requests and waits for the last answer */
   readonly begin = (): (() => Promise<void>) => {
     let goesOn = true;
     const asking = (async () => {

@@ -4,7 +4,7 @@ import { bundleNode, NODE_PROGRAM } from '../scripts/bundle/bundle-node.ts';
 
 const FOLDER = join(import.meta.dirname, '..', 'dist', 'bundle');
 
-/** @returns the program, for `nodeProgram` of a cluster */
+/** @returns the path of the program, which a cluster takes as `nodeProgram` */
 export async function buildNode(): Promise<string> {
   await bundleNode(FOLDER);
   return join(FOLDER, NODE_PROGRAM);

@@ -2,9 +2,9 @@
  * Measures how long the event loop of a node process is blocked, and how much memory the process uses, without a change to the product.
  * `NODE_OPTIONS=--import` loads this file. It prints a line on standard error every 50 ms, which `event-loop-record.ts` reads.
  *
- * A timer of 1 ms measures blocks: a block is the time between two turns of the timer. When other processes need the same processors, the
- * thread waits for a processor during part of that time. Linux reports the length of this wait. The probe prints the longest block with
- * and without such waits.
+ * A timer of 1 ms measures blocks: a block is the time between two calls of the timer, minus 1 ms. When other processes need the same
+ * processors, the thread waits for a processor during part of that time. Linux reports the length of this wait. The probe prints the
+ * longest block with and without such waits.
  */
 import { openSync, readSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';

@@ -190,8 +190,8 @@ const memory = new Map<string, readonly (number | string)[]>();
 const residents = (): readonly (number | string)[] => cluster.nodes.map(({ running: isRunning, pid }) => (isRunning && pid !== undefined ? residentMiB(pid) : '-'));
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
 /**
- * The utilization of this process's event loop up to the last report. Each report shows for how much of the time since then the event loop
- * was busy. Near 100 %, the figures describe this process, which sends all calls and floods, instead of the nodes.
+ * The utilization of this process's event loop up to the last report. Each report shows how busy the loop was since the previous report.
+ * Near 100 %, this process, which sends all calls and floods, is the bottleneck, and the figures do not describe the nodes.
  */
 let utilization = performance.eventLoopUtilization();
 function report(): void {
@@ -200,7 +200,7 @@ function report(): void {
   utilization = now;
   const figures = [`calls ${sum(({ calls }) => calls)}`, `failed ${sum(({ failed }) => failed)}`, `held back ${sum(({ heldBack }) => heldBack)}`, `writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}`, `checked ${sum(({ checks }) => checks)}`, `wrong ${sum(({ wrong }) => wrong.length)}`];
   const refused = [`requests without a good answer from ready nodes ${answers.count('ready')}, booting nodes ${answers.count('booting')}, dead nodes ${answers.count('down')}`];
-  say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)} and busy for ${busy} %`].join(', '));
+  say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)} MiB, busy ${busy} % of the time`].join(', '));
 }
 
 let lastLook: LastLook | null = null;

@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 const SECRET = randomBytes(32);
 const READY_TIMEOUT_MS = 240_000;
 const LOOK_EVERY_MS = 20;
-/** How long the attack holds its requests. Milliseconds. */
+/** How long the attack keeps its requests open. Milliseconds. */
 const HOLD_MS = 3_000;
 /** Values that fill the quota of an app. */
 const [VALUES, VALUE_BYTES] = [10, 900 * 1024];
@@ -108,7 +108,7 @@ async function measure(attack: (attackers: Attackers) => Promise<Outcome>) {
   try {
     const node = cluster.node(1);
     const target = { localUrl: node.localUrl, wallet: node.wallet, teePubkey: node.teePubkey };
-    await waitUntil({ what: 'a node that is ready', timeoutMs: READY_TIMEOUT_MS }, async () => {
+    await waitUntil({ what: 'the node becoming ready', timeoutMs: READY_TIMEOUT_MS }, async () => {
       const { node: shown, cluster: members } = (await (await fetch(`${node.localUrl}/status`)).json()) as { node: { service_available: boolean }; cluster: { total_instances: number } };
       return shown.service_available && members.total_instances === 2 ? null : 'it is not';
     });

@@ -21,8 +21,8 @@ const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: 
 /** One request per second. */
 const REQUESTS_OF_A_DAY = 86_400;
 /**
- * About the rate that a node of a cluster reaches when all nodes share two processors. So a run that is too short has fewer requests than a
- * day.
+ * About the rate that one node reaches when all nodes of the cluster share two processors. A run that is too short for a day's requests at
+ * this rate makes fewer requests.
  */
 const MAX_REQUESTS_A_MINUTE = 6_000;
 const NODES = 3;

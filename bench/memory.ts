@@ -33,7 +33,7 @@ const LOAD_MS = options.quick ? 10_000 : 60_000;
 const IDLE_MS = options.quick ? 5_000 : 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const SAMPLE_EVERY_MS = 1_000;
-/** Additional memory that the modules of a checkout may use. MiB. */
+/** How much more memory a node may use when it runs from the sources. MiB. */
 const SOURCES_MIB = options.sources ? 40 : 0;
 
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' };

@@ -29,7 +29,7 @@ const TURN_MS = 100;
 const ROUNDS_A_BLOCK = 15;
 const APP_ID = 2_000;
 const LIMIT_MS = 90_000;
-/** Enough to warm up a node once a different node has warmed up the code. */
+/** Enough to warm up a node once another node has warmed up the code. */
 const FEW_DERIVES = 500;
 const SCRAPE_EVERY_MS = 1_000;
 /**
@@ -98,8 +98,8 @@ async function compare(plain: ClusterNode, observed: ClusterNode, alsoPlain: Clu
     const more = differenceOf(observedShares, meansOf(plainShares, alsoPlainShares, 1));
     process.stdout.write(`${blocks} blocks of ${ROUNDS_A_BLOCK} rounds of seven turns of ${TURN_MS} ms, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
     process.stdout.write(`a node that is not observed: ${median(plainShares).toFixed(3)}\n`);
-    process.stdout.write(`additional CPU of a second node that is not observed: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
-    process.stdout.write(`additional CPU of the observed node: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
+    process.stdout.write(`extra CPU of a second node that is not observed: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
+    process.stdout.write(`extra CPU of the observed node: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
     aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.median <= AIM);
     aimAt(`the figures are exact enough to judge; if not, use more blocks or a less busy machine`, Math.abs(AIM - more.median) > more.error);
   } finally {
@@ -136,7 +136,7 @@ function addressOf({ port, enclave }: ClusterNode): Readonly<Record<string, stri
   return { BIND_ADDR: `127.0.0.1:${port}`, ODYN_URL: enclave.url };
 }
 
-/** Waits for a node, which may share a process with a different node. */
+/** Waits for a node, which may share a process with another node. */
 async function untilReady(node: ClusterNode): Promise<void> {
   await waitUntil({ what: `${node.name} becoming ready`, timeoutMs: LIMIT_MS }, async () => {
     const readiness = (await node.tryStatus())?.readiness;

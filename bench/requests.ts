@@ -85,7 +85,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
     process.stdout.write(`node with next nonces compared with the floor without them, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
     aimAt('a derive with a next nonce takes less CPU than the floor without one', nextCpu < 1);
     const faster = medianRatio(next.perSecond, fetched.perSecond);
-    process.stdout.write(`next nonces over a /nonce for each derive, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
+    process.stdout.write(`next nonces compared with a GET /nonce before each derive, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
     await Promise.all([toNode.close(), toFloor.close(), withNext.close(), floor.close()]);
@@ -142,11 +142,11 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
       const overSmallest = (size: number): number => medianRatio(cpuOf(name, size), cpuOf(name, SIZES[0]!));
       process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over CPU at ${SIZES[0]} keys: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
       process.stdout.write(`; over the floor at ${FLOOR_SIZES.join(' and ')}: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
-      aimAt(`a ${name} costs at every size at most ${SIZE_AIM} times as much as at ${SIZES[0]} keys`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
+      aimAt(`at every size, a ${name} costs at most ${SIZE_AIM} times as much as at ${SIZES[0]} keys`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
     const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
-    process.stdout.write(`list of ${largest} keys: CPU ${overFloor.toFixed(2)} of the floor's list, ${inDerives.toFixed(1)} of its derives, aim ${LIST_AIM_DERIVES}\n`);
+    process.stdout.write(`list of ${largest} keys: CPU of ${overFloor.toFixed(2)} lists of the floor, or of ${inDerives.toFixed(1)} derives of the floor, aim ${LIST_AIM_DERIVES}\n`);
     aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives of the floor`, inDerives <= LIST_AIM_DERIVES);
     const held = SIZES.reduce((sum, size) => sum + size, 0);
     process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes arrived, ${residentMiB(node.pid!)} MiB at the end\n`);

@@ -28,7 +28,7 @@ interface Shape {
   readonly share?: number;
   /** Maximum allowed memory of a record in a run of the usual size. Bytes. */
   readonly most?: number;
-  /** Further work of the node with a full store. */
+  /** What the node does with the store once all records are in it. */
   readonly then?: (store: RecordStore) => void;
 }
 
@@ -129,7 +129,7 @@ function heapBytes(): number {
   return heapUsed + external;
 }
 
-/** A separate function, so that its memory is free once it has returned. */
+/** A separate function, so that the store can be freed once the function has returned. */
 function measure({ add, share = 1, then }: Shape): { readonly records: number; readonly heap: number; readonly counted: number } {
   const records = Math.ceil(RECORDS * share);
   const before = heapBytes();

@@ -87,7 +87,7 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
     run: ({ store, nowMs, nextKey }) => {
       for (let count = 0; count < BATCH; count += 1) {
         const held = store.get(APP_ID, nextKey(), nowMs);
-        if (held === null || vault.openValue(APP, held.value)?.length !== VALUE_BYTES) throw new Error('a key does not read back');
+        if (held === null || vault.openValue(APP, held.value)?.length !== VALUE_BYTES) throw new Error('a key cannot be read back');
       }
     },
   },

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, MODULES, ROOT } from './runtime.mjs';
 
-/** Maximum number of names in a message; for the other packages, the message contains only their number. */
+/** Maximum number of packages that a message names. Of the others, it gives only the number. */
 const MAX_NAMED = 3;
 
 function packagesOf(file) {

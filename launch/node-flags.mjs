@@ -5,7 +5,7 @@
 
 /** Heap (old space) for everything except the store. The values of the store are in the same heap. MiB. */
 const BESIDE_STORE_MIB = 512;
-/** The default of src/config/settings.ts. Bytes. */
+/** The default of `MAX_STORE_BYTES` in src/config/settings.ts. Bytes. */
 const DEFAULT_MAX_STORE_BYTES = 512 * 1024 * 1024;
 const BYTES_PER_MIB = 1024 * 1024;
 

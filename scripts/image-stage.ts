@@ -33,12 +33,12 @@ try {
     if (name === 'RUN') output = execFileSync('/bin/sh', ['-c', command], { cwd: copy, env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   }
   const inStage = builtBy(output);
-  if (!existsSync(join(copy, kept))) throw new Error(`the building stage leaves nothing in ${kept}, from which the image is made`);
+  if (!existsSync(join(copy, kept))) throw new Error(`the build stage leaves nothing in ${kept}, which the image is made from`);
   const args = [join(ROOT, 'scripts', 'image.ts'), '--out', join(folder, 'image')];
   const here = builtBy(execFileSync(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...stageVariables(stage) }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
-  process.stdout.write(`building stage: ${inStage.bytes} bytes, sha256 ${inStage.sha256}\nnpm run image:  ${here.bytes} bytes, sha256 ${here.sha256}\n`);
+  process.stdout.write(`build stage:    ${inStage.bytes} bytes, sha256 ${inStage.sha256}\nnpm run image:  ${here.bytes} bytes, sha256 ${here.sha256}\n`);
   if (inStage.sha256 !== here.sha256) {
-    process.stderr.write('The building stage of deploy/Dockerfile makes a different root file system from npm run image.\n');
+    process.stderr.write('The build stage of deploy/Dockerfile makes a different root file system than npm run image.\n');
     process.exitCode = 1;
   }
 } finally {
@@ -48,7 +48,7 @@ try {
 /** The argument of the instruction with this name; there must be only one. */
 function argumentOf({ instructions }: Stage, name: string): string {
   const found = instructions.filter(([each]) => each === name);
-  if (found.length !== 1) throw new Error(`deploy/Dockerfile has ${found.length} instructions ${name} in a stage, but must have one`);
+  if (found.length !== 1) throw new Error(`a stage of deploy/Dockerfile has ${found.length} ${name} instructions, but must have exactly one`);
   return found[0]![1];
 }
 

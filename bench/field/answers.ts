@@ -2,7 +2,7 @@
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** The phase that the run has noted for each node. The index is the node's registered URL. */
+/** The phase that the run has noted for each node, found by the node's registered URL. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 
@@ -18,8 +18,8 @@ export class Phases {
 export interface Failure {
   readonly node: string;
   /**
-   * The phase of the node at the beginning and at the end of the request. If the phases differ, the one that comes first in the order down,
-   * booting, ready.
+   * The phase of the node at the beginning and at the end of the request. If these differ, the phase that comes first in the order
+   * down, booting, ready.
    */
   readonly phase: Phase;
   /** Undefined when there was no answer. */

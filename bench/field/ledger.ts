@@ -4,7 +4,7 @@
  * one. Pure; times are monotonic milliseconds.
  */
 
-/** The result of one write: a version with its number, or an absent key. */
+/** The version of a key that one write makes: a value or a delete. */
 export interface Version {
   readonly number: number;
   readonly isDelete: boolean;

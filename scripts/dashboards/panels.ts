@@ -5,7 +5,7 @@ export type PanelUnit = 'short' | 's' | 'bytes' | 'reqps' | 'percentunit' | 'dat
 
 export interface Query {
   readonly expr: string;
-  /** In Grafana's form: `{{instance}}`. */
+  /** A template for the name of each line, in Grafana's syntax: `{{instance}}` becomes the value of that label. */
   readonly legend: string;
 }
 

@@ -25,7 +25,7 @@ const GOOD = [
 const cases = fc.record({
   message: fc.constantFrom(...GOOD),
   changes,
-  /** A completely different value. */
+  /** Replaces the whole inner body; null: the inner body with the changes is sent. */
   other: fc.option(anyJson, { freq: 6 }),
   tears: fc.oneof({ weight: 5, arbitrary: fc.constant([]) }, tears),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
@@ -58,7 +58,7 @@ export const innerBodies = target({
         const before = node.store.lastSequenceNumber;
         let answered = false;
         const asking = send(node, given).finally(() => (answered = true));
-        // A write that waits for other nodes uses the node's clock.
+        // Moves the node's clock until the answer arrives. Otherwise a write that waits for other nodes would never reach its timeout.
         const passing = (async () => {
           while (!answered) {
             await node.clock.advance(1_000);

@@ -1,4 +1,6 @@
-/** The production HTTP of a node on a real socket, an app and a peer that the node knows, and the rules for every answer. */
+/**
+ * A node's production HTTP server on a real socket, a caller that the node knows as an app and as a peer, and the rules for every answer.
+ */
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
@@ -15,10 +17,10 @@ export async function startNodeUnderTest(): Promise<NodeOverHttp> {
   });
 }
 
-/** The statuses of protocol.md §2 and of HTTP itself. */
+/** The statuses that protocol.md §2 lists, and those that the HTTP layer sends by itself. */
 const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
 
-/** @throws Error when no request may lead to this status, or when an error does not have the usual body of errors */
+/** @throws Error when no request may lead to this status, or when the body of an error has the wrong form */
 export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;

@@ -17,7 +17,7 @@ export interface Running<Case> {
   close(): Promise<void>;
 }
 
-/** Checks the type of the cases and hides it from callers. */
+/** Lets the compiler check that `check` accepts these cases. The type of the result hides them, so that one list can hold all targets. */
 export function target<Case>(definition: Target<Case>): Target {
   return definition;
 }

@@ -168,7 +168,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'serves-by-an-outdated-view',
     section: '§6',
-    what: 'A node stays ready while its view is older than CHAIN_OUTAGE_SECONDS.',
+    what: 'A node stays ready even when its view is older than CHAIN_OUTAGE_SECONDS.',
     replace: [
       {
         file: 'machines/view-age.ts',

@@ -7,7 +7,7 @@ import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Counts the text of each entry plus `ENTRY_OVERHEAD_BYTES`. */
+  /** Limit of the total size: each entry counts as the length of its text plus `ENTRY_OVERHEAD_BYTES`. */
   readonly maxBytes: number;
 }
 

@@ -24,7 +24,7 @@ export interface AuthenticatorModules {
 /** What the headers of an app's request contain. */
 export interface AppProof {
   readonly wallet: Wallet;
-  /** Null, like the nonce, if the request is not signed. In development, a request may contain a wallet without a signature. */
+  /** Null if the request is not signed; the nonce is then null too. In development, a request may contain a wallet without a signature. */
   readonly signature: string | null;
   readonly nonce: string | null;
 }

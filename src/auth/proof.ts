@@ -17,9 +17,9 @@ export type Headers = Readonly<Record<string, string | undefined>>;
 
 export interface Proof {
   readonly wallet: Wallet;
-  /** As sent. The signatures of answers cover it. */
+  /** As the caller sent it. The signature of the answer covers it. */
   readonly signature: string;
-  /** As sent. The answer contains it again. */
+  /** As the caller sent it. An answer to an app repeats it. */
   readonly nonce: string;
 }
 

@@ -24,7 +24,7 @@ interface StateNode {
   /** The transitions of `on`, `onDone`, `after` and the actors, by event. */
   readonly transitions: ReadonlyMap<string, readonly Transition[]>;
   readonly always?: readonly Transition[];
-  /** Actions as written. The resolved lists also hold XState's own actions for `after`. */
+  /** The actions as the machine's author wrote them. XState's resolved lists also contain its own actions for `after`. */
   readonly config: { readonly entry?: unknown; readonly exit?: unknown };
 }
 

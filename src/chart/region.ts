@@ -3,7 +3,7 @@ import { withId } from './chart-of.ts';
 import type { Chart } from './chart.ts';
 
 /**
- * Keeps the state with this id, its descendants, the edges among them, and all their ids.
+ * Keeps the state with this id, its descendants, and the edges among them. Their ids stay the same.
  * @returns null when there is no such state
  */
 export function regionOf(chart: Chart, id: string): Chart | null {

@@ -6,7 +6,7 @@ import { CommandError, EXIT } from './exit-codes.ts';
 
 export const PROXY_VARIABLES = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
 
-/** For these names, a proxy on a different machine would connect to that machine. */
+/** A proxy on another machine would connect to itself for these names. */
 const OWN_HOSTS = 'localhost,127.0.0.1';
 
 export function proxyOf({ httpProxy, httpsProxy, noProxy }: Pick<Config, 'httpProxy' | 'httpsProxy' | 'noProxy'>): ProxySettings {

@@ -1,6 +1,6 @@
 /**
  * Stops a command on SIGINT, SIGTERM, SIGHUP, or when its launcher ends. The first request stops the command gracefully. A second signal
- * ends it immediately. One Ctrl-C may arrive several times, because the terminal sends it, and npm and the launcher forward it. So such
+ * ends it immediately. One Ctrl-C may arrive several times, because the terminal sends it, and npm and the launcher forward it. These
  * copies are treated as one signal.
  */
 import type { EventEmitter } from 'node:events';

@@ -17,7 +17,7 @@ export interface AskedFor {
   readonly listing?: ListingBounds | undefined;
 }
 
-/** `unbound`: the answer contains no nonce, because the node is older. `foreign`: it answers a different request. */
+/** `unbound`: the answer contains no nonce, because the node is older. `foreign`: it answers another request. */
 export type Bond = 'bound' | 'unbound' | 'foreign';
 
 /** @param inner the JSON inside the envelope */

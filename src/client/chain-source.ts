@@ -33,7 +33,7 @@ export class ChainSource implements MembershipSource {
         inEnclave: options.inEnclave,
         confirmations: options.confirmations,
         novaAppRegistry: options.registry,
-        // The view also reads the chain hash. A client does not use it, so any address will do.
+        // The reader also reads the chain hash, from this address. A client does not use the hash, so any address will do.
         kmsRegistry: options.registry,
         // Nodes check the time of blocks; a client does not.
         maxClockSkewMs: Infinity,

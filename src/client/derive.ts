@@ -24,7 +24,7 @@ export interface DerivedKey {
   readonly node: KmsNode;
 }
 
-/** Maximum size of an answer: the hex (two digits per byte) of a path of control characters, which each become six in JSON. Bytes. */
+/** Maximum size of an answer in hex. JSON writes a control character of the path as six characters. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });

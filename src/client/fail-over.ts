@@ -4,7 +4,7 @@
  *
  * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal is final when a second node returns the same
  * error code, when no other node is left to ask, when the node accepted this client's last write of the key and says that the key is
- * absent, or when asking another node could write twice (`FINAL_REFUSALS`). Each call has a timeout and a maximum number of attempts.
+ * absent, or when the code is one of `FINAL_REFUSALS`. Each call has a timeout and a maximum number of attempts.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -20,7 +20,10 @@ import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 
 /** Failures after which a call does not ask the same node again. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
-/** Refusals of a write that the node has accepted, or that it has no room for. Asking another node could write the value twice. */
+/**
+ * Codes of refused writes for which no other node is asked. With `not_replicated`, the node has stored the write, and a second node would
+ * write the value again. With `insufficient_storage`, the node has no room for the write.
+ */
 const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
 
 export interface FailOverOptions {
@@ -115,7 +118,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // A node that refused what another node answered is asked after the others for a while.
+        // This node answered the request, so the nodes that refused it are asked after the others for a while.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
@@ -208,7 +211,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/** The error of a call without an answer: the first refusal, if any; otherwise the fault of all answers; otherwise `unavailable`. */
+/** The error of a call without an answer: the first refusal; otherwise the fault that all answers share; otherwise `unavailable`. */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);

@@ -33,7 +33,7 @@ export interface KmsRequest<Answer> {
   readonly key?: string;
   /** The bounds, when the request lists keys. */
   readonly listing?: ListingBounds;
-  /** Reads the answer's inner JSON; null when it has the wrong form or answers a different request. */
+  /** Reads the answer's inner JSON; null when it has the wrong form or answers another request. */
   readonly read: (inner: unknown) => Answer | null;
   /** Maximum size of the envelope on the wire. */
   readonly maxAnswerBytes: number;

@@ -40,13 +40,13 @@ export interface KmsClientOptions {
   readonly timeoutMs?: number;
   /** Timeout of one attempt with one node. Default: 10 s. */
   readonly attemptTimeoutMs?: number;
-  /** Maximum number of attempts of a call, with all nodes together. Default: 16. */
+  /** Maximum number of attempts of one call, counted over all nodes. Default: 16. */
   readonly maxAttempts?: number;
   /** How long a list of nodes is used before it is read again. Default: 60 s. */
   readonly nodesTtlMs?: number;
 }
 
-/** Ports of the client. Default: those of the system. */
+/** The client's clock, randomness and transport. Default: those of the system. */
 export interface KmsClientModules {
   readonly clock?: Clock;
   readonly random?: Random;

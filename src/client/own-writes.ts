@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
 
-/** Maximum number of remembered keys: the most recently used ones. */
+/** Maximum number of remembered keys. The least recently used key is forgotten first. */
 const MAX_OWN_WRITES = 4_096;
 /** Maximum total length of these keys, because one key may have 64 KiB. UTF-16 units, of at most two bytes each. */
 const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;

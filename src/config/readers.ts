@@ -16,7 +16,7 @@ export const boolean: Read<boolean> = (text) => {
   throw new Error('must be true or false');
 };
 
-/** @param scale how many units of the result make one unit of the variable */
+/** @param scale factor from the variable to the result, such as 1,000 from seconds to milliseconds */
 export function integer(min: number, max: number, scale = 1): Read<number> {
   return (text) => {
     if (!/^\d{1,16}$/.test(text)) throw new Error(`must be a whole number from ${min} to ${max}`);

@@ -1,6 +1,6 @@
 /**
  * The messages that are signed (protocol.md §3). The wallet in a message belongs to the node that is addressed or that answers. The word
- * after `NovaKMS:` differs by kind, so a signature of one kind is never valid for a different kind.
+ * after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';

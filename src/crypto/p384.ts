@@ -1,6 +1,6 @@
 /**
  * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480), shared secrets
- * from ECDH (the x coordinate, SEC 1 §3.3.1). A key for a different curve, or a point that is not on the curve, is refused.
+ * from ECDH (the x coordinate, SEC 1 §3.3.1). A key for another curve, or a point that is not on the curve, is refused.
  */
 import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

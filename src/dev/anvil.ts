@@ -22,7 +22,7 @@ const LOOK_EVERY_MS = 50;
 export interface AnvilOptions {
   /** 0: any free port. */
   readonly port: number;
-  /** Fractions are allowed, down to a fifth. Null: each transaction immediately gets its own block. */
+  /** Seconds between blocks. Fractions are allowed, down to a fifth. Null: each transaction immediately gets its own block. */
   readonly blockTimeSeconds: number | null;
 }
 

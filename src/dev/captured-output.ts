@@ -32,7 +32,7 @@ export class CapturedOutput {
     return this.#lines.slice(-this.#keepLines);
   }
 
-  /** The last line on standard error since `forgetLastError`, without the lines of a stack. */
+  /** The last line on standard error since `forgetLastError`. The lines that Node.js prints around an error are skipped. */
   lastError(): string | null {
     return this.#lastError?.text ?? null;
   }

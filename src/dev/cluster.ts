@@ -28,7 +28,7 @@ export interface NodePlan {
   readonly environment?: Environment;
   /** Default: true. */
   readonly register?: boolean;
-  /** Default: the cluster's `start`. */
+  /** Start this node's process. Default: `start` of the cluster's options. */
   readonly start?: boolean;
 }
 

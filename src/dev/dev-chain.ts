@@ -123,7 +123,7 @@ export class DevChain {
     return (await this.client.readContract({ address: this.kmsRegistry as Hex, abi, functionName: 'masterSecretHash' })) as Hash32;
   }
 
-  /** How many times the hash was set since the contract was deployed. */
+  /** How many times the hash has been set since the contract was deployed. */
   async claimsMined(): Promise<number> {
     return (await this.claimBlocks()).length;
   }
@@ -135,7 +135,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block contains the transaction. The sender may get an answer earlier. @throws WaitError after `MINED_TIMEOUT_MS` */
+  /** Waits until a block contains the transaction. The RPC may answer its sender before that. @throws WaitError after `MINED_TIMEOUT_MS` */
   async untilMined(hash: Hash32): Promise<void> {
     await this.#receipt(hash);
   }

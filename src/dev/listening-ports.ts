@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 
 const LAST_PORT = 65_535;
 /**
- * The range of free ports. Operating systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere) upwards. So no
- * connection takes a port of this range before a process listens on it, or while that process restarts. Browsers block some ports, but all
- * blocked ports are below this range.
+ * Free ports are chosen from this range. Operating systems give outgoing connections ports from 32768 (Linux) or 49152 (elsewhere) upwards.
+ * So no connection takes a port of this range before a process listens on it, or while that process restarts. Browsers block some ports,
+ * but all blocked ports are below this range.
  */
 const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
 

@@ -17,7 +17,7 @@ export interface ProcessOptions {
   readonly name: string;
   /** Flags of Node.js, the program's path under the project's root, and its arguments. */
   readonly arguments: readonly string[];
-  /** The whole environment; only PATH is inherited. Otherwise the nodes would use the proxy that is set in this shell. */
+  /** The whole environment of the process, except PATH, which it inherits. A proxy that is set in this shell must not affect the nodes. */
   readonly environment: Readonly<Record<string, string>>;
   /** Shared by all processes of this name. */
   readonly output: CapturedOutput;

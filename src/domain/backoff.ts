@@ -1,7 +1,7 @@
 /**
  * How long to wait before a retry: the wait doubles after each failure, up to a limit. The whole project uses this backoff; each caller
- * sets its own two limits. `machines/early-tick.ts` contains the backoff of node_tick and defines what counts as progress. The backoffs for
- * peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
+ * sets its own first and longest wait. `machines/early-tick.ts` contains the backoff of node_tick and defines what counts as progress. The
+ * backoffs for peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
 /** Fraction of a wait that jitter may add. It spreads the retries of callers that failed at the same time. */

@@ -69,7 +69,7 @@ export function statusFailure(call: DependencyCall, status: number, location?: s
   return failed(call, status >= 400 && status < 500 ? 'refused' : 'unreachable', `answered ${status}`, facts);
 }
 
-/** The error for an answer that cannot be used. @param how the sentence after the name of the dependency */
+/** The error for an answer that cannot be used. @param how the rest of a sentence that begins with the name of the dependency */
 export function malformedAnswer(call: DependencyCall, how: string, cause?: unknown): DependencyError {
   return failed(call, 'malformed', how, { cause });
 }

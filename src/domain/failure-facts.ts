@@ -99,7 +99,7 @@ export function dependencyIn(error: unknown): DependencyError | null {
   return null;
 }
 
-/** JSON-RPC codes are negative, HTTP codes are not. */
+/** JSON-RPC codes are negative; HTTP codes are not. */
 function statusText(status: number): string {
   return status >= 100 ? `HTTP ${status}` : `RPC ${status}`;
 }

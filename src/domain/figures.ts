@@ -40,7 +40,7 @@ export interface ReplicationFigures {
   readonly leftOut: Readonly<Record<string, number>>;
 }
 
-/** The outcome of a request to a peer for `GET /status`. */
+/** The outcome of a `GET /status` request to a peer. */
 export interface ProbeFigures {
   readonly reachable: boolean;
   readonly httpCode: number | null;

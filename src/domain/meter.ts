@@ -1,6 +1,6 @@
 /**
- * The port to which the edges report events that are counted. Only `observe` contains metrics, and a node without metrics counts nothing.
- * No argument contains an app, a key or a caller.
+ * The port through which a node reports the events that its metrics count. Only the room `observe` contains metrics. A node without metrics
+ * counts nothing. No argument contains an app, a key or a caller.
  */
 import type { DependencyFailure } from './errors.ts';
 import type { Enclave } from './ports.ts';
@@ -31,7 +31,7 @@ export interface Meter {
   /** One attempt of one call to the chain's RPC has ended. */
   rpcEnded(method: string, outcome: CallOutcome, durationMs: number): void;
   enclaveEnded(operation: keyof Enclave, outcome: CallOutcome, durationMs: number): void;
-  /** A record that a peer sent was judged. */
+  /** This node merged, skipped or rejected a record that a peer sent. */
   recordJudged(verdict: MergeVerdict): void;
   /** A peer reported what it did with a write of this node. */
   recordPushed(verdict: PushVerdict): void;

@@ -37,7 +37,7 @@ export interface Log {
   info(sentence: string, facts?: LogFacts): void;
   warn(sentence: string, facts?: LogFacts): void;
   error(sentence: string, facts?: LogFacts): void;
-  /** A logger that adds this room to every line. */
+  /** A logger that adds the name of this room to every line. */
   child(room: string): Log;
 }
 
@@ -157,7 +157,7 @@ export interface FetchRequest {
 export interface FetchAnswer {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  /** The body as chunks of bytes; null or absent if only `text` returns it. */
+  /** The body as chunks of bytes; null or absent if only `text` can read the body. */
   readonly body?: unknown;
   text(): Promise<string>;
 }

@@ -28,7 +28,7 @@ export interface LastTick {
   /** Unix milliseconds. */
   readonly startedAtMs: number;
   readonly durationMs: number;
-  /** `ok`, or the line of the reason that ended the tick early. */
+  /** `ok`, or the reason that ended the tick early, on one line. */
   readonly outcome: string;
 }
 

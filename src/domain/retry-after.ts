@@ -1,6 +1,6 @@
 /** `Retry-After` in the form that nodes send: whole seconds (RFC 9110 §10.2.3). The date form is not read. */
 
-/** Milliseconds, at most `maxMs`; undefined if the header is absent or has a different form. */
+/** Milliseconds, at most `maxMs`; undefined if the header is absent or has another form. */
 export function readRetryAfterMs(header: string | undefined, maxMs: number): number | undefined {
   return header !== undefined && /^\d{1,9}$/.test(header) ? Math.min(Number(header) * 1000, maxMs) : undefined;
 }

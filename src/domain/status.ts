@@ -71,7 +71,7 @@ export interface NodeStatus {
   };
 }
 
-/** The fields that a reader reads from one part of a status. The type allows only fields that the part has. */
+/** The fields that a program reads from one part of a status, each with the check of its value. Only fields of that part are allowed. */
 export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 
 /** All times are Unix milliseconds, all durations are milliseconds. */

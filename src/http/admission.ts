@@ -1,7 +1,7 @@
 /**
- * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and one place in each
- * limit on the number of requests that its caller may have under way. All are released once the answer has been sent and the work has
- * ended. Both conditions are needed, because the work continues when a caller hangs up early.
+ * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and one of its caller's
+ * places for requests under way, sometimes two. Everything is released once the answer has been sent and the work has ended. Both
+ * conditions are needed, because the work continues when a caller hangs up early.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';

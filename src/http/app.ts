@@ -55,7 +55,7 @@ const uncached: RequestHandler = (_request, response, next) => {
 
 export function createApp(options: AppOptions, modules: AppModules): Express {
   const limits = createClientLimits(options, modules);
-  // The other half is for `/sync`.
+  // Half of the bytes are for these routes, and half for `/sync`.
   const bytes = new InflightBytes(options.maxInflightBytes / 2);
   const answers = new OpenAnswers(bytes);
   const app = express();
@@ -92,7 +92,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {
-    // Rewritten here, because Express keeps a copy of the URL.
+    // Express keeps a copy of the URL, so the URL is rewritten before Express gets the request.
     request.url = originForm(request.url ?? '');
     app(request as Request, response as Response, (error?: unknown) =>
       sendError(error ?? unrouted, request as Request, response as Response),

@@ -19,7 +19,7 @@ const CALL_EVERY_MS = 1_000;
  * for at most 30 s. Bytes.
  */
 const MAX_BODY_BYTES = 4 * 1024;
-/** The hardware accepts at most 512 bytes; this is their length in base64. Characters. */
+/** Maximum length of a nonce in base64: the hardware accepts at most 512 bytes. Characters. */
 const MAX_NONCE_CHARS = 684;
 
 export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).meta({ contentEncoding: 'base64', pattern: BASE64_PATTERN }).nullish() });

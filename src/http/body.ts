@@ -59,7 +59,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
-    // Every request emits `close`, even after `end`. No error is created then: that would cost as much as reading the body.
+    // Every request emits `close`, even after `end`. After `end`, no error is created: that would cost as much as reading the body.
     if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

@@ -15,7 +15,7 @@ export type Operation = 'derive' | 'put' | 'delete';
 
 type AppRequest = Request<Record<string, string>>;
 
-/** Runs after the envelope was opened. Refuses with bad_request. */
+/** Runs after the envelope has been opened. Refuses with bad_request. */
 export function requireBound(operation: Operation): SealedHandler<AppLocals> {
   return (_request, { locals }, next) => {
     const { nonce, op } = locals.inner;

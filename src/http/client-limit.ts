@@ -1,8 +1,8 @@
 /**
  * Rate limits per client (protocol.md §8). A request is counted before any other work, unless it arrives through the platform's TCP proxy:
- * clients behind this proxy cannot be told apart until their proof is checked. There, a request to `/kms` is counted only after this check,
- * which costs no more than a refusal. It is counted for its wallet if that wallet was authorized within the last day. All other requests
- * that are counted there count for one client. A header that only names a wallet proves nothing.
+ * clients behind this proxy cannot be told apart until their proof is checked. Behind the proxy, a request to `/kms` is counted only after
+ * this check, which costs no more than a refusal. It counts for its wallet if it is signed and the wallet was authorized within the last
+ * day. All other requests that are counted behind the proxy count together, for one client.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';

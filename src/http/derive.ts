@@ -6,7 +6,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { AppId } from '../domain/ids.ts';
 import { DEFAULT_DERIVED_KEY_BYTES, MAX_DERIVE_INFO_BYTES, MAX_DERIVED_KEY_BYTES } from '../domain/limits.ts';
 
-/** A lone surrogate has no UTF-8 form. If it were replaced, a different node could derive a different key. */
+/** A lone surrogate has no UTF-8 form. If it were replaced, another node could derive a different key. */
 const text = z.string().refine((value) => value.isWellFormed(), 'is not valid Unicode text');
 
 export const deriveBody = z

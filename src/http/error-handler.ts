@@ -43,7 +43,7 @@ export function sendError(error: unknown, request: Request, response: Response):
   if (retryAfterSeconds !== null) response.setHeader('retry-after', String(retryAfterSeconds));
   // If the connection stayed open, the rest of the body would be read as the next request.
   if (hasBody(request) && !request.readableEnded) response.setHeader('connection', 'close');
-  // The audit records the code.
+  // `audited.ts` reads the code from here.
   (response.locals as { errorCode?: ErrorCode }).errorCode = body.code;
   sendJson(response, status, body);
 }

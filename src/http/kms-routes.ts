@@ -100,7 +100,7 @@ function authenticateApp({ authenticator, identity, nonces }: AppCallerModules, 
     limits.countProven(counted, proof);
     locals.caller = await authenticator.authorizeApp(proof);
     limits.noteAuthorized(proof);
-    // Saves the caller a request for its next nonce. Set here, so that a later refusal carries the nonce too.
+    // This saves the caller a request for its next nonce. The header is set here, so that a later refusal carries the nonce too.
     if (locals.caller.signature !== null && request.headers['x-nova-next-nonce'] === '1') response.setHeader('x-nova-next-nonce', nonces.issue());
     next();
   };

@@ -13,7 +13,7 @@ const DATA_KEY_PREFIX = '/kms/data/';
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
 /** Scheme, host and port. In a target for this server, the authority contains nothing else. */
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
-/** Characters that Express would treat as the end of a path, or would escape in a different way. */
+/** Characters that Express would treat as the end of a path, or would escape differently. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
 /** Replaces a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
 const UNKNOWN_BELOW_KMS = '/kms';

@@ -42,7 +42,7 @@ export class SocketBook {
       this.#idle.delete(socket);
     });
     if (this.#connections.size <= this.#options.maxConnections) return;
-    // If all other sockets have requests under way, this is the new socket.
+    // If all other sockets have requests under way, the new socket is closed.
     const [longestIdle] = this.#idle;
     this.#connections.delete(longestIdle!);
     this.#idle.delete(longestIdle!);

@@ -26,8 +26,8 @@ export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
 }
 
 /**
- * The result of a round that hung or threw. It is not known which members the step had asked. So this result says that it asked all of them
- * and that none answered. Otherwise one member that makes every round hang would keep the node from ever becoming ready.
+ * The result of a round that hung or threw. The node does not know which members the step asked, so this result says that it
+ * asked all of them and that none answered. Otherwise one member that makes every round hang would keep the node from ever becoming ready.
  * @param members size of the membership, including this node
  */
 export function roundInVain(members: number): SnapshotRound {
@@ -68,7 +68,7 @@ export function judgeFirstSnapshot(
 
 /**
  * What a node reports about its own store when it sends a snapshot. A node that is not ready receives no writes from other nodes and may
- * have been cut off for a long time, so it does not claim that its store is complete.
+ * have been cut off for a long time. So it does not claim that its store is complete.
  */
 export function vouchedSnapshot({ state, firstSnapshot }: Pick<ReadinessView, 'state' | 'firstSnapshot'>): FirstSnapshotState {
   return state === 'ready' ? firstSnapshot : 'missing';

@@ -32,7 +32,7 @@ export interface NodeMachinePorts {
 
 /** The machine keeps no copy of the vault's state; it asks the vault. */
 export interface SecretPort {
-  /** The vault derives from the secret that the chain confirms, and has its sync key. */
+  /** Whether the vault derives keys from the secret that the chain confirms, and has its sync key. */
   isServable(): boolean;
 }
 
@@ -43,7 +43,7 @@ export interface NodeContext {
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
   readonly firstSnapshot: FirstSnapshotProgress;
-  /** The secret that the first snapshot belongs to. A different secret starts with an empty store and needs a new first snapshot. */
+  /** The secret that the first snapshot belongs to. Another secret starts with an empty store and needs a new first snapshot. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
   /** Read time and block time of the last good view; null before the first good view. */
@@ -53,7 +53,7 @@ export interface NodeContext {
   readonly backoff: Backoff;
   /** Monotonic milliseconds at which the next node_tick is due. */
   readonly nextTickAtMs: number;
-  /** Monotonic milliseconds at which the next sync_tick of the interval is due. */
+  /** Monotonic milliseconds at which the next regular sync_tick is due. */
   readonly nextSyncTickAtMs: number;
   readonly syncTicks: { readonly run: number };
 }
@@ -67,7 +67,7 @@ export interface TickContext {
   readonly hash: HashFacts | null;
   /** How the tick ends; null until that is decided. */
   readonly verdict: Verdict | null;
-  /** The tick's progress, for the backoff. */
+  /** The head or the transaction that shows this tick's progress; empty: no progress. The backoff compares it with the last one. */
   readonly progress: string;
   /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it has not asked. */
   readonly askedAtMs: number | null;
@@ -82,7 +82,7 @@ export interface TickContext {
  * reason does not change.
  */
 export type ReadinessEvent =
-  /** Not a member, the wrong teePubkey, an identity that cannot be read, or a view that is too old. */
+  /** The node is not a member, its teePubkey is not the registered one, its identity cannot be read, or its view is too old. */
   | { type: 'self.ineligible'; reason: Reason }
   | { type: 'self.eligible' }
   /** The chain could not be read. A ready node keeps serving from its last view until that view is too old (protocol.md §6). */

@@ -18,7 +18,7 @@ const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', rea
 const unsettled = (because: Reason): Verdict => ({ type: 'hash.unsettled', reason: because });
 const incomplete = (because: Reason): Verdict => ({ type: 'secret.incomplete', reason: because });
 
-/** The `conclude` action with a verdict made from the event. */
+/** The `conclude` action. `verdict` makes the tick's verdict from the event. */
 function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
   return { type: 'conclude' as const, params: (args: { event: Event }) => ({ verdict: verdict(args) }) };
 }

@@ -10,7 +10,7 @@ const explain = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: event.reason }),
 };
-/** For a chain that has been unreadable for too long. The detail of the reason is the last failure. */
+/** Sets the reason when the chain has been unreadable for too long. The last failure becomes the detail of that reason. */
 const explainStale = {
   type: 'explain' as const,
   params: ({ event }: { event: { reason: Reason } }) => ({ because: reason(REASONS.chainViewStale, reasonLine(event.reason)) }),

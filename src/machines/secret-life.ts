@@ -48,12 +48,12 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** This process claimed that hash, so no one can have written records under it earlier. */
+  /** Whether this process claimed that hash. If it did, no one can have written records under that secret earlier. */
   readonly claimedHere: boolean;
 }
 
 export type SecretEvent =
-  /** The hash of a good read, at the pinned block. `setHere`: a transaction of this process set it. */
+  /** The hash that a good read found at the pinned block. `setHere`: a transaction of this process set it. */
   | { readonly type: 'chain.shows'; readonly hash: Hash32; readonly setHere: boolean }
   /** The hash at the head. It may stop a claim, but is never a reason to trust a secret. */
   | { readonly type: 'head.shows'; readonly hash: Hash32 }
@@ -69,7 +69,7 @@ export type SecretEvent =
 export type SecretEffect =
   /** Keep the received secret after the request for it has ended. */
   | { readonly kind: 'keep_received'; readonly hash: Hash32 }
-  /** Stop deriving from this secret and handing it out; keep its bytes. */
+  /** Stop deriving keys from this secret, and stop handing it out. Keep its bytes. */
   | { readonly kind: 'set_aside'; readonly hash: Hash32 }
   | { readonly kind: 'wipe'; readonly hash: Hash32 }
   | { readonly kind: 'install'; readonly hash: Hash32 }

@@ -58,7 +58,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
       },
-      /** For an actor that ends only when something is broken. */
+      /** Stops the machine: this actor must keep running, so its end means that something is broken. */
       stopBroken: ({ event }) => {
         throw 'error' in event && event.error instanceof Error ? event.error : new InvariantError('replication ended by itself');
       },
@@ -104,7 +104,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
   });
 }
 
-/** When a different secret is confirmed, its store starts empty and needs a first snapshot, unless this process claimed the hash. */
+/** A newly confirmed secret starts with an empty store. That store needs a first snapshot, unless this process claimed the hash. */
 function beginSnapshot(context: NodeContext, { secret, claimedHere }: StoreOrigin): Partial<NodeContext> {
   if (context.snapshotUnder === secret) return {};
   return { snapshotUnder: secret, firstSnapshot: claimedHere ? SNAPSHOT_COMPLETE : SNAPSHOT_MISSING };

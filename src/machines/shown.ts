@@ -25,7 +25,7 @@ export interface NodeShownModules {
   readonly readerMs?: (nodeMs: number) => number;
 }
 
-/** Returns a function that reads these values from snapshots of one machine. */
+/** Returns a function that reads the shown values from snapshots of one machine. */
 export function createNodeShown(
   options: Pick<NodeMachineOptions, 'nodeTickMs'>,
   { clock, secret, readerMs = (nodeMs) => nodeMs }: NodeShownModules,
@@ -61,7 +61,7 @@ export function createNodeShown(
   };
 }
 
-/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, so a second conversion would change the moment. */
+/** Converts monotonic to Unix milliseconds, once for each value: the two clocks drift, so a second conversion would give another time. */
 function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };

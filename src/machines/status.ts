@@ -12,7 +12,7 @@ export function readinessState(snapshot: NodeSnapshot): ReadinessState {
 }
 
 /**
- * @param confirmedHash hash of the secret that the vault derives from
+ * @param confirmedHash hash of the secret from which the vault derives keys
  * @param monotonicMs the current time on the clock that the machine uses
  */
 export function readinessView(snapshot: NodeSnapshot, confirmedHash: Hash32 | null, monotonicMs: number): ReadinessView {

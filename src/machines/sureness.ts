@@ -115,7 +115,7 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs }: Sureness
       return state.askingSinceMs === null ? { ...state, askingSinceMs: event.nowMs } : state;
     case 'hash.claimed':
     case 'asking.ended':
-      // A new object makes `nextSureness` check the conditions.
+      // `nextSureness` checks the conditions only when it gets a new object.
       return { ...state };
   }
 }
@@ -145,7 +145,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** The member is sure, or it is not known yet whether it is, and its records have not all been merged while it was sure. */
+/** Whether the member may be sure, but its records were not all merged while it was sure. A mute member is taken as not sure. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }

@@ -15,7 +15,7 @@ const FORBIDDEN_RANGES: readonly string[] = ['loopback', 'linkLocal', 'unspecifi
 
 /** Addresses of cloud metadata services outside the link-local range. These services hand out a machine's credentials. */
 const METADATA_SERVICES: ReadonlySet<string> = new Set([
-  // AWS and GCP over IPv6, Alibaba, Oracle, Azure.
+  // In this order: AWS and GCP (both over IPv6), Alibaba, Oracle, Azure.
   'fd00:ec2::254',
   'fd20:ce::254',
   '100.100.100.200',

@@ -76,7 +76,7 @@ export class NodeAudit {
     };
   }
 
-  /** The node was told to stop. Events of requests under way still follow. */
+  /** Records that the node was told to stop. Events of requests under way still follow. */
   noteStop(): void {
     this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });
   }

@@ -74,7 +74,7 @@ export interface ComposedNode {
   start(): void;
   /** Ends the ticks; new requests are refused. */
   stop(): void;
-  /** Sends the peers the writes of this node that they lack. Call it after `stop`. */
+  /** Sends each peer the writes of this node that the peer lacks. Call it after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
   /** Number of audit entries that no reader can get any more; 0 without an audit. */
   auditDropped(): number;

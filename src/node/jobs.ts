@@ -1,5 +1,5 @@
 /**
- * Fills the slots of the machine (protocol.md §1): performs each step of node_tick, and the replication that sync_tick wakes, by calling
+ * Fills the slots of the machine (protocol.md §1): runs each step of node_tick, and the replication that sync_tick wakes, by calling
  * the rooms that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
  * may be claimed, may serve or is set aside. This file connects the rooms with the machine, and returns facts to the machine.
  */
@@ -159,7 +159,7 @@ export class NodeJobs {
     return { reason: reason(REASONS.awaitingHash), progress: '' };
   }
 
-  /** Performs one part of a claim. It either ends the step or returns the next part. */
+  /** Carries out one part of a claim. The result either ends the step or contains the next part. */
   async #performClaim(step: ClaimStep, signal: AbortSignal): Promise<{ readonly facts: ClaimFacts } | { readonly next: ClaimStep | null }> {
     const { secret, chain, log } = this.#modules;
     const { head } = this.#modules.chainWatch.view();
@@ -172,7 +172,7 @@ export class NodeJobs {
         const shown = await chain.readHeadHash(signal);
         signal.throwIfAborted();
         const next = secret.observe({ type: 'head.shows', hash: shown });
-        // The head shows this claim or a different one. An attempt to claim finds out which, and sends no transaction.
+        // The head shows this claim or another one. `send_claim` finds out which, and sends nothing while the head shows a hash.
         if (next === null) return { next: { kind: 'send_claim', hash: step.hash } };
         log.warn('the claimed hash was reset before it was deep enough; a fresh secret is claimed instead');
         return { next };
@@ -242,7 +242,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks the members once, to become sure. Called when the node enters ready, and at each sync_tick of the interval. */
+  /** Asks the members once, to become sure. Called when the node enters ready, and with each regular sync_tick. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -21,7 +21,7 @@ import {
 } from '../machines/secret-life.ts';
 import type { SecretIntake } from '../sync/secret-fetch.ts';
 
-/** The effects of a claim that the vault does not carry out: at most one for each observation. */
+/** The parts of a claim. The caller carries them out, not the vault. One observation leads to at most one part. */
 export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 /** For `/status`. */
@@ -79,7 +79,7 @@ export class MasterSecret implements SecretIntake {
     return claimableSecret(this.#life)?.hash ?? null;
   }
 
-  /** Whether the vault derives from the secret that the chain confirms, and has its sync key. */
+  /** Whether the vault derives keys from the secret that the chain confirms, and has its sync key. */
   isServable(): boolean {
     const { vault } = this.#modules;
     const confirmed = this.confirmedHash();
@@ -115,7 +115,7 @@ export class MasterSecret implements SecretIntake {
     this.#modules.vault.endSecretRequest(request);
   }
 
-  /** Passes an observation to the reducer. @returns the next part of a claim, which the caller must perform; null if there is none */
+  /** Passes an observation to the reducer. @returns the next part of a claim, which the caller must carry out; null if there is none */
   observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
     return this.#apply(event, null);
   }

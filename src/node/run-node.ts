@@ -73,10 +73,10 @@ async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | nu
 }
 
 /** Calls the function once, when the node is ready for the first time. */
-function whenReady({ actor, readiness }: ComposedNode, onReady: () => void): void {
-  const watching = actor.subscribe({
+function whenReady(node: ComposedNode, onReady: () => void): void {
+  const watching = node.actor.subscribe({
     next: () => {
-      if (readiness().state !== 'ready') return;
+      if (node.readiness().state !== 'ready') return;
       watching.unsubscribe();
       onReady();
     },

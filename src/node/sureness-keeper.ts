@@ -34,7 +34,7 @@ export class SurenessKeeper implements SureListener {
     return this.hasBecomeSure() && !this.#modules.isStale();
   }
 
-  /** Whether the node no longer has to ask any member, even if it is stale. */
+  /** Whether the node has become sure of its current store. This stays true while the node is stale, although `isSure` is then false. */
   hasBecomeSure(): boolean {
     return isSure(this.#state) && this.#state.store === this.#modules.storeId();
   }

@@ -36,7 +36,7 @@ export function createLog(options: LogOptions, modules: { readonly clock: Pick<C
   const write = (level: string, room: string, message: string, facts: LogFacts | undefined): void => {
     if (!logger.isLevelEnabled(level)) return;
     const fixed = { time: new Date(modules.clock.nowMs()).toISOString(), level, room, message };
-    // The first `fixed` puts its fields first; the second keeps a fact from replacing one of them.
+    // The first `fixed` puts its fields at the start of the line. The second prevents a fact from replacing one of these fields.
     logger.log(level, JSON.stringify({ ...fixed, ...safeFacts(facts), ...fixed }));
   };
   const roomLog = (room: string): Log => ({

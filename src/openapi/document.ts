@@ -84,7 +84,7 @@ function operationOf(method: string, path: string, { summary, security, paramete
   const good: Json = plain ?? content('application/json', sealed === undefined ? refTo(answer!) : sealedBy(sealed.answers[200]!));
   const responses: Record<string, Json> = { 200: { description: 'OK', ...good } };
   for (const code of errors) responses[code] = errorOf(code, sealed?.answers[code]);
-  // A failed check is not an error of the request, so a probe's 503 is text.
+  // A probe's 503 reports a failed check, not a bad request, so its body is text.
   if (isText && path !== '/metrics') responses[503] = { description: 'A check failed', ...content('text/plain', { type: 'string' }) };
   return {
     operationId: `${method}${path.replace(/[^a-z]+(\w?)/g, (_, next: string) => next.toUpperCase())}`,

@@ -118,7 +118,7 @@ export class ClaimSender {
     const shown = await this.readHeadHash(signal);
     if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
     const wallet = await this.#enclave.address(signal);
-    // The nonces and fees of a different wallet do not apply.
+    // The nonces and fees of another wallet do not apply.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
     // A backend that lags behind still shows zero, even if the hash has been claimed since then.

@@ -38,7 +38,7 @@ export class LastRead<Key, T> {
     return { value: known.value, asLastRead: true };
   }
 
-  /** Forgets all other keys. */
+  /** Forgets the entries of all keys except these. */
   keepOnly(keys: Iterable<Key>): void {
     const kept = new Map<Key, Remembered<T>>();
     for (const key of keys) {

@@ -59,7 +59,7 @@ export class Rpc {
     } catch (error) {
       const failed = dependencyIn(error);
       if (failed !== null) throw failed;
-      // A revert or an RPC error that counts as an answer, or an error that our own code threw.
+      // This is a revert, an RPC error that counts as an answer, or an error that our own code threw.
       if (error instanceof ExpectedError || error instanceof InvariantError || rpcErrorIn(error) !== null) throw error;
       const call = { dependency: 'chain', endpoint: this.endpoint, call: 'a trip' } as const;
       throw malformedAnswer(call, 'gave an answer that cannot be used', error);

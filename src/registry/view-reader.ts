@@ -6,7 +6,7 @@
  *   2  at the pinned block: its time, the list, the chain hash, and the hinted instances
  *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
- * Each trip after the first asks for the chain's id again, because an RPC may switch to a different chain between two trips.
+ * Each trip after the first asks for the chain's id again, because an RPC may switch to another chain between two trips.
  * A fourth trip is made when an instance that the hint lacked has a version that no hinted instance has. That is rare, and better than
  * dropping a member for a tick. A head that is too far back is read again, because the balancer may then choose a different backend.
  */
@@ -119,7 +119,7 @@ export class ViewReader {
     }
   }
 
-  /** A trip that fails when a different chain answers. Otherwise the head of that chain might remain the highest block permanently. */
+  /** Makes a trip, which fails if another chain answers. Otherwise the head of that chain might remain the highest block permanently. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {

@@ -137,7 +137,7 @@ export class Views {
     let answer: Hex | undefined;
     const listening = {
       ...this.#client,
-      // viem sends its one call through this function. If `early` has already sent that call, its outcome is used.
+      // viem makes the multicall through this function. If `early` has already made the same call, that outcome is used.
       call: async (parameters: CallParameters) => {
         const answered = await (early ?? call(this.#client, parameters));
         sent = parameters.data;

@@ -23,7 +23,7 @@ const KEYS = 40;
 const PATHS = 8;
 /** Share of requests that come from the app with the oversized id. */
 const OVERSIZED_SHARE = 0.02;
-/** Share of puts that are repeated at the same moment with a different value, on the same node or on a different one. */
+/** Share of puts that are repeated at the same moment with a different value, on the same node or on another one. */
 const TWIN_SHARE = 0.02;
 /** Unusual keys that a store must accept like any other key. */
 const ODD_KEYS = ['a/b', '..', '__proto__', 'ключ', '🔑', 'a?b=c', ' '];
@@ -33,7 +33,7 @@ const EVERYWHERE: ReadonlySet<FaultKind> = new Set(['loss', 'delay', 'duplicate'
 
 /** Faults that change the chain. A reorganisation may follow and undo the change. */
 const ON_CHAIN: ReadonlySet<FaultKind> = new Set(['instance stopped', 'version revoked', 'version deprecated', 'wrong key registered', 'node joins', 'URL moves', 'hash reset', 'crash']);
-/** Lies that affect only a node that has just restarted. So for each such lie, the crash of an honest node is added. */
+/** Lies that affect only a node that has just restarted. So `companionsOf` adds a crash of an honest node for each such lie. */
 const TO_NEWCOMERS: ReadonlySet<FaultKind> = new Set(['liar: wrong secret', 'liar: garbage seal', 'liar: endless snapshot', 'liar: poisoned snapshot', 'liar: empty snapshot']);
 const LIAR_SEED_SHARE = 0.6;
 const MIN_NODES_WITH_LIARS = 3;
@@ -83,8 +83,8 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 }
 
 /**
- * Additional faults for certain faults: a claim fault after a reset, a reorganisation after a change of the chain, a chain head that
- * stands still while a revoked liar asks, and the crash of an honest node, so that a liar can answer the restarted node.
+ * Faults that accompany other faults: a claim fault after a reset, a reorganisation after a change of the chain, and a chain head that
+ * stands still while a revoked liar asks. For some lies an honest node crashes, so that a liar can answer that node when it restarts.
  */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);

@@ -2,7 +2,7 @@
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Simulation } from './simulation.ts';
 
-/** The time between two checks in milliseconds, and the number of consecutive checks without the secret that lead to a reset. */
+/** Milliseconds between two checks. The owner resets the hash after this number of consecutive checks in which no node held the secret. */
 const OWNER_LOOKS_MS = 30_000;
 const OWNER_PATIENCE = 3;
 

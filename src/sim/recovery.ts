@@ -70,7 +70,7 @@ export class Recovery {
     return this.#honest().some((life) => life.node.readiness().state === 'ready');
   }
 
-  /** @returns whether no rule was broken */
+  /** @returns false if a rule was broken */
   async #becomeReady(): Promise<boolean> {
     const simulation = this.#simulation;
     const { chain, config } = simulation;
@@ -93,7 +93,7 @@ export class Recovery {
     return true;
   }
 
-  /** @returns whether no rule was broken */
+  /** @returns false if a rule was broken */
   async #becomeEqual(): Promise<boolean> {
     const simulation = this.#simulation;
     const { config } = simulation;

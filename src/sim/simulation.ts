@@ -179,7 +179,7 @@ export class Simulation implements LifeListener, FaultScene {
     return this.violation;
   }
 
-  /** Performs a step now. @throws Error on an invalid step or an unknown node */
+  /** Carries out a step now. @throws Error on an invalid step or an unknown node */
   apply(step: { readonly do: Step['do'] } & Record<string, unknown>): void {
     const read = stepForm.safeParse({ atMs: this.timeline.nowMs, forMs: 0, amount: 0, app: 0, key: '', ...step });
     if (!read.success) {

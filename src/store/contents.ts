@@ -12,7 +12,7 @@ import { APP_BYTES, storeBytes } from './memory-cost.ts';
 import { toWireRecord, type StoredRecord } from './record.ts';
 import { SortedTexts } from './sorted-texts.ts';
 
-/** What the store knows about a record in addition to its content. */
+/** What the store knows about a record besides its content. */
 export interface Standing {
   readonly presence: 'present' | 'absent';
   /** Whether the record is a tombstone that this node wrote. */

@@ -15,7 +15,7 @@ export type Presence = 'present' | 'absent' | 'gone';
 export class HeldRecord implements StoredRecord {
   readonly appId: string;
   readonly bucket: number;
-  /** A number that is higher for each new key. It defines the order of the records in a bucket, for pages. */
+  /** Higher for each new key. Pages list the records of a bucket in the order of their places. */
   readonly place: number;
   readonly key: string;
   value: PackedBytes | null;

@@ -1,5 +1,5 @@
 /**
- * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). A different node holds
+ * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). Another node holds
  * the record, so this node must not say that the key is absent until it holds that record or a later one. The number of remembered keys is
  * bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
  */

@@ -1,6 +1,6 @@
 /**
  * Creates the record of a local write (protocol.md §4, Local write). The clock and the time of the new record are later than those of the
- * held record, and its sequence number is higher than those of all earlier writes of this process. A refused write uses up no number.
+ * held record. Its sequence number is higher than those of all earlier writes of this process. A refused write uses up no number.
  */
 import type { StoreId } from '../domain/ids.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -57,9 +57,9 @@ export class LocalWrites {
   }
 
   /**
-   * The clock key that makes a write later than a held clock on every node (protocol.md §10, A forged count). If the held clock has a count
-   * for this node's key that is above the last number that this node gave to a write, a member forged that count. Other nodes may hold even
-   * higher forged counts. So a new key is used, which no one could have known before.
+   * The clock key that makes a write later than a held clock on every node (protocol.md §10, A forged count). If the held clock's count for
+   * this node's key is above the last number that this node gave to a write, a member forged that count. Other nodes may hold even higher
+   * forged counts. So this node then uses a new key, which no member could have known before.
    */
   #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
     const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;

@@ -1,6 +1,6 @@
 /**
  * Stored bytes as the store keeps them: a string with one character per byte (Latin-1). V8 keeps such a string in one piece, with one byte
- * per character. A Uint8Array with its own buffer costs more than 400 bytes in addition to its content, and a slice of a shared buffer
+ * per character. A Uint8Array with its own buffer costs more than 400 bytes besides its content. A slice of a shared buffer
  * would keep the whole buffer in memory. Comparing two such strings compares their bytes, one by one and unsigned.
  */
 

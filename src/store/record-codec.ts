@@ -59,7 +59,7 @@ export function isWritable({ key, value, ttlMs }: Pick<StoredRecord, 'key' | 'va
   return isKey(key) && isCount(ttlMs) && fits;
 }
 
-/** How far the sequence numbers of a node may run ahead of its clock. Each write raises them by at least one. */
+/** How far a node's sequence numbers may be ahead of its clock. They run ahead if the node makes more than one write per millisecond. */
 const COUNT_HEADROOM = 2 ** 20;
 
 /** Whether a record's time or one of its counts is further ahead than clocks are allowed to be (protocol.md §4, Refused; §10, Bounds). */

@@ -31,7 +31,7 @@ import { WriteLog, type LogEntry } from './write-log.ts';
 
 /** Maximum number of timers handled by one operation. Later operations handle the remaining timers. */
 const TIMERS_PER_OPERATION = 256;
-/** Maximum number of timers handled before stores are compared. This maximum is higher, because a comparison takes a long time anyway. */
+/** Maximum number of timers handled before stores are compared. It is higher, because a comparison takes long anyway. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
 /** Maximum number of apps whose digests may be computed to show the root digest. */
@@ -142,7 +142,7 @@ export class RecordStore {
     const held = this.#contents.find(appId, key);
     const write = this.#next(held, content, nowMs);
     this.#makeRoom(appId, held, write.record, nowMs);
-    // The held record may have been removed meanwhile because of its age.
+    // `#makeRoom` may have removed the held record because of its age.
     return this.#write(appId, held?.presence === 'gone' ? undefined : held, write, nowMs);
   }
 

@@ -6,7 +6,7 @@
 
 /** Width of a slot. Milliseconds. */
 const SLOT_MS = 256;
-/** Cancelled timers of sorted slots are removed when there are more of them than this, and more than half of the timers are cancelled. */
+/** Cancelled timers of sorted slots are removed when there are more than this many and they outnumber the other timers there. */
 const SWEEP_ABOVE = 1_024;
 
 export interface Timer<What> {
@@ -55,7 +55,7 @@ export class TimingWheel<What> {
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
     if (this.#unlink(scheduled)) return;
-    // If the clock was set back, cancelled timers would otherwise stay until the clock reaches their time again.
+    // Without this, after the clock was set back, cancelled timers would stay until the clock reaches their time again.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
     this.#near = this.#near.filter(({ cancelled }) => !cancelled);
@@ -68,7 +68,7 @@ export class TimingWheel<What> {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All timers whose time had come were cancelled, and the time of later slots has come meanwhile.
+      // All timers of the slots reached so far were cancelled. The time of later slots has come meanwhile, so this looks there too.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();
@@ -96,8 +96,8 @@ export class TimingWheel<What> {
   }
 
   /**
-   * The slots after the last reached slot and up to `slot` that hold a timer, the earliest last. This checks each number in between, or
-   * each slot that holds a timer if there are fewer such slots.
+   * The slots that hold a timer, from after the last reached slot up to `slot`, the earliest last. Checks either every slot number in
+   * that range or every slot that holds a timer, whichever are fewer.
    */
   #slotsUpTo(slot: number): number[] {
     if (slot - this.#reached > this.#slots.size) {
@@ -132,7 +132,7 @@ export class TimingWheel<What> {
       all.push(scheduled);
       scheduled = next;
     }
-    // In the order in which the timers were scheduled.
+    // A slot lists its newest timer first. Reversed, the timers are in the order in which they were scheduled.
     return all.reverse();
   }
 

@@ -15,7 +15,7 @@ export interface LogEntry<What> {
   state: 'untaken' | 'taken' | 'replaced';
 }
 
-/** Superseded entries are removed when there are more of them than this, and more than half of the entries are superseded. */
+/** Superseded entries are removed when there are more than this many and they outnumber the other entries. */
 const SWEEP_ABOVE = 1_024;
 
 export class WriteLog<What> {

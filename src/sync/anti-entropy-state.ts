@@ -36,7 +36,7 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
-  /** The peer does not know digest requests. This node sends it no more of them unless the peer turns out to be a current node. */
+  /** The peer does not know digest requests. This node sends it no more until it turns out that the peer is a current node. */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
   }

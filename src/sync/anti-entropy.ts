@@ -116,7 +116,7 @@ export class AntiEntropy {
       await this.#byDigest(course);
       return true;
     } catch (error) {
-      // A current peer knows digest requests, so it refused for a different reason.
+      // A current peer knows digest requests, so it refused for another reason.
       if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
       antiEntropy.noteRefusedDigest();
       return this.#bySnapshot(course);
@@ -138,7 +138,7 @@ export class AntiEntropy {
         if (store.appDigest(appId) !== null) named.add(appId);
       }
       if (next === null) {
-        // The peer did not list the other apps of this node, so this node sends their records.
+        // The peer did not list this node's remaining apps, so this node sends their records.
         for (const appId of course.mendsPeer ? store.appIds() : []) if (!named.has(appId)) await this.#mendApp(course, appId);
         return;
       }

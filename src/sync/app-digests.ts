@@ -23,7 +23,7 @@ export interface AppDigestsPage {
 export async function rootDigestOf(modules: AppDigestsModules): Promise<string> {
   const { store } = modules;
   const pause = createPacer(modules);
-  // Compute the digest of each changed app here, with pauses. Then `rootDigest` has no app digests left to compute.
+  // Computes the digest of each changed app, with pauses. Then `rootDigest` has no app digests left to compute.
   for (const appId of store.appIds()) {
     store.appDigest(appId);
     await pause();

@@ -1,6 +1,6 @@
 /**
- * The order in which members are asked: first the preferred member, then the other good members in a circle from a random start, then
- * members that were silent recently, then members that sent a wrong answer. A preferred member that was silent or wrong is not asked first.
+ * The order in which members are asked: first the preferred member, then the other good members, starting at a random one, then members
+ * that were silent recently, then members that sent a wrong answer. A preferred member that was silent or wrong is not asked first.
  */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';
@@ -10,7 +10,7 @@ export type Standing = 'good' | 'silent' | 'wrong';
 
 const RANK: Readonly<Record<Standing, number>> = { good: 1, silent: 2, wrong: 3 };
 
-/** @param unit a random number in [0, 1) that decides where the circle starts, so that not all nodes ask the same member first */
+/** @param unit a random number in [0, 1) that chooses where the order starts, so that not all nodes ask the same member first */
 export function askOrder(
   members: readonly Member[],
   preferred: Wallet | null,

@@ -1,5 +1,5 @@
 /**
- * Performs pushes to one peer (protocol.md §10, Who sends what and Rejections). `push-plan.ts` decides what is sent and what an answer
+ * Sends pushes to one peer (protocol.md §10, Who sends what and Rejections). `push-plan.ts` decides what is sent and what an answer
  * means, `delivery.ts` decides which batches are made smaller, and `replica.ts` decides when a failed push is tried again.
  */
 import { PEER_TIMEOUT_MS, SMALL_ANSWER_BYTES } from '../domain/limits.ts';
@@ -58,7 +58,8 @@ export class DeltaPush {
   }
 
   /**
-   * Sends records that anti-entropy found missing at the peer. They may be writes of any node, so the acknowledged sequence stays.
+   * Sends records that anti-entropy found missing at the peer. They may be writes of any node, so the acknowledged sequence does not
+   * change.
    * @returns the records that the peer refuses permanently
    * @throws PeerError, DependencyError
    */

@@ -18,9 +18,9 @@ import type { SyncStore } from './ports.ts';
 import type { Replicas } from './replicas.ts';
 import { snapshotPage } from './snapshot-page.ts';
 
-/** What an envelope needs besides two hex digits for each byte of the records: keys, nonce, tag, and the other inner fields. Bytes. */
+/** Room in an envelope for everything except the records in hex: keys, nonce, tag, and the other inner fields. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** A stored byte is written as two hex digits. All other fields of a record take less room as text than in memory. */
+/** A stored byte becomes two hex digits. All other fields of a record have fewer characters as text than bytes in memory. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {

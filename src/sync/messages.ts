@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** Maximum length of a page cursor that this node sends or accepts. Characters. */
 const MAX_CURSOR_CHARS = 4_096;
-/** Maximum length of a request id. This node sends 16 random bytes in hex; other nodes may use different forms. Characters. */
+/** Maximum length of a request id. This node sends 16 random bytes in hex; other nodes may use other forms. Characters. */
 const MAX_REQUEST_ID_CHARS = 64;
 
 export const requestId = z.string().min(1).max(MAX_REQUEST_ID_CHARS).regex(/^[0-9a-zA-Z_-]+$/);
@@ -28,7 +28,7 @@ export const deltaRequest = z.object({ data: recordsByApp.default({}) });
 /** The id of the sender's store (protocol.md §10). */
 export const storeIdField = z.string().min(1).max(64);
 
-/** The fields that every answer of a current node contains, in addition to those of its type. Older nodes send only `status`. */
+/** The fields that every answer of a current node contains besides the fields of its type. Older nodes send only `status`. */
 export const answerFrame = z.looseObject({
   status: z.literal('ok'),
   store_id: storeIdField.optional(),

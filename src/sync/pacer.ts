@@ -3,12 +3,12 @@ import type { Clock } from '../domain/ports.ts';
 
 /** Number of records between two readings of the clock. */
 const RECORDS_BETWEEN_LOOKS = 16;
-/** How long the work runs before requests get a turn. Milliseconds. */
+/** How long the work runs before it pauses for requests. Milliseconds. */
 const TURN_MS = 5;
 
 export interface PacerModules {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Gives requests a turn. */
+  /** Lets waiting requests run. */
   readonly yieldNow: () => Promise<void>;
 }
 

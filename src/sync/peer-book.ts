@@ -1,7 +1,7 @@
 /**
  * What this node remembers about each peer between exchanges (protocol.md §10): the nonce for the next request, whether the peer echoes
- * request ids, its store_id, how often it may be asked for a nonce, and until when it is asked after the other peers because it was silent
- * or sent a wrong answer. The book has at most one entry per member. A peer whose teePubkey has changed is treated as a new peer.
+ * request ids, its store_id, and how often it may be asked for a nonce. For a while, a peer that was silent or sent a wrong answer is asked
+ * only after the other peers. The book has at most one entry per member. A peer whose teePubkey has changed is treated as a new peer.
  */
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -9,7 +9,7 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Standing } from './ask-order.ts';
 
-/** How often a peer may be asked for a nonce if its answers contain none: once every 3 s on average, and at most 5 times at once. */
+/** How often a peer may be asked for a nonce if its answers contain none: once every 3 s on average, with bursts of at most 5. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
 /** How long a nonce from an answer is used: half of the usual lifetime of a nonce. After that, a new nonce is fetched. Milliseconds. */
@@ -24,9 +24,9 @@ export interface PeerState {
   /** Whether the peer has sent a good answer. */
   answered: boolean;
   storeId: string | null;
-  /** Monotonic milliseconds; 0: the peer has never sent a wrong answer. */
+  /** Until this time, the peer is asked last because it sent a wrong answer; 0 if it never did. Monotonic milliseconds. */
   wrongUntilMs: number;
-  /** Monotonic milliseconds; 0: the peer was not silent recently. */
+  /** Until this time, the peer is asked after the good peers because it was silent; 0 if it was not. Monotonic milliseconds. */
   silentUntilMs: number;
   /** The peer asked this node not to send a request before this time. Monotonic milliseconds. */
   notBeforeMs: number;

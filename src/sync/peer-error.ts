@@ -17,7 +17,7 @@ export type PeerFailure =
   | 'bad_answer'
   | 'wrong_echo';
 
-/** Failures that prove that the peer sent a wrong answer. Any other failure may have a different cause. */
+/** Failures that prove that the peer sent a wrong answer. Any other failure may have another cause. */
 const PROVEN_WRONG: ReadonlySet<PeerFailure> = new Set(['bad_signature', 'not_an_envelope', 'does_not_open', 'bad_answer', 'wrong_echo']);
 
 export class PeerError extends ExpectedError {

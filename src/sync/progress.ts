@@ -83,7 +83,7 @@ export class Progress implements OwnWritesListener {
     return this.#behind.records > 0;
   }
 
-  /** A string that changes whenever the writes left to send change. */
+  /** A string that changes whenever the set of writes that are still to be sent changes. */
   get unsent(): string {
     return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
   }
@@ -112,7 +112,7 @@ export class Progress implements OwnWritesListener {
 
   /**
    * The peer's answers account for this node's writes up to `upTo`.
-   * @param passed the writes among them that were not superseded and are now acknowledged
+   * @param passed how many of these writes are newly acknowledged, and their size; superseded writes do not count
    */
   advance(upTo: number, passed: Amount): void {
     this.#acknowledgedSequence = Math.max(this.#acknowledgedSequence, upTo);
@@ -150,18 +150,18 @@ export class Progress implements OwnWritesListener {
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** An older peer did not say what happened to a write of this node. A recent write is sent once more, an older one is not. */
+  /** An older peer did not say what happened to a write of this node. Only a recent write is sent once more. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
   }
 
-  /** Whether the peer has certainly merged or skipped this write of this node. Only then may its tombstone be forgotten early. */
+  /** Whether the peer has certainly merged or skipped this write of this node. Only then may a tombstone be forgotten early. */
   hasTaken(sequenceNumber: number): boolean {
     return sequenceNumber <= this.#acknowledgedSequence && !this.#doubts.has(sequenceNumber);
   }
 
-  /** Schedules the recent entries among these to be sent once more. */
+  /** Schedules the recent entries to be sent once more. */
   bookResend(entries: readonly OwnWrite[], now: Now): void {
     this.#resend = bookResend(this.#resend, entries, now);
   }

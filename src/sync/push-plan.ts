@@ -1,7 +1,7 @@
 /**
  * What one push sends to a peer, and what the answers mean (protocol.md §10, Who sends what and Rejections). A push first sends this node's
- * writes after the acknowledged sequence. Then it sends the records that the peer refused temporarily and whose wait is over. To an older
- * peer, it finally sends recent records once more. Pure: `delta-push.ts` does the sending.
+ * writes after the acknowledged sequence. Then it sends the records that the peer refused temporarily and whose wait is over. Finally, it
+ * sends recent records once more to an older peer. Pure: `delta-push.ts` does the sending.
  *
  * Invariants: the acknowledged sequence moves only past batches that the peer's answers account for; a refused record never blocks later
  * ones; an answer to a batch from before a reset is ignored.

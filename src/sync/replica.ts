@@ -78,7 +78,7 @@ export class Replica {
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** This node could not merge some of the peer's records. The peer is not blamed: it may have received them from a different node. */
+  /** This node could not merge some of the peer's records. The peer is not blamed: it may have received them from another node. */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }

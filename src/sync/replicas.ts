@@ -41,7 +41,7 @@ export class Replicas {
     return [...this.#replicas.values()].every(({ progress }) => progress.hasTaken(sequenceNumber));
   }
 
-  /** The highest acknowledged sequence that any peer has ever had. No peer has acknowledged a write of this node above it. */
+  /** The highest acknowledged sequence that any peer has ever had. No peer has acknowledged a later write of this node. */
   acknowledgedByAny(): number {
     return Math.max(this.#acknowledgedByForgotten, ...[...this.#replicas.values()].map(({ progress }) => progress.highestAcknowledged));
   }

@@ -1,7 +1,8 @@
 /**
  * Replicates this node's writes at each sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer does not delay
  * the pushes to other peers. Each tick wakes every lane that is not resting after a failure. A lane that is pushing also sends the writes
- * that arrive meanwhile. A tick caused by the interval also compares this node's store with the store of one peer; the peers take turns.
+ * that arrive meanwhile. A tick caused by the interval also compares this node's store with the store of one peer. Each such tick chooses
+ * the next peer.
  */
 import { sleep, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -146,7 +147,7 @@ export class Replicator {
       let busy = false;
       for (const lane of this.#lanes.values()) {
         const { progress } = replicas.of(lane.member);
-        // New writes wake a lane again, even if a different lane hangs. A lane is not woken if it failed, or if its last push did not
+        // New writes wake a lane again, even if another lane hangs. A lane is not woken if it failed, or if its last push did not
         // change what is left to send.
         const failed = (woken.get(lane) ?? Infinity) < lane.failures;
         if (!lane.working && !failed && progress.hasUnsent && left.get(lane) !== progress.unsent) {

@@ -1,7 +1,7 @@
 /**
- * Sends recent records once more to a peer that does not say which records it refused (protocol.md §10, Rejections). The peer may have
- * refused a record because the peer's clock is behind. Recent records that are first sent during the wait are sent once more in the
- * next turn, after a second wait. Pure.
+ * After a wait, sends recent records once more to a peer that does not say which records it refused (protocol.md §10, Rejections). The
+ * peer may have refused a record because the peer's clock is behind. Recent records that are first sent during the wait are sent once more
+ * after a second wait. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 
@@ -21,7 +21,7 @@ export interface Resend {
   /** This node's sequence numbers above `from`, up to and including `to`. */
   readonly from: number;
   readonly to: number;
-  /** Recent records above this sequence number wait for the next turn; null if none wait. */
+  /** Recent records above this sequence number are sent once more after a second wait; null if there are none. */
   readonly nextFrom: number | null;
 }
 
@@ -34,7 +34,7 @@ export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], 
   return { ...booked, nextFrom: booked.nextFrom ?? from };
 }
 
-/** The next turn, once this one is over. @param to the current acknowledged sequence */
+/** What to send after a second wait, once the given records have been sent. @param to the current acknowledged sequence */
 export function nextResend({ nextFrom }: Resend, to: number, now: Now): Resend | null {
   return nextFrom === null ? null : resendOf(nextFrom, to, now);
 }

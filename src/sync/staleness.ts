@@ -39,8 +39,8 @@ export class Staleness {
   }
 
   /**
-   * An exchange with a member succeeded. Other nodes may not know the writes that this node makes after it. An exchange does not bring this
-   * node into step.
+   * An exchange with a member succeeded. Other nodes may not know what this node writes after this exchange. An exchange does not bring
+   * this node into step.
    */
   noteExchange(): void {
     this.noteTime();

@@ -6,7 +6,7 @@ export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 type Lane = object;
 
 export class TickCourse {
-  /** A signal that aborts when the node leaves the ready state in which the tick came. */
+  /** Aborts when the node leaves `ready`. */
   readonly signal: AbortSignal;
   readonly #end: (outcome: string) => void;
   readonly #open = new Set<Lane>();

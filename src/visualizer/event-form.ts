@@ -1,4 +1,4 @@
-/** Reads events that a different process wrote, from a trace file or from a node's stream. Refuses malformed and oversized events. */
+/** Reads events that another process wrote, from a trace file or from a node's stream. Refuses malformed and oversized events. */
 import { z } from 'zod';
 import { MAX_SHOWN_VALUES } from './recorder.ts';
 import { isWhole, type VisualizerEvent } from './wire.ts';

@@ -95,7 +95,7 @@ export class EventLog implements EventSink {
 
   add(event: NewEvent): void {
     this.#last += 1;
-    // The number comes first in the JSON. It replaces the number that the event may have from a different stream.
+    // The number comes first in the JSON. It replaces the number that the event may have from another stream.
     const line = JSON.stringify(Object.assign({ n: 0 }, event, { n: this.#last }));
     this.#entries.push({ n: this.#last, line });
     this.#bytes += Buffer.byteLength(line);

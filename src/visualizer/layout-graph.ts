@@ -1,5 +1,5 @@
 /**
- * Turns a chart into a drawing. Passes to ELK the boxes, arrows and labels with the space that their text needs, and turns ELK's answer
+ * Turns a chart into a drawing. Passes boxes, arrows and labels to ELK with the space that their text needs, and turns ELK's answer
  * into plain coordinates for a page. Pure: runs in a worker of the server and in a page.
  *
  * Two rules keep a drawing readable. All edges with the same source and the same target share one arrow, whose label has a line for each
@@ -90,7 +90,7 @@ export interface Drawing {
   readonly starts: readonly DrawnStart[];
 }
 
-/** Each region of a parallel root, then the whole machine. */
+/** The drawings of a chart: each region of a parallel root, then the whole machine. */
 export interface Layout {
   readonly chart: string;
   readonly drawings: readonly Drawing[];

@@ -17,7 +17,7 @@ const SCRIPT = 'text/javascript; charset=utf-8';
 let files: Promise<ReadonlyMap<string, PageFile>> | null = null;
 
 /**
- * The files by path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which the page loads only to draw a chart of a different
+ * The files by path: `/`, `/app.js`, `/app.css`, `/icon.svg`, and `/elk.js`, which the page loads only to draw a chart of another
  * program.
  */
 export function loadPageFiles(): Promise<ReadonlyMap<string, PageFile>> {

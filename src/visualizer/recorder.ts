@@ -17,7 +17,7 @@ export const MAX_SHOWN_ROWS = 64;
 export const MAX_SHOWN_VALUES = 64;
 /** Replaces the type of an event that the machine does not know. */
 const UNKNOWN_EVENT = '(unknown)';
-/** Types that every machine knows. */
+/** Event types that every machine knows. */
 const XSTATE_EVENTS = ['xstate.init', 'xstate.stop'];
 /** Recorded when the recorder fails. The reason is not recorded. */
 const LOST_NOTE = 'The recorder failed and detached itself; the machine keeps running unrecorded.';

@@ -25,7 +25,7 @@ const HOST = '127.0.0.1';
 const MAX_CONNECTIONS = 64;
 /** Maximum number of connections that read the log at the same time. */
 export const MAX_READERS = 16;
-/** Limits of the body of a command, and of all headers of a request together. Bytes. */
+/** Maximum size of a command's body, and of all headers of a request together. Bytes. */
 export const MAX_COMMAND_BYTES = 1_024;
 const MAX_HEADER_BYTES = 8 * 1024;
 /** Maximum length of a name in a command. Characters. */
@@ -87,7 +87,7 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
       visualizer.stop();
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // Data that was written in this turn of the event loop is sent at the end of the turn.
+      // Data that was written in this turn of the event loop is sent at its end, so the connections are closed after that.
       setImmediate(() => server.closeAllConnections());
       await closed.promise;
     },
@@ -151,7 +151,7 @@ class Visualizer {
     else if (url.pathname === '/trace') this.#read(exchange, { form: 'lines', follow: url.searchParams.get('follow') === 'true' }, undefined);
     else if (first === 'layouts' && second !== undefined) void this.#layout(response, second);
     else {
-      // The page requests the layouts next. They take the longest time, so the server starts to compute them now.
+      // The page requests the layouts next. They take longest, so the server starts to compute them now.
       if (url.pathname === '/') for (const chart of this.#modules.log.charts()) this.#modules.layoutOf(chart).catch(() => undefined);
       void this.#file(response, url.pathname);
     }

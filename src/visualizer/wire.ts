@@ -3,13 +3,13 @@
  * event. A recorder reveals only event types, ids of states and edges, and the values that the machine's owner allows. It never reveals
  * payloads, contexts, or the input or output of an actor.
  *
- * The forms do not depend on a product: a page that reads them can draw any XState 5 machine.
+ * The events do not depend on this product: a page that reads them can draw any XState 5 machine.
  *
  * Charts have the form of `src/chart/chart.ts`. Four words in `meta` define how a machine is shown:
  *
  * - `headline: true` on a compound state: its active child is shown as the state of the whole actor (default: the first region).
  * - `span: 'node_tick'` on a compound state: the time from leaving its initial child until returning to it is one span of this name on the
- *   timeline, and its children are the steps. `outcome: 'last tick'` specifies the shown value that tells how the span ended. When a
+ *   timeline, and its children are the steps. `outcome: 'last tick'` names the shown value that tells how the span ended. When a
  *   `state` event shows a child other than the initial child, the span is already running, and the timeline begins it at that event.
  * - `dropped: 'node_tick'` on an edge: a step through this edge means that a span of this name was dropped.
  */
@@ -50,7 +50,7 @@ export interface ChartEvent extends Numbered {
  * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers it.
  *
  * It replaces everything that was known about the source. Open spans are cut off, even when the state is inside a span, because that span
- * may be a different one. An `end` directly after this event means that the source had already ended.
+ * may be another one. An `end` directly after this event means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';
@@ -61,7 +61,7 @@ export interface StateEvent extends Numbered {
   /** Ids of all active states. */
   readonly active: readonly string[];
   readonly shown: Shown;
-  /** true: the actor starts here. */
+  /** true: the actor has just started. */
   readonly fresh: boolean;
 }
 

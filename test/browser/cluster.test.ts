@@ -38,7 +38,7 @@ test('the page follows three nodes while they start, while one is killed and sta
     } catch (error) {
       // If the wait fails, the error shows the cards of the page.
       const cards = await page.locator('.card').allTextContents();
-      throw new Error(`not all are ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
+      throw new Error(`not all cards match ${state}:\n${cards.join('\n')}\n${cluster.stdout.slice(-2_000)}`, { cause: error });
     }
   };
   const tabTo = async (selector: string): Promise<void> => {

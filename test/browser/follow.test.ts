@@ -70,7 +70,7 @@ describe('a drawn machine', () => {
     await page.waitForSelector(`${arrow('red', 'green')}:not(.last):not(.never)`, { state: 'attached' });
   });
 
-  test('shows the state of every region in words, and at first draws only the region that is the headline', async () => {
+  test('shows the state of every region in words, and at first draws only the region of the headline', async () => {
     expect(await page.locator('.drawing').count()).toBe(1);
     expect(await page.locator('.drawing').getAttribute('data-region')).toBe('crossing.light');
     expect(await page.locator('.tab-state').allTextContents()).toEqual(['red', 'standing', 'idle', '', '']);
@@ -158,7 +158,7 @@ describe('the sources', () => {
     watched.add({ kind: 'shown', atMs, source: 'crossing-2', shown: { 'next look': { atMs: atMs + 90_000 } } });
     watched.add({ kind: 'end', atMs, source: 'crossing-2', how: 'killed by SIGKILL' });
     await page.waitForSelector(`${card('crossing-2')}.ended`);
-    // The source ended before its next look, so the countdown to that look has stopped.
+    // The source has ended, so its countdown no longer changes.
     await page.waitForSelector(`${card('crossing-2')} dd:text-is("in 1 min 30 s")`, { state: 'attached' });
     expect(await text(`${card('crossing-2')} .headline`)).toBe('ended');
     expect(await text(`${card('crossing-2')} .reason`)).toBe('killed by SIGKILL');

@@ -106,7 +106,7 @@ test('an underpriced claim is reported as underpriced, and sent again at the pri
   await expectGoodEnd([node]);
 });
 
-test('a claim that is stuck in the mempool is replaced under the same nonce, with fees that the chain accepts', async () => {
+test('a claim that is stuck in the mempool is replaced by one with the same nonce and with fees that the chain accepts', async () => {
   const node = cluster.node(1);
   await manual.pauseMining();
   await node.start();

@@ -69,7 +69,7 @@ const refused = (code: number, line: RegExp) => ({ code, stdout: '', stderr: exp
 
 describe('status', () => {
   test(
-    'shows all three nodes from the URL of any one of them',
+    'shows all three nodes when it is given the URL of any one of them',
     async () => {
       const { code, nodes, master_secret_hashes: hashes, ...counts } = await report(urls[1]!);
       expect({ code, ready: counts.nodes_ready, total: counts.nodes_total }).toEqual({ code: 0, ready: 3, total: 3 });

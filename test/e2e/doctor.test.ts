@@ -47,7 +47,7 @@ async function doctor(environment: NodeJS.ProcessEnv = {}, ...args: readonly str
     KMS_REGISTRY_ADDRESS: cluster.chain.kmsRegistry,
     KMS_APP_ID: String(KMS_APP_ID),
     CHAIN_ID: String(CHAIN_ID),
-    // The test mines blocks faster than real time passes.
+    // The test mines blocks faster than real time passes, so their times are ahead of the clock.
     MAX_CLOCK_SKEW_MS: '120000',
     ...environment,
   });
@@ -115,7 +115,7 @@ describe('a healthy cluster', () => {
     ]);
   });
 
-  test('passes every check from outside the enclave, including that both stores are equal', async () => {
+  test('passes every check from outside the enclave, including the check that both stores are equal', async () => {
     const { code, stdout } = await doctor({ ODYN_URL: 'http://127.0.0.1:9' }, '--url', node.localUrl);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same records$/m);

@@ -101,7 +101,7 @@ async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Reco
   await joiner.start(LONG_BEAT);
   const heard = () => said(joiner, sentence, end).find(({ member }) => member === liar.wallet);
   await waitUntil({ what: 'the joiner logging the answer of the liar', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () =>
-    heard() === undefined ? 'it has not logged it' : null,
+    heard() === undefined ? 'the joiner has not logged it' : null,
   );
   expect((await viewOf(joiner)).readiness.state).toBe('syncing-secret');
   front.passAll();
@@ -129,7 +129,7 @@ test.each(LIES)('a peer that answers with $lie is logged and skipped in the same
   const liar = await LyingPeer.start({ lie, rightSecret });
   try {
     liar.know([joiner, asker].map(({ wallet, teePubkey, url }) => memberOf(wallet, teePubkey, url)));
-    // The liar gives its first answer to a different member, so its next answer is a replay.
+    // The liar gives its first answer to another member, so its next answer is a replay.
     if (lie === 'the content of its first answer') expect(await asker.askForSecret(liar)).toMatchObject({ kind: 'given' });
     await list(liar);
     const heard = await joinAfterHearing(liar, sentence);

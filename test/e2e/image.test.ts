@@ -72,7 +72,7 @@ describe('the root file system', () => {
   test('has the same bytes when it is built in a different folder, on a different day, with a different umask', async () => {
     const checkout = join(folder, 'elsewhere', 'checkout');
     mkdirSync(checkout, { recursive: true });
-    // The copies have the date of today, not the dates of the originals.
+    // The copies have today's date, not the dates of the originals.
     for (const name of SOURCES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
     const before = process.umask(0o077);

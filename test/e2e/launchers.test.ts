@@ -154,7 +154,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(existsSync(record)).toBe(true);
   });
 
-  test('makes "npm run node" report which of the packages of a node are missing', async () => {
+  test('makes "npm run node" report which packages of the node are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

@@ -33,7 +33,7 @@ afterEach(async () => {
   await Promise.all(clusters.splice(0).map((cluster) => cluster.close()));
 });
 
-/** Runs the command of `npm run node` with these additional variables. */
+/** Runs the command of `npm run node`, with these environment variables added. */
 function startNode(environment: NodeJS.ProcessEnv, program: readonly string[] = ['bin/nova-kms.mjs']): StartedCommand {
   const command = new StartedCommand(process.execPath, [...program, 'node'], environment);
   started.push(command);

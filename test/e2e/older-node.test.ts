@@ -16,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** At each sync_tick, a node turns to the next of its two peers. So in this many sync_ticks, the older node has at least two turns. */
+/** At each sync_tick, a node chooses the next of its two peers for anti-entropy. In this many, it chooses the older node at least twice. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');

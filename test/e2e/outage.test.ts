@@ -102,7 +102,7 @@ test('when a dependency hangs, the tick fails with the reason, and later ticks r
 test.each([
   { call: 'for the head', matches: ({ method }: RpcCall) => method === 'eth_blockNumber' },
   { call: 'for the members', matches: ({ parameters }: RpcCall) => parameters.includes(LIST_SELECTOR) },
-])('every node stays ready when one call is lost in each tick: the call $call', async ({ matches }) => {
+])('every node stays ready when each tick loses one call $call', async ({ matches }) => {
   const ends = cluster.nodes.map(endOfLines);
   for (const proxy of manual.proxies) proxy.setRule(losingEverySecond(matches));
   await Promise.all(cluster.nodes.map((node) => waitForTicks(node, 2, WAIT_TIMEOUT_MS)));

@@ -1,4 +1,4 @@
-/** The package that `npm pack` makes has the license, a client, a command line and a node. They need only the package's dependencies. */
+/** The package that `npm pack` makes has the license, a client, a command line and a node. To run, it needs only its dependencies. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -129,7 +129,7 @@ describe('the command line of the package', () => {
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 
-  test('ends with 1 when the Node of the system is too old and the package came without a newer one', async () => {
+  test('exits with code 1 when the system has too old a Node and the package was installed without a newer one', async () => {
     const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
     const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
     const { code, stdout, stderr } = await old.ended;
@@ -160,7 +160,7 @@ describe('the node of the package', () => {
   });
 
   test('logs an error with a stack that shows lines of the source files', async () => {
-    // The state machine calls the system only for the time and for the jitter of an early tick. Here, the call for the jitter fails.
+    // Makes the state machine fail: the call that draws the random jitter of an early tick throws an error.
     const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
     const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });
     const { code, stderr } = await command.ended;

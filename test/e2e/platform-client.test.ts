@@ -61,7 +61,7 @@ function newIdentity(): LocalIdentity {
   return new LocalIdentity({ privateKey: randomBytes(32) }, { random: systemRandom });
 }
 
-/** Performs an operation, and keeps the refusals of ready nodes, which the last test checks. */
+/** Runs an operation, and records the refusals of ready nodes. The last test checks these refusals. */
 async function call(operation: Operation, at?: ClusterNode, by = client): Promise<Result> {
   const result = await by.call(operation, at?.url);
   const urls = new Set(ready.map(({ url }) => url));
@@ -157,7 +157,7 @@ describe('values', () => {
     for (const key of ['one key', 'one+key']) expect(await valueAt(ready[0]!, key)).toBe(key);
   });
 
-  test('a value with the largest TTL of 64 bits never expires', async () => {
+  test('a value with the largest 64-bit TTL never expires', async () => {
     const key = 'for ever';
     expect(endsOf(await call({ do: 'put', key, value: bytes(key), ttlMs: 2n ** 64n - 1n }, ready[0]))).toEqual(['answered 200']);
     for (const node of ready) await untilValue(node, key, key);
@@ -168,7 +168,7 @@ describe('values', () => {
     expect(await valueAt(ready[0]!, 'empty')).toBe('');
   });
 
-  test('a list of the keys contains a written key', async () => {
+  test('the list of keys contains a written key', async () => {
     await call({ do: 'put', key: 'listed', value: bytes('v') }, ready[0]);
     expect((await call({ do: 'list' }, ready[0])).answer!['keys']).toContain('listed');
   });

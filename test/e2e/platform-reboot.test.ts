@@ -1,7 +1,7 @@
 /**
  * A node is killed and its enclave restarts with new keys, while the platform's client (`support/platform-client.ts`) calls at a steady
  * rate, in strict mode, with TLS and an egress proxy. No call fails. The only writes that may be lost are those that the killed node
- * acknowledged just before it was killed and could not push yet (DATA_SYNC_NUDGE_MS).
+ * acknowledged just before it was killed and had not pushed yet: a push may wait for DATA_SYNC_NUDGE_MS.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';

@@ -108,7 +108,7 @@ function testWith(installed: PrometheusTools): void {
       expect([...new Set(withPeers!(now).map((name) => /peer="(\w+)"/.exec(name)![1]!))].sort()).toEqual(peers);
     });
 
-    test('cause no alert once all nodes are ready, except alerts about the minutes before', async () => {
+    test('cause no alert once all nodes are ready, apart from rate alerts, which also cover the minutes before', async () => {
       const ofRates = /^(?:\w+Errors|SlowRequests) /;
       await waitForAlerts('no alert', (firing) => [...firing].every((name) => ofRates.test(name)));
     });
@@ -124,7 +124,7 @@ function testWith(installed: PrometheusTools): void {
       });
     });
 
-    test('make NotReady and PeerLagging fire when one of them is killed, and resolve when it is back', async () => {
+    test('make NotReady and PeerLagging fire when one node is killed, and resolve when that node is back', async () => {
       const killed = cluster.node(3);
       const [down, notReady, lagging] = [`TargetDown 127.0.0.1:${killed.port}`, `NotReady 127.0.0.1:${killed.port}`, `PeerLagging ${killed.wallet}`];
       await killed.kill();

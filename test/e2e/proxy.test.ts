@@ -57,7 +57,7 @@ function doorOf(node: ClusterNode): string {
 }
 
 test('nodes that reach each other through proxies become ready and hold the same secret', async () => {
-  // The nodes start one after another, so that each must fetch the secret from an earlier node.
+  // The nodes start one after another, so that nodes 2 and 3 must fetch the secret from an earlier node.
   for (const node of cluster.nodes) {
     await node.start();
     await waitForStates(cluster, [node], 'ready');

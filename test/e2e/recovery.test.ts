@@ -88,7 +88,7 @@ describe('a member that loses its eligibility for a while', () => {
     },
   ];
 
-  test.each(LOSSES)('when $loss, refuses requests from the first tick that reads the change six blocks deep, and becomes ready with the same secret after the change is undone', async ({ message, cause, undo }) => {
+  test.each(LOSSES)('when $loss, refuses requests from the first tick at which the change is six blocks deep, and becomes ready with the same secret after the change is undone', async ({ message, cause, undo }) => {
     const node = cluster.node(3);
     const others = [cluster.node(1), cluster.node(2)];
     const fetched = takenOver(node);
@@ -201,7 +201,7 @@ describe('before the claim is deep enough, a reorganisation of the chain', () =>
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('that replaces the claim with the claim of a different node makes the nodes use the secret of that node', async () => {
+  test('that replaces the claim with the claim of another node makes all nodes use the secret of that other node', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));

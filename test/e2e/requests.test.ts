@@ -250,7 +250,7 @@ const APP_REFUSALS: readonly Refusal[] = [
     expect((await ask('alice', { nonce, recipient: world.peerNode.wallet })).status).toBe(403);
     return ask('alice', { nonce });
   }),
-  refusal('a nonce that a different node issued', 403, 'unauthorized', /nonce/, async () =>
+  refusal('a nonce that another node issued', 403, 'unauthorized', /nonce/, async () =>
     ask('alice', { nonce: await http.nonce(world.peerNode.localUrl) }),
   ),
   refusal('a nonce that is not base64', 403, 'unauthorized', /nonce/, () => ask('alice', { nonce: '*'.repeat(24) })),
@@ -263,8 +263,8 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('a timestamp that is not a plain number', 403, 'unauthorized', /timestamp/, () =>
     ask('alice', { timestamp: `${nowSeconds()}.0` }),
   ),
-  refusal('a signature for a different node, without x-app-wallet', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
-  refusal('a signature for a different node, with x-app-wallet', 403, 'unauthorized', /wallet/, () =>
+  refusal('a signature for another node, without x-app-wallet', 403, 'forbidden', /./, () => ask('alice', { recipient: world.peerNode.wallet, headers: { 'x-app-wallet': undefined } })),
+  refusal('a signature for another node, with x-app-wallet', 403, 'unauthorized', /wallet/, () =>
     ask('alice', { recipient: world.peerNode.wallet }),
   ),
   refusal('an x-app-wallet that is not the signer', 403, 'unauthorized', /wallet/, () =>
@@ -343,7 +343,7 @@ const PEER_REFUSALS: readonly Refusal[] = [
   refusal("an app's proof", 403, 'unauthorized', /required/, () =>
     world.apps.alice.caller.send(world.node, 'POST', '/sync', { type: 'snapshot_request' }),
   ),
-  refusal('a signature for a different node', 403, 'unauthorized', /wallet/, () =>
+  refusal('a signature for another node', 403, 'unauthorized', /wallet/, () =>
     tell({ type: 'snapshot_request' }, { recipient: world.peerNode.wallet, syncKey: world.syncKey }),
   ),
   refusal('a sender_wallet that is not the signer', 403, 'forbidden', /sender_wallet/, () =>
@@ -409,7 +409,7 @@ describe('bytes that are not a request', () => {
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
     ['a chunked body without valid chunks', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
     ['headers that never end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
-  ])('%s is answered with the same JSON error body as on any route', async (_, bytes, status, code) => {
+  ])('are answered with the same JSON error body as on any route: %s', async (_, bytes, status, code) => {
     const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(head).toMatch(/^content-type: application\/json/im);
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('a body that is shorter than its content-length is also answered with this error body', async () => {
+  test('are answered with the same error body when a request ends before its content-length is reached', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
@@ -451,7 +451,7 @@ describe('methods', () => {
 });
 
 describe('the answer', () => {
-  test('to a derive request is signed by the node over the caller\'s signature', async () => {
+  test('to a derive request has a signature of the node, which covers the caller\'s signature', async () => {
     const { caller } = world.apps.alice;
     const proof = await caller.proof(world.node);
     const answer = await ask('alice', { headers: proof });

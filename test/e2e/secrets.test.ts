@@ -217,7 +217,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     }
   }
 
-  /** Sends requests with a token, a plaintext or both. The node refuses each at a different place in the code. */
+  /** Sends requests with a token, a plaintext or both. The node refuses each request at a different place in the code. */
   async function provokeRefusals(): Promise<void> {
     const inner = { path: `refused path ${randomBytes(12).toString('base64url')}` };
     secrets.push({ name: 'a refused path', bytes: Buffer.from(inner.path) });
@@ -316,7 +316,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('fails the search if a secret appears in %s', async (_, leak) => {
+  ] as const)('does not pass the search if a secret appears in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
     // The secrets are passed in, not fetched again, because a node that is not ready at this moment hands out no secret.

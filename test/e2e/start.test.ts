@@ -42,7 +42,7 @@ function launcher(...args: string[]): StartedCommand {
   return start('node', ['scripts/start.mjs', ...args]);
 }
 
-/** Runs a script with a changed `process`, to imitate a different machine. */
+/** Runs a script with a changed `process`, to imitate another machine. */
 function elsewhere(change: string, ...args: string[]): StartedCommand {
   return start(process.execPath, ['--import', `data:text/javascript,${change}`, ...args], { PATH: '/usr/bin:/bin' });
 }
@@ -158,7 +158,7 @@ describe('npm start -- --once', () => {
 describe('npm start', () => {
   const wallets = [`0x${'01'.repeat(20)}`, `0x${'02'.repeat(20)}`, `0x${'03'.repeat(20)}`] as Wallet[];
 
-  /** Checks the keys with a client whose nodes derive these keys. */
+  /** Runs `checkKeys` with a client that returns these keys, one from each node. */
   async function check(keys: readonly Uint8Array[]) {
     const asked: (string | undefined)[] = [];
     const client = {
@@ -231,7 +231,7 @@ describe('a running cluster', () => {
       const events = eventsOf(stdout);
       expect(events.at(-1)).toEqual({ event: 'stopped' });
       expect(readdirSync(folder)).toEqual([]);
-      // A node that did not shut down cleanly would be reported as ended.
+      // An `ended` event would mean that the node did not shut down cleanly.
       expect(events.filter(({ event }) => event === 'ended')).toEqual([]);
       expect(stderr).toBe('');
       expect(command.filesLeft()).toEqual([]);

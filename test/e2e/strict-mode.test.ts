@@ -115,7 +115,7 @@ describe('without the proxy', () => {
     await alone.start();
     await waitForStates(cluster, [alone], 'syncing-secret');
     const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
-    await waitUntil({ what: 'a refused request to each of both peers', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
+    await waitUntil({ what: 'a refused request to each of the two peers', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
       return missing.length === 0 ? null : `none to ${missing.length} peers yet`;
     });

@@ -20,7 +20,7 @@ const MAX_VALUE_BYTES = 1_048_576;
 /** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
-/** Makes a node answer a write once both other nodes have the write, or with an error after the longest allowed wait. */
+/** A node answers such a write only when both other nodes have it. After the longest allowed wait, it answers with an error. */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
 /** A TTL that cannot pass during the test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;
@@ -61,7 +61,7 @@ function others(node: ClusterNode): readonly ClusterNode[] {
   return cluster.nodes.filter((other) => other !== node);
 }
 
-/** The refusal that the client got, or null if the call succeeds. */
+/** The refusal that the client got; null if the call succeeded. */
 async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unknown; readonly code: unknown } | null> {
   try {
     await call;

@@ -98,7 +98,7 @@ test('a command makes a node run a tick, and the stream shows the tick', async (
 
 test.each([
   ['a command with the wrong token', { command: 'node_tick', source: 'node-1' }, { 'x-visualizer-token': 'another' }, 403],
-  ['a command from the page of a different server', { command: 'node_tick', source: 'node-1' }, { origin: 'http://evil.example' }, 403],
+  ['a command from the page of another server', { command: 'node_tick', source: 'node-1' }, { origin: 'http://evil.example' }, 403],
   ['a node_tick without a node', { command: 'node_tick' }, {}, 400],
   ['a node_tick for a node that does not exist', { command: 'node_tick', source: 'node-9' }, {}, 409],
   ['a cut between a node and itself', { command: 'cut_peer', source: 'node-1', peer: 'node-1' }, {}, 409],

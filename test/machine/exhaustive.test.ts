@@ -12,7 +12,10 @@ import { ControlledNode, type SlotName } from './controlled-node.ts';
 import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, type Node, type Scope } from './places.ts';
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
-/** The clock stands still. The states of a node that went ready without a first snapshot can be reached because the beat is 0. */
+/**
+ * The clock stands still. Because `nodeTickMs` is 0, a node may nevertheless become ready without a first snapshot, so the states of such
+ * a node are tested too.
+ */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
 const SCOPES: Readonly<Record<string, Scope>> = {
@@ -76,7 +79,7 @@ describe('every state of the machine', () => {
     expect([...kinds].sort()).toEqual(['bootstrapping', 'ineligible', 'ready', 'syncing-secret']);
   });
 
-  test('allows serving only with a confirmed secret, its sync key, and a first snapshot that is not missing', () => {
+  test('allows serving only with a confirmed secret and its sync key, and never while the first snapshot is missing', () => {
     const serving = states.filter(({ state }) => state.hasTag('serving'));
     expect(serving.length).toBeGreaterThan(0);
     for (const { state, secret } of serving) {
@@ -188,7 +191,7 @@ describe('the node leaves ready in the tick that sees', () => {
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test('a hash that is no longer deep enough, once eligibility was checked', () => {
+  test('a hash that is no longer deep enough, after the check of eligibility', () => {
     const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);

@@ -74,7 +74,7 @@ async function runAgainst({ nodes }: Cluster): Promise<number> {
     const code = await new Promise<number>((ended) => child.once('close', (exitCode) => ended(exitCode ?? 1)));
     const counts = [...proxy.answered].sort(([a], [b]) => (a < b ? -1 : 1));
     process.stdout.write(`${counts.map(([name, count]) => `${name}: ${count}`).join('\n')}\n`);
-    // A node that has stopped answering also sends no wrong answers. So this checks that the node is still ready.
+    // A node that has stopped answering sends no wrong answers either. So this checks that the node is still ready.
     await node.waitForState('ready', WAIT_TIMEOUT_MS);
     return code;
   } finally {

@@ -20,8 +20,8 @@ const DOCUMENT_PATH = '/openapi.json';
 /** The path of the plain document. `/openapi.json` is the node's document, which is under test like any other answer. */
 export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
 /**
- * How long a write may wait for acknowledgements. A write that asks for more members than there are always waits for the full time, which
- * would be a minute without this limit. Milliseconds.
+ * How long a write may wait for acknowledgements. If a write asks for acknowledgements from more members than the cluster has, it waits
+ * for the full time, which would be a minute without this limit. Milliseconds.
  */
 const MAX_WAIT_MS = 50;
 /** Placeholder in a body for the nonce of the proof, which only the proxy knows. */

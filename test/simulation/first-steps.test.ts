@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 
 describe('in a test of ticks,', () => {
-  test('b is ready again soon after a crash', async () => {
+  test('node b is ready again soon after a crash', async () => {
     const simulation = await Simulation.start({ seed: 'mine', nodes: 3 });
     await simulation.run(20_000);
     simulation.apply({ do: 'fault', kind: 'crash', node: 'b', forMs: 10_000 });

@@ -8,6 +8,6 @@ test('there are many mutants, each with a different name', () => {
   expect(MUTANTS.length).toBeGreaterThan(40);
 });
 
-test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('%s matches the current sources', (_, mutant) => {
+test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s can be put into the current sources', (_, mutant) => {
   expect([...mutate(mutant).keys()]).toEqual([...new Set(mutant.replace.map(({ file }) => file))]);
 });

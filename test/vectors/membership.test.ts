@@ -92,7 +92,7 @@ const DECIDED_CASES: Readonly<Record<string, 'keep' | 'drop'>> = {
   'instance names another wallet': 'drop',
 };
 
-/** The expected result for an entry. Undefined for an open entry without a decision, such as one from a different set of vectors. */
+/** The expected result for an entry. Undefined for an open entry without a decision, such as one from another set of vectors. */
 function wanted(vector: MembershipCase, entry: Entry): 'keep' | 'drop' | undefined {
   if (entry.expect !== 'open') return entry.expect;
   const url = vector.instances[entry.wallet]?.instanceUrl ?? '';

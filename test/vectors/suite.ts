@@ -1,6 +1,6 @@
 /**
  * Runs a file of golden vectors through production code: one test per case, and a line with the counts at the end. A file without any
- * case fails. `VECTORS_DIR` can specify a different folder with files of the same form.
+ * case fails. `VECTORS_DIR` can name another folder with files of the same form.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export interface VectorSuite<File> {
   readonly cases: <Case extends VectorCase>(list: readonly Case[], title: string, check: (vector: Case) => void | Promise<void>) => void;
 }
 
-/** Registers the tests of one vector file. `File` is its shape. */
+/** Registers the tests of one vector file. `File` is the type of its contents. */
 export function describeVectors<File>(fileName: string, body: (suite: VectorSuite<File>) => void): void {
   const file = JSON.parse(readFileSync(join(DIRECTORY, fileName), 'utf8')) as File;
   const counts = { run: 0, passed: 0, open: 0 };

@@ -53,7 +53,7 @@ interface SyncFile {
   readonly inbound: InboundCase[];
 }
 
-/** Node b of the file, with its records and with these issued nonces. */
+/** Node b of the file, with its records. It has already issued these nonces. */
 async function startB(file: SyncFile, nonces: readonly { nonce: string; at: number }[]): Promise<NodeOverHttp> {
   const node = await startNodeOverHttp({
     nowMs: file.now_ms,
@@ -120,7 +120,7 @@ describeVectors<SyncFile>('sync-messages.json', ({ file, cases }) => {
     }
   });
 
-  cases(file.cases, 'captured from a different node', async (vector) => {
+  cases(file.cases, 'captured from another node', async (vector) => {
     const nonce = Object.entries(vector.headers).find(([name]) => name.toLowerCase() === 'x-kms-nonce')![1];
     const node = await startB(file, [{ nonce, at: Math.floor(file.now_ms / 1000) }]);
     try {

@@ -32,7 +32,7 @@ export interface SurveyedNode {
   readonly url: string;
   /** The wallet of this URL in a list of members; null: no list contains the URL. */
   readonly listedWallet: Wallet | null;
-  /** Null: there is no answer, see `silence`. */
+  /** Null: there is no answer; `silence` says why. */
   readonly answer: StatusAnswer | null;
   /** The reason why there is no answer, in words; null when there is an answer. */
   readonly silence: string | null;
@@ -73,7 +73,7 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
     (discover ? urls : []).map(async (url) => {
       const { body } = await ask(url, '/nodes', NODES_ANSWER_BYTES);
       const list = body === undefined ? null : parseNodes(body);
-      // Members are asked as soon as a list arrives, so that a silent given node does not delay them.
+      // Members are asked as soon as one list arrives, so that a given node that does not answer cannot delay them.
       for (const member of list ?? []) include(member);
       return list;
     }),
@@ -88,7 +88,7 @@ export async function takeSurvey(options: SurveyOptions, modules: SurveyModules,
 }
 
 interface Read {
-  /** Undefined: there is no body, see `silence`. */
+  /** Undefined: there is no body; `silence` says why. */
   readonly body: unknown;
   readonly silence: string | null;
 }

@@ -5,7 +5,7 @@ import { UNREACHABLE, type ClusterReport, type NodeReport, type PeerReport } fro
 
 export interface TextOptions {
   readonly colours: boolean;
-  /** Longer lines are cut; null: no limit. Characters. */
+  /** Maximum length of a line in characters. Longer lines are cut; null: no limit. */
   readonly columns: number | null;
   /** Maximum number of lines. Further lines are replaced by one line with their number; null: no limit. */
   readonly rows: number | null;

@@ -1,9 +1,9 @@
 /**
  * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md and the dashboards are made from this
- * table, and so is the check that each metric is used. Names follow Prometheus: base units, and counters end with `_total`.
+ * table, and a test finds each metric on a dashboard or in an alert. Names follow Prometheus: base units, and counters end with `_total`.
  *
- * Invariant: all series of a row are known from the start, except those of peers, which are the current members. No label contains an app,
- * a key or a caller.
+ * Invariant: the series of a row are known from the start, or the row has one series for each current peer. No label contains an app, a key
+ * or a caller.
  */
 import { METERED_ROUTES } from '../../domain/meter.ts';
 import { READINESS_STATES, SECRET_STATES } from '../../domain/readiness.ts';
@@ -56,7 +56,7 @@ const RPC_METHODS = [
 export const ENCLAVE_OUTCOMES = ['ok', 'refused', 'failed'] as const;
 export const ENCLAVE_OPERATIONS = ['address', 'publicKey', 'random', 'sign', 'signTransaction', 'encrypt', 'decrypt'] as const;
 const REJECTION_REASONS = ['malformed', 'bad_clock', 'too_large', 'too_short', 'does_not_decrypt', 'too_far_ahead', 'bad_app_id', 'store_full', 'other'] as const;
-/** The boundaries of docs/decisions/0021. */
+/** The boundaries that catch faults (docs/decisions/0021). */
 export const FAULT_PLACES = ['request', 'step', 'peer', 'machine', 'other'] as const;
 
 /** The code for a connection that ended before its answer, as in nginx. */

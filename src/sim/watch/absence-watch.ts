@@ -23,7 +23,7 @@ export interface AbsenceWatchModules {
   readonly history: WriteHistory;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** The time at which the current store of a process was created, without records. Simulated milliseconds. */
+  /** When the current store of a process was created; it was empty then. Simulated milliseconds. */
   readonly storeSinceMs: (life: Life) => number;
   /** Simulated milliseconds. */
   readonly nowMs: () => number;

@@ -252,7 +252,7 @@ export class ClusterWatch {
     this.#readyBy.set(life, secretHash);
     // A node without room for all records is checked by the rules about absence instead.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
-    // The same applies to a node that handed out its secret before it could become ready.
+    // The rules about absence also check a node that claimed the hash and handed out the secret before it could become ready.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;

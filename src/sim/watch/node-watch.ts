@@ -153,7 +153,7 @@ export class NodeWatch {
     // The limit includes one tick interval, because a clock may be set ahead between two ticks.
     if (outageMs > 0) this.#checkViewAge(snapshot, outageMs + nodeTickMs + VIEW_AGE_SLACK_MS, 'a ready node has a view of the chain that is not too old');
     if (block === null || block > chain.head - CONFIRMATIONS) { say(`is ready with a view of block ${block}, but the head is ${chain.head}`); return; }
-    // During a tick, parts of the context are newer than the last decision.
+    // During a tick, parts of the context are newer than the last decision, so the checks below wait until the tick has ended.
     if (snapshot.value.nodeTick !== 'idle') return;
     const state = chain.stateAt(block);
     if (state.hash !== chainHash) { say(`is ready with a hash that block ${block} does not show`); return; }

@@ -66,7 +66,7 @@ export function isPresent({ updated_at_ms, ttl_ms, tombstone }: WireRecord, nowM
   return !tombstone && (ttl_ms === 0 || nowMs <= updated_at_ms + ttl_ms);
 }
 
-/** Whether the record's time and all its counts are not too far ahead of the node's clock. */
+/** False if the record's time or one of its counts is too far ahead of the node's clock. */
 export function isTimely({ updated_at_ms: at, version }: WireRecord, nowMs: number, maxClockSkewMs: number): boolean {
   const latestMs = nowMs + maxClockSkewMs;
   return at <= latestMs && Object.values(version).every((count) => count <= latestMs + COUNT_HEADROOM);

@@ -1,6 +1,6 @@
 /**
- * Notes how long it has been known that an instance is not a member (protocol.md §6, Freshness). Once one honest node has read a block in
- * which the instance is not a member, all other nodes must soon know it too, or must not hand out the secret.
+ * Notes how long it has been known that an instance is not a member (protocol.md §6, Freshness). Soon after one honest
+ * node has read a block in which the instance is not a member, no other node may hand out the secret to that instance.
  */
 import type { Wallet } from '../../domain/ids.ts';
 import type { SimChain } from '../world/sim-chain.ts';

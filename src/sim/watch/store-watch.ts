@@ -51,9 +51,9 @@ export class StoreWatch {
   readonly #options: StoreWatchOptions;
   readonly #modules: StoreWatchModules;
   readonly #store: RecordStore;
-  /** The records that the store must hold, indexed by app and key. */
+  /** The records that the store must hold (their shadows), indexed by app and key. */
   readonly #shadows = new Map<string, Shadow>();
-  /** Bytes of all shadows. */
+  /** The sum of `bytes` over all shadows. */
   #shadowBytes = 0;
   /** When the store last started empty. Simulated milliseconds. */
   sinceMs: number;

@@ -1,4 +1,4 @@
-/** Violations: rules that the product broke. Defines how they are reported, and counts how often each rule is checked. */
+/** Violations: rules that the product broke. This file defines how they are reported, and counts how often each rule is checked. */
 
 export interface Violation {
   readonly invariant: string;

@@ -2,8 +2,8 @@
  * Passes requests to a node's Express app without a network. The request and the response are instances of Node's own classes. Their
  * socket only stores what is written to it.
  *
- * `Timeline.settle` waits for a fixed number of turns of the event loop. So the code here must not take additional turns: the whole body is
- * present before the app reads it.
+ * `Timeline.settle` waits for a fixed number of turns of the event loop. The code here must not need more turns. Therefore the whole body
+ * is present before the app reads it.
  */
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -29,7 +29,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   response.once('finish', () => {
     isAnswered = true;
     resolve({ status: response.statusCode, headers: headersOf(response, nowMs), body: bodyOf(response, socket.written()) });
-    // A real server does the same between two requests on one socket.
+    // A real server also detaches its socket after each answer.
     response.detachSocket(socket as unknown as Socket);
     response.emit('close');
   });

@@ -66,7 +66,7 @@ export class OlderNode implements Server {
   #secret: Uint8Array | null = null;
   readonly #apps = new Map<string, Map<string, WireRecord>>();
   readonly #nonces = new Set<string>();
-  /** For the address of each caller: the times at which it got a nonce. Simulated milliseconds. */
+  /** The times at which each caller got a nonce, by the caller's address. Simulated milliseconds. */
   readonly #given = new Map<string, number[]>();
 
   /** @param place the position among all instances */
@@ -200,7 +200,7 @@ export class OlderNode implements Server {
     return merged;
   }
 
-  /** Like all nodes, needs the secret whose hash is CONFIRMATIONS blocks deep. Asks one member after another for it. */
+  /** Like all nodes, an older node needs the secret whose hash is CONFIRMATIONS blocks deep. It asks one member after another. */
   async #tick(): Promise<void> {
     const { hash } = this.#modules.chain.deepState;
     if (this.#secret !== null && keccak256(this.#secret) === hash) return;

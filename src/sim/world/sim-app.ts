@@ -40,7 +40,7 @@ export class SimApp {
   readonly #enclave: SimEnclave;
   readonly #clock: SimClock;
   readonly #owner: Owner;
-  /** Shared by all requests, because it keeps spare nonces and what it has learned about each node. */
+  /** All requests share this client, because it keeps spare nonces and what it has learned about each node. */
   readonly #exchange: NodeExchange;
 
   constructor(appId: number, modules: SimAppModules) {

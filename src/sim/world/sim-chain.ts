@@ -151,8 +151,8 @@ export class SimChain {
   }
 
   /**
-   * Drops lost claims after a while. A lost claim whose fee is at the cap cannot be replaced, so without this its wallet could never claim
-   * again.
+   * Drops lost claims after a while. A lost claim whose fee is at the cap cannot be replaced. If such a claim stayed in the pool, its
+   * wallet could never claim again.
    */
   #forgetLost(): void {
     this.#pendingClaims = this.#pendingClaims.filter(({ lost, notBefore }) => !lost || this.head < notBefore + LOST_FOR_BLOCKS);
@@ -181,7 +181,7 @@ export class SimChain {
     return null;
   }
 
-  /** The signer of each transaction. The simulated enclave records it, so that it need not be recovered from the signature. */
+  /** The signer of each transaction. The simulated enclave reports the signer, so the chain does not recover it from the signature. */
   readonly #signers = new Map<Hash32, Wallet>();
 
   noteSigner(transactionHash: Hash32, wallet: Wallet): void {
@@ -189,7 +189,7 @@ export class SimChain {
   }
 
   /**
-   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again. The order of the claims is reversed.
+   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, the claims of each block in reverse order.
    * @returns the number of claims and changes that were undone
    */
   reorganise(depth: number): number {
@@ -242,7 +242,7 @@ export class SimChain {
       this.#receipts.set(claim.transactionHash, { block, succeeded });
     }
     this.#mined.push({ block, state, claims: ready, changes });
-    // At that time the block is CONFIRMATIONS deep, unless a reorganisation has undone it.
+    // When this runs, the block is CONFIRMATIONS deep, unless a reorganisation has undone it.
     this.#timeline.at((block + CONFIRMATIONS - FIRST_HEAD) * BLOCK_MS, null, () => {
       const { hash } = this.deepState;
       if (!this.deepHashes.has(hash)) this.deepHashes.set(hash, this.#timeline.nowMs);

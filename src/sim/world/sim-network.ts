@@ -12,7 +12,7 @@ import type { Owner, Timeline } from './timeline.ts';
 
 /** Minimum delay of one direction; the maximum is twice as long. Milliseconds. */
 const LATENCY_MS = 2;
-/** Maximum additional delay of a delayed or reordered message. Milliseconds. */
+/** Maximum extra delay of a delayed or reordered message. Milliseconds. */
 const DELAY_MS = 3_000;
 const REORDER_MS = 200;
 
@@ -41,9 +41,9 @@ export interface Server {
   readonly owner: Owner;
   /** The Express app that answers; null when no process is running. */
   serving(): ServedApp | null;
-  /** Answers a request instead of an Express app; for an older node. */
+  /** For an older node: answers a request itself, without an Express app. */
   respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
-  /** Called with each answer before it leaves; may change it. @returns null to send no answer */
+  /** Called before each answer leaves. @returns the answer to send, changed or not; null to send none */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }
 
@@ -60,7 +60,7 @@ export class SimNetwork {
   readonly #servers = new Map<string, Server>();
   /** Directions in which the connection is cut, as `from>to`. */
   readonly #cut = new Set<string>();
-  /** Names of the owners whose callers come through the platform's ingress. */
+  /** Names of the nodes whose callers come through the platform's ingress. */
   readonly #behindProxy = new Set<string>();
   /** Number of requests under way. */
   underWay = 0;

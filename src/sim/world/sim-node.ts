@@ -131,7 +131,7 @@ export class SimNode implements Server {
     return this.lies === null ? answer : this.lies.answering(answer, request);
   }
 
-  /** Moves the instance to a different URL. It can still be reached at the old host. */
+  /** Moves the instance to another URL. It can still be reached at the old host. */
   moveTo(host: string): void {
     this.url = `https://${host}`;
     this.#modules.network.listen(host, this);

@@ -14,7 +14,7 @@ import type { Owner, Timeline } from './timeline.ts';
 const LATENCY_MS = 20;
 /** Maximum age of an old block, in blocks below the head. */
 const OLD_BLOCKS = 30;
-/** Number of blocks by which the other chain is ahead. */
+/** Number of blocks by which the head of a wrong chain is ahead of the true head. */
 const OTHER_CHAIN_BLOCKS = 1_000_000;
 /** Number of latest blocks whose state a pruned backend still has. */
 const KEPT_BLOCKS = 2;
@@ -292,7 +292,7 @@ const MAX_FEE = 50_000_000_000_000_000n;
 
 const HASH_SELECTOR = toFunctionSelector('masterSecretHash()');
 
-/** Identifies a request. A retry keeps the request's id. A different request may have the same method and parameters. */
+/** Identifies a request. A retry keeps the id. Another request may have the same method and parameters, but has its own id. */
 const textOf = ({ id, method, params }: Question): string => `${id} ${method} ${JSON.stringify(params ?? [])}`;
 
 function aborted(signal: AbortSignal | null | undefined): Promise<void> {

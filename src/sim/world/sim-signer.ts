@@ -1,7 +1,7 @@
 /**
- * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid, and making one takes a tenth of the time of a real one.
- * A real signer draws a secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always 1, so the
- * product is the generator itself. Anyone could compute the key from a signature, which does not matter in a simulation. The node's own
+ * EIP-191 signatures of simulated wallets (SEC 1, section 4.1.3). They are valid, but are made in a tenth of the time that a real signer
+ * needs. A real signer draws a secret nonce for each signature and multiplies the curve's generator by it. Here the nonce is always 1, so
+ * the result is the generator itself. Anyone could compute the key from a signature, which does not matter in a simulation. The node's own
  * code checks the signatures, which takes the usual time.
  */
 import { eip191Digest, signatureText } from '../../crypto/signature.ts';

@@ -73,7 +73,7 @@ export class Timeline {
       const { run, owner } = event;
       if (run === null || owner?.gone === true) continue;
       if (owner !== null && owner.frozenUntilMs > event.atMs) {
-        // Once their owner is no longer frozen, such events run in their original order.
+        // When the freeze ends, the owner's events run in their original order.
         event.atMs = owner.frozenUntilMs;
         this.#push(event);
         continue;

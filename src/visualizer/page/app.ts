@@ -205,7 +205,7 @@ export class App {
     this.#want();
   }
 
-  /** A different process now answers at this address, so the page drops everything that it knows about the old process. */
+  /** Another process now answers at this address, so the page drops everything that it knows about the old process. */
   async #startOver(): Promise<void> {
     this.#arrivals = new Arrivals();
     this.#begin(new Recording());

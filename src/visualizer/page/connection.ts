@@ -6,7 +6,7 @@ import { readEventLine } from './core/trace.ts';
 const RETRY_MS = 1_000;
 
 export interface ConnectionModules {
-  /** Called before the first event of a different log, which means that a different process now serves the stream. */
+  /** Called before the first event of another log, which means that another process now serves the stream. */
   readonly onOtherLog: () => void;
   readonly onEvent: (event: VisualizerEvent) => void;
   readonly onChange: (connected: boolean) => void;

@@ -22,7 +22,7 @@ export class Watched {
   #server: VisualizerServer | null = null;
   readonly #mode: PageSession['mode'];
 
-  /** @param name of the log; a different name stands for a different process */
+  /** @param name the log's name; another name stands for another process */
   constructor(mode: PageSession['mode'] = 'live', name = 'watched') {
     this.log = new EventLog(name);
     this.#mode = mode;

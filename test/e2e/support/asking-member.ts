@@ -60,7 +60,7 @@ export class AskingMember {
       transport: this.#transport,
       enclave: this.#enclave,
       vault: { hasSyncKey: () => false, syncHmac: () => '' },
-      // Each request has a new book, because a book makes a member wait between two requests to the same peer.
+      // A new book for each request: a shared book would limit how often this member may ask the same node for a nonce.
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => '00'.repeat(8) as StoreId,

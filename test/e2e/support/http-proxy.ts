@@ -2,7 +2,7 @@
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 
-/** The names in this domain mean this machine, but only the proxy can resolve them. */
+/** All names in this domain stand for this machine. Only the proxy can resolve them. */
 const TEST_DOMAIN = '.kms.test';
 
 export interface ProxiedRequest {

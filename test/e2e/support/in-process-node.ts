@@ -32,7 +32,7 @@ export interface InProcessNode {
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster whose enclave is running and whose process is not */
+/** @param place a registered node of the cluster; its enclave must be running, and its process must not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,
@@ -104,7 +104,7 @@ export async function startInProcessNode(
   };
 }
 
-/** Records the proofs of callers of this node as secrets. */
+/** Records the proofs that callers send to this node as secrets. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');

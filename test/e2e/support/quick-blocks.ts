@@ -1,4 +1,4 @@
-/** Waiting for nodes on a development chain whose blocks are mined when they are needed, instead of one a second. */
+/** Waits for nodes on a development chain. Blocks are mined when they are needed, not once a second. */
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import type { Cluster } from '../../../src/dev/cluster.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';

@@ -46,7 +46,7 @@ export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;
 
-  /** @param options documented: false for nodes of other kinds; the OpenAPI document does not describe their answers */
+  /** @param options documented: whether answers must match the OpenAPI document; false for nodes of other kinds */
   constructor({ documented = true }: { readonly documented?: boolean } = {}) {
     this.#isDocumented = documented;
   }

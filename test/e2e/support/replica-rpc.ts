@@ -41,7 +41,7 @@ export class ReplicaRpc {
   lag = 0;
   /** The URL to which this replica redirects all requests; null means that it answers them. */
   redirect: string | null = null;
-  /** Returns an answer that replaces that of the chain; undefined means that the chain answers. */
+  /** Returns an answer that replaces the answer of the chain; undefined means that the chain answers. */
   bend: (request: RpcRequest) => object | undefined = () => undefined;
   readonly noted: NotedRequest[] = [];
   readonly #server: Awaited<ReturnType<typeof scriptedServer>>;

@@ -23,7 +23,7 @@ export interface Written {
   readonly node: ClusterNode;
   /** Whether a second node had the write when it was answered. */
   readonly acknowledgedByAnother: boolean;
-  /** Whether the first node that was asked answered. If so, no other node can accept the same write later. */
+  /** True if the writer got the answer from the first node that it asked. Then no other node can accept the same write later. */
   readonly atFirstTry: boolean;
 }
 
@@ -54,7 +54,7 @@ export class ReplicationWriter {
     else this.#down.delete(node);
   }
 
-  /** Writes `count` more keys. Resolves when a node has acknowledged each write. */
+  /** Writes `count` more keys. Resolves when each of these writes has been acknowledged by a node. */
   async write(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, () => this.#begun++);
     await forEachOf(numbers, WRITERS, (number) => this.#writeOne(number));

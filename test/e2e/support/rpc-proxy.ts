@@ -58,7 +58,7 @@ export class RpcProxy {
     return proxy;
   }
 
-  /** The number of calls since the rule was set whose fate was not `pass`. */
+  /** The number of calls with a fate other than `pass` since the rule was set. */
   get marred(): number {
     return this.#marred;
   }

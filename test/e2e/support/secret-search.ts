@@ -78,10 +78,10 @@ function bySource(outputs: readonly Output[]): ReadonlyMap<string, string> {
 
 interface EncodedForm {
   readonly name: SecretForm;
-  /** Converts a text to the same spelling as the pieces. */
+  /** Rewrites a text in the spelling of this form, such as hex in lower case without separators. */
   readonly normalized: (text: string) => string;
   readonly spellings: (piece: Buffer) => readonly string[];
-  /** Length of every spelling. Characters. */
+  /** The length of each string that `spellings` returns. Characters. */
   readonly length: number;
 }
 

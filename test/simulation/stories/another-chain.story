@@ -1,4 +1,4 @@
-# For two minutes, the RPC of one node belongs to a different chain, which is a million blocks ahead. The node does not accept
+# For two minutes, the RPC of one node belongs to another chain, which is a million blocks ahead. The node does not accept
 # its answers as a view of the right chain.
 
 > cluster nodes=3

@@ -1,4 +1,4 @@
-# The RPC accepts the claims, but fails before it can answer. No node claims twice, because each node next looks at the head
+# The RPC accepts the claims, but fails before it can answer. No node claims twice, because each node then looks at the head
 # of the chain, which shows the claim.
 
 > cluster nodes=2

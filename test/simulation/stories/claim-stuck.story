@@ -1,4 +1,4 @@
-# A claim pays too little and stays in the mempool. After ten blocks, the node replaces it under the same nonce.
+# A claim pays too little and stays in the mempool. After ten blocks, the node replaces it with a new claim that has the same nonce.
 
 > cluster nodes=1
 > fault claim stuck for 5s

@@ -1,5 +1,5 @@
 # A member sends records with more and more clock entries. Nodes limit the size of the clocks that they hold, so that they can
-# still send snapshots: every node is restarted in turn, and every write is still there (protocol.md §10, Bounds).
+# still send snapshots. Each node is restarted in turn, and then every write is still there (protocol.md §10, Bounds).
 
 > cluster nodes=3
 > run 20s

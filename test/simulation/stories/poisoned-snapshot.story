@@ -1,4 +1,4 @@
-# A member sends a snapshot that contains records that every node must refuse. The node that asked leaves these records out
+# A member sends a snapshot with records that every node must refuse. The node that asked leaves these records out
 # and counts them, but accepts all other records of the snapshot. It does not treat the member as bad (protocol.md §10,
 # Bounds).
 

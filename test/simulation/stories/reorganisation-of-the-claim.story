@@ -1,4 +1,4 @@
-# A reorganisation reverts the claim before it is deep enough, and the claim of a different node takes its place. The first
+# A reorganisation reverts the claim before it is deep enough, and the claim of another node takes its place. The first
 # node has not given its secret to anyone.
 
 > cluster nodes=2

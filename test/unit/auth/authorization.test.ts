@@ -34,12 +34,12 @@ describe('an app', () => {
     ),
     ['that is not zkVerified', instance({ zkVerified: false }), 'zkVerified'],
     ['without an app record', { ...good, app: null }, 'app'],
-    ['with the record of a different app', { ...good, app: { id: 101n, status: 'ACTIVE' } }, 'app'],
+    ['with the record of another app', { ...good, app: { id: 101n, status: 'ACTIVE' } }, 'app'],
     ...(['INACTIVE', 'REVOKED', 'UNKNOWN'] as AppStatus[]).map(
       (status): [string, AppRecord, string] => [`that is ${status}`, { ...good, app: { id: 100n, status } }, 'app'],
     ),
     ['without a version record', { ...good, version: null }, 'version'],
-    ['with the record of a different version', { ...good, version: { id: 2n, status: 'ENROLLED' } }, 'version'],
+    ['with the record of another version', { ...good, version: { id: 2n, status: 'ENROLLED' } }, 'version'],
     ...(['REVOKED', 'UNKNOWN'] as VersionStatus[]).map(
       (status): [string, AppRecord, string] => [`whose version is ${status}`, { ...good, version: { id: 1n, status } }, 'version'],
     ),
@@ -59,13 +59,13 @@ describe('a peer', () => {
     return authorizePeer(WALLET, { block: 1n, members, dropped: [] });
   }
 
-  test('in the peer cache is authorized, also when the cache has other members', () => {
+  test('in the peer cache is authorized, even when the cache contains other members too', () => {
     expect(ask([memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY), member])).toBe(member);
   });
 
   test.each<[string, readonly Member[]]>([
     ['when the peer cache is empty', []],
-    ['when only a different peer is in the peer cache', [memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY)]],
+    ['when only another peer is in the peer cache', [memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY)]],
     ['without a teePubkey', [memberOf(WALLET, '')]],
     ['that is stopped', [{ ...member, instance: { ...member.instance, status: 'STOPPED' } }]],
     ['that is not zkVerified', [{ ...member, instance: { ...member.instance, zkVerified: false } }]],

@@ -28,7 +28,7 @@ describe('a nonce', () => {
     expect(openBook().book.consume(nonce)).toBe('unknown');
   });
 
-  test('that a different process issued is unknown', () => {
+  test('that another process issued is unknown', () => {
     expect(openBook().book.consume(openBook(120, 'another process').book.issue())).toBe('unknown');
   });
 
@@ -49,7 +49,7 @@ describe('a nonce', () => {
     ['with different unused bits after its last byte', (nonce) => `${nonce.slice(0, 21)}${String.fromCharCode(nonce.charCodeAt(21) + 1)}==`],
     ['with a trailing space', (nonce) => `${nonce} `],
     ['in URL-safe base64', (nonce) => nonce.replaceAll('+', '-').replaceAll('/', '_').slice(0, -2)],
-  ])('%s is a different string and unknown', (_, change) => {
+  ])('%s is a different string, so it is unknown', (_, change) => {
     const { book } = openBook();
     const nonce = book.issue();
     expect(book.consume(change(nonce))).toBe('unknown');

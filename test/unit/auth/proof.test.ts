@@ -68,8 +68,8 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
 
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([
     ['is not a signature', ({ headers }) => headers({ signature: '0x12' })],
-    ['is for a different node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
-    ['contains a different wallet from the one that signed', ({ headers }) => headers({ wallet: OTHER_NODE })],
+    ['is for another node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
+    ['names a wallet that did not sign it', ({ headers }) => headers({ wallet: OTHER_NODE })],
     ['signs the message of the other kind', ({ nonce, now }) => {
       const other = kind === 'app' ? peerAuthMessage : appAuthMessage;
       return Object.fromEntries(
@@ -97,7 +97,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for a different node, without a wallet header, is not attributed to the wallet that signed it', () => {
+  test('for another node, without a wallet header, is not attributed to the wallet that signed it', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });
@@ -115,7 +115,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(headers({ timestamp: String(now + 121) }))).toThrow(expect.objectContaining({ message: 'the nonce has expired' }));
   });
 
-  test('made of arbitrary strings always leads to a refusal and never to a different error', () => {
+  test('made of arbitrary strings always leads to a refusal and never to another error', () => {
     const header = fc.option(fc.string({ maxLength: 300 }), { nil: undefined });
     fc.assert(
       fc.property(header, header, header, header, (signature, nonce, timestamp, wallet) => {

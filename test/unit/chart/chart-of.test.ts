@@ -38,7 +38,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('specify which child is entered first, if the state has such a child', () => {
+  test('name the child that is entered first, if there is one', () => {
     expect(chart.states.filter(({ initial }) => initial !== null).map(({ id, initial }) => [id, initial])).toEqual([
       ['light', 'light.testing'],
       ['light.working.cars', 'light.working.cars.red'],
@@ -122,7 +122,7 @@ describe('the edges of a traffic light', () => {
 });
 
 describe('a chart', () => {
-  test('has the same id for the same machine, and a different id for a different one', () => {
+  test('has the same id for the same machine, and another id for another machine', () => {
     expect(chartOf(trafficLight())).toEqual(chartOf(trafficLight()));
     expect(chartOf(trafficLight()).id).toMatch(/^[0-9a-f]{32}$/);
     expect(chartOf(node()).id).not.toBe(chartOf(trafficLight()).id);

@@ -1,4 +1,4 @@
-/** Charts as Mermaid pictures: nested and parallel states, no arrow twice, valid names. The pictures in the documents are up to date. */
+/** Charts as Mermaid pictures: nested and parallel states, no duplicate arrows, valid names. The pictures in the documents are current. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -49,7 +49,7 @@ test('a picture of a traffic light shows nested states, parallel regions, and on
 `);
 });
 
-test('an edge from a region to one of its states is drawn from each other state of the region, and also from that state if the edge reenters it', () => {
+test('an edge from a region to one of its states is drawn from every other state of the region, and from the target state too if the edge reenters it', () => {
   const machine = createMachine({
     id: 'm',
     type: 'parallel',

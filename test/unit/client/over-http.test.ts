@@ -141,7 +141,7 @@ describe('with a real node', () => {
     expect(way.requests.filter((path) => path === '/nonce')).toHaveLength(2);
   });
 
-  test('a plain 404 is not accepted from a node that seals its 404 answers', async () => {
+  test('an unsealed 404 is not accepted from a node that seals its 404 answers', async () => {
     const { client, nodes, way } = await start();
     const at = { node: nodes[0]!.url };
     expect(await client.get('absent', at)).toBeNull();

@@ -1,6 +1,6 @@
 /**
  * A client sees the effect of its own writes and deletes immediately, although the other nodes get them later. To read a key, it first asks
- * the node that accepted its last write of that key. A 404 of that node is final if it is sealed, or if this client deleted the
+ * the node that accepted its last write to that key. A 404 from that node is final if it is sealed, or if this client deleted the
  * key there.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -92,7 +92,7 @@ describe('a written key', () => {
 
 describe('a deleted key', () => {
   test.each<[string, Partial<Habits>]>([
-    ['nodes that seal their 404', NEWER],
+    ['nodes that seal their 404 answers', NEWER],
     ['older nodes', {}],
   ])('is absent for this client immediately, although other nodes still have it: %s', async (_, habits) => {
     const { client, nodes } = await start(habits);
@@ -106,7 +106,7 @@ describe('a deleted key', () => {
 });
 
 describe('a 404', () => {
-  test('of the node that accepted a put is final when it is sealed: the value has expired or was deleted by someone else', async () => {
+  test('from the node that accepted a put is final when it is sealed: the value has expired or was deleted by someone else', async () => {
     const { client, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -114,7 +114,7 @@ describe('a 404', () => {
     expect(await textOf(client, 'k')).toBeNull();
   });
 
-  test('of the node that accepted a put must be confirmed by a second node when it is not sealed, because any party on the path could have forged it', async () => {
+  test('from the node that accepted a put must be confirmed by a second node when it is not sealed, because any party on the path could have forged it', async () => {
     const { client, at, others } = await start({});
     const { node } = await client.put({ key: 'k', value: bytes('v') });
     for (const other of others(node.url)) other.values.set('k', Buffer.from('v').toString('base64'));
@@ -122,7 +122,7 @@ describe('a 404', () => {
     expect(await textOf(client, 'k')).toBe('v');
   });
 
-  test('of any node must be confirmed by a second node when this client has not written the key', async () => {
+  test('from any node must be confirmed by a second node when this client has not written the key', async () => {
     const { client, nodes } = await start();
     nodes[1]!.values.set('k', Buffer.from('v').toString('base64'));
     for (let turn = 0; turn < 3; turn += 1) expect(await textOf(client, 'k')).toBe('v');

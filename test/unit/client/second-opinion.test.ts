@@ -1,4 +1,4 @@
-/** A refusal of a node is not signed (protocol.md §2), so the client asks a second node before it believes the refusal. */
+/** A node does not sign its refusals (protocol.md §2), so the client asks a second node before it believes a refusal. */
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ const BAD_REQUEST = refused(400, 'bad_request');
 const TOO_LARGE = refused(413, 'payload_too_large');
 const UNREADY = new AttemptError('unready', { status: 503, retryAfterMs: 60_000 });
 const LYING = new AttemptError('bad_answer_signature', { status: 200 });
-/** How a node behaves: the answer that it gives, `hangs`, or the error with which the exchange fails. */
+/** How a node behaves: a string is its answer, an error makes the exchange fail, and `hangs` means that it never answers. */
 type Behaviour = string | Error;
 const HANGS = 'hangs';
 
@@ -117,7 +117,7 @@ describe('a refusal is final', () => {
   test.each<[ErrorCode, number]>([
     ['not_replicated', 504],
     ['insufficient_storage', 507],
-  ])('immediately when its code is %s, because asking a second node would write the value twice', async (code, status) => {
+  ])('immediately when its code is %s: such a write is not sent to a second node', async (code, status) => {
     const { call, asked } = start(refused(status, code), 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', status, serverCode: code });
     expect(asked).toEqual([0]);

@@ -156,7 +156,7 @@ describe('a variable', () => {
     }
   });
 
-  test('with an arbitrary value is accepted or reported as a problem, without an exception', () => {
+  test('with an arbitrary value is accepted or reported as a problem, but never causes an exception', () => {
     const variables = Object.values(SETTINGS).map(({ variable }) => variable);
     const environment = fc.dictionary(fc.constantFrom(...variables), fc.oneof(fc.string(), fc.webUrl(), fc.integer().map(String)));
     fc.assert(
@@ -229,7 +229,7 @@ describe('the metrics', () => {
 
   test.each<[string, Environment, readonly string[]]>([
     ['are allowed in an enclave', { ...token, METRICS_PORT: '9090' }, []],
-    ['need the hash of the token, not the token', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need the hash of the token, not the token itself', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
     ['need a hash of the full length', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
     ['need a port that differs from the port of the node', { METRICS_PORT: '8000' }, [taken]],
     ['need a port that differs from the port of the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],

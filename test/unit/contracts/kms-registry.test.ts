@@ -36,7 +36,7 @@ afterEach(async () => {
 
 const addressOf = (account: number): Wallet => accounts[account]!.account.address.toLowerCase() as Wallet;
 
-/** Sends a transaction from one of the accounts and returns its events. @throws with the error of the contract */
+/** Sends a transaction from one of the accounts and returns its events. @throws the error that the contract reports */
 async function send(from: number, functionName: string, args: readonly unknown[] = [], address: Hex = running.chain.kmsRegistry as Hex) {
   const { account, client } = accounts[from]!;
   const { abi } = running.chain.contracts.KMSRegistry;
@@ -178,7 +178,7 @@ describe('operators', () => {
     await send(0, 'setNovaAppRegistry', [addressOf(3)]);
   });
 
-  test.each(['addOperator', 'removeOperator'])('%s can be called only by the registry and not even by the owner', async (functionName) => {
+  test.each(['addOperator', 'removeOperator'])('%s can be called only by the registry, and not even by the owner', async (functionName) => {
     expect(await errorOf(send(0, functionName, [operator(1), BigInt(KMS_APP_ID), 1n, 1n]))).toBe('OnlyNovaAppRegistry');
   });
 

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('any bytes are equal after encoding and decoding, and the decoded bytes have a separate buffer', () => {
+test('any bytes are unchanged after encoding and decoding, and the decoded bytes have a separate buffer', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');

@@ -1,6 +1,6 @@
 /**
- * The messages that a wallet signs (protocol.md §3, docs/audit.md). Messages of different kinds are never equal, so a signature of one kind
- * is never valid for a different kind.
+ * The messages that a wallet signs (protocol.md §3, docs/audit.md). Messages of different kinds are never equal, so a signature for one
+ * kind of message is never valid for another.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';

@@ -45,7 +45,7 @@ class Halves {
   }
 }
 
-/** The number of places in the writable memory of this process that have these bytes. */
+/** The number of places in the writable memory of this process that contain the unmasked bytes. */
 function placesOf(masked: readonly number[]): number {
   const start = Buffer.from(masked.slice(0, 4).map((byte) => byte ^ MASK));
   const chunk = Buffer.from(new ArrayBuffer(CHUNK_BYTES + masked.length - 1));

@@ -1,4 +1,4 @@
-/** EIP-191 over secp256k1 (protocol.md §3): recovers the signer, and refuses the second form of each signature, which has a high s. */
+/** EIP-191 signatures over secp256k1 (protocol.md §3): how the signer is recovered, and that the form with a high s is refused. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
@@ -23,7 +23,7 @@ function highTwin(): string {
 }
 
 describe('a signature', () => {
-  test('of this code is valid for viem, and a signature of viem is valid for this code', async () => {
+  test('that this code made is valid for viem, and a signature that viem made is valid for this code', async () => {
     const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
     const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
     for (const text of texts) {

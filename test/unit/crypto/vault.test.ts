@@ -13,7 +13,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 const APP = 100 as AppId;
 const NO_SECRET = { code: 'service_unavailable' };
 
-/** 32 bytes with this value. Each call creates new bytes, because the vault wipes the bytes that it gets. */
+/** 32 bytes that all have this value. Each call creates new bytes, because the vault wipes the bytes that it gets. */
 function secret(value: number): Uint8Array {
   return new Uint8Array(32).fill(value);
 }
@@ -49,7 +49,7 @@ function derivedFrom(value: number): string {
   return Buffer.from(deriveKey(secret(value), APP, 'path', 32)).toString('hex');
 }
 
-describe('the tag of a path or key in the audit', () => {
+describe('the audit tag of a path or key', () => {
   const tag = (vault: Vault, kind: 'derive' | 'data' = 'derive', appId: AppId = APP, text = 'path') => vault.auditTag(kind, appId, text);
 
   test('is the same on all nodes with the same secret, and different with a different secret', () => {
@@ -232,7 +232,7 @@ describe('the vault, when it receives or wipes secrets,', () => {
     expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('refuses callers after all secrets are wiped, and throws an InvariantError if it should receive or serve a secret after that', () => {
+  test('refuses callers after all secrets are wiped, and then throws an InvariantError if it is asked to receive or serve a secret', () => {
     const vault = servingVault();
     vault.installSyncKey();
     vault.wipe();
@@ -312,9 +312,9 @@ describe('a secret in the vault is never printed', () => {
   test.each<[string, (vault: Vault) => string]>([
     ['as text', (vault) => String(vault)],
     ['as JSON', (vault) => JSON.stringify({ vault })],
-    ['by an inspection of the vault', (vault) => inspect({ vault }, { depth: 9, showHidden: true })],
-    ['by an enumeration of its properties', (vault) => JSON.stringify(Object.entries(vault))],
-    ['by an inspection of its requests', (vault) => inspect(vault.beginSecretRequest(), { depth: 9, showHidden: true })],
+    ['when the vault is inspected', (vault) => inspect({ vault }, { depth: 9, showHidden: true })],
+    ['when the properties of the vault are enumerated', (vault) => JSON.stringify(Object.entries(vault))],
+    ['when a request of the vault is inspected', (vault) => inspect(vault.beginSecretRequest(), { depth: 9, showHidden: true })],
   ])('%s', (_, print) => {
     const vault = servingVault(value);
     vault.installSyncKey();

@@ -20,7 +20,7 @@ test('a process that several callers stop gets one SIGTERM, and all callers wait
   const { child, printed } = start(STUBBORN);
   await child.firstLine(WAIT_TIMEOUT_MS);
   const first = child.stop();
-  await waitUntil({ what: 'the first SIGTERM', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (printed().includes('SIGTERM') ? null : 'it was not printed'));
+  await waitUntil({ what: 'the first SIGTERM', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (printed().includes('SIGTERM') ? null : 'the child has not printed SIGTERM'));
   const second = child.stop();
   process.kill(child.pid!, 'SIGWINCH');
   const exit = { code: 0, signal: null };

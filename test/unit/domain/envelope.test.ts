@@ -52,7 +52,7 @@ describe('the sender', () => {
   test.each<[string, string, boolean]>([
     ['the registered key', good.sender_tee_pubkey, true],
     ['a different key', 'ac'.repeat(120), false],
-    ['a registered key that is only the beginning of its key', 'ab', false],
+    ['a registered key that is only a prefix of the sender’s key', 'ab', false],
     ['an empty key', '', false],
   ])('is compared with %s', (_, registered, same) => {
     expect(isRegisteredSender(parseEnvelope(good)!, registered as TeePubkey)).toBe(same);

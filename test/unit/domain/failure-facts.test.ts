@@ -1,4 +1,4 @@
-/** The parts of an error that may be logged (docs/decisions/0021): this project's messages, codes and source lines, but no foreign text. */
+/** The parts of an error that may be logged (docs/decisions/0021): this project's messages, codes and source lines, but no other text. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
@@ -45,7 +45,7 @@ describe('a broken assumption', () => {
 
   test('whose message was changed after the throw is logged without frames, because the stack still starts with the old message', () => {
     const error = new TypeError(`${SECRET}\n    at ${SECRET} (/srv/src/vault.ts:1:1)`);
-    // The first read creates the stack.
+    // The stack is created when it is first read, so it contains the old message.
     expect(error.stack).toContain(SECRET);
     for (const message of ['another', '']) expect(failureFacts(Object.assign(error, { message })).frames).toEqual([]);
   });
@@ -60,7 +60,7 @@ describe('a broken assumption', () => {
     ['undefined', undefined, 'thrown undefined'],
     ['an object', { toString: () => SECRET }, 'thrown object'],
     ['an error whose name is not an identifier', Object.assign(new Error(SECRET), { name: `E ${SECRET}` }), 'Error'],
-  ])('thrown as %s is logged with its kind, but without its content', (_, thrown, code) => {
+  ])('that was thrown as %s is logged with its kind, but without its content', (_, thrown, code) => {
     expect(failureFacts(thrown).code).toBe(code);
     expect(JSON.stringify(failureFacts(thrown))).not.toContain(SECRET);
   });

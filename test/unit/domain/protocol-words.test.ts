@@ -20,14 +20,14 @@ function paragraph(beginning: string, end: string): string {
 
 const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
 
-test('the reasons of a node that is not ready are exactly those in §1', () => {
+test('the reasons why a node is not ready are exactly those in §1', () => {
   const reasons = quoted(paragraph('Reasons, as operators know them: ', 'Details may follow a reason'));
   expect(reasons.length).toBeGreaterThan(0);
   expect(Object.values(REASONS).toSorted()).toEqual(reasons.toSorted());
 });
 
 describe('an error', () => {
-  /** Every code of the node. The type checker keeps this list complete. */
+  /** Every error code that a node sends. The type checker keeps this list complete. */
   const CODES: Readonly<Record<ErrorCode, 'of the contract' | 'of this node'>> = {
     bad_request: 'of the contract',
     unauthorized: 'of the contract',
@@ -35,7 +35,7 @@ describe('an error', () => {
     not_found: 'of the contract',
     method_not_allowed: 'of the contract',
     payload_too_large: 'of the contract',
-    // A body with a content coding (RFC 9110 §15.5.16). The protocol does not cover it.
+    // The code for a body with a content coding (RFC 9110 §15.5.16), which the protocol does not cover.
     unsupported_media_type: 'of this node',
     rate_limited: 'of the contract',
     internal_error: 'of the contract',
@@ -47,7 +47,7 @@ describe('an error', () => {
   const table = paragraph('Errors are always ', 'No stack');
   const documented = [...table.matchAll(/(\d{3}) (`[a-z_]+`(?: or `[a-z_]+`)*)/g)].flatMap(([, status, words = '']) => quoted(words).map((code) => [code, Number(status)] as const));
 
-  test('has one of the codes in §2', () => {
+  test('has a code from §2, or a code that only this node has', () => {
     const known = Object.entries(CODES).flatMap(([code, owner]) => (owner === 'of the contract' ? [code] : []));
     expect(known.toSorted()).toEqual(documented.map(([code]) => code).toSorted());
   });

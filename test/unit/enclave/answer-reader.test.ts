@@ -13,8 +13,8 @@ interface Read {
 const newReader = (): AnswerReader => new AnswerReader({ maxAnswerBytes: MAX_BYTES, tooLarge: () => new Error('too large') });
 
 /**
- * Reads an answer from pieces. Each piece is cleared after it was read, because the reads of a connection share one buffer. The connection
- * closes after the last piece. Null: the answer is incomplete.
+ * Reads an answer from pieces, and returns null if the answer is incomplete. Each piece is cleared after it was read, because the reads of
+ * a connection share one buffer. The connection closes after the last piece.
  */
 function read(pieces: readonly string[]): Read | null {
   const reader = newReader();
@@ -37,9 +37,9 @@ const ANSWERS: readonly [string, string, Read][] = [
   ['the same length twice', lines('HTTP/1.1 200 OK', 'content-length: 5', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
   ['chunks', lines('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', '', '3', 'hel', '2;name=value', 'lo', '0', '', ''), { status: 200, body: 'hello', staysOpen: true }],
   ['chunks and trailers', lines('HTTP/1.1 200 OK', 'transfer-encoding: Chunked', '', '5', 'hello', '0', 'a: b', '', ''), { status: 200, body: 'hello', staysOpen: true }],
-  ['no chunk except the last, which is empty', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '0', '', ''), { status: 200, body: '', staysOpen: true }],
+  ['only the last chunk, which is empty', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '0', '', ''), { status: 200, body: '', staysOpen: true }],
   ['neither length nor chunks', lines('HTTP/1.1 200 OK', 'content-type: text/plain', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
-  ['a length and chunks, of which the length is ignored', lines('HTTP/1.1 200 OK', 'content-length: 3', 'transfer-encoding: chunked', '', '5', 'hello', '0', '', ''), { status: 200, body: 'hello', staysOpen: false }],
+  ['chunks and a length, which is ignored', lines('HTTP/1.1 200 OK', 'content-length: 3', 'transfer-encoding: chunked', '', '5', 'hello', '0', '', ''), { status: 200, body: 'hello', staysOpen: false }],
   ['a header that closes the connection', lines('HTTP/1.1 200 OK', 'Connection: Close', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
   ['HTTP/1.0', lines('HTTP/1.0 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
   ['HTTP/1.0 and a header that keeps the connection open', lines('HTTP/1.0 200 OK', 'connection: keep-alive', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],

@@ -67,7 +67,7 @@ describe('npm run emulator', () => {
     ['an invalid port', ['--port', '70000'], {}],
     ['an unknown generation', ['--port', '0', '--generation', 'other'], {}],
     ['a string that is not a wallet key', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'a secret that is not a key' }],
-    ['a wallet key outside the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
+    ['a wallet key above the order of the curve', ['--port', '0'], { EMULATOR_PRIVATE_KEY: 'ff'.repeat(32) }],
   ])('refuses %s with a message of one line that does not quote the value', async (_, further, environment) => {
     const { child, output } = startEmulator(further, environment);
     expect((await child.exited).code).toBe(2);

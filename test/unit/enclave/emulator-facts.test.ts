@@ -36,7 +36,7 @@ const TRANSACTION = {
 
 const sign = (payload: object) => api.request('POST', '/v1/eth/sign-tx', { payload });
 
-/** A message that the enclave of the app seals for the enclave of the API, in the form that the API can decrypt. */
+/** A message that the app's enclave has sealed for the API's enclave, in the form that the API can decrypt. */
 async function sealed(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${api.enclave.teePubkey}` });
   return { nonce: json['nonce'] as string, client_public_key: json['enclave_public_key'] as string, encrypted_data: json['encrypted_data'] as string };
@@ -48,7 +48,7 @@ describe('a signature', () => {
   test.each([
     ['capsule', () => api, [0, 1]],
     ['enclaver', () => older, [27, 28]],
-  ] as const)('from an enclave of generation %s ends with one of two values of v', async (_, emulator, vs) => {
+  ] as const)('from an enclave of generation %s ends with one of the two values of v that this generation uses', async (_, emulator, vs) => {
     const seen = new Set<number>();
     for (let count = 0; seen.size < 2 && count < 200; count += 1) {
       const { json } = await emulator().request('POST', '/v1/eth/sign', { message: `message ${count}`, include_attestation: false });
@@ -86,7 +86,7 @@ describe('an error', () => {
     ['chain id 0', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, chain_id: '0x0' } }, 400],
     ['an unknown kind of transaction', 'POST', '/v1/eth/sign-tx', { payload: { ...TRANSACTION, kind: 'raw' } }, 400],
     ['an invalid key', 'POST', '/v1/encryption/encrypt', { plaintext: 'a', client_public_key: '0xabcd' }, 400],
-    ['a nonce of an attestation that is not valid base64', 'POST', '/v1/attestation', { nonce: '{}' }, 400],
+    ['an attestation nonce that is not valid base64', 'POST', '/v1/attestation', { nonce: '{}' }, 400],
     ['user data that is a string', 'POST', '/v1/attestation', { user_data: 'text' }, 400],
     ['user data that is a list', 'POST', '/v1/attestation', { user_data: [] }, 400],
     ['a public key that is not valid PEM', 'POST', '/v1/attestation', { public_key: 'abcd' }, 400],
@@ -105,7 +105,7 @@ describe('an error', () => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
 
-  test.each(['inside', 'of a fault'])('closes the connection without an answer if it is internal or a requested fault: %s', async (where) => {
+  test.each(['inside', 'of a fault'])('that is internal or a requested fault closes the connection without an answer: %s', async (where) => {
     const broken = await runningEmulator('broken', true);
     if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
     else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });
@@ -151,8 +151,8 @@ describe('sign-tx', () => {
 
   test.each<[string, object, object]>([
     ['without to, value, data and access_list', {}, { chainId: 84_532 }],
-    ['with null for these four fields', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
-    ['with these four fields', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
+    ['with null for to, value, data and access_list', { to: null, value: null, data: null, access_list: null }, { chainId: 84_532 }],
+    ['with values for to, value, data and access_list', { to, value: '0x7', data: '0xabcd', access_list: [entry] }, { to, value: 7n, data: '0xabcd', accessList: [{ address: entry.address, storageKeys: entry.storage_keys }] }],
     ['with unknown fields', { to, gas_price: '0x1' }, { to }],
     ['in hex without 0x', { to: to.slice(2), value: '7', data: 'abcd', nonce: '5' }, { to, value: 7n, data: '0xabcd', nonce: 5 }],
   ])('accepts a transaction %s', async (_, change, expected) => {

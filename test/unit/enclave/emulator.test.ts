@@ -23,7 +23,7 @@ afterAll(async () => {
   await node.close();
 });
 
-/** A message that the enclave of the app seals for the enclave of the node, in the form that the node can decrypt. */
+/** A message that the app's enclave has sealed for the node's enclave, in the form that the node can decrypt. */
 async function sealedForNode(plaintext: string) {
   const { json } = await app.request('POST', '/v1/encryption/encrypt', { plaintext, client_public_key: `0x${node.enclave.teePubkey}` });
   return {

@@ -1,4 +1,4 @@
-/** The client of the enclave API (protocol.md §7) with the emulator, and with a server that misbehaves. */
+/** The client of the enclave API (protocol.md §7), tested with the emulator and with a server that misbehaves. */
 import { once } from 'node:events';
 import { createServer as createTlsServer } from 'node:https';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -127,8 +127,8 @@ describe.each(CALLS)('the call %s', (_, call, kind) => {
     ['fails as malformed if the answer is null', json(null), 'malformed', 1],
     ['fails as refused if the status is 400', json({ error: 'secret reason' }, 400), 'refused', 1],
     ['fails as refused if the status is 413', json({}, 413), 'refused', 1],
-    ['fails if the status is 500, but is retried first if it may be repeated', json({ error: 'secret reason' }, 500), 'unreachable', tries],
-    ['fails if the connection is cut, but is retried first if it may be repeated', (__, response) => void response.destroy(), 'unreachable', tries],
+    ['fails if the status is 500 (after one retry, if the call may be repeated)', json({ error: 'secret reason' }, 500), 'unreachable', tries],
+    ['fails if the connection is cut (after one retry, if the call may be repeated)', (__, response) => void response.destroy(), 'unreachable', tries],
   ])('%s', async (__, answer, failure, requests) => {
     const { client, server } = await startMisbehaving(answer);
     const error = await failureOf(call(client));
@@ -247,7 +247,7 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('to a server of a different protocol fail with a message that does not quote the bytes of the server', async () => {
+  test('to a server that speaks another protocol fail with a message that does not quote its bytes', async () => {
     const server = createServer((socket) => void socket.on('error', () => undefined).write('SSH-2.0-secret\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

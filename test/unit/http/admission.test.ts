@@ -11,7 +11,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** Each test has a separate object, so that unfinished work of an earlier test does not add answers to it. */
+/** Each test has a separate object, to which unfinished work of an earlier test cannot add answers. */
 interface Hold {
   /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
@@ -82,7 +82,7 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Waits until this number of proofs has been checked. Requests above the limit wait only after that check, so their nonces are used. */
+/** Waits until this number of proofs has been checked. Requests above the limit wait only after that check, so their nonces are used up. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
 describe('requests of an app', () => {
@@ -90,7 +90,7 @@ describe('requests of an app', () => {
     const first = await times(40, () => list(app));
     await looksAt(40);
     await until('the answers being sealed', () => hold.held.length === 32);
-    // A different caller does not have to wait.
+    // Another caller does not have to wait.
     await list(otherApp);
     await until('the answer to another caller', () => hold.held.length === 33);
     letAllGo();
@@ -134,7 +134,7 @@ describe('requests of an app', () => {
     expect(await (await list(app)).answered).toBe('200');
   });
 
-  test('take no place from a different app if they contain the wallet of that app without its proof', async () => {
+  test('do not use the places of another app if they contain its wallet but not its proof', async () => {
     await times(31, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
@@ -187,7 +187,8 @@ test('for each waiting request, the node counts the maximum size of its headers'
   await times(32, () => list(app));
   await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
-  // The app may use a quarter of this half: 256 KiB, the headers of 16 requests. The answers use a part of it, so fewer than 16 can wait.
+  // The app may use a quarter of this half: 256 KiB, which is enough for the headers of 16 requests. Its 32 answers already use a part of
+  // these bytes, so fewer than 16 requests can wait.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);
 });

@@ -29,11 +29,11 @@ type Inner = Record<string, unknown>;
 interface Asked {
   readonly method?: string;
   readonly path: string;
-  /** Makes the inner body from the nonce of the request. A string is sealed unchanged. */
+  /** Returns the inner body for the nonce of the request. If the inner body is a string, it is sealed unchanged. */
   readonly inner?: (nonce: string) => Inner | string;
   readonly nonce?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Makes the body to send from the envelope. */
+  /** Returns the body to send, given the envelope as JSON. */
   readonly body?: (envelope: string) => string | Uint8Array<ArrayBuffer>;
 }
 

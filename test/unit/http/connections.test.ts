@@ -1,4 +1,4 @@
-/** The limits of connections (protocol.md §10: Bounds, An answer reaches its caller), over real sockets. */
+/** The limits on connections (protocol.md §10: Bounds, An answer reaches its caller), over real sockets. */
 import { connect, type Socket } from 'node:net';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -101,13 +101,13 @@ describe('at the limit of connections', () => {
     busy.socket.write(REQUEST);
     await until('the request', () => waiting.length === 1);
     const newcomer = await open(server.port);
-    await until('the end of the newcomer', newcomer.isClosed);
+    await until('the end of the new connection', newcomer.isClosed);
     expect(busy.isClosed()).toBe(false);
   });
 });
 
 describe('the timeouts of a connection', () => {
-  test('have the values of the protocol and are checked each second', () => {
+  test('have the values that the protocol defines, and are checked each second', () => {
     const { requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs } = SERVER_LIMITS;
     expect({ requestTimeoutMs, headersTimeoutMs, answerTimeoutMs, checkEveryMs, keepAliveMs }).toEqual({
       requestTimeoutMs: 30_000,

@@ -191,7 +191,7 @@ describe('a value', () => {
     expect(node.store.list('100', {}, node.clock.nowMs()).keys).toEqual(['k']);
   });
 
-  test('with a lifetime is absent after its lifetime, but not before', async () => {
+  test('with a lifetime can be read until its lifetime has ended, and is absent after that', async () => {
     await start();
     await put('k', 'value', { ttl_ms: 5_000 });
     await node.clock.advance(5_000);
@@ -204,7 +204,7 @@ describe('a value', () => {
 });
 
 describe('an absent key', () => {
-  test('causes a 404 in both kinds of read and in a delete', async () => {
+  test('causes a 404 when it is read by path, read by query or deleted', async () => {
     await start();
     const answers = [await raw('/kms/data/k'), await raw('/kms/data?key=k'), await send('DELETE', { key: 'k' })];
     for (const { status, body } of answers) expect([status, body['code']]).toEqual([404, 'not_found']);

@@ -76,6 +76,6 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
-test('a process gets more time to stop than a node gives its requests to end', () => {
+test('the timeout for stopping a process is longer than the time that a stopping node waits for its requests', () => {
   expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
 });

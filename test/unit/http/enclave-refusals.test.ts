@@ -18,7 +18,7 @@ const { teePubkey } = app.emulated;
 let node: NodeOverHttp;
 afterEach(() => node.close());
 
-/** Sends a derive request to a node whose enclave has the given functions replaced. */
+/** Sends a derive request to a node in whose enclave the given functions replace the real ones. */
 async function derive(broken: Partial<Enclave>): Promise<{ status: number; code: string; retryAfter: string | null }> {
   node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(100n, of, teePubkey), enclave: (real) => ({ ...real, ...broken }) });
   const nonce = node.nonces.issue();

@@ -9,7 +9,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 
 const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
 
-describe('one half of the memory, with 1,000 bytes,', () => {
+describe('one half of the memory (here 1,000 bytes)', () => {
   test('admits one request of any size while it is empty, and then no other request', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');

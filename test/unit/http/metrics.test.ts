@@ -129,7 +129,7 @@ describe('the meter of requests records', () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');
     socket.write(`GET /metrics HTTP/1.1\r\nhost: node\r\nauthorization: Bearer ${TOKEN}\r\n\r\n`);
-    await waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (underWay === 1 ? null : 'it has not begun'));
+    await waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (underWay === 1 ? null : 'the request has not begun'));
     socket.destroy();
     await waitUntil({ what: 'the end of the request', timeoutMs: WAIT_TIMEOUT_MS }, async () => (ended.length > 0 ? null : 'nothing was recorded'));
     expect(ended).toEqual([{ route: '/metrics', method: 'GET', status: null, durationMs: expect.any(Number) }]);

@@ -18,7 +18,7 @@ async function read(path: string): Promise<Record<string, unknown>> {
 }
 
 describe('GET /status', () => {
-  test('has the same fields as on nodes in other languages, and the readiness', async () => {
+  test('has the same fields as in implementations in other languages, and also the readiness', async () => {
     await start();
     node.peerCache.update({ block: 7n, members: [PEER, memberOf(node.identity.wallet, node.identity.teePubkey)], dropped: [] });
     expect(await read('/status')).toMatchObject({
@@ -72,7 +72,7 @@ describe('GET /status', () => {
 });
 
 describe('GET /nodes', () => {
-  test('lists the members from the peer cache, in the same form as nodes in other languages', async () => {
+  test('lists the members from the peer cache, in the same form as implementations in other languages', async () => {
     await start();
     expect(await read('/nodes')).toEqual({
       operators: [
@@ -132,7 +132,7 @@ describe('a client', () => {
     ['is not identified by X-Forwarded-For when there is no trusted proxy', [], many, 10],
     ['is identified by X-Forwarded-For when a trusted proxy sends it', ['127.0.0.1'], many, 14],
     ['is identified by the right-most entry that is not a trusted proxy', ['127.0.0.1', '10.0.0.0/8'], many.map((own) => `${own}, 198.51.100.7, 10.0.0.1`), 1],
-    ['cannot choose its address with additional entries on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],
+    ['cannot choose its address by adding entries on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],
     ['is identified by the address of the proxy when the header is empty', ['127.0.0.1'], ['', '', ''], 1],
     ['is identified by the address of the socket when that is not a trusted proxy', ['10.0.0.1'], many, 1],
   ])('%s', async (_, trusted, forwarded, count) => {

@@ -1,4 +1,4 @@
-/** `/livez` and `/readyz`: which check fails in which state, in the format of etcd and Kubernetes, over real HTTP. */
+/** `/livez` and `/readyz` over real HTTP: which check fails in which state. The answers have the format of etcd and Kubernetes. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { FirstSnapshotState, ReadinessState, ReadinessView } from '../../../src/domain/readiness.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';
@@ -24,8 +24,8 @@ const STATES: readonly (readonly [string, Partial<ProbedState>, readonly string[
   ['without a first snapshot', { view: view('syncing-secret', { firstSnapshot: 'missing' }) }, ['first_snapshot']],
   ['with its secret and its snapshot, before the end of the tick', { view: view('syncing-secret') }, ['first_snapshot']],
   ['just started', { view: view('ineligible', { ...WITHOUT_SECRET, firstSnapshot: 'missing' }), chain: { viewAgeMs: null, viewBlockMs: null, failing: null, isFresh: false } }, ['membership', 'chain_fresh', 'secret_confirmed', 'first_snapshot']],
-  ['without successful reads of the chain, with a view that is fresh enough', { chain: { viewAgeMs: 90_000, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
-  ['without successful reads of the chain, with a view that is too old', { chain: { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
+  ['unable to read the chain, with a view that is fresh enough', { chain: { viewAgeMs: 90_000, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: true } }, []],
+  ['unable to read the chain, with a view that is too old', { chain: { viewAgeMs: 900_001, viewBlockMs: 0, failing: { sinceMs: 1, why: 'HTTP 401' }, isFresh: false } }, ['chain_fresh']],
   ['without an enclave API', { enclave: { failing: 'connection refused' } }, ['enclave_api']],
   ['stopping', { isStopping: true }, ['stopping']],
 ];

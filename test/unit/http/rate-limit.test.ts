@@ -63,7 +63,7 @@ describe('a limit per minute', () => {
     expect(granted(limit, '29999', 1)).toBe(0);
   });
 
-  test('allows in any window at most its capacity plus the refill during that window', () => {
+  test('never allows more requests in a window than its capacity plus the refill during that window', () => {
     const steps = fc.array(fc.record({ waitMs: fc.nat(20_000), takes: fc.nat(20) }), { maxLength: 40 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 10), (sequence, perMinute, factor) => {

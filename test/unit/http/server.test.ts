@@ -20,7 +20,7 @@ async function startSlow() {
     return answered.promise;
   };
   const arrived = (count: number): Promise<void> =>
-    waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (waiting.length >= count ? null : 'it has not arrived'));
+    waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (waiting.length >= count ? null : 'the request has not arrived'));
   return { server, waiting, agent, ask, arrived };
 }
 

@@ -40,7 +40,7 @@ async function statusOf({ node, caller }: Started, how: { readonly method: strin
   const request = httpRequest(`${node.url}${how.path}`, { method: how.method, headers: { ...proof, 'content-length': Buffer.byteLength(body) } });
   request.write(body.slice(0, 50));
   // A used nonce proves that the proof was checked.
-  await waitUntil({ what: 'the check of the proof', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'it was not checked yet'));
+  await waitUntil({ what: 'the check of the proof', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (node.nonces.used > 0 ? null : 'the proof has not been checked yet'));
   meanwhile();
   request.end(body.slice(50));
   const [answer] = (await once(request, 'response')) as [IncomingMessage];

@@ -18,7 +18,7 @@ describe('an early tick', () => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
-  test('never begins earlier than after 1 s or later than after one beat', () => {
+  test('always begins after at least 1 s and at most one beat', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
         const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);

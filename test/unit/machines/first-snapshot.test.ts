@@ -63,7 +63,7 @@ describe('a node becomes ready without a first snapshot', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('but not when a node_tick between two rounds asked no member, because the rounds are then not in a row', () => {
+  test('but not when a node_tick between two rounds asked no member, because then the rounds are not in a row', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
@@ -74,7 +74,7 @@ describe('a node becomes ready without a first snapshot', () => {
     expect(hung.state).toBe('none');
   });
 
-  test('but not because of a single round that hung while there was no other member', () => {
+  test('but not after a single round that hung, even if there was no other member', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

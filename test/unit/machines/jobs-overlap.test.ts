@@ -172,7 +172,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([{ type: 'sync_tick' }]);
   });
 
-  test('is ignored once the node has left ready, and the running replication ends', async () => {
+  test('is ignored once the node is no longer ready, and the running replication ends', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);

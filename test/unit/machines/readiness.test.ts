@@ -1,4 +1,4 @@
-/** Readiness as operators see it (protocol.md §1, §10): when and with which reason a node leaves ready, and when it is ready again. */
+/** Readiness as operators see it (protocol.md §1, §10): when and why a node stops being ready, and when it is ready again. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';
 import type { Hash32 } from '../../../src/domain/ids.ts';
@@ -56,7 +56,7 @@ async function readyNode(options?: { readonly outageMs?: number }): Promise<Node
 
 const LOST = new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
 
-describe('a ready node leaves ready in the tick that sees', () => {
+describe('a ready node stops being ready in the tick that sees', () => {
   test.each<[string, (node: Node) => Promise<void>, ReadinessState, Reason]>([
     [
       'that it is not a member',
@@ -136,7 +136,7 @@ describe('a secret that the chain no longer shows', () => {
       'syncing-secret',
       reason(REASONS.firstSnapshotMissing),
     ],
-  ])('makes the node leave ready directly after the read of the chain, before any other step: %s', async (_, hash, state, why) => {
+  ])('makes the node unready directly after the read of the chain, before any other step: %s', async (_, hash, state, why) => {
     const node = await readyNode();
     await node.reads(hash);
     expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual([state, why, 'checkingEligibility']);
@@ -165,22 +165,22 @@ describe('a read of the chain that fails', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('makes the node leave ready within a second after the last good view has become too old', async () => {
+  test('makes the node unready within a second after the last good view has become too old', async () => {
     const node = await readyNode();
-    // The view is already one beat old, like the node.
+    // The view is already one beat old, because `readyNode` waits for one beat.
     await failFor(node, OUTAGE_MS - BEAT_MS);
     expect(node.state).toBe('ready');
     await node.advance(1_000);
     expect([node.state, node.reason?.text]).toEqual(['ineligible', REASONS.chainViewStale]);
   });
 
-  test('makes the node leave ready immediately when no outage is allowed', async () => {
+  test('makes the node unready immediately when no outage is allowed', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
   });
 
-  test('leaves the state of a node that never had a good view unchanged, and sets the reason', async () => {
+  test('sets the reason of a node that never had a good view, but does not change its state', async () => {
     const node = new Node();
     await node.fail('readChain', LOST);
     expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.peerCacheRefreshFailed, LOST.message)]);
@@ -199,7 +199,7 @@ describe('a read of the chain that fails', () => {
   });
 });
 
-test('a node leaves ready when the chain no longer grows, although the chain can be read', async () => {
+test('a node stops being ready when the chain no longer grows, although the chain can be read', async () => {
   const node = await readyNode();
   await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS - 1, members: 2, hash: CLAIMED });
   expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);

@@ -58,7 +58,7 @@ function effectText(effect: SecretEffect): string {
   return 'hash' in effect ? `${effect.kind} ${nameOf(effect.hash)}` : effect.kind;
 }
 
-/** The same state, with secrets that are named according to their roles. */
+/** The same state, with each secret named after its role. */
 function renamed(life: SecretLife): SecretLife {
   const names = new Map<Hash32, Hash32>([[ZERO_HASH, ZERO_HASH]]);
   const give = (hash: Hash32 | null | undefined, name: (typeof NAMES)[number]): void => {

@@ -79,7 +79,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['the records came from a node that is not a member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
     ['there is a new member whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
     ['it has been asking for less than an hour', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
-    ['the hash that it claimed is of a different store', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
+    ['its store does not belong to the hash that it claimed', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['it does not know its own store yet', [], [members()]],
   ])('%s', (_, waiting, events) => {

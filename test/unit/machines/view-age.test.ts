@@ -36,8 +36,8 @@ describe('a ready node', () => {
   test.each<[string, typeof VIEW | null, number, Partial<FreshnessLimits>, boolean, boolean]>([
     ['keeps serving while its view is not too old', VIEW, 828_000, {}, false, false],
     ['stops serving when its view is too old', VIEW, 828_001, {}, true, true],
-    ['keeps serving with a good view when no outage is allowed, but leaves ready at the first failed read', VIEW, 0, { outageMs: 0 }, false, true],
-    ['leaves ready at a failed read if it has no good view', null, 0, {}, false, true],
+    ['keeps serving with a good view when no outage is allowed, but stops being ready at the first failed read', VIEW, 0, { outageMs: 0 }, false, true],
+    ['stops being ready at a failed read if it has no good view', null, 0, {}, false, true],
   ])('%s', (_, view, ms, limits, outdated, ends) => {
     const all = { ...LIMITS, ...limits };
     expect([isOutdated(view, after(ms), all), endsReady(view, after(ms), all)]).toEqual([outdated, ends]);

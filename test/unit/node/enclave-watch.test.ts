@@ -9,7 +9,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 
 const DOWN = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
 const REFUSED = new DependencyError('enclave', 'refused', 'the enclave API answered 400');
-const CALLED_OFF = new DependencyError('enclave', 'aborted', 'the call was not waited for any longer');
+const CALLED_OFF = new DependencyError('enclave', 'aborted', 'the caller no longer waits for the call');
 
 type Call = 'answers' | DependencyError | readonly [DependencyError, Error];
 

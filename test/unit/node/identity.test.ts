@@ -26,7 +26,7 @@ function identityOf(enclave: Partial<Pick<Enclave, 'address' | 'publicKey'>> = {
   return { clock, identity, others };
 }
 
-/** A call of the enclave that ends only when its signal aborts. */
+/** A call to the enclave that ends only when its signal aborts. */
 function hanging(signal?: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal?.addEventListener('abort', () => reject(new DependencyError('enclave', 'aborted', 'the call was aborted')));
@@ -34,7 +34,7 @@ function hanging(signal?: AbortSignal): Promise<never> {
 }
 
 describe('the identity of this node', () => {
-  test('is unknown until the enclave has answered: until then, no member is this node', () => {
+  test('is unknown until the enclave has answered, and until then all members are treated as other nodes', () => {
     const { identity } = identityOf();
     expect([identity.current(), identity.wallet(), identity.ownEntry(MEMBERSHIP)]).toEqual([null, null, undefined]);
     expect(identity.others(MEMBERSHIP)).toEqual(MEMBERSHIP.members);

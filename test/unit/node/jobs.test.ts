@@ -1,4 +1,4 @@
-/** The slots of the machine (protocol.md §1, §10): each step runs with a real vault and small fakes of the other ports. */
+/** The code in the slots of the machine (protocol.md §1, §10): each step runs with a real vault and small fakes of the other ports. */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
@@ -116,7 +116,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
     ...modules,
   });
-  /** Gives this node a secret before the first tick, like `MASTER_SECRET_HEX`. */
+  /** Gives this node a secret before the first tick, as `MASTER_SECRET_HEX` does. */
   const give = (value: number): void => master.holdCandidate(secret(value), 'given');
   /** Runs the first two steps, and returns what the chain hash means for the secret. */
   const look = async (hash?: Hash32) => {
@@ -133,7 +133,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
   return { clock, vault, peerCache, log, world, seen, identity, master, jobs, give, look, claim };
 }
 
-/** The facts of a tick that finds this secret confirmed. */
+/** What a tick reports when the chain shows the hash of this secret. */
 function confirmed(value: number, claimedHere = false) {
   return { kind: 'confirmed', store: { secret: hashOf(value), claimedHere } };
 }
@@ -337,7 +337,7 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['is visible at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a configured secret that %s is treated as a claim of this node only if its transaction set the hash, because other nodes may have the same secret', async (_, report) => {
+  ])('of a configured secret that %s is treated as a claim of this node only if the transaction of this node set the hash, because other nodes may have the same secret', async (_, report) => {
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
       give(7);

@@ -49,7 +49,7 @@ describe('a secret from a member', () => {
   });
 
   test.each<[string, Hash32 | null]>([
-    ['has a different hash from the chain hash', hashOf(2)],
+    ['has a hash that is not the chain hash', hashOf(2)],
     ['arrives while the chain hash is zero', ZERO_HASH],
     ['arrives before the chain has been read', null],
   ])('is not installed when it %s, and nothing changes', (_, shown) => {

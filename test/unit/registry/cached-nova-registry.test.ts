@@ -118,7 +118,7 @@ describe('a failure of the chain', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('to answer ends the lookup after 10 s, and the next lookup reads again', async () => {
+  test('is assumed after 10 s without an answer: the lookup fails, and the next lookup reads again', async () => {
     const { clock, reads, registry, lookUp } = startRegistry();
     const silent = expect(registry.lookup(APP)).rejects.toMatchObject({ name: 'DeadlineError' });
     await clock.advance(10_000);
@@ -129,7 +129,7 @@ describe('a failure of the chain', () => {
 });
 
 describe('the limit of the cache', () => {
-  test('allows 256 simultaneous lookups, and refuses any further lookup without a read', async () => {
+  test('allows 256 simultaneous lookups, and refuses a further lookup without reading the chain', async () => {
     const { reads, registry } = startRegistry();
     const flights = Array.from({ length: 256 }, (_, number) => registry.lookup(wallet(number)));
     await expect(registry.lookup(wallet(256))).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' });

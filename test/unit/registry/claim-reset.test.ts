@@ -59,7 +59,7 @@ test('a claim that was reset is recognized from its receipt, and is not sent aga
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('a claim that was reset does not affect the claim of a different secret', async () => {
+test('a claim that was reset does not affect the claim of another secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();

@@ -98,7 +98,7 @@ function startChain() {
   const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: hastyClock().clock, fetch: speaking });
   const options = { kmsRegistry: KMS, claimMaxTip: 50_000_000_000n };
   const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead });
-  /** All different transactions that were sent. */
+  /** Every transaction that was sent, without repetitions. */
   const transactions = () => [...new Set(sent)].map((raw) => parseTransaction(raw as `0x02${string}`));
   const lastSent = () => parseTransaction(sent.at(-1) as `0x02${string}`);
   const takeOtherWallet = (): void => void (current = enclaves[1]!);
@@ -184,7 +184,7 @@ describe('a claim', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 7]);
   });
 
-  test('of a different hash does not wait for the previous claim', async () => {
+  test('of another hash does not wait for the previous claim', async () => {
     const { claim, transactions } = startChain();
     await claim();
     await claim(OTHER_HASH);
@@ -192,7 +192,7 @@ describe('a claim', () => {
   });
 });
 
-describe('when the reaction of the RPC to a transaction is', () => {
+describe('when the answer of the RPC to a transaction is', () => {
   test.each([
     ['replacement transaction underpriced', -32_000],
     ['transaction underpriced', -32_000],
@@ -220,7 +220,7 @@ describe('when the reaction of the RPC to a transaction is', () => {
     expect(transactions()).toHaveLength(1);
   });
 
-  test('a broken connection, the node waits, because the claim may be pending', async () => {
+  test('lost, the node waits, because the claim may be pending', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     state.sayings = ['lost'];
     expect(await claim()).toEqual(pending(lastHash()));
@@ -258,7 +258,7 @@ describe('a claim that is refused because of its price', () => {
     expect(new Set(transactions().map(({ nonce }) => nonce))).toEqual(new Set([7]));
   });
 
-  test('replaces the transaction that an earlier process left in the pool with the same nonce', async () => {
+  test('keeps its nonce when it replaces the transaction that an earlier process left in the pool', async () => {
     const { state, claim, transactions, lastHash } = startChain();
     const left = 1_000_000_000n;
     state.sayings = [{ result: HASH }];

@@ -52,7 +52,7 @@ test.each<[string, string, HttpAnswer, object]>([
   ['an error with a status of 401', 'eth_call', http({ error: { code: -32_001, message: 'no' } }, 401), { kind: 'unreadable', failure: { failure: 'refused', status: 401 } }],
   ['a status with Retry-After', 'eth_call', http('', 429, { retryAfter: '7' }), { kind: 'unreadable', failure: { status: 429, retryAfterMs: 7_000 } }],
   ['a revert of a call that runs no code', 'eth_chainId', http({ error: { code: 3, message: 'execution reverted' } }), { kind: 'unreadable' }],
-])('%s in the answer to %s is accepted or is a failure whose message does not quote the answer', (_, method, answer, judged) => {
+])('%s in the answer to %s is judged correctly, and the message of a failure does not quote the answer', (_, method, answer, judged) => {
   expect(judgeRpcAnswer(call(method), answer)).toMatchObject(judged);
   const judgement = judgeRpcAnswer(call(method), answer);
   if (judgement.kind === 'unreadable') expect(judgement.failure.message).not.toContain('secret');

@@ -1,6 +1,6 @@
 /**
  * One call of the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so each call is attempted up
- * to six times. The test advances the clock, and no timer of the process is used.
+ * to six times. The test advances the clock itself, and no real timer runs.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { RpcRequestError } from 'viem';
@@ -100,7 +100,7 @@ describe('a call', () => {
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
   });
 
-  test('is sent a second time if one backend has not answered after a second, and a different backend answers it', async () => {
+  test('is sent again if the first backend has not answered after a second, and gets the answer of another backend', async () => {
     const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
     const outcome = call();
     await clock.advance(COMPANY_AFTER_MS);

@@ -165,7 +165,7 @@ describe('many views in one multicall', () => {
     for (const close of closers.splice(0)) await close();
   });
 
-  /** A real chain behind a load balancer that garbles some answers. `mar` returns the garbled answer, or null for no change. */
+  /** A real chain behind a load balancer that garbles some answers: `mar` returns a garbled answer, or null for the real one. */
   async function startMarred(mar: (call: { readonly to?: string; readonly number: number }) => object | null) {
     const seen: (string | undefined)[] = [];
     const server = await scriptedServer(async (request, response) => {
@@ -207,7 +207,7 @@ describe('many views in one multicall', () => {
     for (let times = 0; times < 3; times += 1) expect(await readMany(CALLS(), block)).toEqual(RESULTS);
   });
 
-  test('are read one by one when the RPC refuses calls without an address, and the node remembers this', async () => {
+  test('are read one by one when the RPC refuses calls without the field `to`, and the node remembers this', async () => {
     const bare = (to: string | undefined): boolean => to === undefined || to.toLowerCase() === MULTICALL3;
     const { readMany, seen } = await startMarred(({ to }) => (bare(to) ? { error: { code: -32_602, message: "missing field 'to'" } } : null));
     expect(await readMany(CALLS(), block)).toEqual(RESULTS);

@@ -256,7 +256,7 @@ describe('the pinned block never becomes lower:', () => {
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
 
-  test('versions from a different chain also make the read fail, because a revoked version may be enrolled there', async () => {
+  test('versions from another chain also make the read fail, because a revoked version may be enrolled there', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -330,12 +330,12 @@ describe('an entry that cannot be read', () => {
 });
 
 describe('contracts that cannot be read:', () => {
-  test('a KMSRegistry that was deployed after the pinned block means a shallow hash, and the membership is still read', async () => {
+  test('when KMSRegistry was deployed after the pinned block, the hash is reported as shallow, and the membership is still read', async () => {
     await register(0);
     await settleChain();
     const kmsRegistry = `0x${'c0'.repeat(20)}` as Wallet;
     const code = await running.chain.client.getCode({ address: running.chain.kmsRegistry as Hex });
-    // At this address, only the head has code.
+    // This address has code at the head, but not at the pinned block.
     const { reader } = start({ kmsRegistry }, ({ method, params }) =>
       method === 'eth_getCode' && params[0] === kmsRegistry && params[1] === 'latest' ? { result: code } : null,
     );
@@ -350,7 +350,7 @@ describe('contracts that cannot be read:', () => {
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'there is no KMSRegistry at its address' });
   });
 
-  test('a different contract instead of KMSRegistry means an unreadable hash', async () => {
+  test('another contract instead of KMSRegistry means an unreadable hash', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: running.chain.novaAppRegistry });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the call failed: reverted' });
@@ -358,7 +358,7 @@ describe('contracts that cannot be read:', () => {
 
   test.each<[string, () => Wallet]>([
     ['a missing NovaAppRegistry', () => `0x${'c0'.repeat(20)}` as Wallet],
-    ['a different contract instead of NovaAppRegistry', () => running.chain.kmsRegistry],
+    ['another contract instead of NovaAppRegistry', () => running.chain.kmsRegistry],
   ])('%s makes the refresh fail, and never means an empty list (§9.18)', async (_, address) => {
     await settleChain();
     const { reader } = start({ novaAppRegistry: address() });

@@ -1,6 +1,6 @@
 /**
- * Replicas converge (protocol.md §4, Merge and Local write; §9.9): take any history that local writes of up to five nodes can
- * produce, with clock skew, restarts, deletes, lifetimes and ties. Then every order of arrival leads to equal stores.
+ * Replicas converge (protocol.md §4, Merge and Local write; §9.9): stores become equal, regardless of the order in which records arrive. The
+ * histories consist of local writes of up to five nodes, with clock skew, restarts, deletes, lifetimes and ties.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -118,7 +118,6 @@ describe('after any history that local writes of five nodes can produce', () => 
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 40 }), skews, (actions, aheadMs) => {
         const { stores } = live(actions, aheadMs);
-        // Both stores merge, as in anti-entropy.
         const [first, second] = [stores[0]!, stores[1]!];
         for (const { appId, record } of first.walk({})) second.merge(appId, record, LATE_MS);
         for (const { appId, record } of second.walk({})) first.merge(appId, record, LATE_MS);
@@ -130,7 +129,7 @@ describe('after any history that local writes of five nodes can produce', () => 
 });
 
 describe('clocks that are cut to their maximum length', () => {
-  /** Clock keys of nodes of this kind and of older nodes: more keys than a clock in a store can have. */
+  /** Clock keys of current nodes and of older nodes: more keys than a clock in a store can have. */
   const POOL = Array.from({ length: 150 }, (_, index) => (index % 5 === 0 ? `older ${index}` : `0x${index}/1`));
   const longClock = fc.dictionary(fc.constantFrom(...POOL), fc.integer({ min: 1, max: 5 }), { minKeys: 1, maxKeys: 150, size: 'max' });
   const step = fc.oneof(
@@ -170,7 +169,7 @@ describe('clocks that are cut to their maximum length', () => {
     fc.assert(
       fc.property(fc.array(longClock, { minLength: 1, maxLength: 6 }), (versions) => {
         const [here, there] = [openStore('0xa', LONG).store, openStore('0xb', LONG).store];
-        // Each write has a sequence number that no earlier record has. So a record that is newer by its time is never earlier by its clock.
+        // Each record has a clock entry that no earlier record has, so a record with a later time never has an earlier clock.
         const heard = versions.map((version, at) => ({ key: 'a', value: '05'.repeat(28), version: { ...version, [`0xwriter${at}/1`]: 1 }, updated_at_ms: START_MS + at, tombstone: false, ttl_ms: 0 }));
         for (const record of heard) here.merge(APP, record, START_MS);
         here.put(APP, 'a', new Uint8Array(28).fill(1), 0, START_MS);
@@ -232,7 +231,7 @@ describe("sequence numbers of a node's own writes", () => {
     store.reset();
     expect([store.storeId === first.storeId, ownKey() === first.key]).toEqual([false, false]);
     expect([[...store.writesAfter(0)], store.heldBytes, store.appIds(), store.totals(START_MS).totalKeys]).toEqual([[], 0, [], 0]);
-    // The earlier write comes back from a peer, like a record of a different node.
+    // The earlier write comes back from a peer, like a record of another node.
     expect(store.merge(APP, held, START_MS)).toEqual({ kind: 'merged' });
     const again = store.put(APP, 'k', new Uint8Array(28).fill(2), 0, START_MS);
     expect(again.sequenceNumber).toBeGreaterThan(first.sequenceNumber);

@@ -31,7 +31,7 @@ function visits(run: (store: RecordStore) => unknown): number[] {
 
 const foreign = (key: string): object => ({ key, value: '01'.repeat(28), version: { peer: START_MS }, updated_at_ms: START_MS, tombstone: false, ttl_ms: 0 });
 
-describe(`at ${SIZES.join(' and ')} keys, the same number of records is visited by`, () => {
+describe(`at ${SIZES.join(' and ')} keys, the number of visited records is the same for`, () => {
   test.each<[string, number, (store: RecordStore) => unknown]>([
     ['reading a key', 1, (store) => store.get(APP, 'k50', START_MS)],
     ['reading an absent key', 1, (store) => store.get(APP, 'nothing', START_MS)],

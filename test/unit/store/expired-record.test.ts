@@ -1,6 +1,6 @@
 /**
  * A record past its lifetime (protocol.md §9.19): reading it changes nothing. The next write of the key continues
- * from the clock and the time of the expired record, because otherwise the write would lose to old copies on other nodes.
+ * from the clock and the time of the expired record. Otherwise the write would lose to old copies on other nodes.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';

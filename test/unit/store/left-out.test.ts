@@ -33,7 +33,7 @@ describe('a key is left out', () => {
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
-  ])('only if other stores may accept its record, so not if the record %s', (_, fields) => {
+  ])('but not when its record %s, because then every store refuses it', (_, fields) => {
     const { store } = openStore('a');
     expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
     expect(leftOut(store)).toBe(false);

@@ -167,7 +167,7 @@ describe('the limit on the tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('keeps the order of the tombstones that this node wrote when a peer adds its clock to one of them', () => {
+  test('keeps the order of the tombstones that this node wrote when a merge adds the clock entry of a peer to one of them', () => {
     const { store, outside, numbers, held } = withTombstones(3);
     const own = store.recordOf(APP, 'd0')!;
     store.merge(APP, foreign('d0', { version: { peer: 1 }, updated_at_ms: own.updated_at_ms - 5 }), START_MS);
@@ -177,7 +177,7 @@ describe('the limit on the tombstones of an app', () => {
     expect(held()).toEqual(['d1', 'd2', 'x']);
   });
 
-  test('drops no tombstone of a different node early, even if that node deleted a record of this node and has a clock that is behind', () => {
+  test('drops no tombstone of another node early, even if that node deleted a record of this node and has a clock that is behind', () => {
     const { store, outside } = openStore('a', { maxTombstonesPerApp: 2 });
     store.put(APP, 'a', bytesOf(28), 0, START_MS);
     store.put(APP, 'b', bytesOf(28), 0, START_MS);
@@ -200,7 +200,7 @@ describe('the limit on the tombstones of an app', () => {
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;
     expect(store.delete(APP, 'x', lateMs)).not.toBeNull();
-    // The delete stopped dropping tombstones once there was room for its own.
+    // The delete drops old tombstones only until there is room for its own tombstone.
     expect(everything(store).length).toBeGreaterThan(2);
     store.letAge(lateMs);
     expect(everything(store).map(({ key }) => key).sort()).toEqual(['x', 'y']);

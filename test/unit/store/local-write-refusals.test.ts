@@ -6,7 +6,7 @@ import { bytesOf, LIMITS, openStore, START_MS } from './open-store.ts';
 
 const APP = '7';
 
-describe('a local write that all other nodes would refuse is refused, and changes nothing, for', () => {
+describe('a local write that all other nodes would refuse is refused, and changes nothing:', () => {
   test.each<[string, string, number, number]>([
     ['an empty key', '', 28, 0],
     ['a key above 64 KiB', 'k'.repeat(MAX_HELD_KEY_BYTES + 1), 28, 0],

@@ -4,11 +4,11 @@ import process from 'node:process';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 
-/** Slightly above a power of two, so that maps have just doubled. */
+/** The number of records: slightly above a power of two, so that maps have just doubled. */
 const RECORDS = '2100';
 
 test('the heap of a process grows at most by the bytes that its store counts, for all kinds of records', async () => {
-  // In a separate process, because otherwise the measurement would include the memory of jest.
+  // The measurement runs in a separate process, because otherwise it would include the memory of jest.
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/store-memory.ts', RECORDS]);
   expect(stdout).not.toContain('missed');
   expect(stdout.match(/^apps with one tombstone/m)).not.toBeNull();

@@ -12,7 +12,7 @@ export interface NaiveEntry {
   record: WireRecord;
   /** True until an operation runs after the record has expired. */
   present: boolean;
-  /** Whether the record is due to be forgotten. It stays while the store keeps all records. */
+  /** Whether the record is due to be forgotten. Such a record stays while the store keeps all records. */
   overdue: boolean;
   /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;
@@ -60,7 +60,7 @@ const sameClock = (a: WireRecord['version'], b: WireRecord['version']): boolean 
   return !ahead && !behind;
 };
 
-/** Decides between concurrent records. A later part matters only if all earlier parts are equal. */
+/** Ranks concurrent records. The parts of a rank are compared in order, and the first difference decides. */
 function rank(record: WireRecord): readonly [number, string, number] {
   return [record.updated_at_ms, record.value ?? '', record.ttl_ms === 0 ? Infinity : record.ttl_ms];
 }

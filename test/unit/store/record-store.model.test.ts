@@ -1,6 +1,6 @@
 /**
- * The store is compared with a naive store (protocol.md §4, §10 Quota). After any writes, deletes, listings and merges at any
- * times and with tight limits, both return the same answers and have the same records, down to the last byte and digest.
+ * The store is compared with a naive store (protocol.md §4, §10 Quota). After any writes, deletes, listings and merges, both return
+ * the same answers and have the same records, down to the last byte and digest. The limits are tight, and the clock may go back.
  */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -21,7 +21,7 @@ interface Story {
   readonly ownKey: string;
   /** Earlier records of the store, which peers send again. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
-  /** The clock key that this node uses when its counts were forged. Until a write has revealed it, a different key of the same length. */
+  /** The clock key that this node uses when its counts were forged. Until a write shows it, this is another key of the same length. */
   spareKey: string;
   nowMs: number;
 }
@@ -148,7 +148,7 @@ const foreign = fc.record({
     { weight: 1, arbitrary: fc.dictionary(fc.integer({ min: 10, max: 99 }).map((index) => `${index % 3 === 0 ? 'n' : '0x/'}${index}`), fc.integer({ min: 1, max: 6 }), { minKeys: 40, maxKeys: 50 }) },
     { weight: 1, arbitrary: fc.constantFrom({ ahead: START_MS + 1_048_576 + 200 }, { ahead: START_MS + 20_000_000 }) },
   ),
-  /** The count of this node's writes in the clock of the record. `forged` is above all sequence numbers of this node. */
+  /** The count that the clock has for this node. `forged` is above all sequence numbers of this node. */
   own: fc.constantFrom('nothing', 'nothing', 'held', 'last', 'forged'),
   aheadMs: fc.constantFrom(-400, -60, 0, 0, 5, 200, 201),
   ttlMs: ttl,
@@ -161,14 +161,14 @@ const merge = foreign.map(({ appId, key: name, value: hex, counts, own, aheadMs,
     const count = { nothing: 0, held: seen, last: naive.lastSequenceNumber, forged: Math.max(naive.lastSequenceNumber, nowMs) + 3 }[own];
     const version = count === 0 ? counts : { ...counts, [ownKey]: count };
     const record = { key: name, value: hex, version, updated_at_ms: nowMs + aheadMs, tombstone: hex === null, ttl_ms: ttlMs };
-    // A tombstone that this node has dropped and that claims to come from this node has its own test.
+    // The naive store does not know whether this node once wrote and dropped this tombstone.
     if (hex === null && count > 0 && naive.find(appId, name) === undefined) return;
     expect(store.merge(appId, record, nowMs)).toEqual(naive.merge(appId, record, nowMs));
   }),
 );
 
 const mergeAgain = fc.nat(60).map((which) =>
-  step(`merge an earlier record again, ${which} back`, ({ naive, nowMs, seen, ownKey }, store) => {
+  step(`merge an earlier record again: ${which} before the last`, ({ naive, nowMs, seen, ownKey }, store) => {
     const again = seen.at(-1 - which);
     if (again === undefined) return;
     const { appId, record } = again;

@@ -25,13 +25,13 @@ describe('a record', () => {
     expect(isPresent(held, absentFrom)).toBe(false);
   });
 
-  /** The bytes of a record, its clock entry and the one character of the clock key. */
+  /** The size of a record without its key and value, but with one clock entry, whose key has one character. */
   const BASE = 640 + 32 + 24 + 1;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
     ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
-    ['a key with characters beyond Latin-1, which has its UTF-8 length in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
-    ['a key in Latin-1, which has its UTF-8 length in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['a key with characters beyond Latin-1: its UTF-8 length in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
+    ['a key in Latin-1: its UTF-8 length in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
     ['no value if it is a tombstone', { value: null }, 1, BASE + 24 + 1],
     ['each of its clock entries in the store, but not in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
   ])('has a size that includes %s', (_, fields, inApp, inStore) => {

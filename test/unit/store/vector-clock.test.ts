@@ -68,7 +68,7 @@ describe('a clock in the store', () => {
     expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });
 
-  test('loses entries with the smallest counts first, in the order of their keys, and entries of older nodes last', () => {
+  test('loses the smallest counts first, equal counts in the order of their keys, and entries of older nodes last', () => {
     const older = names(3, 'n').map((key) => [key, 1] as const);
     const small = names(10, '0xsmall/').map((key) => [key, 5] as const);
     const equal = names(62, '0xequal/').map((key) => [key, 7] as const);

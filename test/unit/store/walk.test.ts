@@ -69,7 +69,7 @@ describe('a walk', () => {
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('does not continue from a cursor of a different store, or of a store that has been emptied since', () => {
+  test('does not continue from a cursor of another store, or of a store that has been emptied since', () => {
     const { store } = filled(3);
     const { cursor } = [...store.walk({})][0]!;
     expect(codeOf(() => names(openStore('b').store, { cursor }))).toBe('bad_request');
@@ -99,7 +99,7 @@ describe('a walk', () => {
 });
 
 test('for any changes between its steps and pages, a walk repeats no record and misses no record that existed the whole time', () => {
-  // Few buckets, so that neighbours in the same bucket are added and removed.
+  // The keys are in few buckets, so that neighbours in the same bucket are added and removed.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));
   const change = fc.oneof(

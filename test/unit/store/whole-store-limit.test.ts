@@ -1,6 +1,6 @@
 /**
- * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges can fill it to the last byte and are refused one byte above it.
- * The test computes the sizes of records and apps itself.
+ * `MAX_STORE_BYTES` (protocol.md §8, §10, Quota): local writes and merges can fill the store to this limit, and are refused one byte
+ * above it. The test computes the sizes of records and apps itself.
  */
 import { describe, expect, test } from '@jest/globals';
 import type { RefusalError } from '../../../src/domain/errors.ts';
@@ -16,7 +16,7 @@ const WIDE_KEY = 'añb';
 const OWN_ENTRY_BYTES = 'a/'.length + 16;
 const APP_BYTES = 1_024;
 
-/** @param key characters of the key @param clock characters of each clock key @param stored null: a tombstone */
+/** @param key the length of the key @param clock the length of each clock key @param stored the length of the value; null: a tombstone */
 function cost(key: number, clock: readonly number[], stored: number | null): number {
   const text = (characters: number): number => 24 + characters;
   return 640 + text(key) + clock.reduce((sum, entry) => sum + text(entry) + 32, 0) + (stored === null ? 0 : text(stored));
@@ -89,7 +89,7 @@ describe('the limit of the whole store', () => {
   });
 });
 
-describe('the limit of apps', () => {
+describe('the limit on the number of apps', () => {
   test('applies only to local writes and merges of apps that have no records yet', () => {
     const { store } = openStore('a', { maxApps: 2, tombstoneRetentionMs: 10 });
     expect([put(store, '1', 'k', 28), store.merge('2', foreign('k', 28), START_MS).kind]).toEqual(['written', 'merged']);

@@ -8,13 +8,13 @@ import { APP, startNodes, waitingFor } from '../../support/replicating-nodes.ts'
 /** Longer than the maximum time that a write waits for acknowledgements. Milliseconds. */
 const LONG_MS = 60_000;
 
-describe('acknowledged by n, when a peer accepts only some records of a message', () => {
+describe('when a peer accepts only some records of a message', () => {
   test.each([
     ['malformed', 'permanently'],
     ['does_not_decrypt', 'permanently'],
     ['too_far_ahead', 'for now'],
     ['store_full', 'for now'],
-  ])('(%s, refused %s): the accepted record is acknowledged, and the rejected record never is', async (reason, how) => {
+  ])('the accepted record is acknowledged, and the rejected record never is (%s, refused %s)', async (reason, how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.bend = (answer, { inner }) => {

@@ -10,7 +10,7 @@ const [B, C] = ['b', 'c'].map((digit) => `0x${digit.repeat(40)}`) as [Wallet, Wa
 function start() {
   const clock = new ManualClock();
   const acknowledgements = new Acknowledgements({ clock });
-  /** Starts a write that waits. The returned object has its outcome, or `waiting` until then. */
+  /** Starts a write that waits. The returned object has the outcome of the write, or `waiting` while it waits. */
   const wait = (sequenceNumber: number, wanted: number, { key = 'k', appId = '1', timeoutMs = 5_000 } = {}) => {
     const seen: { outcome: unknown } = { outcome: 'waiting' };
     acknowledgements.wait({ appId, key, sequenceNumber, updatedAtMs: 1 }, wanted, timeoutMs).then(
@@ -46,14 +46,14 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(1);
   });
 
-  test.each([{ key: 'other' }, { appId: '2' }])('is not acknowledged by a different record: %j', async (other) => {
+  test.each([{ key: 'other' }, { appId: '2' }])('is not acknowledged by another record: %j', async (other) => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 9, other);
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('is not acknowledged by a different record whose app id and key look alike when they are joined', async () => {
+  test('is not acknowledged by another record whose app id and key look alike when they are joined', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });

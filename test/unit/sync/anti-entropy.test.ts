@@ -1,5 +1,5 @@
 /**
- * Anti-entropy (protocol.md §10, Comparison) copies in both directions the records that pushes missed. Its cost grows with the number of
+ * Anti-entropy (protocol.md §10, Comparison) copies the records that pushes missed, in both directions. Its cost grows with the number of
  * differences. The stores are real, the network is in memory, and nodes push only when a test makes them tick.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -10,7 +10,7 @@ import { APP, Network, startNodes, type ReplicatingNode } from '../../support/re
 
 const RUST_BODY_LIMIT = 2 * 1024 * 1024;
 
-/** Copies the records of one node to a different node, like a push. */
+/** Copies the records of one node to another, like a push. */
 function share(from: ReplicatingNode, to: ReplicatingNode, nowMs: number): void {
   for (const { appId, record } of from.store.walk({})) expect(to.store.merge(appId, record, nowMs).kind).not.toBe('rejected');
 }
@@ -76,7 +76,7 @@ describe('two stores', () => {
     expectEqual(a, b);
   });
 
-  test('become equal when both nodes wrote the same key: both keep the same value, with the clocks of both writes (§9.9)', async () => {
+  test('become equal when both nodes wrote the same key: they keep one of the two values, with the clock entries of both writes (§9.9)', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'from a');
@@ -260,7 +260,7 @@ describe('an older peer', () => {
     expect(older.types().filter((type) => type === 'snapshot_request')).toHaveLength(2);
   });
 
-  test('keeps its time of the last success when a tick sends it no request', async () => {
+  test('keeps the time of its last success when a tick sends it no request', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     const { lastSuccessMs } = a.replicaOf(older).view();

@@ -17,7 +17,7 @@ const keysOf = (batch: DeltaBatch<Sent>): readonly string[] => batch.entries.map
 const refusedWith = (status: number): PeerError => new PeerError('refused', `the peer answered ${status}`, status);
 const UNREACHABLE = new PeerError('unreachable', 'the peer cannot be reached');
 
-/** The answer of a peer to a batch of these keys, or its failure. */
+/** What a peer answers to a batch of these keys, or how it fails. */
 type Peer = (keys: readonly string[]) => object | PeerError;
 
 /** An answer that lists the rejected records. */

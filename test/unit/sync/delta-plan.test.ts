@@ -82,7 +82,7 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer(entries, { ...full, rejections: [rejection('b', reason)] })).toEqual({ kind: 'told', taken: [a, c], later: [], refused: [{ entry: b, reason }] });
   });
 
-  test('that rejects a key of one app does not reject the same key of a different app', () => {
+  test('that rejects a key of one app does not reject the same key of another app', () => {
     const [ours, other] = [entry('k', 28, '100'), entry('k', 28, '200')];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [{ app_id: '200', key: 'k', reason: 'malformed' }] };
     expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ entry: other }] });

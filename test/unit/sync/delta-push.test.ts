@@ -1,5 +1,5 @@
 /**
- * How a node's own writes reach its peers (protocol.md §4, Sizes; §9.4, 6, 10; §10, Who sends what, Rejections,
+ * How a node's own writes reach its peers (protocol.md §4, Sizes; §9.4, §9.6, §9.10; §10, Who sends what, Rejections,
  * Acknowledged by n): real stores, real envelopes, a network in memory.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -45,7 +45,7 @@ describe('a write', () => {
     expect(b.deltas()).toEqual([['k'], ['l']]);
   });
 
-  test('is sent in its current version, even if a different node wrote the key last', async () => {
+  test('is sent in its current version, even if another node wrote the key last', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -88,7 +88,7 @@ describe('the acknowledged sequence of a peer', () => {
 
   test.each([
     ['is a refusal', () => Promise.reject(new RefusalError('internal_error', 'broken')), undefined],
-    ['belongs to a different request', () => undefined, { request_id: '00'.repeat(16) }],
+    ['belongs to another request', () => undefined, { request_id: '00'.repeat(16) }],
     ['does not report what happened to the records', () => undefined, { merged: 'all' }],
   ])('does not change when the answer %s', async (_, before, changes) => {
     const { network, nodes } = startNodes('a', 'b');
@@ -289,7 +289,7 @@ describe('a peer with a new store_id in each answer', () => {
 });
 
 describe("a node's own tombstone", () => {
-  test.each(['refused a record permanently', 'of an older kind skipped one'])('can be dropped because of the cap, even if a peer did not merge an earlier record: a peer %s', async (how) => {
+  test.each(['refused a record permanently', 'of an older kind skipped a record'])('can be dropped when there are too many tombstones, even if a peer did not merge an earlier record: a peer %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -323,7 +323,7 @@ describe("a node's own tombstone", () => {
 });
 
 describe('a record that a peer refuses permanently', () => {
-  /** Makes a peer refuse these keys, like a peer with different rules. */
+  /** Makes a peer refuse these keys, as a peer with other rules would. */
   function refusing(b: ReplicatingNode, bad: readonly string[], reason: string, listed = 100): void {
     b.bend = (answer, { inner }) => {
       if (inner['type'] !== 'delta') return answer;

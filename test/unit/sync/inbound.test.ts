@@ -122,18 +122,18 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
 
 const secretRequest = { type: 'master_secret_request', ecdh_pubkey: RECEIVER.publicKeyDer };
 
-describe('"sure": true is in', () => {
+describe('the field "sure": true', () => {
   test.each([
     ['a snapshot', { type: 'snapshot_request' }],
     ['the root', { type: 'digest_request' }],
     ['a page of the apps', { type: 'digest_request', apps: true }],
     ['the buckets of an app', { type: 'digest_request', app: '100' }],
-  ])('%s from a node that is sure, but not from any other node', async (_, message) => {
+  ])('is in %s from a node that is sure, but not from any other node', async (_, message) => {
     expect((await start({ isSure: true }).handle(message))['sure']).toBe(true);
     expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
   });
 
-  test('no answer to a delta', async () => {
+  test('is in no answer to a delta', async () => {
     expect(await start({ isSure: true }).handle({ type: 'delta', data: {} })).not.toHaveProperty('sure');
   });
 });

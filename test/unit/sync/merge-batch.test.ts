@@ -1,4 +1,4 @@
-/** Merging the records from a peer (protocol.md §4; §9.10, 17): each record is merged separately and counted. */
+/** Merging the records from a peer (protocol.md §4; §9.10, §9.17): each record is merged separately and counted. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { AppId } from '../../../src/domain/ids.ts';
@@ -136,7 +136,7 @@ describe('a batch', () => {
   });
 });
 
-test('a value that was encrypted with the key of a different app is rejected', async () => {
+test('a value that was encrypted with the key of another app is rejected', async () => {
   const { a, modules } = start();
   a.put('k', 'value', { app: '7' });
   const report = await mergeBatch({ [APP]: [a.store.recordOf('7', 'k')] }, modules);

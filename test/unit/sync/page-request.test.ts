@@ -33,7 +33,7 @@ describe('a page', () => {
     [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
     [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
     [20_480, 20_480],
-  ])('is requested, if this node accepts answers of %i bytes, with a limit of %i bytes', async (maxAnswerBytes, maxBytes) => {
+  ])('has a size limit: a node that accepts answers of %i bytes requests at most %i bytes', async (maxAnswerBytes, maxBytes) => {
     const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
     expect(asked).toEqual([
       { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },
@@ -66,7 +66,7 @@ describe('a page', () => {
 });
 
 describe('a node that accepts only answers smaller than a page', () => {
-  /** Maximum answer size of the node. The 40 records that it lacks are about five times as large on the wire. Bytes. */
+  /** The largest answer that the node accepts. The 40 records that it lacks are about five times as large on the wire. */
   const SMALL_BYTES = 100_000;
 
   function start() {

@@ -81,7 +81,7 @@ describe('a nonce from a peer', () => {
     expect([book.takeNonce(PEER), book.takeNonce(PEER)]).toEqual(['n', null]);
   });
 
-  test('is not used for a different peer', () => {
+  test('is not used for another peer', () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     expect(book.takeNonce(peer(2))).toBeNull();
@@ -144,7 +144,7 @@ describe('a peer that proved wrong', () => {
     expect(book.isWrong(PEER)).toBe(false);
   });
 
-  test('is treated as a different peer once it has a different teePubkey', () => {
+  test('is treated as a different peer once its teePubkey has changed', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     expect(book.isWrong(peer(1, 'bb'))).toBe(false);

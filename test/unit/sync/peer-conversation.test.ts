@@ -179,9 +179,9 @@ describe('a peer whose answers have no next nonce', () => {
   });
 
   test.each<[string, PeerBehaviour]>([
-    ['to requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-    ['to other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and that answers %s with 429 gets no request for the time that it specifies, and a call waits only for the last 5 s of that time', async (_, behaviour) => {
+    ['requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+    ['other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
+  ])('and that answers %s with 429 gets no request until its Retry-After has passed, and a call waits for at most the last 5 s of that time', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -205,7 +205,7 @@ describe('a peer whose answers have no next nonce', () => {
     for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('is not waited for after the caller has aborted', async () => {
+  test('is not waited for once the caller has aborted', async () => {
     const { peer, node, exchange, controller } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = expect(exchange()).rejects.toThrow('given up');
@@ -219,7 +219,7 @@ describe('a peer whose answers have no next nonce', () => {
 
 const withHeader = (answer: TransportAnswer, value: string): TransportAnswer => ({ ...answer, headers: { 'x-kms-peer-signature': value } });
 
-/** Replaces the answer with a different answer that has a valid signature. */
+/** Replaces the answer with another answer that has a valid signature. */
 function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest) => Promise<unknown>) {
   return async (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest): Promise<TransportAnswer> => ({
     ...answer,
@@ -242,12 +242,12 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
         withHeader(answer, await stranger.enclave.sign(responseMessage(headers['x-kms-signature']!, peer.member.wallet))),
     ],
     [
-      'signed over the signature of a different request',
+      'signed over the signature of another request',
       'bad_signature',
       async (peer, _, answer) => withHeader(answer, await peer.enclave.sign(responseMessage(`0x${'ab'.repeat(65)}`, peer.member.wallet))),
     ],
     [
-      'signed for a different node',
+      'signed for another node',
       'bad_signature',
       async (peer, node, answer, { headers }) =>
         withHeader(answer, await peer.enclave.sign(responseMessage(headers['x-kms-signature']!, node.identity.wallet))),
@@ -277,7 +277,7 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
     ['whose inner text is not an object', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, ['ok'])],
     ['whose status is not ok', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'error' })],
     ['without a status', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, {})],
-    ['that echoes a different request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
+    ['that echoes another request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
   ])('%s', async (_, failure, bend) => {
     const running: { node?: AskingNode } = {};
     const peer: PeerSide = new PeerSide('peer', { bend: (answer, request) => bend(peer, running.node!, answer, request) });

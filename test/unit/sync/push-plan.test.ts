@@ -12,7 +12,7 @@ const APP = '7';
 const BROKEN = new PeerError('refused', 'the peer answered 500', 500);
 const AWAY = new PeerError('unreachable', 'the peer cannot be reached');
 
-/** A node's own writes, one entry per key, and which of them one peer has. */
+/** A node's own writes, with one entry per key, and the progress of one peer. */
 class Writer {
   readonly log = new WriteLog<string>();
   readonly entries = new Map<string, LogEntry<string>>();
@@ -28,7 +28,7 @@ class Writer {
     return this.#last;
   }
 
-  /** The store no longer has a record of this key. */
+  /** Makes the store forget its record of this key. */
   forget(key: string): void {
     const entry = this.entries.get(key);
     if (entry !== undefined) this.log.supersede(entry);
@@ -159,7 +159,7 @@ describe('a record that a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is no longer sent to a peer that reports only counts once that peer has answered a batch with it', () => {
+  test('is no longer sent to a peer that reports only counts once that peer has answered a batch that contains it', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));
@@ -171,7 +171,7 @@ describe('a record that a peer refused for now', () => {
 });
 
 describe('recently written records for a peer that reports only counts', () => {
-  test('are sent once more, each of them 30 s after it was sent', () => {
+  test('are sent once more, each of them 30 s after it was first sent', () => {
     const writer = new Writer();
     const counts: Peer = (keys) => ({ merged: keys.length });
     writer.write('a');

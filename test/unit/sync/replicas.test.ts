@@ -89,7 +89,7 @@ describe('a peer', () => {
     expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
-  test('certainly has an acknowledged record, unless it refused the record or the record is or may be in doubt', () => {
+  test('certainly has an acknowledged record, unless it refused that record or the record may be in doubt', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(10_000, { records: 0, bytes: 0 });
@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('have one highest acknowledged sequence among them, which also counts earlier stores and former members', () => {
+  test('have a highest acknowledged sequence, which also covers earlier stores and former members', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });

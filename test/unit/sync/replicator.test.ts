@@ -105,7 +105,7 @@ describe('peers', () => {
 });
 
 describe('a tick', () => {
-  test('at the end of the interval compares with one peer in turn, but a nudged tick does not compare', async () => {
+  test('of the interval compares with the next peer in turn, but a tick that a write caused does not compare', async () => {
     const { nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, ...peers] = nodes;
     const compared = () => peers.map((peer) => peer.types().filter((type) => type === 'digest_request').length);
@@ -141,7 +141,7 @@ describe('a tick', () => {
     }
   });
 
-  test('has its push aborted when the node leaves ready', async () => {
+  test('aborts its push when the node leaves ready', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'hang');
@@ -220,7 +220,7 @@ function startAlone(memberCount: number) {
 }
 
 describe('lanes', () => {
-  test('work at most 32 at a time, and every other lane gets its turn', async () => {
+  test('work at most 32 at a time, and every waiting lane gets its turn', async () => {
     const { pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
@@ -313,7 +313,7 @@ describe('the end of a tick', () => {
     expect(outcomes).toEqual(['ok', '1 of 1 peers failed']);
   });
 
-  test('does not wait for a lane that still does work from before the node left ready', async () => {
+  test('does not wait for a lane that is still working for an aborted tick', async () => {
     const { controller, members, pushes, outcomes, state, tick, write } = startAlone(2);
     state.endsAtOnce = false;
     state.others = members.slice(0, 1);
@@ -331,7 +331,7 @@ describe('the end of a tick', () => {
   });
 });
 
-describe('a lane that still does work from before the node left ready', () => {
+describe('a lane that is still working for an aborted tick', () => {
   test.each([['with a failure', new Error('aborted')], ['without a failure', undefined]])('does the work of a later tick once its earlier work has ended %s', async (_, error) => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(1);
     state.endsAtOnce = false;
@@ -561,7 +561,7 @@ describe('the last push', () => {
 });
 
 describe('anti-entropy', () => {
-  test('does not start if the node has become stale while it waited for the peer, because deleted keys would come back', async () => {
+  test('does not start if the node became stale while it waited for the peer, because deleted keys would come back', async () => {
     const { network, clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');

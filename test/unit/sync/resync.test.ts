@@ -82,7 +82,7 @@ describe('a stale node', () => {
     expect(new Set([a, b, c].map(({ store }) => store.rootDigest())).size).toBe(1);
   });
 
-  test('keeps its own recent write that one peer has, although the snapshot of a different peer lacks it', async () => {
+  test('keeps its own recent write that one peer has, although the snapshot of another peer lacks it', async () => {
     const { network, a, b, c } = await startWithStale();
     network.setWay(c, b, 'open');
     c.put('meanwhile', 'value');
@@ -110,7 +110,7 @@ describe('a stale node', () => {
     expect(c.read('of c, gone')).toBeNull();
   });
 
-  test('drops a record that only a different stale node sent, because it may be deleted elsewhere', async () => {
+  test('drops a record that only another stale node sent, because it may be deleted elsewhere', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     a.put('gone', 'value');
@@ -259,7 +259,7 @@ describe('a write that no peer has, although the acknowledged sequences have pas
     expect(c.keys()).toEqual(['after it', key]);
   });
 
-  test('is dropped once a different node has replaced the record and deleted it', async () => {
+  test('is dropped once another node has replaced the record and deleted it', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(c, a, 'cut');
@@ -283,7 +283,7 @@ describe('a write that no peer has, although the acknowledged sequences have pas
   });
 });
 
-describe('because other nodes may have deleted it, a stale node does not resend', () => {
+describe('a stale node does not resend', () => {
   /** c has written `x`. While c is cut off, the others delete `x` and drop its tombstone. Then c comes back and ticks. */
   async function comesBack(network: Network, c: ReplicatingNode, others: readonly [ReplicatingNode, ReplicatingNode]): Promise<void> {
     const [, b] = others;
@@ -307,7 +307,7 @@ describe('because other nodes may have deleted it, a stale node does not resend'
     await network.run(10, [c]);
   }
 
-  test('a record that a peer had no room for', async () => {
+  test('a record that a peer had no room for, because other nodes may have deleted it', async () => {
     const network = new Network();
     const a = network.add('a', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
     const b = network.add('b');
@@ -322,7 +322,7 @@ describe('because other nodes may have deleted it, a stale node does not resend'
     expect([a.read('x'), b.read('x')]).toEqual([null, null]);
   });
 
-  test('a recently written record to an older peer', async () => {
+  test('a recently written record to an older peer, because other nodes may have deleted the record', async () => {
     const network = new Network();
     const a = network.add('a', { kind: 'older' });
     const b = network.add('b');
@@ -349,7 +349,7 @@ test('a record that a peer pushed before a node requested its snapshot stays, al
   expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test('a node does not drop its own tombstone because of the cap if a peer lacks it, even if the acknowledged sequence of that peer has passed it', async () => {
+test('at the limit on tombstones, a node does not drop its own tombstone while a peer lacks it, even if the acknowledged sequence of that peer has passed it', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');

@@ -1,4 +1,7 @@
-/** Fetching the master secret (protocol.md §5; §9.1, §9.5): a secret is compared, then installed. A silent member blocks no one. */
+/**
+ * Fetching the master secret (protocol.md §5; §9.1, §9.5): the node installs only the secret whose hash is the chain hash. Silent members
+ * do not block the fetch.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';

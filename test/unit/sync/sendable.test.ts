@@ -12,7 +12,7 @@ import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 const APP = '7';
 /** At this time, no record is too far ahead for a peer. */
 const LATER_MS = START_MS + 30_000;
-/** Maximum size of a page in this test, as small as the smallest `max_bytes` of a request. Bytes of JSON text. */
+/** The maximum size of a page, in bytes of JSON text. It is the smallest `max_bytes` that a request may have. */
 const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);
@@ -50,7 +50,7 @@ function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string
   }
 }
 
-test('a different node accepts all records from pushes, anti-entropy and snapshots, regardless of what was merged and written before', async () => {
+test('another node accepts all records from pushes, anti-entropy and snapshots, regardless of what this node merged and wrote before', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 60 }), async (actions) => {
       const { store } = openStore('a');

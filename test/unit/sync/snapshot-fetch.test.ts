@@ -65,7 +65,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const onLeftOut = (member: Member, reasons: Readonly<Record<string, number>>): void => {
     leftOut.push({ from: [...byName].find(([, peer]) => peer.member.wallet === member.wallet)![0], reasons });
   };
-  /** What was reported to the listener for sureness about the members, in order. */
+  /** What the fetch has reported to the sureness listener, in order. */
   const heard: string[] = [];
   const nameOf = ({ wallet }: Member): string => [...byName].find(([, peer]) => peer.member.wallet === wallet)![0];
   const sureness: SureListener = {
@@ -124,7 +124,7 @@ describe('a complete snapshot', () => {
   });
 });
 
-describe('the listener for sureness gets the right reports about a member', () => {
+describe('the sureness listener gets the right reports about a member', () => {
   test.each<[string, PeerBehaviour, readonly string[]]>([
     ['that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
     ['that is not sure', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('do not exist when there are no other members: the fetch then asks no one', async () => {
+  test('are not reported when the node has no peers: the fetch asks no one', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });
@@ -275,7 +275,7 @@ async function outcomeOf<T>(clock: ManualClock, outcome: Promise<T>): Promise<{ 
 }
 
 describe('endless pages', () => {
-  test('do not keep the fetch from ending before the timeout of its step, and the outcome counts the members that were asked', async () => {
+  test('do not use up the timeout of the step: the fetch ends earlier, and its outcome counts the members that were asked', async () => {
     const { clock, outcome } = startSlow((pages) => ({ a: pages('a', 1_000) }));
     const { outcome: found, tookMs } = await outcomeOf(clock, outcome);
     expect(found).toEqual({ asked: 1, answered: 0, completeFrom: null });

@@ -84,7 +84,7 @@ describe('pages', () => {
     expect([Object.keys(page.data), keysOf(page)]).toEqual([expected.length === 0 ? [] : ['7'], expected]);
   });
 
-  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor that is malformed or belongs to a different store: %j', async (cursor) => {
+  test.each(['x', '', '0', 'ffffffffffffffff.100.0.0'])('are refused for a cursor that is malformed or belongs to another store: %j', async (cursor) => {
     const { node, modules } = start();
     node.put('k', 'value');
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });

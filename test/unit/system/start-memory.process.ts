@@ -1,4 +1,7 @@
-/** Leaves garbage and a grown young generation, as the start of a node does. Prints the size of the heap's spaces before and after. */
+/**
+ * Leaves garbage and a grown young generation, as the start of a node does. Prints the sizes of the heap's spaces before and after
+ * `releaseStartMemory`.
+ */
 import process from 'node:process';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { releaseStartMemory } from '../../../src/system/start-memory.ts';

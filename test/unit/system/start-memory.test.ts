@@ -1,4 +1,4 @@
-/** Memory that a node returns to the system when it is ready for the first time. A real process shows the size of its heap. */
+/** A node returns memory to the system when it is ready for the first time. The tests measure the heap of a real process. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
@@ -10,14 +10,14 @@ const MIB = 1024 * 1024;
 
 type Sizes = Readonly<Record<'new_space' | 'old_space', number>>;
 
-/** The sizes of the heap's spaces before and after the call, in bytes. */
+/** The sizes of the heap's spaces before and after `releaseStartMemory`, in bytes. */
 async function sizesAround(heapBytes: number, flags: readonly string[]): Promise<{ readonly before: Sizes; readonly after: Sizes }> {
   const script = fileURLToPath(new URL('start-memory.process.ts', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, String(heapBytes)]);
   return JSON.parse(stdout) as { readonly before: Sizes; readonly after: Sizes };
 }
 
-describe('memory of the start', () => {
+describe('memory that the start of a node used', () => {
   test('is returned if Node runs with the options of a node: the young generation shrinks and the garbage is collected', async () => {
     const { before, after } = await sizesAround(10 * MIB, nodeFlags({}));
     expect(before.new_space).toBeGreaterThan(2 * MIB);

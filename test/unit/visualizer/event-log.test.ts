@@ -104,7 +104,7 @@ describe('a source that ended before the oldest kept event', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
   });
 
-  test('is described to a new reader with the numbers of dropped events, beginning at 1 if all of these numbers are needed', () => {
+  test('is described to a new reader by events that reuse the numbers of dropped events, from 1 if necessary', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     for (const source of ['a', 'b', 'c']) begin(log, source);
     for (const source of ['c', 'a', 'b']) end(log, 1, source);
@@ -157,7 +157,7 @@ test.each([
 
 test.each([
   ['of an event that is no longer kept', 'one-1'],
-  ['of a different process', 'two-11'],
+  ['of another process', 'two-11'],
   ['that was never used', 'one-99'],
   ['in the wrong form', '11'],
 ])('a reader that sends an id %s gets all events from the beginning', (_, lastId) => {

@@ -57,7 +57,7 @@ describe('the layout of the node', () => {
   });
 });
 
-test('a layout includes final and history states, and edges to the state itself, from a parent to its child and to several regions', async () => {
+test('a layout includes final and history states, and edges from a state to itself, from a parent to its child and to several regions', async () => {
   const chart = chartOf(
     createMachine({
       id: 'odd',

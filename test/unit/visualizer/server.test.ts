@@ -131,12 +131,12 @@ describe('access', () => {
     ['our address with the wrong port', () => ({ host: '127.0.0.1:1' }), 421],
     ['a foreign origin', () => ({ origin: 'http://evil.example' }), 403],
     ['an opaque origin', () => ({ origin: 'null' }), 403],
-    ['an origin on a different port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
+    ['an origin on another port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
     ['our origin with https', (port) => ({ origin: `https://127.0.0.1:${port}` }), 403],
     ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
-    ['a script tag of a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a script tag of a page on a different port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a link on a different site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
+    ['a script tag of another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a script tag of a page on another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a link on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
   ])('is allowed or refused for %s', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
@@ -151,10 +151,10 @@ describe('access', () => {
     ['a foreign name that resolves to 127.0.0.1', 80, { host: 'evil.example', origin: 'http://evil.example' }, 421],
     ['no name', 80, { host: '' }, 421],
     ['two ports', 80, { host: '127.0.0.1:80:80' }, 421],
-    ['an origin on a different port of this machine', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1:8080' }, 403],
+    ['an origin on another port of this machine', 80, { host: '127.0.0.1', origin: 'http://127.0.0.1:8080' }, 403],
     ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
-    ['the page of port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
+    ['the origin of a page on port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
   ])('is allowed or refused for %s at port %d, and the default port of http may be omitted', (_, port, headers, status) => {
     expect(refusalOf(headers, port, true)?.status).toBe(status);
   });
@@ -193,7 +193,7 @@ describe('events', () => {
     }
   });
 
-  test('begin with charts and states for a reader that was away for too long or whose last event came from a different process', async () => {
+  test('begin with charts and states for a reader that was away for too long or whose last event came from another process', async () => {
     const { server, log } = await serve({}, { maxEvents: 2, maxBytes: 1_000_000 });
     begin(log);
     for (let index = 0; index < 20; index += 1) note(log, `${index}`);

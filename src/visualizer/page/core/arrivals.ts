@@ -1,5 +1,5 @@
 /**
- * Decides which events of a stream are new. After an interruption, a stream may repeat known events. When a different process serves the
+ * Decides which events of a stream are new. After an interruption, a stream may repeat known events. When another process serves the
  * stream, the numbers may start again.
  */
 import type { VisualizerEvent } from '../../wire.ts';

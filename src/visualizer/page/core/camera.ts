@@ -22,7 +22,7 @@ export interface Seen extends Point {
 
 export interface CameraOptions {
   readonly drawing: Size;
-  /** true: the drawing shows a whole machine with regions. It may be unreadably small, because each region has its own drawing. */
+  /** true: the drawing shows a whole machine with regions. It may be unreadably small, because each region also has its own drawing. */
   readonly overview: boolean;
 }
 

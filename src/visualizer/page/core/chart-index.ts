@@ -1,4 +1,4 @@
-/** Lookups in a chart, computed once. */
+/** Lookup tables for a chart, computed once. */
 import type { Chart, ChartEdge, ChartState } from '../../wire.ts';
 
 /** A compound state. Each period outside its initial child is a span. */

@@ -1,4 +1,4 @@
-/** The source that the page shows: the first source, until the reader chooses a different one. */
+/** The source that the page shows: the first source, until the reader chooses another one. */
 
 export class Choice {
   #name: string | null = null;

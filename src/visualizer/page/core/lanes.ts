@@ -216,7 +216,7 @@ function open(lane: Lane, key: string, span: Span): void {
 }
 
 function close(span: Span, atMs: number, outcome: string): void {
-  // Clocks may be set back.
+  // A span must not end before it begins, even if the clock was set back.
   span.toMs = Math.max(span.fromMs, atMs);
   span.outcome = outcome;
   const last = span.steps.at(-1);

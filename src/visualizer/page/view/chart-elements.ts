@@ -28,10 +28,10 @@ export interface ChartElements {
   readonly world: SVGGElement;
   readonly states: ReadonlyMap<string, SVGGElement>;
   readonly arrows: readonly ArrowElements[];
-  /** The lines of text of each edge. */
+  /** Each edge's lines of text, by the edge's id. */
   readonly lines: ReadonlyMap<string, readonly SVGTextElement[]>;
   readonly targets: readonly Target[];
-  /** Arrows without their labels. The pointer can reach them, the keys cannot. */
+  /** Arrows without their labels. The pointer can reach them, but the keys cannot. */
   readonly paths: readonly { readonly element: SVGGElement; readonly picked: Picked }[];
 }
 
@@ -90,7 +90,7 @@ class Pen {
     }
     const middle = drawn.y + (drawn.holds || drawn.inside.length > 0 ? 18 : drawn.height / 2 + 4.5);
     const title = s('text', { x: drawn.x + TEXT.padPx + 14, y: middle, class: 'title' }, state.type === 'history' ? `H ${state.key}` : state.key);
-    // Marks an active state with a dot in addition to its colour.
+    // Marks an active state with a dot, not only with a colour.
     group.append(s('circle', { cx: drawn.x + TEXT.padPx + 3, cy: middle - 4.5, r: 4.5, class: 'lamp' }), title);
     for (const [row, line] of drawn.inside.entries()) {
       group.append(this.#line(line, drawn.x + TEXT.padPx, drawn.y + TEXT.titleLinePx + 9 + row * TEXT.labelLinePx));

@@ -30,7 +30,7 @@ export function s<Tag extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** true: sets the attribute without a value; false and null: remove it. */
+/** true: sets the attribute without a value; false or null: removes it. */
 export function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === false) element.removeAttribute(name);

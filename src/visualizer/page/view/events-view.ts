@@ -77,7 +77,7 @@ export class EventsView {
     );
   }
 
-  /** Empties the list before a different recording is shown. */
+  /** Empties the list before another recording is shown. */
   reset(): void {
     this.#list.replaceChildren();
     this.#known = new Set();

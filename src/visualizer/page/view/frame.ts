@@ -17,7 +17,7 @@ export interface Frame {
   readonly ofDay: boolean;
 }
 
-/** Shapes for the states of a headline, assigned in order, so that states differ even without colour. */
+/** Shapes for the states that a headline can show, assigned in order, so that the states differ even without colour. */
 const SHAPES: readonly string[] = ['▲', '◆', '◐', '●', '★', '▼', '◼', '✚'];
 export const ENDED_SHAPE = '✕';
 
@@ -26,7 +26,7 @@ export interface Tone {
   readonly tone: string;
 }
 
-/** Shape and tone of a headline. @param state the name of the state; null and a name that the chart does not have are shown as ended */
+/** Shape and tone of a headline. @param state the name of the state; null or a name that the chart does not have is shown as ended */
 export function toneOf(model: Model, source: SourceModel, state: string | null): Tone {
   const index = model.charts.get(source.chart);
   const children = index?.children.get(index.headline) ?? [];

@@ -92,7 +92,7 @@ describe('without a file', () => {
 
   test('the enclave API is used if no key is set', () => expect(options('', { ODYN_URL: 'http://odyn', NOVA_KMS_PRIVATE_KEY: '' }).identity).toEqual({ odynUrl: 'http://odyn' }));
 
-  test('the error explains how to specify an identity if neither a key nor an enclave API is set', () => {
+  test('the error explains how to give an identity if neither a key nor an enclave API is set', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
       message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',

@@ -82,7 +82,7 @@ describe('the state of a node', () => {
     ['stopping', { available: false }, 'unready', 'it is stopping'],
   ])('is shown when it is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
 
-  test('from a different implementation is ready or unready', () => {
+  test('from another implementation is ready or unready', () => {
     const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });
     expect([stateOf(older(true)), stateOf(older(false))]).toEqual([['ready', null], ['unready', null]]);
     expect(text(report([older(true)]))).toMatch(/^http:\/\/o {2}ready +- +- +- +- +- +0$/m);
@@ -91,8 +91,8 @@ describe('the state of a node', () => {
 
 test.each([
   ['all nodes are ready with one secret', [answering('a'), answering('b')], 0],
-  ['a node of a different implementation reports no hash', [answering('a'), answering('b', { hash: null })], 0],
-  ['a node of a different implementation reports no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
+  ['a node of another implementation reports no hash', [answering('a'), answering('b', { hash: null })], 0],
+  ['a node of another implementation reports no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
   ['the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
   ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
   ['a node is not ready', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
@@ -111,7 +111,7 @@ test('a peer that had an error and has recovered is not shown', () => {
 describe('the key for detecting changes', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('stays the same when only figures differ that change all the time', () => {
+  test('stays the same when only constantly changing figures differ', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 

@@ -13,7 +13,7 @@ describe('the end of a source that arrives a second time', () => {
     expect(arrivals.isNew(end)).toBe(true);
   });
 
-  test('is not new without a new state, or after the state of a different source', () => {
+  test('is not new without a new state, or after the state of another source', () => {
     const arrivals = new Arrivals();
     expect(arrivals.isNew(end)).toBe(true);
     expect(arrivals.isNew(end)).toBe(false);

@@ -1,4 +1,4 @@
-/** The forms in which a recording keeps the events that have arrived, and the places to which steps through these events lead. */
+/** A recording turns events into a history, lanes and a count of failures. Steps lead from place to place in the history. */
 import { describe, expect, test } from '@jest/globals';
 import { Recording } from '../../../../src/visualizer/page/core/recording.ts';
 import { firstState, nextChange, nextEvent, nextFailure } from '../../../../src/visualizer/page/core/steps.ts';
