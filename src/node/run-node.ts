@@ -2,7 +2,7 @@
  * Runs one node in this process: system ports, the composed node and its server. Defines the order in which they are closed. The command
  * line handles signals and exit codes.
  */
-import process from 'node:process';
+import { getHeapStatistics } from 'node:v8';
 import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
 import { FailureLog } from '../domain/failure-log.ts';
@@ -129,7 +129,8 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     await closeClients();
     throw error;
   }
-  whenReady(node, () => releaseStartMemory(process.memoryUsage().heapUsed));
+  // Unlike `process.memoryUsage`, this figure does not need `/proc`, which a container may lack.
+  whenReady(node, () => releaseStartMemory(getHeapStatistics().used_heap_size));
   await visualizer?.start(node);
   await metered?.start(node);
   node.start();

@@ -139,7 +139,7 @@ describe('an app with the identity that npm start created', () => {
       expect(await asApp('get', 'bytes', '--format', 'hex', '--node', urls[1]!)).toEqual(printed('00ff0a1b\n'));
       expect(await asApp('list')).toEqual(printed('bytes\ngreeting\n'));
       expect(await asApp('list', '--prefix', 'g')).toEqual(printed('greeting\n'));
-      expect(await asApp('list', '--limit', '1')).toMatchObject({ stdout: 'bytes\n', stderr: expect.stringMatching(/^There are more: give --after/) });
+      expect(await asApp('list', '--limit', '1')).toMatchObject({ stdout: 'bytes\n', stderr: expect.stringMatching(/^There are more keys: give --after/) });
       expect(JSON.parse((await asApp('list', '--limit', '1', '--json')).stdout)).toMatchObject({ keys: ['bytes'], more: true });
       expect(await asApp('delete', 'greeting', '--acks', '2')).toEqual(printed(''));
       expect(await asApp('get', 'greeting')).toEqual(refused(3, /^there is no such key/));

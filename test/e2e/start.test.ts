@@ -281,7 +281,7 @@ describe('the command line of npm start', () => {
         expect(stdout).toContain(option);
       }
       expect(stdout).toContain('1 to 16 (default: 3)');
-      expect(stdout).toMatch(/0:\s+any\s+free\s+ones\s+\(default:\s+0\)/);
+      expect(stdout).toMatch(/0:\s+any\s+free\s+ports\s+\(default:\s+0\)/);
       expect(stdout).toContain('Exit codes:');
     },
   );
@@ -317,8 +317,8 @@ describe('the command line of npm start', () => {
   );
 
   test.each([
-    ['v18.20.4', 'with which npm install fails', /^Node 20\.19 or newer is needed .*: this is v18\.20\.4\.$/m],
-    ['v20.18.3', 'which is slightly too old', /^Node 20\.19 or newer is needed .*: this is v20\.18\.3\.$/m],
+    ['v18.20.4', 'with which npm install fails', /^Node 20\.19 or newer is needed .*; this is Node v18\.20\.4\.$/m],
+    ['v20.18.3', 'which is slightly too old', /^Node 20\.19 or newer is needed .*; this is Node v20\.18\.3\.$/m],
   ])(
     'node %s, %s, is refused in one line',
     async (version, _name, reason) => {

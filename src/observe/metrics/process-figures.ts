@@ -1,6 +1,7 @@
 /** The CPU time, memory and event loop delay of the process. Only this file of the metrics reads figures of the runtime. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
+import { getHeapStatistics } from 'node:v8';
 
 /** Interval between two samples of the event loop. A sample includes this interval, so `lagSeconds` subtracts it. Milliseconds. */
 const RESOLUTION_MS = 20;
@@ -11,6 +12,7 @@ export interface ProcessFigures {
   readonly lagP99Seconds: number;
   readonly lagMaxSeconds: number;
   readonly cpuSeconds: number;
+  /** NaN without a readable `/proc`. */
   readonly residentBytes: number;
   readonly heapBytes: number;
   readonly externalBytes: number;
@@ -30,14 +32,14 @@ export class ProcessWatch {
   /** The event loop's figures cover the time since the last call. */
   read(): ProcessFigures {
     const { user, system } = process.cpuUsage();
-    const { rss, heapUsed, external } = process.memoryUsage();
+    const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
     const figures = {
       lagP99Seconds: lagSeconds(this.#delay.percentile(99)),
       lagMaxSeconds: lagSeconds(this.#delay.max),
       cpuSeconds: (user + system) / US_PER_SECOND,
-      residentBytes: rss,
-      heapBytes: heapUsed,
-      externalBytes: external,
+      residentBytes: residentBytes(),
+      heapBytes,
+      externalBytes,
       startedSeconds: this.#startedSeconds,
     };
     this.#delay.reset();
@@ -53,4 +55,13 @@ export class ProcessWatch {
 function lagSeconds(ns: number): number {
   const seconds = ns / NS_PER_SECOND - RESOLUTION_MS / 1_000;
   return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;
+}
+
+/** Node reads this figure from `/proc`, and throws if it cannot. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return NaN;
+  }
 }
