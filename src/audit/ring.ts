@@ -1,18 +1,22 @@
 /**
  * Keeps the newest entries of an audit, bounded in number and bytes. The numbers of entries have no gaps, so each number has a fixed slot.
  * The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
+ *
+ * The entries are bytes outside the heap: every collection of the heap would have to visit a hundred thousand objects. The system provides
+ * this memory only when it is first written.
  */
 import { invariant } from '../domain/errors.ts';
 import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Limit of the total size: each entry counts as the length of its text plus `ENTRY_OVERHEAD_BYTES`. */
+  /** The texts of all entries. An entry has `ENTRY_OVERHEAD_BYTES` in addition. */
   readonly maxBytes: number;
 }
 
-/** The measured memory of an entry besides its text: its hash, the object that holds both, and its slot. */
-export const ENTRY_OVERHEAD_BYTES = 176;
+const HASH_BYTES = 32;
+/** The memory of a slot: the hash of an entry, and the place and the length of its text. */
+export const ENTRY_OVERHEAD_BYTES = HASH_BYTES + Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 
 export interface HeldEntry {
   readonly text: string;
@@ -21,13 +25,22 @@ export interface HeldEntry {
 
 export class AuditRing {
   readonly #limits: RingLimits;
-  readonly #slots: (HeldEntry | undefined)[] = [];
-  #bytes = 0;
+  readonly #texts: Buffer;
+  readonly #hashes: Buffer;
+  /** Where the text of each slot begins. Counts all bytes since the start; the remainder by `maxBytes` is the place in `#texts`. */
+  readonly #starts: Float64Array;
+  readonly #lengths: Uint32Array;
+  /** Where the newest text ends, counted in the same way. */
+  #end = 0;
   #last: ChainPoint = { sequence: 0, hash: HASH_BEFORE_FIRST };
   #gone: ChainPoint = this.#last;
 
   constructor(limits: RingLimits) {
     this.#limits = limits;
+    this.#texts = Buffer.alloc(limits.maxBytes);
+    this.#hashes = Buffer.alloc(limits.maxEntries * HASH_BYTES);
+    this.#starts = new Float64Array(limits.maxEntries);
+    this.#lengths = new Uint32Array(limits.maxEntries);
   }
 
   /** The newest entry; sequence 0 before the first. */
@@ -40,37 +53,62 @@ export class AuditRing {
     return this.#gone;
   }
 
+  /** The part of `maxBytes` that is in use. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#count === 0 ? 0 : this.#end - this.#oldestStart;
   }
 
-  /** Drops the oldest entries until an entry with a text of this length fits. */
+  /** Drops the oldest entries until an entry with a text of this length fits. @throws InvariantError when it can never fit */
   makeRoom(chars: number): void {
     const { maxEntries, maxBytes } = this.#limits;
-    const fits = (): boolean => this.#last.sequence - this.#gone.sequence < maxEntries && this.#bytes + chars + ENTRY_OVERHEAD_BYTES <= maxBytes;
-    while (!fits() && this.#gone.sequence < this.#last.sequence) this.#dropOldest();
+    invariant(chars <= maxBytes, 'an audit entry is longer than the limit of all entries');
+    const end = this.#startOf(chars) + chars;
+    while (this.#count > 0 && (this.#count >= maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
   }
 
   /** @param entry has the number after the last one; its text is ASCII */
-  append(entry: HeldEntry): void {
-    this.makeRoom(entry.text.length);
+  append({ text, hash }: HeldEntry): void {
+    this.makeRoom(text.length);
     const sequence = this.#last.sequence + 1;
-    this.#slots[sequence % this.#limits.maxEntries] = entry;
-    this.#bytes += entry.text.length + ENTRY_OVERHEAD_BYTES;
-    this.#last = { sequence, hash: entry.hash };
+    const slot = sequence % this.#limits.maxEntries;
+    const start = this.#startOf(text.length);
+    this.#texts.write(text, start % this.#limits.maxBytes, text.length, 'latin1');
+    this.#hashes.write(hash, slot * HASH_BYTES, HASH_BYTES, 'hex');
+    this.#starts[slot] = start;
+    this.#lengths[slot] = text.length;
+    this.#end = start + text.length;
+    this.#last = { sequence, hash };
   }
 
   /** @throws InvariantError when the entry is not kept */
   at(sequence: number): HeldEntry {
     invariant(sequence > this.#gone.sequence && sequence <= this.#last.sequence, 'the requested audit entry is not kept');
-    return this.#slots[sequence % this.#limits.maxEntries]!;
+    const slot = sequence % this.#limits.maxEntries;
+    const place = this.#starts[slot]! % this.#limits.maxBytes;
+    return { text: this.#texts.toString('latin1', place, place + this.#lengths[slot]!), hash: this.#hashAt(slot) };
+  }
+
+  get #count(): number {
+    return this.#last.sequence - this.#gone.sequence;
+  }
+
+  get #oldestStart(): number {
+    return this.#starts[(this.#gone.sequence + 1) % this.#limits.maxEntries]!;
+  }
+
+  /** Where a text of this length would begin. A text that does not fit before the end of `#texts` begins at its beginning. */
+  #startOf(chars: number): number {
+    const { maxBytes } = this.#limits;
+    const left = maxBytes - (this.#end % maxBytes);
+    return chars <= left ? this.#end : this.#end + left;
+  }
+
+  #hashAt(slot: number): string {
+    return this.#hashes.toString('hex', slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
   }
 
   #dropOldest(): void {
     const sequence = this.#gone.sequence + 1;
-    const { text, hash } = this.at(sequence);
-    this.#slots[sequence % this.#limits.maxEntries] = undefined;
-    this.#bytes -= text.length + ENTRY_OVERHEAD_BYTES;
-    this.#gone = { sequence, hash };
+    this.#gone = { sequence, hash: this.#hashAt(sequence % this.#limits.maxEntries) };
   }
 }

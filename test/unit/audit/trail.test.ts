@@ -75,7 +75,7 @@ test('a reader that reads only from time to time gets every entry, or a gap that
     fc.constant({ kind: 'read' as const }),
     fc.constant({ kind: 'checkpoint' as const }),
   );
-  const limits = fc.record({ maxEntries: fc.integer({ min: 8, max: 20 }), maxBytes: fc.integer({ min: 4_000, max: 8_000 }) });
+  const limits = fc.record({ maxEntries: fc.integer({ min: 8, max: 20 }), maxBytes: fc.integer({ min: 1_500, max: 5_000 }) });
   await fc.assert(
     fc.asyncProperty(limits, fc.array(step, { maxLength: 40 }), async (given, steps) => {
       const { trail, checkpoint } = auditOf(given);
