@@ -2,160 +2,143 @@
  * `npm run bench:observed`: how much observation adds to the cost of a derive. Observation means metrics that are scraped each second, and
  * the audit.
  *
- * The costs of two node processes differ by more than the allowed cost of observation. So three nodes share one process
- * (`nodes-together.ts`): one is observed and two are not. They take turns in an order that is the same forwards and backwards, with the
- * floor (`floor.ts`) in the middle. Turns are so short that other load on the machine affects all of them equally. Many rounds of turns
- * form a block. Each block has two results: the difference between the observed node and the mean of the other two nodes, and the
- * difference between these two nodes. The second result shows the error of the measurement, because these two nodes are equal.
+ * Two nodes differ by more than the allowed cost of observation, even in one process. So there is one node, whose observation is switched
+ * on and off (`switched-node.ts`) while its callers never pause. A switch begins a segment, whose CPU is measured over a fixed number of
+ * requests. Segments are so short that other load on the machine affects neighbours equally. Twelve segments form a cycle, in the order
+ * off, on, on, off. Each cycle has two results: the difference between its segments with observation and those without it, and the
+ * difference between two halves of its segments without it. The second result shows the error of the measurement. The floor
+ * (`floor.ts`) is measured before and after, and is only the unit.
  *
- * `--blocks N` sets the number of blocks.
+ * `--cycles N` sets the number of cycles.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { startCluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
-import { waitUntil } from '../src/dev/waiting.ts';
 import { aimAt } from './aims.ts';
 import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
 import { startFloor } from './floor-process.ts';
-import { median, percentile } from './statistics.ts';
+import { exactCpuMs } from './process-figures.ts';
+import { median } from './statistics.ts';
+import { SteadyLoad } from './steady-load.ts';
 import { measure, warmUp, type Work } from './works.ts';
 
 /** Maximum allowed cost of observation for a derive, as a share of the floor. */
 const AIM = 0.05;
 const CALLERS = 16;
-const TURN_MS = 100;
-const ROUNDS_A_BLOCK = 15;
+/** Off and on, in an order that is the same forwards and backwards. */
+const CYCLE = [false, true, true, false, false, true, true, false, false, true, true, false];
+const SEGMENT_REQUESTS = 200;
+/** Requests that may have begun before the switch. */
+const SETTLING_REQUESTS = 2 * CALLERS;
+const FLOOR_TURNS = 9;
+const FLOOR_TURN_MS = 500;
 const APP_ID = 2_000;
-const LIMIT_MS = 90_000;
-/** Enough to warm up a node once another node has warmed up the code. */
-const FEW_DERIVES = 500;
 const SCRAPE_EVERY_MS = 1_000;
-/**
- * For a normal distribution: the ratio of the standard deviation to the interquartile range, and the ratio of the error of the median to
- * the error of the mean.
- */
-const DEVIATION_OF_QUARTILES = 0.741;
-const ERROR_OF_MEDIAN = 1.253;
-
-const { values: options } = parseArgs({ options: { blocks: { type: 'string', default: '9' } } });
-const blocks = Number(options.blocks);
+const { values: options } = parseArgs({ options: { cycles: { type: 'string', default: '60' } } });
+const cycles = Number(options.cycles);
 const token = randomBytes(24).toString('base64url');
 const tokenHash = createHash('sha256').update(token).digest('hex');
 const secret = randomBytes(32).toString('hex');
 
 const cluster = await startCluster({
-  nodes: 3,
-  start: false,
+  nodes: 1,
   tickSeconds: 60,
-  nodeProgram: 'bench/nodes-together.ts',
-  environment: { ...TRUSTING, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60' },
+  nodeProgram: 'bench/switched-node.ts',
+  environment: { ...TRUSTING, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60', METRICS_TOKEN_SHA256: tokenHash, AUDIT_TOKEN_SHA256: tokenHash },
 });
 try {
-  const [plain, observed, alsoPlain] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
-  await plain.start({
-    OTHER_NODES: JSON.stringify([
-      { ...addressOf(observed), METRICS_TOKEN_SHA256: tokenHash, AUDIT_TOKEN_SHA256: tokenHash },
-      addressOf(alsoPlain),
-    ]),
-  });
-  for (const node of cluster.nodes) await untilReady(node);
-  await compare(plain, observed, alsoPlain);
+  await compare(cluster.nodes[0]!);
 } finally {
   await cluster.close();
 }
 
-async function compare(plain: ClusterNode, observed: ClusterNode, alsoPlain: ClusterNode): Promise<void> {
+async function compare(node: ClusterNode): Promise<void> {
   const keys = drawKeys();
   const client = connectBenchApp(cluster, keys);
   await registerBenchApp(cluster, client, APP_ID);
-  const floor = await startFloor({ node: plain, secret, caller: { ...(await client.identity()), appId: APP_ID } });
-  const toFloor = connectBenchApp(cluster, keys, { reroute: new Map([[new URL(plain.url).origin, floor.url]]) });
-  const work = (node: ClusterNode, more: Partial<Work> = {}): Work => ({
-    name: 'derive',
-    size: null,
-    client,
-    callers: CALLERS,
-    ask: (asked) => asked.derive({ path: 'bench' }, { node: node.wallet }),
-    pid: plain.pid!,
-    ...more,
-  });
+  const floor = await startFloor({ node, secret, caller: { ...(await client.identity()), appId: APP_ID } });
+  const toFloor = connectBenchApp(cluster, keys, { reroute: new Map([[new URL(node.url).origin, floor.url]]) });
+  const derive: Work = { name: 'derive', size: null, client, callers: CALLERS, ask: (asked) => asked.derive({ path: 'bench' }), pid: node.pid! };
+  const floorWork: Work = { ...derive, client: toFloor, pid: floor.pid };
+  const measureFloor = async () => (await measure([floorWork], { turns: FLOOR_TURNS, turnMs: FLOOR_TURN_MS }))[0]!.cpuMs;
   try {
-    const observedWork = work(observed, { beside: eachSecondOf(observed) });
-    const floorWork = work(plain, { client: toFloor, pid: floor.pid });
-    await warmUp([work(plain), floorWork]);
-    // The first warm-up has compiled the code of all three nodes.
-    for (const node of [observed, alsoPlain]) await warmUp([work(node)], FEW_DERIVES);
-    const works = [work(plain), observedWork, work(alsoPlain), floorWork, work(alsoPlain), observedWork, work(plain)];
-    const figures = await measure(works, { turns: blocks * ROUNDS_A_BLOCK, turnMs: TURN_MS });
-    const [first, second, third, floors, fourth, fifth, sixth] = figures.map(({ cpuMs }) => byBlock(cpuMs)) as [Row, Row, Row, Row, Row, Row, Row];
-    const floorMs = median(floors);
-    const plainShares = meansOf(first, sixth, floorMs);
-    const alsoPlainShares = meansOf(third, fourth, floorMs);
-    const observedShares = meansOf(second, fifth, floorMs);
-    const equal = differenceOf(alsoPlainShares, plainShares);
-    const more = differenceOf(observedShares, meansOf(plainShares, alsoPlainShares, 1));
-    process.stdout.write(`${blocks} blocks of ${ROUNDS_A_BLOCK} rounds of seven turns of ${TURN_MS} ms, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
-    process.stdout.write(`a node that is not observed: ${median(plainShares).toFixed(3)}\n`);
-    process.stdout.write(`extra CPU of a second node that is not observed: ${equal.median.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
-    process.stdout.write(`extra CPU of the observed node: ${more.median.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
-    aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.median <= AIM);
-    aimAt(`the figures are exact enough to judge; if not, use more blocks or a less busy machine`, Math.abs(AIM - more.median) > more.error);
+    await warmUp([derive, floorWork]);
+    const floorBefore = await measureFloor();
+    const found = await measureCycles(node, () => client.derive({ path: 'bench' }));
+    const floorMs = median([...floorBefore, ...(await measureFloor())]);
+    const equal = differenceOf(found.map(({ offMs }) => meanOf(offMs.slice(3)) - meanOf(offMs.slice(0, 3))), floorMs);
+    const more = differenceOf(found.map(({ onMs, offMs }) => meanOf(onMs) - meanOf(offMs)), floorMs);
+    const without = meanOf(found.map(({ offMs }) => meanOf(offMs))) / floorMs;
+    process.stdout.write(`${cycles} cycles of ${CYCLE.length} segments of ${SEGMENT_REQUESTS} derives, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
+    process.stdout.write(`without observation: ${without.toFixed(3)}\n`);
+    process.stdout.write(`late segments without observation, compared with early ones: ${equal.mean.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
+    process.stdout.write(`segments with observation, compared with those without: ${more.mean.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
+    aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.mean <= AIM);
+    aimAt(`the figures are exact enough to judge; if not, use more cycles or a less busy machine`, Math.abs(AIM - more.mean) > more.error);
   } finally {
     await Promise.all([client.close(), toFloor.close(), floor.close()]);
   }
 }
 
-type Row = readonly number[];
+/** CPU time per request of each segment of a cycle, with observation on and off, in their order. Milliseconds. */
+interface Cycle {
+  readonly onMs: readonly number[];
+  readonly offMs: readonly number[];
+}
+
+async function measureCycles(node: ClusterNode, ask: () => Promise<unknown>): Promise<readonly Cycle[]> {
+  const load = new SteadyLoad(CALLERS, ask);
+  const scrapeIfDue = eachSecondOf(node);
+  const found: Cycle[] = [];
+  while (found.length < cycles) {
+    const onMs: number[] = [];
+    const offMs: number[] = [];
+    for (const on of CYCLE) {
+      process.kill(node.pid!, on ? 'SIGUSR2' : 'SIGHUP');
+      await load.answered(SETTLING_REQUESTS);
+      const startedMs = performance.now();
+      const cpuBeforeMs = exactCpuMs(node.pid!);
+      const [answered] = await Promise.all([load.answered(SEGMENT_REQUESTS), on ? scrapeIfDue.begin() : undefined]);
+      (on ? onMs : offMs).push((exactCpuMs(node.pid!) - cpuBeforeMs) / answered);
+      if (on) scrapeIfDue.passed(performance.now() - startedMs);
+    }
+    found.push({ onMs, offMs });
+  }
+  await load.end();
+  return found;
+}
 
 interface Difference {
-  readonly median: number;
-  /** Two standard errors of the median. */
+  readonly mean: number;
+  /** Two standard errors of the mean. */
   readonly error: number;
 }
 
-/** The mean of each block. Only a few turns of a block contain a scrape, and a median would ignore these turns. */
-function byBlock(figures: Row): Row {
-  return Array.from({ length: blocks }, (_, block) => figures.slice(block * ROUNDS_A_BLOCK, (block + 1) * ROUNDS_A_BLOCK).reduce((sum, figure) => sum + figure, 0) / ROUNDS_A_BLOCK);
+/** @param differencesMs of the cycles */
+function differenceOf(differencesMs: readonly number[], floorMs: number): Difference {
+  const mean = meanOf(differencesMs);
+  const variance = differencesMs.reduce((sum, difference) => sum + (difference - mean) ** 2, 0) / (differencesMs.length - 1);
+  return { mean: mean / floorMs, error: (2 * Math.sqrt(variance / differencesMs.length)) / floorMs };
 }
 
-/** For each block, the mean of two figures, as a share of the floor. */
-function meansOf(one: Row, other: Row, floor: number): Row {
-  return one.map((figure, block) => (figure + other[block]!) / (2 * floor));
+function meanOf(figures: readonly number[]): number {
+  return figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
 }
 
-/** Compares block by block, because other load on the machine affects both workloads of a block equally. */
-function differenceOf(one: Row, other: Row): Difference {
-  const differences = one.map((share, block) => share - other[block]!);
-  const quartiles = percentile(differences, 75) - percentile(differences, 25);
-  return { median: median(differences), error: (2 * ERROR_OF_MEDIAN * DEVIATION_OF_QUARTILES * quartiles) / Math.sqrt(differences.length) };
-}
-
-function addressOf({ port, enclave }: ClusterNode): Readonly<Record<string, string>> {
-  return { BIND_ADDR: `127.0.0.1:${port}`, ODYN_URL: enclave.url };
-}
-
-/** Waits for a node, which may share a process with another node. */
-async function untilReady(node: ClusterNode): Promise<void> {
-  await waitUntil({ what: `${node.name} becoming ready`, timeoutMs: LIMIT_MS }, async () => {
-    const readiness = (await node.tryStatus())?.readiness;
-    return readiness?.state === 'ready' ? null : (readiness?.reason ?? 'no answer to GET /status');
-  });
-}
-
-/**
- * Scrapes the metrics during turns, once for each second of turns. @returns a function that begins a turn and returns a function that ends
- * it
- */
-function eachSecondOf(node: ClusterNode): () => () => Promise<void> {
+/** Scrapes the metrics once for each second of observation. */
+function eachSecondOf(node: ClusterNode) {
   let sinceMs = SCRAPE_EVERY_MS;
-  return () => {
-    sinceMs += TURN_MS;
-    if (sinceMs < SCRAPE_EVERY_MS) return async () => undefined;
-    sinceMs = 0;
-    const scraping = scrape(node);
-    return async () => scraping;
+  return {
+    begin: async () => {
+      if (sinceMs < SCRAPE_EVERY_MS) return;
+      sinceMs = 0;
+      await scrape(node);
+    },
+    passed: (ms: number) => {
+      sinceMs += ms;
+    },
   };
 }
 

@@ -1,0 +1,37 @@
+/** Callers that ask again as soon as they are answered, so that a process can be measured without a start or an end of load. */
+export class SteadyLoad {
+  readonly #callers: Promise<unknown>;
+  #answered = 0;
+  #ended = false;
+  #wake: (() => void) | null = null;
+
+  constructor(callers: number, ask: () => Promise<unknown>) {
+    const call = async (): Promise<void> => {
+      while (!this.#ended) {
+        await ask();
+        this.#answered += 1;
+        this.#wake?.();
+      }
+    };
+    this.#callers = Promise.all(Array.from({ length: callers }, call));
+  }
+
+  /** Waits for at least this many further answers. @returns their number @throws the error of a caller */
+  async answered(count: number): Promise<number> {
+    const before = this.#answered;
+    while (this.#answered - before < count) {
+      await Promise.race([
+        this.#callers,
+        new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        }),
+      ]);
+    }
+    return this.#answered - before;
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#callers;
+  }
+}
