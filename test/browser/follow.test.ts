@@ -291,7 +291,7 @@ describe('commands', () => {
     await page.click('text=commands');
     await page.selectOption('#command-peer', 'crossing-1');
     await page.click('[data-command=part]');
-    await page.waitForSelector('dialog.commands .failure:has-text("two that differ")');
+    await page.waitForSelector('dialog.commands .failure:has-text("two different nodes")');
     await page.click('[data-command=wave]');
     await page.waitForSelector('.said:has-text("Done")');
     expect(watched.commands).toEqual([{ command: 'wave', source: null, peer: null }]);

@@ -139,7 +139,7 @@ describe('a trace file', () => {
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
     const dropped = await page.evaluateHandle("(() => { const data = new DataTransfer(); data.items.add(new File(['nothing'], 'empty.trace')); return data; })()");
     await page.dispatchEvent('main', 'drop', { dataTransfer: dropped });
-    await page.waitForSelector('.said.bad:has-text("holds no events")');
+    await page.waitForSelector('.said.bad:has-text("contains no events")');
   });
 });
 
