@@ -12,6 +12,8 @@ import { table } from './statistics.ts';
 const NODES = 5;
 const HOUR_MS = 3_600_000;
 const SAMPLE_US = 500;
+/** Simulated before the first measurement. */
+const WARM_UP_HOURS = 0.5;
 
 interface Load {
   readonly name: string;
@@ -93,6 +95,8 @@ async function profile(load: Load): Promise<Map<string, number>> {
   return sharesOf(taken);
 }
 
+// The code is compiled during the first simulated minutes, which are not measured.
+await simulate(scenarioOf({ ...LOADS[0]!, hours: WARM_UP_HOURS }));
 const rows: (string | number)[][] = [];
 const shares = new Map<string, Map<string, number>>();
 for (const load of LOADS) {
