@@ -74,11 +74,11 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         const { block, blockMs, members, hash } = facts;
         const { nowMs, monotonicMs } = instantOf(ports);
         return {
-        block,
-        view: { blockMs, readAtMs: nowMs, readAtMonotonicMs: monotonicMs },
-        members,
-        tick: { ...context.tick, hash },
-        ...(hash.kind === 'confirmed' ? beginSnapshot(context, hash.store) : {}),
+          block,
+          view: { blockMs, readAtMs: nowMs, readAtMonotonicMs: monotonicMs },
+          members,
+          tick: { ...context.tick, hash },
+          ...(hash.kind === 'confirmed' ? beginSnapshot(context, hash.store) : {}),
         };
       }),
       noteInstalled: assign(({ context }, facts: SecretFacts) => {

@@ -208,8 +208,9 @@ describe('the pinned block never becomes lower:', () => {
     const shown = { head: null as bigint | null, chainId: null as number | null };
     const hex = (value: bigint | number): object => ({ result: `0x${value.toString(16)}` });
     const started = start({}, ({ method }) => {
-      if (method === 'eth_blockNumber' && shown.head !== null) return hex(shown.head);
-      return method === 'eth_chainId' && shown.chainId !== null ? hex(shown.chainId) : null;
+      // Read once for each request, because a test may replace these properties with functions that count.
+      const set = method === 'eth_blockNumber' ? shown.head : method === 'eth_chainId' ? shown.chainId : null;
+      return set === null ? null : hex(set);
     });
     return { ...started, shown };
   }
@@ -243,14 +244,15 @@ describe('the pinned block never becomes lower:', () => {
     let asked = 0;
     Object.defineProperty(shown, 'head', { get: () => ((asked += 1) % 2 === 1 ? 0n : head) });
     expect((await reader.readView(signal)).block).toBe(block);
+    expect(asked).toBe(2);
   });
 
   test('a read from backends of two chains fails, and its head is not remembered', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;
-    // The second request for the chain id and its retry reach the other chain.
-    Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 || asked === 3 ? 1 : null) });
+    // The second request for the chain id reaches the other chain.
+    Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 ? 1 : null) });
     await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends belong to different chains');
     expect(reader.highestBlock).toBe(0n);
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
