@@ -5,7 +5,7 @@
 
 /** For each room, the other rooms that it may import. */
 const ROOMS = {
-  /** Names, limits and ports. It decides nothing and does no I/O. */
+  /** Names, limits and ports. This room decides nothing and does no I/O. */
   domain: [],
   /** Key bytes and signatures. No clock, no log, no network. */
   crypto: ['domain'],
@@ -19,9 +19,9 @@ const ROOMS = {
   store: ['domain', 'crypto'],
   /** Records how the secret and the store were used, as a verifiable chain of hashes. Its only outside call asks the enclave to sign. */
   audit: ['domain', 'crypto'],
-  /** Decides whether a caller may send a request. No HTTP. */
+  /** Checks who sent a request, and whether that caller is authorized. No HTTP. */
   auth: ['domain', 'crypto'],
-  /** Access to the chain through viem. It reads facts; other rooms decide whom to trust. */
+  /** Reads the chain and sends claims, through viem. Other rooms decide whom to trust. */
   registry: ['domain'],
   /** The enclave API, and its emulator. */
   enclave: ['domain', 'crypto'],
@@ -29,7 +29,7 @@ const ROOMS = {
   net: ['domain'],
   /** The log, and the metrics. */
   observe: ['domain'],
-  /** The environment, parsed once. */
+  /** Parses the environment, once. */
   config: ['domain'],
   /** The process's clock and randomness. */
   system: ['domain'],

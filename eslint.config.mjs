@@ -35,7 +35,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/dot-notation': 'off',
       eqeqeq: 'error',
-      // Off, because it wrongly reports winston's stream transport, although a constructor call creates that instance.
+      // Off: it wrongly reports winston's `new transports.Stream(..)`.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
   },

@@ -1,8 +1,9 @@
 /**
  * The last part of `npm run bench:requests`: how much one caller that gets large answers slows down 16 other callers. It measures derives
- * without other requests, during consecutive lists of 50,000 keys, and during consecutive reads of a 1 MiB value, on a node and on the
- * floor (`floor.ts`). It also measures the longest block of the node's event loop. All workloads take turns. The node and the floor share
- * the enclave and the processors, so derives on the floor wait too. The aim limits how much longer derives wait on the node.
+ * alone, while another caller lists 50,000 keys again and again, and while another caller reads a 1 MiB value again and again. Each case
+ * runs on a node and on the floor (`floor.ts`, a minimal server for comparison), in turns. The node and the floor share the enclave and the
+ * processors, so derives on the floor become slower too. The aim limits how much more they slow down on the node. The bench also measures
+ * how long the node's event loop is blocked.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -23,7 +24,7 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const BIG_KEY = 'big';
 const BIG_BYTES = 1_048_576;
-/** Maximum allowed block of the node's event loop while one caller lists keys. Milliseconds. */
+/** How long the node's event loop may be blocked at a time while one caller lists keys. Milliseconds. */
 const BLOCK_AIM_MS = 20;
 /**
  * The p99 of derives rises while another caller gets large answers. This is the maximum allowed ratio of the rise on the node to the rise
@@ -92,7 +93,7 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     };
     const ours = worksOf('', node.localUrl, { client: toNode, pid: node.pid! });
     const floors = worksOf(', floor', floor.url, { client: toFloor, pid: floor.pid });
-    // Each workload on the node is next to the same workload on the floor.
+    // Puts each workload on the floor directly after the same workload on the node.
     const works = ours.works.flatMap((work, place) => [work, floors.works[place]!]);
     await warmUp(works, WARM_UP_DERIVES);
     for (const large of [...ours.large, ...floors.large]) for (let count = 0; count < WARM_UP_ANSWERS; count += 1) await large.ask();

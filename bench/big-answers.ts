@@ -1,6 +1,6 @@
 /**
- * One caller that repeatedly asks a node for a large answer, and reads the answer without opening it. So calls that are measured at the
- * same time wait for the node, and not for this process.
+ * One caller that repeatedly asks a node for a large answer. It reads the answers but does not open them, so that calls which are measured
+ * at the same time wait for the node and not for this process.
  */
 import process from 'node:process';
 import type { LocalKeys } from '../src/client/options.ts';
@@ -45,7 +45,7 @@ export class BigAnswers {
 
   async ask(): Promise<void> {
     const { url, wallet, path } = this.#options;
-    // As in other benchmarks, each call has a different address, so that each call has its own rate limit.
+    // Each call has its own address and therefore its own rate limit, as in the other benchmarks.
     const address = { 'x-forwarded-for': `11.0.${(this.count >> 8) & 255}.${this.count & 255}` };
     const { nonce } = (await (await fetch(`${url}/nonce`, { headers: address })).json()) as { nonce: string };
     const timestamp = String(Math.floor((performance.timeOrigin + performance.now()) / 1_000));

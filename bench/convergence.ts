@@ -20,7 +20,7 @@ import { CountingFront, sumOf, type Traffic } from './counting-front.ts';
 import { median, percentile, table } from './statistics.ts';
 
 const VALUE_BYTES = 100;
-/** With the nudge and one write at a time: aims for the time until both other nodes show the write. Milliseconds. */
+/** Aims for the time until both other nodes show a write, with the nudge and one write at a time. Milliseconds. */
 const MEDIAN_AIM_MS = 15;
 const P99_AIM_MS = 90;
 const LIMIT_MS = 90_000;
@@ -85,16 +85,16 @@ async function measureDelays(environment: Environment, oneByOne: boolean): Promi
     const written = new Map<string, number>();
     const isSeen = (key: string): boolean => watchers.every(({ seen }) => seen.has(key));
     const waitFor = (what: string, keys: readonly string[]): Promise<void> =>
-      waitUntil({ what, timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (keys.every(isSeen) ? null : 'not on all nodes'));
+      waitUntil({ what, timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () => (keys.every(isSeen) ? null : 'not yet on all nodes'));
     try {
       for (let index = 0; index < writes; index += 1) {
         const key = `key-${index}`;
         await client.put({ key, value: randomBytes(VALUE_BYTES) }, { node: writing.wallet });
         written.set(key, performance.now());
-        if (oneByOne) await waitFor('a write being shown', [key]);
+        if (oneByOne) await waitFor('showing a write', [key]);
         else await delay(WRITE_EVERY_MS);
       }
-      await waitFor('all writes being shown', [...written.keys()]);
+      await waitFor('showing all writes', [...written.keys()]);
     } finally {
       await Promise.all(watchers.map((watcher) => watcher.end()));
     }
@@ -141,7 +141,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
     const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
     const put = (key: string, node: ClusterNode): Promise<unknown> =>
       client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
-    // After these writes, all connections and nonces exist.
+    // These writes open the connections and fetch the first nonces, so that neither is counted.
     for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
     const start = sumOf(fronts);
     for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);
@@ -162,7 +162,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
 
 if (runs('nudge') || runs('interval')) {
   process.stdout.write(
-    `${writes} writes of ${VALUE_BYTES} bytes, milliseconds until shown\n` +
+    `${writes} writes of ${VALUE_BYTES} bytes: milliseconds until the other nodes show a write\n` +
       'default rate limits; each call has a different client address (X-Forwarded-For of a trusted proxy)\n',
   );
   const delays: (readonly string[])[] = [['', 'on the first peer: median', 'on both peers: median', 'p99', 'max']];
@@ -177,7 +177,7 @@ if (runs('nudge') || runs('interval')) {
 }
 
 if (runs('cost')) {
-  const rows: (string | number)[][] = [['nodes', 'pushes per write', 'aim', 'nonces', 'bytes', `pushes per write, ${BURST_WRITERS} writers`, 'bytes']];
+  const rows: (string | number)[][] = [['nodes', 'pushes per write', 'aim', 'nonces', 'bytes', `pushes per write with ${BURST_WRITERS} writers`, 'bytes']];
   for (const size of SIZES) {
     const { single, burst } = await measureCost(size);
     aimAt(`${size - 1} pushes per write with ${size} nodes`, single.pushes <= size - 1);

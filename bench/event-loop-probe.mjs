@@ -1,6 +1,6 @@
 /**
  * Measures how long the event loop of a node process is blocked, and how much memory the process uses, without a change to the product.
- * `NODE_OPTIONS=--import` loads this file. It prints a line on standard error every 50 ms, which `event-loop-record.ts` reads.
+ * `NODE_OPTIONS=--import` loads this file. Every 50 ms, it prints a line for `event-loop-record.ts` on standard error.
  *
  * A timer of 1 ms measures blocks: a block is the time between two calls of the timer, minus 1 ms. When other processes need the same
  * processors, the thread waits for a processor during part of that time. Linux reports the length of this wait. The probe prints the
@@ -14,7 +14,10 @@ const TURN_MS = 1;
 const SAY_EVERY_MS = 50;
 const NS_PER_MS = 1_000_000;
 
-/** Figures of the main thread: nanoseconds on a processor, nanoseconds of waiting for a processor, number of turns on a processor. */
+/**
+ * Three figures of the main thread: how long it ran, how long it waited for a processor (both in nanoseconds), and how often it was
+ * scheduled.
+ */
 const SCHEDULE = '/proc/self/schedstat';
 const schedule = openSchedule();
 const text = Buffer.alloc(128);
@@ -60,7 +63,7 @@ function say(nowMs) {
   longestMs = 0;
   longestOwnMs = 0;
   saidAtMs = nowMs;
-  // The time for printing is not part of the measurement.
+  // Leaves out the time that printing took.
   turnedAtMs = performance.now();
   waitedMs = waitedForProcessorMs();
 }

@@ -7,13 +7,13 @@ import type { Environment } from '../src/dev/cluster-node.ts';
 const PROBE = join(import.meta.dirname, 'event-loop-probe.mjs');
 const BYTES_PER_MIB = 1_048_576;
 
-/** Environment of a process with the probe. */
+/** Environment that makes a process load the probe. */
 export const MEASURED: Environment = { NODE_OPTIONS: `--import=${PROBE}` };
 
 const probeLine = z.object({ probe: z.literal('event-loop'), at_ms: z.number(), block_ms: z.number(), own_ms: z.number(), rss: z.number() });
 
 export interface LoopFigures {
-  /** The longest time without a turn of the event loop. Milliseconds. */
+  /** The longest time for which the event loop was blocked. Milliseconds. */
   readonly blockMs: number;
   /** The same time, minus the time for which the thread waited for a processor. Milliseconds. */
   readonly ownMs: number;

@@ -1,9 +1,9 @@
 /**
  * `npm run field`: nodes under real conditions. The nodes are real processes in strict mode, with TLS and an egress proxy. Apps write and
  * derive at a steady rate. Meanwhile, hostile callers leave request bodies unfinished and flood nodes, a hostile member sends forged
- * records and false answers, one of two backends of the RPC is bad, and every two minutes a node is killed and starts again with new keys.
- * Exit code 1: an acknowledged write was lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node. 130:
- * interrupted; the report contains the results up to that time.
+ * records and false answers, one of the two backends behind the RPC is bad, and every two minutes a node is killed and starts again with
+ * new keys. Exit code 1: an acknowledged write was lost, or an answer was wrong. 2: an acknowledged write could not be checked on any node.
+ * 130: interrupted; the report contains the results up to that time.
  */
 import { createWriteStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -41,7 +41,7 @@ const ATTACKS: readonly Attack[] = ['clocks', 'tombstones', 'future'];
 const OWN_APP = 1_001;
 const PLATFORM_APP = 1_002;
 const HOSTILE_APP = 9_001;
-/** Maximum time for the last look at all nodes. Milliseconds. */
+/** Timeout of the last look, which checks at the end that every node has every acknowledged write. Milliseconds. */
 const LAST_LOOK_MS = 300_000;
 /** Number of reads under way at each node during the last look. */
 const LAST_READERS = 12;
@@ -53,7 +53,7 @@ const options = new Command('field')
   .description('Runs real nodes under steady calls, with hostile callers and members, a bad RPC, and killed nodes.')
   .option('--minutes <n>', 'length of the run in minutes', wholeNumber(1, 1_440), 45)
   .option('--nodes <n>', 'number of nodes', wholeNumber(2, MAX_NODES), 5)
-  .option('--rate <n>', 'calls per second, of both apps together', wholeNumber(2, 1_000), 20)
+  .option('--rate <n>', 'calls per second, for both apps together', wholeNumber(2, 1_000), 20)
   .option('--kill-every <seconds>', 'seconds between two kills; 0: none', wholeNumber(0, 86_400), 120)
   .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
   .option('--calm', 'no hostile callers and no hostile member')
@@ -137,7 +137,7 @@ if (options.calm !== true) hostileCallers.start();
 
 let stopping = false;
 const over = Promise.withResolvers<undefined>();
-/** Repeats the work at this interval until the end of the run. */
+/** Does the work every `everyMs` until the run ends. */
 async function repeat(everyMs: number, work: (nth: number) => Promise<void>): Promise<void> {
   for (let nth = 0; ; nth += 1) {
     const wait = pause(everyMs);

@@ -22,7 +22,7 @@ const READY_TIMEOUT_MS = 240_000;
 const LOOK_EVERY_MS = 20;
 /** How long the attack keeps its requests open. Milliseconds. */
 const HOLD_MS = 3_000;
-/** Values that fill the quota of an app. */
+/** Number and size of the values that fill the quota of an app. */
 const [VALUES, VALUE_BYTES] = [10, 900 * 1024];
 
 interface Attackers {
@@ -77,10 +77,10 @@ function counted(statuses: readonly string[]): Map<string, number> {
 const syncKey = (): Uint8Array => deriveKey(SECRET, 0, 'sync_hmac_key', 32);
 
 const ATTACKS: Readonly<Record<string, (attackers: Attackers) => Promise<Outcome>>> = {
-  '50 /sync bodies of a member': async ({ peer, target, port }) =>
+  '50 /sync bodies from a member': async ({ peer, target, port }) =>
     holdMany(50, async () => hold(port, 'POST', '/sync', { ...(await peer.proof(target)), 'x-sync-signature': 'ab'.repeat(32) }, 50 * MIB)),
-  '150 bodies of an app': async ({ app, target, port }) => holdMany(150, async () => hold(port, 'PUT', '/kms/data', await app.proof(target), 4 * MIB)),
-  '60 snapshots of a member': async ({ app, peer, target }) => {
+  '150 bodies from an app': async ({ app, target, port }) => holdMany(150, async () => hold(port, 'PUT', '/kms/data', await app.proof(target), 4 * MIB)),
+  '60 snapshots for a member': async ({ app, peer, target }) => {
     for (let nth = 0; nth < VALUES; nth += 1) await app.send(target, 'PUT', '/kms/data', { key: `key ${nth}`, value: randomBytes(VALUE_BYTES).toString('base64') });
     const ask = () => peer.send(target, 'POST', '/sync', { type: 'snapshot_request', sender_wallet: peer.wallet }, { syncKey: syncKey() });
     const answers = await Promise.all(Array.from({ length: 60 }, async () => ask().then(({ status }) => String(status), () => 'none')));

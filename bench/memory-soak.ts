@@ -1,7 +1,6 @@
 /**
- * The load of a day on a real process, in less than a day: as many requests as one per second for 24 hours. Keys are added, changed and
- * deleted, and expire. Lifetimes and retentions are so short that the node holds the same amount of data in each minute. So its memory must
- * not grow.
+ * Sends a node the requests of a whole day (one per second for 24 hours) in less time. Keys are added, changed and deleted, and expire.
+ * Lifetimes and retentions are so short that the node holds about the same amount of data in each minute, so its memory must not grow.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -21,8 +20,8 @@ const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: 
 /** One request per second. */
 const REQUESTS_OF_A_DAY = 86_400;
 /**
- * About the rate that one node reaches when all nodes of the cluster share two processors. A run that is too short for a day's requests at
- * this rate makes fewer requests.
+ * About the highest rate that one node reaches when all nodes of the cluster share two processors. A short run makes fewer requests than a
+ * day has, so that it does not exceed this rate.
  */
 const MAX_REQUESTS_A_MINUTE = 6_000;
 const NODES = 3;
@@ -38,13 +37,13 @@ const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
 /** The part of the run in which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
-/** Maximum allowed growth in a whole run after the warm-up. MiB. */
+/** How much the memory may grow in a whole run after the warm-up. MiB. */
 const GROWTH_AIM_MIB = 6;
 
 interface Sample {
   readonly minute: number;
   readonly rss: number;
-  /** The minimum heap since the last sample: the heap after a garbage collection. */
+  /** The smallest heap since the last sample: about the size after a garbage collection. */
   readonly heap: number;
 }
 

@@ -46,7 +46,7 @@ function report(what: string, mib: number, aim: number): void {
 }
 
 async function isReadyWith(node: ClusterNode, keys: number): Promise<void> {
-  await waitUntil({ what: `${node.name} being ready with ${keys} keys`, timeoutMs: READY_TIMEOUT_MS, everyMs: 100 }, async () => {
+  await waitUntil({ what: `${node.name} becoming ready with ${keys} keys`, timeoutMs: READY_TIMEOUT_MS, everyMs: 100 }, async () => {
     const status = await node.tryStatus();
     if (status?.readiness?.state !== 'ready') return status?.readiness?.reason ?? 'no answer';
     return status.data_store.total_keys >= keys ? null : `it holds ${status.data_store.total_keys} keys`;
@@ -80,7 +80,7 @@ async function idleAndLoaded(): Promise<void> {
     const call = async (): Promise<void> => {
       while (performance.now() < untilMs) await client.derive({ path: 'bench' }, { node: node.wallet });
     };
-    report(`${CALLERS} callers of derive for ${LOAD_MS / 1_000} s, maximum`, await mostDuring(node, Promise.all(Array.from({ length: CALLERS }, call))), 130);
+    report(`maximum with ${CALLERS} callers of derive for ${LOAD_MS / 1_000} s`, await mostDuring(node, Promise.all(Array.from({ length: CALLERS }, call))), 130);
     await client.close();
   } finally {
     await cluster.close();
@@ -105,10 +105,10 @@ async function withKeys(): Promise<void> {
     report(`${KEYS} keys of ${VALUE_BYTES} bytes that were received in deltas`, residentMiB(holder.pid!), 160);
     await joining.start();
     await isReadyWith(joining, KEYS);
-    report(`${KEYS} keys, while they are merged as one snapshot, maximum`, peakResidentMiB(joining.pid!), 250);
+    report(`maximum while ${KEYS} keys are merged as one snapshot`, peakResidentMiB(joining.pid!), 250);
     await pause(IDLE_MS).passed;
     report(`${KEYS} keys that were received in a snapshot`, residentMiB(joining.pid!), 160);
-    report(`${KEYS} keys, after sending them in a snapshot`, residentMiB(holder.pid!), 160);
+    report(`after sending ${KEYS} keys in a snapshot`, residentMiB(holder.pid!), 160);
   } finally {
     await cluster.close();
     await filler.close();

@@ -2,12 +2,12 @@
  * `npm run bench:observed`: how much observation adds to the cost of a derive. Observation means metrics that are scraped each second, and
  * the audit.
  *
- * Two nodes differ by more than the allowed cost of observation, even in one process. So there is one node, whose observation is switched
- * on and off (`switched-node.ts`) while its callers never pause. A switch begins a segment, whose CPU is measured over a fixed number of
- * requests. Segments are so short that other load on the machine affects neighbours equally. Twelve segments form a cycle, in the order
- * off, on, on, off. Each cycle has two results: the difference between its segments with observation and those without it, and the
- * difference between two halves of its segments without it. The second result shows the error of the measurement. The floor
- * (`floor.ts`) is measured before and after, and is only the unit.
+ * Two nodes with the same settings differ by more than the allowed cost of observation, even in one process. So the benchmark uses one node
+ * (`switched-node.ts`), and switches its observation on and off while the callers never pause. Each switch begins a segment, in which the
+ * CPU time of a fixed number of requests is measured. Segments are so short that other load on the machine affects neighbouring segments
+ * equally. Twelve segments form a cycle, in the order off, on, on, off. Each cycle has two results: the difference between its segments
+ * with observation and those without it, and the difference between two halves of its segments without it. The second result shows the
+ * error of the measurement. The results are printed as shares of the floor (`floor.ts`), which is measured before and after the cycles.
  *
  * `--cycles N` sets the number of cycles.
  */
@@ -30,7 +30,7 @@ const CALLERS = 16;
 /** Off and on, in an order that is the same forwards and backwards. */
 const CYCLE = [false, true, true, false, false, true, true, false, false, true, true, false];
 const SEGMENT_REQUESTS = 200;
-/** Requests that may have begun before the switch. */
+/** After a switch, this many answers are not measured, because their requests may have begun before it. */
 const SETTLING_REQUESTS = 2 * CALLERS;
 const FLOOR_TURNS = 9;
 const FLOOR_TURN_MS = 500;
@@ -82,7 +82,7 @@ async function compare(node: ClusterNode): Promise<void> {
   }
 }
 
-/** CPU time per request of each segment of a cycle, with observation on and off, in their order. Milliseconds. */
+/** The CPU time per request in each segment of one cycle, in order: with observation and without it. Milliseconds. */
 interface Cycle {
   readonly onMs: readonly number[];
   readonly offMs: readonly number[];
@@ -116,7 +116,7 @@ interface Difference {
   readonly error: number;
 }
 
-/** @param differencesMs of the cycles */
+/** @param differencesMs one difference for each cycle */
 function differenceOf(differencesMs: readonly number[], floorMs: number): Difference {
   const mean = meanOf(differencesMs);
   const variance = differencesMs.reduce((sum, difference) => sum + (difference - mean) ** 2, 0) / (differencesMs.length - 1);

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:page`: how long a reader of the visualiser's page waits, with the machine of a node. It measures the bundling, the layout
- * in a worker, and the time from the request for the page to the first drawing, for the first reader and for a later reader. Then it
- * measures how much time a page needs for each of many events.
+ * `npm run bench:page`: how long a reader waits for the visualiser's page when it shows the state machine of a node. It measures the time
+ * from the request for the page to the first drawing, for the first reader and for later readers, and the layout in a new worker. Then it
+ * opens a page on many events and measures the time to the last event, the memory, and the time back to the first event.
  */
 import type { Page } from 'playwright-core';
 import { chartOf } from '../src/chart/chart-of.ts';
@@ -27,7 +27,7 @@ const machine = createNodeMachine(
 const chart = chartOf(machine);
 const active = ['node', 'node.readiness', 'node.readiness.ready', 'node.nodeTick', 'node.nodeTick.idle', 'node.probing', 'node.probing.idle', 'node.beats'];
 
-/** @param atMs the start time of the log's sources */
+/** @param atMs when the chart and the sources start */
 function newLog(name: string, atMs: number): EventLog {
   const log = new EventLog(name);
   log.addChart(chart, atMs);
@@ -53,7 +53,7 @@ const browser = await launchBrowser();
 const closers: (() => Promise<unknown>)[] = [() => browser.close()];
 try {
   const page = await browser.newPage({ viewport: WIDE });
-  // The first navigation of a browser takes longer. This extra time must not be measured as time of the page.
+  // The first navigation of a browser takes longer. The measurements must not include this extra time.
   await page.goto('about:blank');
 
   const server = await serve(newLog('bench', systemClock.nowMs()));

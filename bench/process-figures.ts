@@ -1,4 +1,4 @@
-/** Figures of a process from the system. Linux only. */
+/** Reads figures about a process from /proc. Linux only. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Length of a tick of `utime` and `stime` (proc(5), sysconf(_SC_CLK_TCK)). Milliseconds. */
@@ -15,8 +15,8 @@ export function cpuMs(pid: number): number {
 }
 
 /**
- * Like `cpuMs`, but with a precision of nanoseconds, and only for threads that still exist. For short turns of a process that keeps its
- * threads. Milliseconds.
+ * Like `cpuMs`, but with a precision of nanoseconds, and without threads that have ended. Use it for short measurements of a process whose
+ * threads keep running. Milliseconds.
  */
 export function exactCpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);

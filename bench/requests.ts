@@ -1,9 +1,9 @@
 /**
- * `npm run bench:requests`: the cost of apps' requests to one node, with all their parts: a nonce, the caller's signature, the registry,
- * both envelopes, and the caller's work in this process. It compares derives with the minimum that they cost in Node (`floor.ts`), with the
- * same callers and the same enclave. It also measures gets and puts in namespaces of three sizes, and lists of the largest namespace. All
- * workloads take turns, so that other load on the machine affects them equally. If there is much other load, compare the processor time of
- * the process that answers.
+ * `npm run bench:requests`: measures what requests from apps to one node cost. A request includes the nonce, the caller's signature, the
+ * registry, both envelopes, and the caller's work in this process. The benchmark compares derives with the least that they can cost in
+ * Node.js (`floor.ts`), with the same callers and the same enclave. It also measures gets and puts in namespaces of three sizes, and lists
+ * of the largest namespace. All workloads take turns, so that other load on the machine affects them equally. If there is much other load,
+ * compare the processor time of the process that answers.
  *
  * `--turns N` and `--seconds S` set the number of turns and their length. `--only PART` runs only that part: `derive`, `data` or `beside`.
  */
@@ -76,9 +76,9 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
       process.stdout.write(`node over floor, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
       const aim = FLOOR_AIMS[callers]!;
-      aimAt(`a derive of ${callers} callers takes at most ${aim.cpu} of the floor's CPU`, cpu <= aim.cpu);
-      if (aim.perSecond !== undefined) aimAt(`${callers} callers get at least ${aim.perSecond} of the floor's derives a second`, perSecond >= aim.perSecond);
-      if (aim.p50 !== undefined) aimAt(`p50 of ${callers} callers is at most ${aim.p50} of the floor's`, p50 <= aim.p50);
+      aimAt(`with ${callers} callers, a derive takes at most ${aim.cpu} times the floor's CPU`, cpu <= aim.cpu);
+      if (aim.perSecond !== undefined) aimAt(`with ${callers} callers, derives per second are at least ${aim.perSecond} times the floor's`, perSecond >= aim.perSecond);
+      if (aim.p50 !== undefined) aimAt(`with ${callers} callers, p50 is at most ${aim.p50} times the floor's`, p50 <= aim.p50);
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
     const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
@@ -146,8 +146,8 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
     const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
-    process.stdout.write(`list of ${largest} keys: CPU of ${overFloor.toFixed(2)} lists of the floor, or of ${inDerives.toFixed(1)} derives of the floor, aim ${LIST_AIM_DERIVES}\n`);
-    aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives of the floor`, inDerives <= LIST_AIM_DERIVES);
+    process.stdout.write(`list of ${largest} keys: as much CPU as ${overFloor.toFixed(2)} lists or ${inDerives.toFixed(1)} derives on the floor, aim ${LIST_AIM_DERIVES}\n`);
+    aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives on the floor`, inDerives <= LIST_AIM_DERIVES);
     const held = SIZES.reduce((sum, size) => sum + size, 0);
     process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes arrived, ${residentMiB(node.pid!)} MiB at the end\n`);
   } finally {

@@ -12,7 +12,7 @@ import { table } from './statistics.ts';
 const NODES = 5;
 const HOUR_MS = 3_600_000;
 const SAMPLE_US = 500;
-/** Simulated before the first measurement. */
+/** How much time is simulated before the first measurement. */
 const WARM_UP_HOURS = 0.5;
 
 interface Load {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:snapshot`: the cost for a cluster when a node joins and fetches 50,000 records (protocol.md §10, First snapshot and
+ * `npm run bench:snapshot`: what it costs a cluster when a node joins and fetches 50,000 records (protocol.md §10, First snapshot and
  * Pages). It measures the time until the node is ready, the longest block of the event loop on the node that sends the snapshot and on the
  * node that merges it, and the memory of both. Then it repeats this with an older node that returns its whole store in one answer: 8,000
  * records, about the maximum that the enclave API accepts in one message.
@@ -24,7 +24,7 @@ const APP_ID = 1_001;
 const AIM_MS = 50;
 const LIMIT_MS = 120_000;
 const LOOK_EVERY_MS = 10;
-/** How long the last probe lines of a phase may take to arrive. Milliseconds. */
+/** How long to wait, after a phase, for the last lines that the probe printed. Milliseconds. */
 const LINES_LATER_MS = 200;
 
 const secret = randomBytes(32).toString('hex');
@@ -32,7 +32,7 @@ const record = new EventLoopRecord();
 const filler = new FillingMember(secret);
 const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
 
-/** Adds a row with an aim, for joins of current nodes. */
+/** Adds a row and checks its longest block against the aim. The aim applies only between current nodes. */
 function addAimedRow(what: string, count: number, seconds: number, figures: LoopFigures): void {
   aimAt(`${what}: no block above ${AIM_MS} ms`, figures.blockMs <= AIM_MS);
   addRow(what, count, seconds, figures);

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:start`: the time from the start of a process to the first node_tick, which is its first request to the chain. The sources
- * of a checkout, the modules of the package and the bundle of the package take turns.
+ * of a checkout, the modules of the package and the bundle of the package are measured in turn.
  *
- * `--turns N` sets the number of turns.
+ * `--turns N` sets how often each of them is measured.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -20,7 +20,7 @@ const PROGRAMS = [
   ['modules', 'dist/cli/nova-kms.js'],
   ['bundle', 'dist/bundle/node-program.js'],
 ] as const;
-/** Maximum allowed time of the bundle, as a share of the time of the modules. */
+/** The longest time that the bundle may take, as a share of the time that the modules take. */
 const AIM = 0.5;
 
 const { values: options } = parseArgs({ options: { turns: { type: 'string', default: '9' } } });
@@ -60,7 +60,7 @@ const figures = PROGRAMS.map((): number[] => []);
 for (let turn = 0; turn <= Number(options.turns); turn += 1) {
   for (const [place, [, program]] of PROGRAMS.entries()) {
     const ms = await startOnce(program);
-    // The first turn fills the file cache of the system.
+    // The first turn does not count: it fills the file cache of the system.
     if (turn > 0) figures[place]!.push(ms);
   }
 }
@@ -70,4 +70,4 @@ process.stdout.write(`from exec to the first node_tick\n${table([['run from', 'm
 const [, modules, bundle] = figures as [number[], number[], number[]];
 const ratio = median(bundle.map((ms, turn) => ms / modules[turn]!));
 process.stdout.write(`bundle over modules: ${ratio.toFixed(2)}, aim ${AIM}\n`);
-aimAt(`the bundle starts in at most ${AIM} of the time of the modules`, ratio <= AIM);
+aimAt(`the bundle takes at most ${AIM} of the time that the modules take`, ratio <= AIM);

@@ -1,4 +1,4 @@
-/** Callers that ask again as soon as they are answered, so that a process can be measured without a start or an end of load. */
+/** Keeps a process under constant load while it is measured: each caller asks again as soon as it is answered. */
 export class SteadyLoad {
   readonly #callers: Promise<unknown>;
   #answered = 0;
@@ -16,7 +16,7 @@ export class SteadyLoad {
     this.#callers = Promise.all(Array.from({ length: callers }, call));
   }
 
-  /** Waits for at least this many further answers. @returns their number @throws the error of a caller */
+  /** Waits for at least `count` more answers. @returns how many arrived @throws the error with which a caller failed */
   async answered(count: number): Promise<number> {
     const before = this.#answered;
     while (this.#answered - before < count) {

@@ -28,7 +28,7 @@ interface Shape {
   readonly share?: number;
   /** Maximum allowed memory of a record in a run of the usual size. Bytes. */
   readonly most?: number;
-  /** What the node does with the store once all records are in it. */
+  /** Runs once all records are in the store. */
   readonly then?: (store: RecordStore) => void;
 }
 
@@ -116,7 +116,7 @@ const SHAPES: readonly Shape[] = [
   { name: 'values of 1 MB', share: 0.002, add: (store, index) => put(store, `key/${index}`, 1_000_000) },
 ];
 
-/** Computes lists and digests of all apps, which the store keeps for the next time. */
+/** Computes the lists and digests of all apps, because the store caches them, and the cache takes memory too. */
 function look(store: RecordStore): void {
   store.rootDigest();
   for (const app of store.appIds()) store.list(app, {}, NOW_MS);

@@ -132,7 +132,7 @@ for (const { name, run } of OPERATIONS) {
   const microseconds = new Map<Filled, number[]>(stores.map((filled) => [filled, []]));
   const visited = new Map<Filled, number>();
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
-    // The first size of one round is the last size of the next round.
+    // Every second round runs the sizes in reverse order.
     for (const filled of round % 2 === 0 ? stores : [...stores].reverse()) {
       filled.nowMs += 1;
       const visitsBefore = filled.store.visits;

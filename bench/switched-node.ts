@@ -1,7 +1,7 @@
 /**
  * One node in a process, whose observation (metrics and audit) is switched on by the signal SIGUSR2 and off by SIGHUP. The node has two
- * Express apps: one is wired as a node that is observed and the other as a node that is not. A request goes to the app of the moment, so
- * both share the machine, the store, the enclave, the connections and the compiled code.
+ * Express apps: one is wired as a node that is observed, the other as a node that is not. Each request goes to the app that is switched on,
+ * so both apps share the machine, the store, the enclave, the connections and the compiled code.
  */
 import process from 'node:process';
 import { exitWithParent } from '../src/cli/exit-with-parent.ts';

@@ -15,12 +15,12 @@ import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
 const PAIRS = 9;
-/** Number of derives in one stretch. */
+/** Number of derives in one measurement. */
 const DERIVES = 600;
-/** The order of the stretches of a pair; true: with a reader. In this order, a drift affects both sides equally. */
+/** The measurements of one pair, in order; true: a reader is connected. In this order, a steady drift affects both sides equally. */
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
-/** Number of derives between a change of readers and the measurement. */
+/** Number of derives before each measurement, because the reader may just have started or stopped. */
 const SETTLE = 50;
 const CALLERS = 4;
 const AIM = 1.03;
@@ -39,7 +39,7 @@ async function derive(client: KmsClient, node: ClusterNode, count: number): Prom
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** A reader that, like a browser, continues from its last position. */
+/** Reads events. Like a browser, it continues after the last event that it received. */
 class Reader {
   bytes = 0;
   readonly #url: string;

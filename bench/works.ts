@@ -42,7 +42,7 @@ export function row({ name, size, callers }: Work, { latenciesMs, perSecond, cpu
   return [name, size ?? '-', callers, Math.round(median(perSecond)), median(latenciesMs).toFixed(2), percentile(latenciesMs, 99).toFixed(2), median(perRequestMs).toFixed(2)];
 }
 
-/** All workloads take turns; the first turn is not counted. */
+/** The workloads take turns. The first turn of each workload is not counted. */
 export async function measure(works: readonly Work[], { turns, turnMs }: Turns): Promise<readonly Figures[]> {
   const figures = works.map(() => new Figures());
   for (let turn = 0; turn <= turns; turn += 1) {

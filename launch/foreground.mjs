@@ -1,7 +1,7 @@
 /**
- * Runs programs in place of this process: a program gets the input, output and signals of this process, and determines its exit code. A
- * program must not outlive this process. So the program holds the other end of a pipe (`leash.mjs`). The pipe closes when this process
- * ends, even by SIGKILL, and when the npm that started this process ends.
+ * Runs programs in place of this process: a program gets the input, output and signals of this process, which exits with the code of the
+ * program. A program must not outlive this process. So it holds one end of a pipe (`leash.mjs`), and ends when the pipe closes. The pipe
+ * closes when this process ends, even by SIGKILL, and when the npm that started this process ends.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -31,7 +31,7 @@ function watch() {
   if (watching) return;
   watching = true;
   for (const signal of SIGNALS) {
-    // The programs receive a Ctrl-C of the terminal twice: directly and from here. They treat both as one signal.
+    // The programs receive a Ctrl-C from the terminal twice: directly and through this process. They treat both as one signal.
     process.on(signal, () => {
       if (running.size === 0) process.exit(exitCodeOf(null, signal));
       for (const child of running) if (child.exitCode === null && child.signalCode === null) child.kill(signal);
@@ -44,8 +44,8 @@ function watch() {
 }
 
 /**
- * Runs Node in the foreground and resolves with its exit code. Call `process.exit` with that code immediately: a process that ends by
- * itself removes its signal handlers before it has ended.
+ * Runs Node in the foreground and resolves with its exit code. Call `process.exit` with that code immediately. If the process is left to
+ * end on its own, it removes its signal handlers first, and a signal that arrives then changes the exit code.
  * @param node the path of Node
  * @param arguments_ options for Node, the file of the program, the arguments of the program
  * @param output descriptor of a file for the program's output, if several programs run at the same time. Default: the output of this

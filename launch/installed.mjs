@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, MODULES, ROOT } from './runtime.mjs';
 
-/** Maximum number of packages that a message names. Of the others, it gives only the number. */
+/** Maximum number of packages that a message names. It only counts the rest. */
 const MAX_NAMED = 3;
 
 function packagesOf(file) {
@@ -14,8 +14,8 @@ function packagesOf(file) {
 }
 
 /**
- * The packages of the lockfile that are not installed in the version from the lockfile. Optional packages may be missing, because they are
- * for other platforms.
+ * The packages in the lockfile that are missing or installed in another version. Optional packages are not checked, because some of them
+ * are for other platforms.
  * @param development whether to include packages that only development needs
  */
 export function missingPackages(development) {
@@ -28,7 +28,7 @@ export function missingPackages(development) {
     .map(([path]) => path.replace(/^.*node_modules\//, ''));
 }
 
-/** Exits with one line when packages are missing. The line lists them and the command that installs them. */
+/** If packages are missing, prints their names and the command that installs them, and exits. */
 export function requireInstalled({ development }) {
   const missing = missingPackages(development);
   if (missing.length === 0) return;

@@ -8,7 +8,7 @@ import { isMainThread } from 'node:worker_threads';
 
 /** A cluster needs less time than this to shut down all its nodes cleanly. Milliseconds. */
 const END_WITHIN_MS = 30_000;
-/** Time between two checks whether the program that forked this process is still running. Milliseconds. */
+/** Time between two checks that the program that forked this process is still running. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
 // Children of this program must not use the pipe, so they do not inherit the variable.

@@ -3,7 +3,7 @@
  * to set any options. docs/decisions/0024 has the measurements.
  */
 
-/** Heap (old space) for everything except the store. The values of the store are in the same heap. MiB. */
+/** The part of the heap (old space) that is not for the store. The store's values are in the same heap, so its size is added. MiB. */
 const BESIDE_STORE_MIB = 512;
 /** The default of `MAX_STORE_BYTES` in src/config/settings.ts. Bytes. */
 const DEFAULT_MAX_STORE_BYTES = 512 * 1024 * 1024;
@@ -21,7 +21,7 @@ export function nodeFlags(environment) {
     // A node holds keys in its memory. By default, Node opens a debugger on SIGUSR1, which would expose these keys.
     '--disable-sigusr1',
     // Size of each half of the young generation, in MiB. By default, each half may grow to 16 MiB. With 1 MiB, many objects of a request
-    // outlive a collection, so collections cost a derive a quarter of its processor time.
+    // outlive a collection, so collections take a quarter of a derive's processor time.
     '--max-semi-space-size=4',
     // Lets a node return the memory of its start to the system (src/system/start-memory.ts).
     '--expose-gc',

@@ -40,7 +40,7 @@ function installedNode() {
   }
 }
 
-/** The path of the Node that runs the product. Exits with one line when there is no such Node. */
+/** The path of the Node that runs the product. If there is none, prints one line and exits. */
 export function runtime() {
   return (
     installedNode() ??

@@ -7,8 +7,9 @@ import { missingPackages } from '../launch/installed.mjs';
 import { childEnvironment, fail, MODULES, ROOT, runtime } from '../launch/runtime.mjs';
 
 /**
- * Installs missing packages of the lockfile. Only `npm start` and `npm test` use this function, because newcomers run these commands first.
- * `npm ci` first empties node_modules. So it is used only if node_modules does not exist: then a failed install removes nothing.
+ * Installs the packages of the lockfile if any of them is missing. Only `npm start` and `npm test` use this function, because newcomers run
+ * these commands first. `npm ci` first empties node_modules, so a failed install would remove packages. It is used only if node_modules
+ * does not exist.
  */
 export function ensureInstalled() {
   if (missingPackages(true).length === 0) return;

@@ -11,7 +11,7 @@ import process from 'node:process';
 import { readDockerfile, type Stage } from '../test/support/dockerfile.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** Settings that tell npm where to find packages. With the other variables of the running npm, the stage's npm would use this checkout. */
+/** The only npm settings that the stage inherits: where to find packages. With all of them, its npm would use this checkout. */
 const NPM_SETTINGS = ['npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_globalconfig'];
 
 interface Built {
@@ -45,7 +45,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** The argument of the instruction with this name; there must be only one. */
+/** The argument of the stage's only instruction with this name. @throws Error if the stage has none or several */
 function argumentOf({ instructions }: Stage, name: string): string {
   const found = instructions.filter(([each]) => each === name);
   if (found.length !== 1) throw new Error(`a stage of deploy/Dockerfile has ${found.length} ${name} instructions, but must have exactly one`);
@@ -58,7 +58,7 @@ function copyContext(to: string): void {
   cpSync(ROOT, to, { recursive: true, filter: (path) => !ignored.includes(relative(ROOT, path)) });
 }
 
-/** The variables from the `ENV` lines of the stage, with the default of each `ARG`. */
+/** The variables from the stage's `ENV` lines. Each `ARG` in them is replaced by its default. */
 function stageVariables({ environment, instructions }: Stage): Record<string, string> {
   const defaults = new Map(instructions.filter(([name]) => name === 'ARG').map(([, text]) => text.split('=', 2) as [string, string]));
   return Object.fromEntries(Object.entries(environment).map(([name, text]) => [name, text.replaceAll(/\$\{(\w+)\}/g, (_, argument: string) => defaults.get(argument) ?? '')]));

@@ -1,6 +1,6 @@
 /**
  * `npm run sbom` writes the list of the packages in the image to `artifacts/image/sbom.cdx.json` (CycloneDX). npm takes the list from the
- * lockfile. The C runtime libraries come from the building machine and are not included.
+ * lockfile. The C runtime libraries come from the build machine and are not included.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import process from 'node:process';
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDER = join(ROOT, 'artifacts', 'image');
-/** Fields that differ each time. They are removed, so that the same lockfile results in the same SBOM. */
+/** Fields that differ from run to run. They are removed, so that the same lockfile results in the same SBOM. */
 const CHANGING = ['serialNumber', 'timestamp'];
 
 const { status, stdout } = spawnSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 * 1024 * 1024 });

@@ -1,8 +1,8 @@
-/** Counts the answers of nodes to honest callers, separately for each phase of a node. A 503 from a booting node is correct. */
+/** Counts the answers that honest callers get from nodes, separately for each phase of a node. A 503 from a booting node is correct. */
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** The phase that the run has noted for each node, found by the node's registered URL. */
+/** The current phase of each node, by the node's registered URL. A node that was never set is down. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 
@@ -17,10 +17,7 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /**
-   * The phase of the node at the beginning and at the end of the request. If these differ, the phase that comes first in the order
-   * down, booting, ready.
-   */
+  /** The phase of the node. If the phase changed during the request, this is the earlier one in the order down, booting, ready. */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;
@@ -42,8 +39,8 @@ export class Answers {
   }
 
   /**
-   * Call this before a request. @returns a function that receives the status and body of the answer; status undefined: there was no answer,
-   * and `text` is the reason
+   * Call this before a request, and call the returned function with the status and body of the answer. If there was no answer, pass
+   * undefined as the status and the reason as the text.
    */
   begin(url: string): (status: number | undefined, text: string) => void {
     const before = this.#phases.of(url);

@@ -1,6 +1,6 @@
 /**
  * Reads an app's keys from one node, as instances of that app, without the proxy and TLS. Each read is a single attempt. A node limits the
- * requests of a wallet (protocol.md §8), so several instances take turns.
+ * requests from a wallet (protocol.md §8), so several instances take turns.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';
@@ -16,12 +16,12 @@ import { NotAnswered } from './last-look.ts';
 /** Maximum `Retry-After` that is obeyed; a longer value is cut to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
-/** How long a node's keys are cached: a restarted node has new keys. Milliseconds. */
+/** How long the keys of a node are cached. The time is short, because a restarted node has new keys. Milliseconds. */
 const NODES_TTL_MS = 1_000;
 
 export class AppReaders {
   readonly #clients: readonly KmsClient[];
-  /** For the origin of each node: the wait in its last `Retry-After`. Milliseconds. */
+  /** The wait in the last `Retry-After` of each node, by origin. Milliseconds. */
   readonly #retryAfterMs = new Map<string, number>();
   #turn = 0;
 

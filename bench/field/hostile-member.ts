@@ -1,7 +1,7 @@
 /**
- * A hostile registered member. Like any member, it has the master secret. It sends forged counts under the clock keys of the nodes, records
- * with a thousand new clock entries, tombstones of invented apps, and times in the future. As a server, it acknowledges records that it
- * does not keep, and says that it is sure of its empty store.
+ * A hostile registered member. Like any member, it has the master secret. It sends records with forged counts of the nodes, records with a
+ * thousand new clock entries, records with times in the future, and tombstones of invented apps. As a server, it acknowledges records that
+ * it does not keep, and claims to be sure although its store is empty.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../src/crypto/p384.ts';
@@ -23,7 +23,7 @@ import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 
 const TIMEOUT_MS = 15_000;
-/** How far a count may be ahead of a node's clock, in addition to the allowed clock skew (protocol.md §10, Bounds). */
+/** A node accepts a count that is ahead of its clock by at most the allowed clock skew plus this number (protocol.md §10, Bounds). */
 const COUNT_LEAD = 2 ** 20;
 const CLOCK_ENTRIES = 1_000;
 const CLOCK_RECORDS = 8;
@@ -39,7 +39,7 @@ export class HostileMember {
   readonly teePubkey: TeePubkey;
   readonly walletKey: string;
   readonly teeScalar: string;
-  /** Number of messages that nodes accepted, by attack. */
+  /** Number of messages that nodes accepted, for each kind of attack. */
   readonly sent = new Map<string, number>();
   readonly #vault = new Vault({ random: systemRandom });
   readonly #transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
@@ -106,7 +106,7 @@ export class HostileMember {
     this.#count(attack);
   }
 
-  /** For a key of an app, sends a count that the node has not used yet, under the node's clock key. @throws PeerError */
+  /** Sends a node a record whose clock contains a count of that node which the node has not reached yet. @throws PeerError */
   async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
     const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
     const now = systemClock.nowMs();
@@ -154,7 +154,7 @@ export class HostileMember {
     return this.#conversation.exchange(memberOf(node.wallet, node.teePubkey, node.localUrl), message, options);
   }
 
-  /** Keeps the test clock of this member's server at the real time. */
+  /** Keeps the test clock of this member's server in step with real time. */
   async #keepTime(server: NodeOverHttp): Promise<void> {
     while (this.#server === server) {
       await server.clock.advance(Math.max(0, systemClock.nowMs() - server.clock.nowMs()));
@@ -164,7 +164,7 @@ export class HostileMember {
   }
 }
 
-/** Acknowledges records without storing them, and says that it is sure of its empty store. */
+/** Acknowledges records without storing them, and claims to be sure although its store is empty. */
 function lying(real: SyncHandler): SyncHandler {
   return {
     requiresHmac: (message) => real.requiresHmac(message),

@@ -19,7 +19,7 @@ const PROGRESS_MS = 10_000;
 
 /** A read without an answer. */
 export class NotAnswered extends Error {
-  /** How long the node asked the caller to wait; 0: the node specified no time. Milliseconds. */
+  /** How long the node asked the caller to wait; 0 if the node named no time. Milliseconds. */
   readonly retryAfterMs: number;
 
   /** @param what the status or the failure; equal reasons have equal texts */
@@ -131,7 +131,7 @@ export class LastLook {
     await Promise.all(others.map((course) => this.#read(course)));
   }
 
-  /** The results up to now. */
+  /** The results so far. */
   result(): LastLookResult {
     const lost: string[] = [];
     const foreign: string[] = [];
@@ -162,7 +162,7 @@ export class LastLook {
     return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
   }
 
-  /** Returns the digests as soon as all are equal, or after some comparisons. It does not wait if a node returns no digest. */
+  /** Returns the digests as soon as all are equal, or after ROOT_LOOKS comparisons. It does not wait if a node returns no digest. */
   async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
     for (let look = 1; ; look += 1) {
       const roots = await this.#roots();

@@ -77,13 +77,13 @@ export class Ledger {
     this.#forgetBefore(key, version);
   }
 
-  /** Whether the last version of a key is a value and was acknowledged before this time. */
+  /** Whether the last version of a key is a value that was acknowledged before `beforeMs`. */
   holdsValue(key: string, beforeMs: number): boolean {
     const last = this.#keys.get(key)?.at(-1);
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** Of the versions that were acknowledged before this time, the one that has waited longest to be checked. */
+  /** Takes the version that has waited longest to be checked, of those that were acknowledged before `beforeMs`. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;
@@ -99,7 +99,7 @@ export class Ledger {
   }
 
   /**
-   * @param seen null when the node reports that the key is absent
+   * @param seen the value that the node returned; null when it reports the key as absent
    * @param settledMs only writes that were acknowledged before this time must be present
    * @param windowMs the time before a node was killed during which it may have acknowledged a write that no other node has
    */
@@ -127,8 +127,8 @@ export class Ledger {
   }
 
   /**
-   * Drops versions that no longer affect a verdict. It keeps a few versions before the last acknowledged version, which may have been lost
-   * with its node.
+   * Drops versions that no longer affect a verdict. It keeps a few versions before the last acknowledged version. If that version was lost
+   * with its node, an older one is still a right answer.
    */
   #forgetBefore(key: string, version: Version): void {
     const versions = this.#keys.get(key)!;

@@ -36,7 +36,7 @@ export interface FieldFigures {
   readonly memory: readonly (readonly [string, readonly (number | string)[]])[];
 }
 
-/** Maximum number of lines of a list that are printed. */
+/** Maximum number of lines printed for each list. */
 const SHOWN = 12;
 
 export function reportOf(figures: FieldFigures): string {
@@ -46,7 +46,7 @@ export function reportOf(figures: FieldFigures): string {
     `minutes ${figures.minutes.toFixed(1)}${figures.isCutShort ? ', INTERRUPTED' : ''}`,
     `calls ${figures.calls}, failed ${figures.failed}, held back ${figures.heldBack}`,
     `requests that failed, by status: ${inLine(answers.byStatus())}`,
-    `5xx of nodes that were ready ${answers.serverErrors('ready')}, booting ${answers.serverErrors('booting')}, down or hostile ${answers.serverErrors('down')}`,
+    `5xx from nodes that were ready ${answers.serverErrors('ready')}, booting ${answers.serverErrors('booting')}, down or hostile ${answers.serverErrors('down')}`,
     `writes acknowledged ${figures.acknowledged}, of these ${figures.excused} by one node less than ${figures.deathWindowMs} ms before its death; read back during the run ${figures.checks}`,
     ...(lastLook === null ? ['the last look has not begun'] : lastLookLines(lastLook)),
     list('wrong answers', figures.wrong),

@@ -1,6 +1,6 @@
 /**
- * Two backends with one URL that receive requests alternately, as in public RPCs (protocol.md §6). One backend is the chain. The other
- * backend fails, and its kind of failure changes from time to time: a head that is far behind, an empty answer, null, 429 with
+ * Two backends behind one URL, which receive requests alternately, as with public RPCs (protocol.md §6). One backend is the chain. The
+ * other backend fails, and its kind of failure changes from time to time: a head that is far behind, an empty answer, null, 429 with
  * `Retry-After`, HTML.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -12,7 +12,7 @@ const FAULTS = ['lag', 'empty', 'null', 'limited', 'html'] as const;
 export type RpcFault = (typeof FAULTS)[number];
 /** Duration of one kind of failure. Milliseconds. */
 const FAULT_MS = 20_000;
-/** Lag of a backend that is behind. Blocks. */
+/** How many blocks the bad backend is behind while it lags. */
 const LAG_BLOCKS = 156;
 
 export class RpcBalancer {
@@ -80,7 +80,7 @@ export class RpcBalancer {
     }
   }
 
-  /** The answer of a replica that is far behind. */
+  /** The answer that a replica far behind the head would give. */
   async #late(call: RpcRequest): Promise<object> {
     const ask = async (request: RpcRequest): Promise<object> => JSON.parse(await this.#ask(JSON.stringify({ ...request, jsonrpc: '2.0' }))) as object;
     const { result } = (await ask({ id: 1, method: 'eth_blockNumber', params: [] })) as { readonly result: string };

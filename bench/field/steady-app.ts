@@ -136,7 +136,7 @@ export class SteadyApp {
     await this.#alone(key, async () => {
       const version = this.ledger.begin(key, true);
       const taken = await this.#modules.client.remove(key);
-      // An earlier attempt may have deleted the key although its answer was lost.
+      // An earlier attempt, whose answer was lost, may have deleted the key.
       if (taken !== null) this.ledger.acknowledge(key, version, { ...taken, atMs: performance.now() });
     });
   }

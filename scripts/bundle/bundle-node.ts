@@ -31,7 +31,7 @@ interface UnusedPart {
   readonly instead: string;
 }
 
-/** Parts of packages that a node never calls, but that bundling does not leave out by itself. */
+/** Parts of packages that a node never calls. Without this list, esbuild would include them. */
 const UNUSED: readonly UnusedPart[] = [
   { path: /\/zod\/v4\/locales\/index\.js$/, why: 'zod imports English, the default, separately', instead: NO_EXPORTS },
   { path: /\/body-parser\/index\.js$/, why: 'http/body.ts reads bodies; express only re-exports these parsers', instead: IDLE_CLASSES },
@@ -43,7 +43,7 @@ const UNUSED: readonly UnusedPart[] = [
   },
 ];
 
-/** The media types that a node sends and reads. The table in Express has thousands of media types. */
+/** The media types that a node sends and reads. They replace the table of `mime-db`, which has thousands of entries. */
 const MEDIA_TYPES = ['application/json', 'application/octet-stream', 'application/x-www-form-urlencoded', 'multipart/form-data', 'text/html', 'text/plain'];
 
 const leaveOut: Plugin = {
@@ -105,7 +105,7 @@ export async function bundleNode(folder: string): Promise<void> {
     sourcemap: 'linked',
     sourcesContent: false,
   });
-  // Otherwise the process of esbuild would keep running.
+  // Otherwise the esbuild process would keep running.
   await stop();
 }
 

@@ -1,4 +1,4 @@
-/** Random answers of the enclave API: its client must return a value of the correct form or throw a planned error. */
+/** Gives the client of the enclave API random answers. The client must return a value of the correct form or throw an expected error. */
 import fc from 'fast-check';
 import type { TeePubkey, Wallet } from '../../src/domain/ids.ts';
 import { OdynClient } from '../../src/enclave/odyn-client.ts';

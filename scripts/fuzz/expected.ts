@@ -1,6 +1,6 @@
 /**
- * The rule for code that calls a foreign service: it must return a value or throw a planned error. A planned error must not hide a bug of
- * the program, so an error whose cause is a bug is not accepted.
+ * The rule for code that calls a foreign service: it must return a value or throw an expected error. An expected error must not hide a bug
+ * in the program, so an error whose cause is a bug is not accepted.
  */
 import { KmsClientError } from '../../src/client/errors.ts';
 import { ExpectedError } from '../../src/domain/errors.ts';
@@ -29,7 +29,7 @@ function isOfLibrary({ stack = '' }: Error): boolean {
   return innermost?.includes('/node_modules/') ?? false;
 }
 
-/** @returns null when a planned error was thrown @throws Error when any other error was thrown */
+/** @returns null when an expected error was thrown @throws Error when any other error was thrown */
 export async function expected<T>(what: string, work: () => Promise<T> | T): Promise<T | null> {
   try {
     return await work();

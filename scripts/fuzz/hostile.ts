@@ -1,7 +1,7 @@
-/** Input of an attacker or a broken program: almost valid values, cut and changed strings, JSON of any kind. */
+/** Input that an attacker or a broken program might send: almost valid values, damaged strings, JSON of any kind. */
 import fc from 'fast-check';
 
-/** Values with which parsers often fail. */
+/** Values that parsers often handle wrongly. */
 const odd = fc.constantFrom<unknown>(
   null, true, false, 0, -1, 0.5, 1e308, 2 ** 53, 2 ** 63, '', ' ', '0', '-1', '0x', '0x0', '1e3', 'NaN', '__proto__', 'constructor', 'data_key',
   '\u0000', '\ud800', '\ufeff', '\u202e', '../..', '%00', 'a'.repeat(300), [], {}, [[]], JSON.parse('{"__proto__":{"polluted":true}}'), Array.from({ length: 300 }, () => 0),
@@ -16,7 +16,7 @@ export const anyJson: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie
 /** Bytes of any kind, often readable text. */
 export const anyBytes: fc.Arbitrary<Buffer> = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 300 })).map((given) => (typeof given === 'string' ? Buffer.from(given, 'utf8') : Buffer.from(given)));
 
-/** One change of a value. `at` selects the place: all places in the value, including nested ones, are numbered. */
+/** One change to a value. `at` is the number of the place to change: all places in the value, including nested ones, are numbered. */
 interface Change {
   readonly at: number;
   readonly how: 'replace' | 'remove' | 'add';

@@ -1,4 +1,4 @@
-/** The contents of a valid envelope: almost valid messages of apps and peers. A refused message must change nothing. */
+/** The contents of a valid envelope: almost valid messages from apps and peers. A refused message must change nothing. */
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
@@ -25,7 +25,7 @@ const GOOD = [
 const cases = fc.record({
   message: fc.constantFrom(...GOOD),
   changes,
-  /** Replaces the whole inner body; null: the inner body with the changes is sent. */
+  /** Sent instead of the inner body; null: the inner body is sent, with the changes. */
   other: fc.option(anyJson, { freq: 6 }),
   tears: fc.oneof({ weight: 5, arbitrary: fc.constant([]) }, tears),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),

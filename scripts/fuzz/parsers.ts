@@ -1,6 +1,6 @@
 /**
- * All parsers of strings and values from outside. Each must return a value, return null, or throw its own kind of refusal. A returned value
- * must have the promised form.
+ * Fuzzes all parsers of strings and values from outside. Each must return a value, return null, or throw its own kind of refusal. A
+ * returned value must have the promised form.
  */
 import fc from 'fast-check';
 import { parseAppFile } from '../../src/cli/app/app-file.ts';

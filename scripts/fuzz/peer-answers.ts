@@ -1,6 +1,6 @@
 /**
- * Random answers of a member to a node: they must cause only planned errors, and the node must install only the secret that the chain
- * confirms.
+ * Gives a node random answers from a member. The node may fail only with expected errors. It must never install a secret, because no answer
+ * contains the secret whose hash the chain shows.
  */
 import fc from 'fast-check';
 import type { TransportAnswer } from '../../src/domain/ports.ts';
@@ -25,7 +25,7 @@ const cases = fc.record({
   type: fc.constantFrom(...Object.keys(GOOD)),
   inner: changes,
   other: fc.option(anyJson, { freq: 6 }),
-  /** Damage to the finished answer. */
+  /** The next four fields change the answer after the peer has sealed it. */
   status: fc.oneof({ weight: 8, arbitrary: fc.constant(200) }, fc.integer({ min: 100, max: 599 })),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),
   tears: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, tears),
@@ -54,7 +54,7 @@ export const peerAnswers = target({
         if (type === 'master_secret_request') {
           const fetching = new SecretFetch(node).fetchMasterSecret([peer.member], signal);
           const outcome = await expected('fetching the secret', () => fetching);
-          if (outcome?.kind === 'installed') throw new Error('a secret was installed that no node has');
+          if (outcome?.kind === 'installed') throw new Error('the node installed a secret that no member has');
         } else {
           await expected(type, () => exchange(peer.member, { type }, { timeoutMs: 1_000, maxAnswerBytes: MAX_PAGES * 1_000, signal }));
         }

@@ -1,6 +1,6 @@
 /**
- * Bytes on a real socket that are almost valid requests. Every answer must be listed in protocol.md §2, the connection must end, and the
- * node must answer the next request.
+ * Sends bytes that are almost valid requests over a real socket. Every answer must be listed in protocol.md §2, the connection must end,
+ * and the node must answer the next request.
  */
 import { connect } from 'node:net';
 import fc from 'fast-check';
@@ -50,7 +50,7 @@ async function exchange(port: number, pieces: readonly Uint8Array[]): Promise<st
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
-  // If a node closes while more data arrives, the connection is reset.
+  // If the node closes the connection while data is still arriving, the connection is reset. That is no fault.
   socket.on('error', () => undefined);
   const closed = Promise.withResolvers<boolean>();
   socket.once('close', () => closed.resolve(true));

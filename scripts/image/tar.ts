@@ -36,7 +36,7 @@ export function* tarOf(files: readonly TreeFile[], seconds: number): Generator<U
   yield END;
 }
 
-/** Sorts by bytes, not according to the rules of a language. A folder comes before its files. */
+/** Sorts by bytes, so that the order does not depend on the locale. A folder comes before its files. */
 export function inOrder(files: readonly TreeFile[]): readonly TreeFile[] {
   return [...files].sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
@@ -52,7 +52,7 @@ function header({ path, mode, bytes }: TreeFile, seconds: number): Buffer {
   octal(0, 116, 8);
   octal(bytes?.length ?? 0, 124, 12);
   octal(seconds, 136, 12);
-  // The checksum is computed with blanks in the field of the checksum.
+  // While the checksum is computed, its own field contains spaces.
   block.fill(' ', CHECKSUM.at, CHECKSUM.at + CHECKSUM.bytes);
   block.write(bytes === null ? '5' : '0', 156);
   block.write('ustar\u000000', 257);

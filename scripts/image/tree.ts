@@ -60,7 +60,7 @@ function manifest(): string {
 
 /** The bundle in the form that `npm run build` creates, with its visualiser. */
 async function program(): Promise<readonly TreeFile[]> {
-  // This folder is below the root, because source maps contain the paths from it to the sources.
+  // Like `dist`, this folder is directly below the root, because source maps contain relative paths to the sources.
   const folder = mkdtempSync(join(ROOT, '.image-'));
   try {
     const bundle = join(folder, 'bundle');
@@ -84,7 +84,7 @@ function packageFiles(name: string, wanted: RegExp): readonly TreeFile[] {
     .map((path) => ({ path: `${HOME}/node_modules/${name}/${path}`, mode: FILE_MODE, bytes: readFileSync(join(folder, path)) }));
 }
 
-/** The libraries that the dynamic linker loads for Node and for the native addon. Node itself reports these libraries. */
+/** The libraries that the dynamic linker loads for Node and for the native addon, as Node itself reports them. */
 function sharedLibraries(node: string): readonly string[] {
   const script = "require('secp256k1/bindings');process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))";
   const loaded = JSON.parse(execFileSync(node, ['-e', script], { cwd: ROOT, encoding: 'utf8' })) as readonly string[];

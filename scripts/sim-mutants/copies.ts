@@ -1,7 +1,7 @@
 /**
- * Copies of the sources in a temporary folder, each with the replacements of one mutant. All copies come from the sources at the start, so
- * the sources may change during the run. If the text to find does not occur exactly once, the run ends, so the table of mutants cannot
- * become stale.
+ * Copies of the sources in a temporary folder, each with the replacements of one mutant. The sources are copied once, at the start, and
+ * each mutant starts from that copy, so the sources may change during the run. If a text to find does not occur exactly once, the run ends.
+ * So a mutant that no longer fits the sources is noticed.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -19,9 +19,9 @@ export interface Runs {
   /** Requests of all apps per simulated second. */
   readonly requests?: number;
   readonly faults?: FaultLevel;
-  /** Rates or durations of faults that differ from the level. */
+  /** Rates or durations of faults that differ from those of the level in `faults`. */
   readonly rates?: Readonly<Partial<Record<FaultKind, { readonly perHour: number; readonly forSeconds?: readonly [number, number]; readonly amount?: readonly [number, number] }>>>;
-  /** Steps in addition to the steps that the seed generates. */
+  /** Steps that are added to those that the seed generates. */
   readonly steps?: readonly Step[];
   /** Environment variables of the nodes. */
   readonly settings?: Readonly<Record<string, string>>;

@@ -181,7 +181,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'failed-read-ends-ready',
     section: '§6',
-    what: 'A ready node leaves ready at the first failed read of the chain.',
+    what: 'A ready node stops being ready at the first failed read of the chain.',
     replace: [
       {
         file: 'machines/view-age.ts',
@@ -926,7 +926,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'requests-under-way-of-all-together',
     section: '§10',
-    what: 'All wallets together have one limit of requests under way, instead of one limit for each wallet.',
+    what: 'All wallets together share one limit on requests under way, instead of one limit for each wallet.',
     replace: [{ file: 'http/requests-under-way.ts', find: `  enter(caller: string): boolean {
     const known`, put: `  enter(caller: string): boolean {
     caller = '';

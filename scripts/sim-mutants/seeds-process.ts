@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import type { Job, SeedLine } from './run-seeds.ts';
 
 const RUNNER = join(import.meta.dirname, 'run-seeds.ts');
-/** Limit of the processor time for one seed. Unlike a limit of real time, it does not depend on other work of the machine. Seconds. */
+/** Limit on the processor time of one seed. Unlike a limit on real time, it does not depend on what else the machine does. Seconds. */
 const SEED_CPU_SECONDS = 180;
 /** The shell sets the limit and is then replaced by the program. */
 const LIMITED = 'ulimit -S -t "$0" && exec "$@"';
@@ -25,12 +25,12 @@ export class SeedsProcesses {
   readonly #seedCpuSeconds: number;
   readonly #running = new Set<ChildProcessByStdio<null, Readable, Readable>>();
 
-  /** @param seedCpuSeconds limit of the processor time for one seed, in whole seconds */
+  /** @param seedCpuSeconds limit on the processor time of one seed, in whole seconds */
   constructor(seedCpuSeconds = SEED_CPU_SECONDS) {
     this.#seedCpuSeconds = seedCpuSeconds;
   }
 
-  /** @param signal ends the process */
+  /** @param signal kills the process when it aborts */
   async run(job: Job, signal?: AbortSignal): Promise<Ending> {
     const cpuSeconds = this.#seedCpuSeconds * job.seeds.length;
     const child = spawn('/bin/sh', ['-c', LIMITED, String(cpuSeconds), process.execPath, '--no-warnings', RUNNER, JSON.stringify(job)], {
@@ -60,7 +60,7 @@ export class SeedsProcesses {
   }
 }
 
-/** Describes the ending in one line. */
+/** Describes in one line how the process ended. */
 export function wordsOf(ending: Ending): string {
   if (ending.kind === 'held' || ending.kind === 'stopped') return ending.kind;
   return ending.kind === 'broken' ? `${ending.invariant} (after ${(ending.atMs / 1_000).toFixed(1)} s): ${ending.detail}` : `${ending.kind}: ${ending.detail}`;

@@ -58,7 +58,7 @@ export class Checkpoints {
     if (this.#ended) return;
     const plan = planCheckpoint(this.#state);
     if (plan.kind === 'now') void this.#sign();
-    // A timer that is already set fires no later than a new one would.
+    // Keeps a timer that is already set, because a new one would not fire earlier.
     if (plan.kind !== 'in' || this.#timer !== null) return;
     const id = this.#modules.clock.setTimeout(() => {
       this.#timer = null;

@@ -3,8 +3,8 @@
  * the entry as canonical JSON. For the first entry, 64 zeros replace the previous hash. So changing, removing or adding an entry changes
  * every later hash, and a signature over one hash covers all entries up to it.
  *
- * The chain also shows what the node has dropped: a `dropped` entry contains the highest number that the node no longer keeps. A reader
- * gets a gap in place of the dropped entries, with the hash from which the chain continues.
+ * The chain also shows what the node has dropped: a `dropped` entry contains the number of the newest entry that the node no longer
+ * keeps. In place of the dropped entries, a reader gets a gap, with the hash from which the chain continues.
  */
 import { z } from 'zod';
 import { sha256Hex } from '../crypto/hash.ts';
@@ -26,7 +26,7 @@ export interface Checkpoint extends ChainPoint {
   readonly signature: string;
 }
 
-/** The numbers of missing entries, both ends included. */
+/** A range of missing entries: the numbers of the first and the last one. */
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;
@@ -52,7 +52,7 @@ export function droppedText(sequence: number, atMs: number, upTo: number): strin
   return JSON.stringify({ at_ms: atMs, op: 'dropped', seq: sequence, up_to: upTo });
 }
 
-/** A reader gets this in place of dropped entries; it is not in the chain. @param hash of the last dropped entry */
+/** What a reader gets in place of dropped entries. A gap is not part of the chain. @param hash the hash of the last dropped entry */
 export function gapText(chain: string, { from, to }: SequenceRange, hash: string): string {
   return JSON.stringify({ chain, from, hash, op: 'gap', to });
 }

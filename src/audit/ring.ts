@@ -1,21 +1,21 @@
 /**
- * Keeps the newest entries of an audit, bounded in number and bytes. The numbers of entries have no gaps, so each number has a fixed slot.
- * The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
+ * Keeps the newest entries of an audit, with limits on their number and size. Their sequence numbers have no gaps, so each number has a
+ * fixed slot. The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  *
- * The entries are bytes outside the heap: every collection of the heap would have to visit a hundred thousand objects. The system provides
- * this memory only when it is first written.
+ * The entries are bytes outside the heap: if they were objects, every garbage collection would visit a hundred thousand of them. The
+ * operating system allocates this memory only when it is first written.
  */
 import { invariant } from '../domain/errors.ts';
 import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** The texts of all entries. An entry has `ENTRY_OVERHEAD_BYTES` in addition. */
+  /** Maximum length of all texts together. Each entry needs another `ENTRY_OVERHEAD_BYTES`, which do not count here. */
   readonly maxBytes: number;
 }
 
 const HASH_BYTES = 32;
-/** The memory of a slot: the hash of an entry, and the place and the length of its text. */
+/** What a slot needs besides the text of its entry: the hash, and the place and length of the text. */
 export const ENTRY_OVERHEAD_BYTES = HASH_BYTES + Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 
 export interface HeldEntry {
@@ -66,7 +66,7 @@ export class AuditRing {
     while (this.#count > 0 && (this.#count >= maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
   }
 
-  /** @param entry has the number after the last one; its text is ASCII */
+  /** @param entry the entry that follows `last`; its text is ASCII */
   append({ text, hash }: HeldEntry): void {
     this.makeRoom(text.length);
     const sequence = this.#last.sequence + 1;
@@ -96,7 +96,7 @@ export class AuditRing {
     return this.#starts[(this.#gone.sequence + 1) % this.#limits.maxEntries]!;
   }
 
-  /** Where a text of this length would begin. A text that does not fit before the end of `#texts` begins at its beginning. */
+  /** Where a text of this length would begin. A text that does not fit before the end of `#texts` goes to the start of `#texts`. */
   #startOf(chars: number): number {
     const { maxBytes } = this.#limits;
     const left = maxBytes - (this.#end % maxBytes);

@@ -56,7 +56,7 @@ export class AuditTrail implements Audit {
     this.#onUnsigned();
   }
 
-  /** The newest entry. Dropped entries are first reported in the chain, so that a signature over this point covers that report too. */
+  /** Returns the newest entry, to be signed. If entries were dropped, it first adds an entry that says so, which is then the newest. */
   pointToSign(): ChainPoint {
     this.#sayDropped();
     return this.#ring.last;
@@ -86,7 +86,7 @@ export class AuditTrail implements Audit {
 
   #sayDropped(): void {
     if (this.#ring.gone.sequence === this.#saidDropped) return;
-    // Room for the `dropped` entry is made first, so that it also reports the entries that it pushes out.
+    // Making room for the `dropped` entry may drop more entries. This happens first, so that the entry reports them too.
     this.#ring.makeRoom(DROPPED_TEXT_CHARS);
     const upTo = this.#ring.gone.sequence;
     this.#saidDropped = upTo;

@@ -12,7 +12,7 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Maximum number of hashes that are kept. A checkpoint signs an entry that is some seconds older than the checkpoint. */
+/** Maximum number of hashes that are kept for later checkpoints: a checkpoint signs an entry that is some seconds older. */
 const REMEMBERED_HASHES = 100_000;
 /** Maximum number of reported problems. Later problems often follow from the first. */
 const MAX_PROBLEMS = 20;
@@ -58,7 +58,7 @@ export class AuditVerifier {
   #chain: string | null = null;
   #last: ChainPoint = { sequence: 0, hash: HASH_BEFORE_FIRST };
   #signedUpTo = 0;
-  /** The numbers of good checkpoints after `#signedUpTo`. */
+  /** The sequence numbers of the good checkpoints after `#signedUpTo`. */
   #ownSignatures: number[] = [];
   #hashes = new Map<number, string>();
   #gaps: Gap[] = [];
@@ -96,7 +96,7 @@ export class AuditVerifier {
     }
   }
 
-  /** Call it once, after the last line. */
+  /** Must be called once, after the last line. */
   report(): AuditReport {
     this.#endChain();
     this.#chain = null;

@@ -72,7 +72,7 @@ export class NonceBook {
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Uses up a nonce, regardless of the result. Nonces are compared as strings. */
+  /** Looks up a nonce, and uses it up even if it has expired. Nonces are compared as strings. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';

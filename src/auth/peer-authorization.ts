@@ -1,4 +1,7 @@
-/** Whether a peer may call this node (protocol.md §3). Only the peer cache decides; the chain is not read. */
+/**
+ * Decides whether a peer may call this node (protocol.md §3). This file uses the membership from the peer cache and does not read the
+ * chain.
+ */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member, Membership } from '../domain/membership.ts';
 

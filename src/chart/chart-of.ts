@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { AnyStateMachine } from 'xstate';
 import type { Chart, ChartEdge, ChartMeta, ChartState } from './chart.ts';
 
-/** Longer descriptions are cut. Characters. */
+/** Maximum length of a description; a longer one is cut. Characters. */
 const MAX_DESCRIPTION_CHARS = 1_000;
 
 /** The parts of XState's state nodes and transitions that are read here. For a machine of any kind, XState types them as `any`. */
@@ -21,7 +21,7 @@ interface StateNode {
   readonly tags: readonly string[];
   readonly meta?: unknown;
   readonly invoke: readonly Invoke[];
-  /** The transitions of `on`, `onDone`, `after` and the actors, by event. */
+  /** The transitions from `on`, `onDone`, `after` and the actors, by event. */
   readonly transitions: ReadonlyMap<string, readonly Transition[]>;
   readonly always?: readonly Transition[];
   /** The actions as the machine's author wrote them. XState's resolved lists also contain its own actions for `after`. */

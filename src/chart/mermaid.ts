@@ -40,7 +40,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** The box whose other children are drawn as the sources of an inward edge: the edge's source itself or one of its regions. */
+  /** For an edge into its own source: the box from whose other children the arrows start. It is that source, or a region inside it. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);

@@ -88,7 +88,7 @@ function namedCommand(argv: readonly string[]): string | undefined {
   return words[0] === 'help' ? words[1] : words[0];
 }
 
-/** Joins the error and the suggestion that commander puts on a second line into one line. */
+/** Joins commander's error and the suggestion on its second line into one line. */
 function oneLine(text: string): string {
   return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
 }

@@ -86,7 +86,7 @@ const valueAnswer = z.object({ app_id: appId, key: z.string(), value: base64, up
 const deleteAnswer = z.object({ app_id: appId, key: z.string(), deleted: z.literal(true), acks: acknowledged });
 const listAnswer = z.object({ app_id: appId, keys: z.array(z.string()), count: z.number().int().min(0), more: z.boolean().optional() });
 
-/** The answer, if it has this form and contains this key; otherwise undefined. */
+/** The parsed answer, if it has the given form and is about the given key; otherwise undefined. */
 function answerAbout<Form extends { readonly key: string }>(form: z.ZodType<Form>, key: string, inner: unknown): Form | undefined {
   const { data } = form.safeParse(inner);
   return data?.key === key ? data : undefined;

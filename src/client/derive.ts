@@ -24,7 +24,7 @@ export interface DerivedKey {
   readonly node: KmsNode;
 }
 
-/** Maximum size of an answer in hex. JSON writes a control character of the path as six characters. Bytes. */
+/** Maximum size of an answer. It is sent as hex, and JSON may need six characters for one character of the path. Bytes. */
 const MAX_ANSWER_BYTES = 128 * 1024;
 
 const derivedAnswer = z.object({ app_id: z.number().int().positive(), path: z.string(), length: z.number(), key: base64 });

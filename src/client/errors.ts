@@ -10,9 +10,9 @@ export type KmsClientErrorCode =
   | 'aborted'
   /** The registry lists no usable node, or does not list the node that the caller specified. */
   | 'no_nodes'
-  /** The registry cannot be read now, and no earlier reading succeeded. */
+  /** The registry cannot be read now, and no earlier read succeeded. */
   | 'registry_unavailable'
-  /** The app's own enclave does not sign, encrypt or decrypt. */
+  /** The app's own enclave failed to sign, encrypt or decrypt. */
   | 'identity_unavailable'
   /** The timeout for all attempts together has passed. */
   | 'timeout'
@@ -75,7 +75,7 @@ export class KmsClientError extends Error {
   }
 }
 
-/** One node failed to answer, and another node may succeed. Stays inside the client. */
+/** One node failed to answer, and another node may succeed. The client never passes this error to its caller. */
 export class AttemptError extends Error {
   readonly failure: AttemptFailure;
   readonly status: number | undefined;

@@ -2,9 +2,10 @@
  * Asks one node after another until one returns the answer. Within a call, a node that gave a wrong answer is not asked again. Unready,
  * slow or unreachable nodes are asked again after their `Retry-After`.
  *
- * Most refusals are not signed, so a single lying or outdated node must not decide. A refusal is final when a second node returns the same
- * error code, when no other node is left to ask, when the node accepted this client's last write of the key and says that the key is
- * absent, or when the code is one of `FINAL_REFUSALS`. Each call has a timeout and a maximum number of attempts.
+ * Most refusals are not signed, so a single lying or outdated node must not decide the outcome. A refusal is final when a second node
+ * returns the same error code, or when no other node is left to ask. It is also final when its code is one of `FINAL_REFUSALS`, or when the
+ * node accepted this client's last write of the key and now says that the key is absent. Each call has a timeout and a maximum number of
+ * attempts.
  */
 import { withJitter } from '../domain/backoff.ts';
 import { DeadlineError, sleep, within } from '../domain/deadline.ts';
@@ -54,7 +55,7 @@ interface Call<Answer> {
   readonly attempts: KmsAttempt[];
   /** Nodes that gave a wrong answer or refused: this call does not ask them again. */
   readonly done: Set<string>;
-  /** For each node that refused, its refusal. No second node has confirmed any of these. */
+  /** The refusal from each node that refused. No two of them have the same error code. */
   readonly refusals: Map<Wallet, KmsClientError>;
 }
 
@@ -118,7 +119,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // This node answered the request, so the nodes that refused it are asked after the others for a while.
+        // One node answered this request, so for a while the nodes that refused it are asked only after the others.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {
@@ -166,9 +167,9 @@ export class FailOver {
   }
 
   /**
-   * Judges a failed attempt. A 400 or 403 may mean that the node's enclave has rebooted and its key differs from the one in the list. Then
-   * the list is read again, and the call continues if the node's registration has changed. Any other refusal is a failed attempt until a
-   * second node returns the same error code.
+   * Judges a failed attempt. After a 400 or 403, the list is read again, because the node's enclave may have rebooted with a new key. The
+   * call continues if the node's registration has changed. Any other refusal is a failed attempt until a second node returns the same error
+   * code.
    * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
@@ -180,7 +181,7 @@ export class FailOver {
         return new AttemptError('stale_registration', { status: error.status });
       }
     }
-    // The node accepted the write and keeps it.
+    // The node has stored the write, although its answer is an error.
     if (error.serverCode === 'not_replicated') this.#noteWrite(call.request, node);
     const { key } = call.request;
     const absent = error.serverCode === 'not_found' && key !== undefined && this.#ownWrites.isFinallyAbsent(key, node, error.proven);

@@ -52,7 +52,7 @@ interface ClientParts {
   readonly transport: Transport;
   readonly nodes: NodeList;
   readonly failOver: FailOver;
-  /** Run in this order when the client closes. */
+  /** The client calls these functions, in this order, when it closes. */
   readonly closers: readonly (() => Promise<void> | void)[];
 }
 

@@ -1,7 +1,7 @@
 /**
  * One request to one node (protocol.md §3, §10): gets a nonce, signs a proof over it, and seals the body under the node's registered
- * key. Then it checks the answer: the node's wallet signed our proof, the registered key sealed the envelope, its content is bound to this
- * request, and it has the expected form.
+ * key. Then it checks the answer: the node's wallet signed a message that contains our signature, the registered key sealed the envelope,
+ * and the content belongs to this request and has the expected form.
  */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
@@ -25,13 +25,13 @@ import { SpareNonces } from './spare-nonces.ts';
 export interface KmsRequest<Answer> {
   readonly method: TransportRequest['method'];
   readonly path: `/kms/${string}`;
-  /** The JSON inside the envelope; undefined: no body. */
+  /** The JSON inside the envelope; undefined if the request has no body. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
   /** The operation that the body requests; absent when there is no body. */
   readonly op?: 'derive' | 'put' | 'delete';
   /** The store key that the request reads or writes. */
   readonly key?: string;
-  /** The bounds, when the request lists keys. */
+  /** The prefix, start and limit of a request that lists keys. */
   readonly listing?: ListingBounds;
   /** Reads the answer's inner JSON; null when it has the wrong form or answers another request. */
   readonly read: (inner: unknown) => Answer | null;
@@ -81,7 +81,10 @@ export class NodeExchange {
     this.#nonces = new SpareNonces(modules);
   }
 
-  /** @throws AttemptError when another node may succeed; KmsClientError when no node can; the signal's reason; the identity's errors */
+  /**
+   * @throws AttemptError when another node may succeed; KmsClientError when no node can; the signal's reason when it is aborted; any error
+   * of the identity
+   */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;
     try {
@@ -91,7 +94,7 @@ export class NodeExchange {
       if (error instanceof AttemptError || error instanceof KmsClientError) throw error;
       if (error instanceof DependencyError) throw judgeDependency(error);
       if (error instanceof DeadlineError) throw new AttemptError('timeout');
-      // A fault of this program or of the identity. Another node would not help, and the fault must stay visible.
+      // This is a bug in this program or in the identity. Another node would not help, and the bug must stay visible.
       throw error;
     }
   }
@@ -167,7 +170,7 @@ export class NodeExchange {
   }
 
   /**
-   * Judges a 404. A 404 that the node's enclave sealed for this request is proven. Once a node has sent a sealed 404, an unsealed
+   * Judges a 404. A 404 counts as proven if the node's enclave sealed it for this request. Once a node has sent a sealed 404, an unsealed
    * 404 cannot come from that node.
    */
   async #judgeAbsence(node: KmsNode, answer: TransportAnswer, nonce: string, signal: AbortSignal): Promise<AttemptError | KmsClientError> {
@@ -196,7 +199,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The timeout of the whole attempt applies. The transport's own timeout is never shorter.
+    // The signal aborts when the attempt's timeout is reached. The transport's own timeout never comes earlier.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }

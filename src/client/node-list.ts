@@ -1,6 +1,6 @@
 /**
- * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than `ttlMs`. Only one reading
- * runs at a time. If a reading fails, the old list is kept.
+ * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than `ttlMs`. Only one read
+ * runs at a time. If a read fails, the old list is kept.
  */
 import { within } from '../domain/deadline.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
@@ -31,7 +31,7 @@ export class NodeList {
     this.#source = modules.source;
   }
 
-  /** @throws KmsClientError registry_unavailable; the signal's reason */
+  /** @throws KmsClientError registry_unavailable; the signal's reason when it is aborted */
   async current(signal: AbortSignal): Promise<readonly KmsNode[]> {
     const nowMs = this.#clock.monotonicMs();
     const ttlMs = this.#nodes?.length === 0 ? Math.min(this.#ttlMs, REGISTRY_PAUSE_MS) : this.#ttlMs;
@@ -41,7 +41,7 @@ export class NodeList {
     return this.#nodes;
   }
 
-  /** Reads the list now, regardless of its age, unless the previous reading began less than `REGISTRY_PAUSE_MS` ago. */
+  /** Reads the list now, regardless of its age, unless the previous read began less than `REGISTRY_PAUSE_MS` ago. */
   async refresh(signal: AbortSignal): Promise<readonly KmsNode[]> {
     if (this.#mayTry(this.#clock.monotonicMs())) await this.#read(signal);
     return this.current(signal);
@@ -51,11 +51,11 @@ export class NodeList {
     return this.#flight !== null || nowMs - this.#triedAtMs >= REGISTRY_PAUSE_MS;
   }
 
-  /** Waits for the reading in progress, or starts one. The caller's signal ends the wait, not the reading. */
+  /** Waits for the read in progress, or starts one. The caller's signal ends the wait, not the read. */
   async #read(signal: AbortSignal): Promise<void> {
     this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
     const flight = this.#flight;
-    // The reading has its own, shorter timeout.
+    // The read has its own, shorter timeout.
     await within(this.#clock, 'waiting for the registry', 2 * REGISTRY_TIMEOUT_MS, signal, () => flight);
   }
 

@@ -1,4 +1,4 @@
-/** The order in which nodes are asked: first a node that has the record that the caller asks for, then round robin, then failed nodes. */
+/** The order in which nodes are asked: first a node that has the requested record, then the others in turn, and last the failed nodes. */
 import { LRUCache } from 'lru-cache';
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
@@ -26,8 +26,8 @@ export class FailureBook {
 
 /**
  * The nodes in the order in which to ask them.
- * @param turn number of the call; each call starts with the next node
- * @param isFirst true for a node that is asked before all others
+ * @param turn the number of the call: each call starts one node further in the list
+ * @param isFirst whether a node is asked before all others
  */
 export function orderNodes<Node extends { readonly wallet: Wallet }>(
   nodes: readonly Node[],

@@ -21,7 +21,7 @@ const statusAnswer = z.looseObject({
   } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
   cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
   data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
-  /** Only from nodes of our kind. */
+  /** Only nodes of this implementation send this field. */
   readiness: z
     .looseObject({
       state: z.enum(READINESS_STATES),

@@ -1,4 +1,4 @@
-/** The options of a client and their defaults. All durations in milliseconds. */
+/** The options of a client and their defaults. All durations are in milliseconds. */
 import type { Membership } from '../domain/membership.ts';
 import type { Clock, Enclave, Random, Transport } from '../domain/ports.ts';
 import type { ProxySettings } from '../net/way-out.ts';
@@ -6,7 +6,7 @@ import type { ProxySettings } from '../net/way-out.ts';
 /** The app's identity: its wallet signs, and its P-384 key opens answers. Any `Enclave` can be used as an identity. */
 export type ClientIdentity = Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'encrypt' | 'decrypt'>;
 
-/** Keys in this process instead of in an enclave, for development. */
+/** The keys of an app without an enclave, for development. */
 export interface LocalKeys {
   /** secp256k1 key: 32 bytes, or their hex. */
   readonly privateKey: Uint8Array | string;
@@ -16,7 +16,7 @@ export interface LocalKeys {
   readonly envelope?: 'enclaver' | 'capsule';
 }
 
-/** Reads the members. @throws DependencyError of the chain */
+/** Reads the members. @throws DependencyError when the chain cannot be read */
 export interface MembershipSource {
   readMembership(signal: AbortSignal): Promise<Pick<Membership, 'members'>>;
 }
@@ -28,7 +28,7 @@ export interface KmsClientOptions {
   readonly appId?: number;
   /** JSON-RPC URL of the chain, or another source of the members. */
   readonly chain: { readonly rpcUrl: string } | { readonly source: MembershipSource };
-  /** `odynUrl`: base URL of the enclave API of this app. */
+  /** The app's identity, or `odynUrl`, the base URL of the app's enclave API. */
   readonly identity: { readonly odynUrl: string } | LocalKeys | ClientIdentity;
   /** Strict mode, like a node's IN_ENCLAVE: only https nodes, none on loopback. Default: true. */
   readonly inEnclave?: boolean;
@@ -71,11 +71,11 @@ export const DEFAULTS = {
   nodesTtlMs: 60_000,
 } as const;
 
-/** Timeout of reading the list of nodes. */
+/** Timeout for reading the list of nodes. */
 export const REGISTRY_TIMEOUT_MS = 15_000;
-/** Minimum time between two readings of the list, including failed ones. */
+/** Minimum time between two reads of the list, including failed reads. */
 export const REGISTRY_PAUSE_MS = 5_000;
-/** How long a failed node is asked after the others, unless it sent `Retry-After`. */
+/** How long a node that failed is asked last, unless it sent `Retry-After`. */
 export const FAILED_NODE_MS = 30_000;
 /** Pause before the next round for a node that sent no `Retry-After`. */
 export const ROUND_PAUSE_MS = 1_000;

@@ -7,7 +7,7 @@ import type { KmsNode } from './node-list.ts';
 
 /** Maximum number of remembered keys. The least recently used key is forgotten first. */
 const MAX_OWN_WRITES = 4_096;
-/** Maximum total length of these keys, because one key may have 64 KiB. UTF-16 units, of at most two bytes each. */
+/** Maximum total length of the remembered keys, because one key may be 64 KiB long. UTF-16 units. */
 const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;
 
 export type WriteKind = 'put' | 'delete';

@@ -2,7 +2,7 @@
 import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import { SETTINGS, type Config } from './settings.ts';
 
-/** The part of a body that is not the value: keys, clocks, ids, envelope. */
+/** Room in a body for everything except the value: keys, clocks, ids, the envelope. */
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 /**

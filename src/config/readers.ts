@@ -16,7 +16,7 @@ export const boolean: Read<boolean> = (text) => {
   throw new Error('must be true or false');
 };
 
-/** @param scale factor from the variable to the result, such as 1,000 from seconds to milliseconds */
+/** @param scale the number is multiplied by this factor, such as 1,000 to turn seconds into milliseconds */
 export function integer(min: number, max: number, scale = 1): Read<number> {
   return (text) => {
     if (!/^\d{1,16}$/.test(text)) throw new Error(`must be a whole number from ${min} to ${max}`);
@@ -124,7 +124,7 @@ export const noProxy: Read<string> = (text) => {
   return text;
 };
 
-/** Public in `/status`, so it must not contain credentials. */
+/** For a URL that `/status` shows to anyone, so it must not contain credentials. */
 export const publicUrl: Read<string> = (value) => {
   if (value === '') return '';
   const url = httpUrl(value);

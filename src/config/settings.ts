@@ -28,7 +28,7 @@ interface Setting<T> {
   readonly alias?: string;
   /** The string that is used if the variable is unset. If it is undefined, the setting stays undefined. */
   readonly fallback: string | undefined;
-  /** Shown only as set or unset. */
+  /** The value is shown only as `set` or `unset`. */
   readonly secret: boolean;
   readonly read: Read<T>;
 }

@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 export const AEAD_NONCE_BYTES = 12;
 export const AEAD_TAG_BYTES = 16;
 
-/** A KeyObject is faster for a key that is used many times; bytes can be wiped. */
+/** A KeyObject is faster when a key is used many times. A Uint8Array can be wiped after its use. */
 export type AeadKey = Uint8Array | KeyObject;
 
 export function aesGcmSeal(key: AeadKey, nonce: Uint8Array, plaintext: Uint8Array): Uint8Array {

@@ -1,9 +1,9 @@
 /** Standard base64 with padding (RFC 4648 §4), read strictly: the decoder of Node.js would skip invalid characters. */
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-/** The strings that `isBase64` accepts, for schemas. */
+/** For schemas: matches the strings that `isBase64` accepts. */
 export const BASE64_PATTERN = BASE64.source;
-/** The strings that `decodeBase64` accepts, for schemas: the unused bits of the last character are zero. */
+/** For schemas: matches the strings that `decodeBase64` accepts. In these, the unused bits of the last character are zero. */
 export const CANONICAL_BASE64_PATTERN = '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$';
 
 export function isBase64(text: string): boolean {

@@ -3,7 +3,7 @@ import { hkdfSha256 } from './hkdf.ts';
 
 /** The info string of an app's data key. It is reserved: apps cannot derive this key. */
 export const DATA_KEY_PATH = 'data_key';
-/** The info string of the cluster's HMAC key, under app id 0. */
+/** The info string of the cluster's HMAC key, which is derived with app id 0. */
 export const SYNC_KEY_PATH = 'sync_hmac_key';
 
 /** Path and context are joined without escaping. An empty context is treated as absent. */
@@ -11,7 +11,7 @@ export function derivationInfo(path: string, context: string | undefined): strin
   return context === undefined || context === '' ? path : `${path}:${context}`;
 }
 
-/** @param appId decimal digits, or an exact number */
+/** @param appId decimal digits as a string, a safe integer or a bigint */
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
   return hkdfSha256(masterSecret, `nova-kms:app:${appId}`, info, length);
 }

@@ -1,4 +1,4 @@
-/** Parses JSON from outside. `__proto__` stays an ordinary key, as `JSON.parse` ensures. */
+/** Parses JSON from outside. In the result, `__proto__` is an ordinary key: `JSON.parse` never sets a prototype. */
 
 const BYTE_ORDER_MARK = '\ufeff';
 /** All calls share one decoder, because it keeps no state between complete inputs. */
@@ -18,7 +18,7 @@ export function parseJsonOrNull(body: Uint8Array | string): unknown {
   }
 }
 
-/** @throws TypeError when the body is not valid UTF-8; SyntaxError as `parseJson` */
+/** @throws TypeError when the body is not valid UTF-8; SyntaxError as in `parseJson` */
 export function parseJsonBody(body: Uint8Array | string): unknown {
   return parseJson(typeof body === 'string' ? body : UTF8.decode(body));
 }

@@ -1,7 +1,7 @@
 /** One short string for an app id and a key. It saves memory in sets of keys from peers: a key from an older node may be 64 KiB long. */
 import { sha256 } from '../crypto/hash.ts';
 
-/** Longer keys are replaced by their hash. Characters. */
+/** A key with more characters than this is replaced by its hash. */
 const MAX_PLAIN_KEY_CHARS = 64;
 
 /** Unique for each key of each app. */

@@ -12,7 +12,7 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** A longer message is not copied here but hashed as a stream. For such a message, the overhead of a stream is small. Bytes. */
+/** Maximum length of a message that is copied here. A longer one is hashed as a stream, whose overhead is then small. Bytes. */
 const ROOM_BYTES = 4_096;
 
 export class MacKey {
@@ -35,7 +35,7 @@ export class MacKey {
     return hash('sha256', this.#outer, 'buffer');
   }
 
-  /** Overwrites the key, so that later MACs are not made with it. */
+  /** Overwrites the key with zeros. Later MACs are not made with this key. */
   wipe(): void {
     this.#inner.fill(0);
     this.#outer.fill(0);

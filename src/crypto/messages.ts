@@ -1,12 +1,12 @@
 /**
- * The messages that are signed (protocol.md §3). The wallet in a message belongs to the node that is addressed or that answers. The word
- * after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
+ * The messages that are signed (protocol.md §3). Each contains the wallet of a node: the one that is asked, that answers, or that keeps the
+ * audit. The word after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
 import { isBase64 } from './base64.ts';
 
-/** The other side chooses the nonce, which becomes part of what is signed. So only a well-formed nonce is used; null for anything else. */
+/** The nonce if it is well-formed, otherwise null. The other side chooses the nonce, and it becomes part of a signed message. */
 export function readNonce(given: unknown): string | null {
   const usable = typeof given === 'string' && given !== '' && given.length <= MAX_PEER_NONCE_CHARS && isBase64(given);
   return usable ? given : null;

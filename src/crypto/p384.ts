@@ -1,6 +1,6 @@
 /**
- * P-384 keys in the form of the protocol: public keys as DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480), shared secrets
- * from ECDH (the x coordinate, SEC 1 §3.3.1). A key for another curve, or a point that is not on the curve, is refused.
+ * P-384 keys as the protocol encodes them: a public key is a DER SubjectPublicKeyInfo with an uncompressed point (RFC 5480), and a shared
+ * secret is the x coordinate from ECDH (SEC 1 §3.3.1). A key on another curve, or a point that is not on the curve, is refused.
  */
 import { createECDH, createPrivateKey, createPublicKey, diffieHellman, type ECDH, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -13,7 +13,7 @@ const POINT_BYTES = 97;
 const SCALAR_BYTES = 48;
 /** Maximum number of shared secrets that a key pair caches: one per peer or caller. */
 const SHARED_SECRETS = 512;
-/** Number of attempts to draw a scalar below the order; about one draw in 2^194 fails. */
+/** Maximum number of attempts to draw a scalar below the order. About one attempt in 2^194 fails. */
 const SCALAR_ATTEMPTS = 4;
 
 export class P384Error extends Error {
@@ -52,7 +52,7 @@ export function toDer(publicKey: string): string {
   return isPoint ? SPKI_PREFIX.toString('hex') + publicKey : publicKey;
 }
 
-/** Whether the string is a P-384 public key in the form of the protocol. */
+/** Whether the string is a P-384 public key in the DER form that the protocol requires. */
 export function isP384PublicKey(publicKeyDer: string): boolean {
   try {
     publicKeyObject(publicKeyDer);

@@ -10,7 +10,7 @@ import { INSTANCE_STATUS, KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS } from './d
 import type { PeerLinks } from './peer-links.ts';
 import type { TcpRelay } from './tcp-relay.ts';
 
-/** Timeout for a node to accept a tick. Milliseconds. */
+/** How long a node may take to accept a tick. Milliseconds. */
 const TICK_TIMEOUT_MS = 5_000;
 
 export interface ClusterControlsModules {

@@ -26,7 +26,7 @@ export interface ClusterNodeOptions {
   readonly visualizerPort: number | null;
   /** The URL in the registry. */
   readonly url: string;
-  /** Variables for every start. The variables given to `start` override them. */
+  /** Environment variables for every start. The variables given to `start` override them. */
   readonly environment: Environment;
   /** The program with the node command: a path under the project's root, or an absolute one. Default: the sources. */
   readonly program?: string | undefined;
@@ -45,7 +45,7 @@ export interface ClusterNodeModules {
 }
 
 export interface RestartEnclaveOptions {
-  /** Also draw a new wallet. This makes a new instance, which is registered in addition to the old one. Default: false. */
+  /** Also draw a new wallet. The enclave is then a new instance, which is registered beside the old one. Default: false. */
   readonly freshWallet?: boolean;
   /** Register the new key or instance. Default: true. */
   readonly register?: boolean;
@@ -111,7 +111,7 @@ export class ClusterNode {
   /**
    * Starts the process and waits until it answers `/status`.
    * @param environment overrides the cluster's variables
-   * @throws Error with one line when the process ends or does not answer in time; the signal's reason
+   * @throws Error with a one-line message when the process ends or does not answer in time, or the signal's reason
    */
   async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
     if (this.running) throw new Error(`${this.name} is already running`);
@@ -122,7 +122,7 @@ export class ClusterNode {
     });
   }
 
-  /** Starts the process without waiting for it. @throws Error with one line when the cluster is closing */
+  /** Starts the process without waiting for it. @throws Error with a one-line message when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
     if (this.#isRetired) throw new Error(`${this.name} is not started: the cluster is closing`);
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
@@ -178,7 +178,7 @@ export class ClusterNode {
     return this.status().catch(() => null);
   }
 
-  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends meanwhile */
+  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends before that */
   async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());

@@ -28,7 +28,7 @@ export interface NodePlan {
   readonly environment?: Environment;
   /** Default: true. */
   readonly register?: boolean;
-  /** Start this node's process. Default: `start` of the cluster's options. */
+  /** Whether to start this node's process. Default: `start` of the cluster's options. */
   readonly start?: boolean;
 }
 
@@ -46,9 +46,9 @@ export interface ClusterOptions {
   readonly blockTimeSeconds?: number;
   /** The program that the nodes run, such as the bundle. Default: the sources. */
   readonly nodeProgram?: string | undefined;
-  /** Generation of the platform. Default: capsule. */
+  /** The platform's generation, which the enclaves imitate. Default: capsule. */
   readonly generation?: 'capsule' | 'enclaver';
-  /** Let tests inject failures into the enclave API. Default: false. */
+  /** Whether tests may inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
   /** Gives each node a visualiser on a separate port, which accepts commands with this token. */
   readonly visualizer?: { readonly token: string } | undefined;
@@ -56,7 +56,7 @@ export interface ClusterOptions {
   readonly environment?: Environment;
   /** Plans of individual nodes, by position. */
   readonly plans?: readonly NodePlan[];
-  /** Start the node processes and wait until they answer HTTP. Default: true. */
+  /** Whether to start the node processes and wait until they answer HTTP. Default: true. */
   readonly start?: boolean;
   /** Runs after the nodes are registered, before the chain confirms the registrations and before the nodes start. */
   readonly prepare?: (cluster: Cluster) => Promise<void>;
@@ -117,7 +117,7 @@ export class Cluster {
 
   /** Creates an app with a client, and registers it as an instance of an app other than the KMS. */
   async createApp(options: Partial<DevAppOptions> = {}): Promise<DevApp> {
-    // The id is taken before the first `await`, because other apps may be created meanwhile.
+    // The id is taken before the first `await`, because another app may be created while this call waits.
     const appId = this.#nextAppId;
     this.#nextAppId += 1;
     const app = await DevApp.register({ appId, envelope: this.#options.generation ?? 'capsule', ...options }, { chain: this.chain });
@@ -197,7 +197,7 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
-    // This must run before the first `await`, because the user may be restarting a node.
+    // This must run before the first `await`. Otherwise a node that the user is restarting could still start.
     for (const node of this.#nodes) node.retire();
     await Promise.all(this.#apps.map((app) => app.close()));
     await Promise.all(this.#nodes.map((node) => node.stop()));

@@ -76,7 +76,7 @@ export class DevApp {
   }
 }
 
-/** The value might not be a valid key of its curve. That is too rare to handle, and the client would report it. */
+/** In very rare cases, the bytes are not a valid key for their curve. The client then reports an error. */
 function drawHex(bytes: number): string {
   return Buffer.from(systemRandom.bytes(bytes)).toString('hex');
 }

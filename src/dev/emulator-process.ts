@@ -11,9 +11,9 @@ const START_TIMEOUT_MS = 60_000;
 
 export interface EmulatorOptions {
   readonly name: string;
-  /** Generation of the platform. */
+  /** The platform's generation, which the enclave imitates. */
   readonly generation: 'capsule' | 'enclaver';
-  /** Serve the route that injects failures. */
+  /** Whether to serve the route that injects failures. */
   readonly allowFaults: boolean;
 }
 
@@ -62,7 +62,7 @@ export class EmulatorProcess {
     return this.#walletKey;
   }
 
-  /** @throws Error with one line */
+  /** @throws Error with one line that says why the emulator did not start */
   async start(): Promise<void> {
     const { name, generation, allowFaults } = this.#options;
     const port = this.#announced === null ? '0' : new URL(this.#announced.url).port;
@@ -81,7 +81,10 @@ export class EmulatorProcess {
     this.#announced = announcement.parse(JSON.parse(await this.#process.firstLine(START_TIMEOUT_MS)));
   }
 
-  /** Reboots with a fresh P-384 key and no remembered nonces. @param freshWallet also draw a new wallet, which makes a new instance */
+  /**
+   * Reboots with a fresh P-384 key and no remembered nonces.
+   * @param freshWallet whether to draw a new wallet too, so that the enclave is a new instance
+   */
   async boot(freshWallet: boolean): Promise<void> {
     await this.stop();
     if (freshWallet) this.#walletKey = drawWalletKey();

@@ -1,4 +1,4 @@
-/** Chooses ports for the nodes: given ones, or free ones. */
+/** Chooses the ports of the nodes: consecutive ports from a given one, or any free ports. */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 

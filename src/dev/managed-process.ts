@@ -19,7 +19,7 @@ export interface ProcessOptions {
   readonly arguments: readonly string[];
   /** The whole environment of the process, except PATH, which it inherits. A proxy that is set in this shell must not affect the nodes. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Shared by all processes of this name. */
+  /** Collects the output of all processes that are started one after another under this name. */
   readonly output: CapturedOutput;
 }
 
@@ -87,7 +87,7 @@ export class ManagedProcess {
     }
   }
 
-  /** One line that says how the process ended, with its last error line. */
+  /** One line that says how the process ended, and quotes its last error line. */
   describeEnd(): string {
     if (this.#exit === null) return `${this.name} is running`;
     const { code, signal } = this.#exit;

@@ -1,4 +1,4 @@
-/** Waiting in development tools: always with a timeout, whose error states a reason. */
+/** Functions that wait, for development tools. Every wait has a timeout, and the timeout error gives a reason. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** A pause that can be cancelled: `cancel` makes `passed` resolve early. */

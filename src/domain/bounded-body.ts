@@ -1,7 +1,7 @@
 /** Reads the body of an HTTP message in chunks, up to a limit. */
 
 /**
- * Ends the stream if the body is longer than `maxBytes`. @param tooLarge makes the error for that case
+ * Ends the stream if the body is longer than `maxBytes`. @param tooLarge makes the error for a body that is too long
  * @throws the error from `tooLarge`, or what the stream throws
  */
 export async function readBoundedBody(chunks: AsyncIterable<Uint8Array>, maxBytes: number, tooLarge: () => Error): Promise<Buffer> {

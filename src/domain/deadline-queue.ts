@@ -1,6 +1,6 @@
 /**
- * Waits that all have the same timeout share one timer. The first wait to begin is the first to reach its deadline, so the timer is set for
- * that wait only. `within` (`deadline.ts`) costs a timer, a signal and its listeners, which is too much for waits that occur several times
+ * One timer for many waits that all have the same timeout. The wait that began first reaches its deadline first, so the timer is set only
+ * for that wait. `within` (`deadline.ts`) costs a timer, a signal and its listeners, which is too much for waits that occur several times
  * in every request. A wait here costs one map entry.
  */
 import type { Clock } from './ports.ts';

@@ -1,6 +1,6 @@
 /**
- * Waiting with a timeout, on the injected clock. A timeout is how long something may take. A deadline is the instant at which the timeout
- * is reached. A limit is a bound on size or number.
+ * Functions that wait with a timeout, measured by the injected clock. A timeout is how long something may take. A deadline is the moment
+ * at which the timeout is reached. A limit is a bound on size or number.
  */
 import { backoffMs } from './backoff.ts';
 import { ExpectedError } from './errors.ts';
@@ -59,7 +59,7 @@ export async function within<T>(
     reject(reason);
     deadline.abort(reason);
   };
-  // A listener replaces `AbortSignal.any`, which takes ten times as long as the rest of this function. Every call passes through here.
+  // A listener is used because `AbortSignal.any` takes ten times as long as the rest of this function, which every call goes through.
   const onParent = (): void => abort(parent?.reason as Error);
   parent?.throwIfAborted();
   parent?.addEventListener('abort', onParent, { once: true });

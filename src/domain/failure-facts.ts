@@ -29,7 +29,7 @@ const MAX_FRAME_CHARS = 120;
 /** Maximum length of a sentence. Characters. */
 const MAX_WHY_CHARS = 300;
 
-/** A place in a file; the path is absolute, as in a stack. */
+/** A place in a file; the path is absolute, as in a stack trace. */
 export interface Place {
   readonly file: string;
   readonly line: number;
@@ -64,7 +64,7 @@ export function failureFacts(error: unknown): FailureFacts {
   };
 }
 
-/** The facts in the form for a log line. */
+/** The facts as the fields of a log line. */
 export function failureLogFacts(facts: FailureFacts): LogFacts {
   const { code, why, call, endpoint, cause, frames } = facts;
   const told = { code, why, call, endpoint, cause, stack: frames.length === 0 ? null : frames.join(' < ') };
@@ -77,7 +77,7 @@ export function describeFailure(error: unknown): string {
   return isExpected && why !== null ? why : `unexpected failure (${code})`;
 }
 
-/** The code of the deepest cause that has one, including the error itself: a code of the operating system, TLS or the HTTP client. */
+/** The code of the deepest cause that has one, or else of the error itself: a code of the operating system, TLS or the HTTP client. */
 export function causeCode(error: unknown): string | null {
   let found: string | null = null;
   let at: unknown = error;

@@ -54,7 +54,7 @@ export class FailureLog {
   /**
    * Every boundary logs an expected failure. A broken assumption is logged and counted only by the first boundary that it reaches.
    * @param where the boundary in fixed words, as the start of a sentence: `the step readChain`
-   * @param more facts of the boundary, without foreign bytes
+   * @param more facts that the boundary adds; they must not contain text that came from outside
    */
   note(log: Log, where: string, error: unknown, more: LogFacts = {}): FailureFacts {
     const facts = failureFacts(error);

@@ -16,7 +16,7 @@ export interface ChainFigures {
 
 /** The outcome of calls to the enclave API. */
 export interface EnclaveFigures {
-  /** Why the API counts as failing (`node/enclave-watch.ts`); otherwise null. */
+  /** Why the API counts as failing (`node/enclave-watch.ts`); null if it does not. */
   readonly failing: string | null;
 }
 

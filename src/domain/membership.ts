@@ -8,13 +8,13 @@ export type VersionStatus = 'ENROLLED' | 'DEPRECATED' | 'REVOKED' | 'UNKNOWN';
 export type InstanceStatus = 'ACTIVE' | 'STOPPED' | 'FAILED' | 'UNKNOWN';
 export type AppStatus = 'ACTIVE' | 'INACTIVE' | 'REVOKED' | 'UNKNOWN';
 
-/** A RuntimeInstance of NovaAppRegistry. `id` 0n: it does not exist. */
+/** A RuntimeInstance of NovaAppRegistry. An `id` of 0n means that there is no such instance. */
 export interface Instance {
   readonly id: bigint;
   readonly appId: bigint;
   readonly versionId: bigint;
   readonly operator: Wallet;
-  /** As registered, not checked. */
+  /** The URL exactly as it was registered. It may be invalid. */
   readonly url: string;
   /** Hex of the registered bytes without `0x`; empty if none are registered. It is not necessarily a valid key. */
   readonly teePubkey: TeePubkey | '';

@@ -35,7 +35,7 @@ export interface Meter {
   recordJudged(verdict: MergeVerdict): void;
   /** A peer reported what it did with a write of this node. */
   recordPushed(verdict: PushVerdict): void;
-  /** A broken assumption was counted. @param where as in `FailureLog.note` */
+  /** The node has found a broken assumption. @param where as in `FailureLog.note` */
   faulted(where: string): void;
 }
 

@@ -38,7 +38,7 @@ export interface ReadinessView {
   readonly reason: Reason | null;
   /** Unix milliseconds at which this state was entered. */
   readonly sinceMs: number;
-  /** The hash of the held secret equals the chain hash of the last good read, so `/sync` may answer. */
+  /** Whether the hash of the held secret equals the chain hash of the last good read. Only then may `/sync` answer. */
   readonly secretConfirmed: boolean;
   /** The hash of the confirmed secret; null exactly when no secret is confirmed. */
   readonly confirmedHash: Hash32 | null;

@@ -26,7 +26,8 @@ export interface NodeStatus {
     /** Why it has become sure; null before that. */
     readonly by: SureReason | null;
     /**
-     * Members whose answer or records this node still needs, as many as fit into the answer. A dead member must be removed in the registry.
+     * Members whose answer or records this node still needs, as many as fit into the answer. To end the wait for a dead member, stop its
+     * instance in the registry.
      */
     readonly waits_for: readonly string[];
   };

@@ -34,9 +34,9 @@ export interface AnswerLimit {
 type Part = 'head' | 'body' | 'chunk size' | 'chunk' | 'end of chunk' | 'trailers';
 
 export class AnswerReader {
-  /** 0 until the head is complete. */
+  /** The HTTP status; 0 until the head is complete. */
   status = 0;
-  /** Whether the server accepts a further request on this connection after the answer. */
+  /** Whether the server accepts another request on this connection after the answer. */
   staysOpen = false;
   readonly #limit: AnswerLimit;
   #part: Part = 'head';
@@ -78,7 +78,7 @@ export class AnswerReader {
   #takeHead(received: Buffer): Buffer | null {
     let bytes = received;
     for (;;) {
-      // A server of a different protocol may send a short greeting and then wait, so even an incomplete head is checked.
+      // A server that speaks another protocol may send a short greeting and then wait, so even an incomplete head is checked.
       if (!START.startsWith(bytes.toString('latin1', 0, START.length))) throw new NotHttpError('has no status line');
       const end = bytes.indexOf('\r\n\r\n', 0, 'latin1');
       if (end > MAX_HEAD_BYTES || (end === -1 && bytes.length > MAX_HEAD_BYTES)) throw new NotHttpError('has a head that is too long');
@@ -139,7 +139,7 @@ export class AnswerReader {
 
   #takeBody(bytes: Buffer): Buffer | null {
     const rest = this.#addPiece(bytes);
-    // Further bytes are not an answer, because no further request has been sent.
+    // Bytes after the answer cannot be another answer, because no other request has been sent.
     if (rest.length > 0) this.staysOpen = false;
     return this.#left === 0 ? this.#whole() : null;
   }

@@ -23,7 +23,7 @@ export class LocalWallet implements Enclave {
     return walletOfPrivateKey(this.#privateKey);
   }
 
-  /** With v of 0 or 1, as in the enclave API: the platform's client accepts no other value (protocol.md §7). */
+  /** Makes v 0 or 1, as the enclave API does, because the platform's client accepts no other value (protocol.md §7). */
   async sign(message: string): Promise<string> {
     return signEip191(this.#privateKey, message, 0);
   }
@@ -34,7 +34,7 @@ export class LocalWallet implements Enclave {
       const { rawTransaction, transactionHash } = signTransaction(this.#privateKey, transaction);
       return { rawTransaction, transactionHash };
     } catch (error) {
-      // A refusal, as in the enclave API: the transaction contains facts from the chain, such as the chain id, which may be wrong.
+      // The enclave API refuses such a transaction too. The cause may be a wrong value from the chain, such as the chain id.
       throw new DependencyError('enclave', 'refused', 'the transaction cannot be signed', { call: 'sign-tx', cause: error });
     }
   }

@@ -7,7 +7,7 @@ import { parseHash32, parseTeePubkey, parseWallet, type Hash32, type TeePubkey, 
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { SealedText, SignedTransaction } from '../domain/ports.ts';
 
-/** r, s and v. */
+/** A signature consists of r, s and v. */
 const SIGNATURE_BYTES = 65;
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** One call of the enclave API over HTTP, with up to two attempts. The caller can end it without waiting for the API. */
+/** One call to the enclave API over HTTP, with up to two attempts. The caller can end it without waiting for the API. */
 import { DeadlineError } from '../domain/deadline.ts';
 import type { Waiting } from '../domain/deadline-queue.ts';
 import { nameOf, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';

@@ -22,7 +22,7 @@ const CALL_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 32;
 /** Maximum size of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
-/** Maximum size of an attestation; an attestation of the hardware has less than 16 KiB. Bytes. */
+/** Maximum size of an attestation; a hardware attestation is smaller than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
 
 /** The answer to every operation is JSON, except an attestation, which is passed on unchanged. */
@@ -127,7 +127,7 @@ export class OdynClient implements Enclave, Attester {
     }
   }
 
-  /** Ends the calls under way. */
+  /** Ends all calls, including those that wait for a connection. */
   async close(): Promise<void> {
     this.#connections.close();
     this.#deadlines.close();

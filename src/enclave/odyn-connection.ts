@@ -1,7 +1,7 @@
 /**
  * One connection to the enclave API, which carries one request at a time. Each request is sent with one write. Without TLS, the answer is
  * read without a stream, into one buffer that all connections share. This is safe because the callback of a read returns before the next
- * read begins. The bytes of each read are overwritten after it, because answers contain secrets and plaintexts.
+ * read begins. After each read, its bytes are overwritten, because answers contain secrets and plaintexts.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -17,11 +17,11 @@ export interface OdynAddress {
   readonly isTls: boolean;
 }
 
-/** A request and its answer. Exactly one of the two functions is called, exactly once, unless the exchange is dropped first. */
+/** A request and its answer. Either `onAnswer` or `onFailure` is called, exactly once, unless the exchange is dropped first. */
 export interface Exchange extends AnswerLimit {
   /** Head and body. */
   readonly request: string;
-  /** Must not throw. @param body overwritten when the function returns */
+  /** Must not throw. @param body is overwritten after the function has returned */
   onAnswer(status: number, body: Buffer): void;
   onFailure(error: Error): void;
 }

@@ -35,7 +35,7 @@ export class OdynConnections {
     else this.#run(exchange, (onNew ? null : this.#takeIdle()) ?? this.#connect());
   }
 
-  /** After this, neither function of the exchange is called. Its connection is closed, because the answer may still arrive. */
+  /** Drops the exchange without calling its functions. Its connection is closed, because the answer may still arrive. */
   drop(exchange: Exchange): void {
     this.#waiting.delete(exchange);
     const connection = this.#running.get(exchange);

@@ -1,14 +1,14 @@
 /**
- * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and one of its caller's
- * places for requests under way, sometimes two. Everything is released once the answer has been sent and the work has ended. Both
- * conditions are needed, because the work continues when a caller hangs up early.
+ * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and a place among its
+ * caller's requests under way. A request for a snapshot also takes a place among its caller's snapshots. Everything is released once the
+ * answer has been sent and the work has ended. Both conditions are needed, because the work continues when a caller hangs up early.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** While a request waits for a place, its headers stay in memory. They are counted with their maximum size. Bytes. */
+/** Counted for each request that waits for a place, because its headers stay in memory: their maximum size. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {

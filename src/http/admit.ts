@@ -24,7 +24,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
 }
 
 /**
- * Takes a second place if the request is of a kind that has a lower limit. Refuses like `admit`.
+ * A request of a kind that has a lower limit must also get a place under that limit. Refuses like `admit`.
  * @param isSuch whether a request is of that kind
  */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {
@@ -35,7 +35,7 @@ export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay,
   };
 }
 
-/** The last handler of a route that uses `admit`: when a request has failed, it reports that the work has ended. */
+/** The last handler of a route that uses `admit`. When a request has failed, it tells the request's admission that the work has ended. */
 export const noteFailedWork: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   (response.locals as { readonly admission?: Admission }).admission?.noteWorkEnded();
   next(error);

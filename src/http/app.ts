@@ -69,11 +69,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
   app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits, bytes), inTurn(limits.rest, notFound));
-  // Express tries routers in order. Most requests follow a request for a nonce, so this router comes before the routers that are used less.
+  // Express tries routers in order. Most requests follow a request for a nonce, so this router comes before less used ones.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
-  // Before `refuseStopping`, because a probe must be able to report that the node is stopping.
+  // Probes come before `refuseStopping`, because they must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // Also before `refuseStopping`, because a reader fetches the last entries of the audit while the node stops.
+  // The audit also comes before `refuseStopping`, because its reader fetches the last entries while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);
@@ -92,7 +92,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');
   return (request, response) => {
-    // Express keeps a copy of the URL, so the URL is rewritten before Express gets the request.
+    // Express copies the URL as soon as it gets the request, so the URL is rewritten before that.
     request.url = originForm(request.url ?? '');
     app(request as Request, response as Response, (error?: unknown) =>
       sendError(error ?? unrouted, request as Request, response as Response),

@@ -12,10 +12,10 @@ import { readJson } from './body.ts';
 import type { ClientLimits } from './client-limit.ts';
 import { methodNotAllowed } from './unknown-route.ts';
 
-/** Minimum time between two calls of the enclave API. Milliseconds. */
+/** Minimum time between two calls to the enclave API. Milliseconds. */
 const CALL_EVERY_MS = 1_000;
 /**
- * Maximum size of a body. Bodies are not counted for `MAX_INFLIGHT_BYTES`: the node begins to read at most one per second, and reads each
+ * Maximum size of a body. Bodies do not count towards `MAX_INFLIGHT_BYTES`: the node begins to read at most one per second, and reads each
  * for at most 30 s. Bytes.
  */
 const MAX_BODY_BYTES = 4 * 1024;

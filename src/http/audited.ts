@@ -41,7 +41,7 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
 /** @param subjectOf returns null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (known: Known<Locals>) => Subject | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
-  // One function for all requests, added with `on`: a function for each request, or `once`, costs each request more than its entry.
+  // One function for all requests, added with `on`. A function for each request, or `once`, would cost more than recording the entry.
   function record(this: Response<unknown, Locals>): void {
     const subject = subjectOf(this.locals);
     if (subject !== null) audit?.record({ ...subject, outcome: outcomeOf(this) });

@@ -36,7 +36,7 @@ export const leaveBodyUnread: RequestHandler = (request, response, next) => {
   next();
 };
 
-/** Stops reading at the limit. */
+/** Reads the body, and stops at the limit. */
 async function bytesOf(request: IncomingMessage, maxBytes: number, lease: CountedBytes): Promise<Uint8Array> {
   const coding = request.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity') throw new RefusalError('unsupported_media_type', 'a body must not have a content coding');
@@ -59,7 +59,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
-    // Every request emits `close`, even after `end`. After `end`, no error is created: that would cost as much as reading the body.
+    // A request also emits `close` after `end`. Then no error is created, because creating one costs as much as reading the body.
     if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

@@ -49,7 +49,7 @@ export function isShared({ factor }: CountedClient): boolean {
 }
 
 /**
- * `trusts`, with remembered results, because all requests come through a few proxies.
+ * `trusts`, but remembers the addresses that it has accepted. Requests come through a few proxies, so the same addresses are checked often.
  * @param trusts Express's function for its setting `trust proxy`
  */
 export function rememberingTrust(trusts: (address: string, hop: number) => boolean): (address: string, hop: number) => boolean {
@@ -59,13 +59,13 @@ export function rememberingTrust(trusts: (address: string, hop: number) => boole
     const remembered = known.get(address);
     if (remembered !== undefined) return remembered;
     const trusted = trusts(address, hop);
-    // An untrusted address belongs to a client, and many clients would push the proxies out of the cache.
+    // Untrusted addresses belong to clients. If they were remembered too, many clients would push the proxies out of the cache.
     if (trusted && address.length <= MAX_ADDRESS_CHARS) known.set(address, trusted);
     return trusted;
   };
 }
 
-/** `countedClient`, with remembered results. */
+/** Remembers the results of `countedClient`. */
 export class ClientAddresses {
   readonly #trustsProxies: boolean;
   readonly #known = new LRUCache<string, CountedClient>({ max: MAX_REMEMBERED });

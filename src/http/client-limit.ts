@@ -1,8 +1,8 @@
 /**
- * Rate limits per client (protocol.md §8). A request is counted before any other work, unless it arrives through the platform's TCP proxy:
- * clients behind this proxy cannot be told apart until their proof is checked. Behind the proxy, a request to `/kms` is counted only after
- * this check, which costs no more than a refusal. It counts for its wallet if it is signed and the wallet was authorized within the last
- * day. All other requests that are counted behind the proxy count together, for one client.
+ * Rate limits per client (protocol.md §8). A request is counted before any other work, unless it arrives through the platform's TCP proxy.
+ * Clients behind this proxy cannot be told apart until their proof is checked, so a request to `/kms` is counted only after this check,
+ * which costs no more than a refusal. The request counts for its wallet if it is signed and the wallet was authorized within the last day.
+ * All other requests that are counted behind the proxy share the limit of one client.
  */
 import type { Request, RequestHandler } from 'express';
 import type { Clock } from '../domain/ports.ts';
@@ -24,11 +24,11 @@ export interface ClientLimits {
   /** Counts a request for its client. @throws RefusalError rate_limited */
   readonly count: (request: Request) => void;
   readonly general: RequestHandler;
-  /** Counts a request only where clients cannot be told apart, because `open` has not counted it there. */
+  /** For requests to `/kms` that no route accepts. Counts only where clients cannot be told apart: elsewhere, `open` has counted them. */
   readonly rest: RequestHandler;
-  /** Counts a proven request before the chain is asked, where clients cannot be told apart. @throws RefusalError rate_limited */
+  /** Where clients cannot be told apart, counts a proven request before the chain is asked. @throws RefusalError rate_limited */
   readonly countProven: (request: Request, proof: AppProof) => void;
-  /** Counts a request without a valid proof, where clients cannot be told apart. @throws RefusalError rate_limited */
+  /** Where clients cannot be told apart, counts a request that has no valid proof. @throws RefusalError rate_limited */
   readonly countUnproven: (request: Request) => void;
   /** Remembers the wallet that the registry has authorized. */
   readonly noteAuthorized: (proof: AppProof) => void;

@@ -106,7 +106,7 @@ export class DataHandlers {
     return { app_id: appId, key: body.key, deleted: true, ...replicated };
   }
 
-  /** Reads the first key that is present. @param candidates the keys that a path may mean. @throws as `read` */
+  /** Reads the first key that is present. @param candidates the keys that a path may mean. @throws the same errors as `read` */
   readFirst(appId: AppId, candidates: readonly string[]): object {
     const { clock, store } = this.#modules;
     const found = candidates.find((key) => isKey(key, MAX_HELD_KEY_BYTES) && store.get(String(appId), key, clock.nowMs()) !== null);
@@ -132,7 +132,7 @@ export class DataHandlers {
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }
 
-  /** `GET /kms/data`: with `key` one value, with `limit` one page of keys, otherwise all keys. @throws as `read` */
+  /** `GET /kms/data`: with `key` one value, with `limit` one page of keys, otherwise all keys. @throws the same errors as `read` */
   query(appId: AppId, text: string): object {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);

@@ -17,7 +17,7 @@ export const deriveBody = z
   })
   .refine(
     ({ path, context = '' }) => Buffer.byteLength(path) + Buffer.byteLength(context) <= MAX_DERIVE_INFO_BYTES,
-    `path and context are longer than ${MAX_DERIVE_INFO_BYTES} bytes`,
+    `path and context together are longer than ${MAX_DERIVE_INFO_BYTES} bytes`,
   );
 
 export interface DeriveAnswer {
@@ -33,7 +33,7 @@ export function derive(vault: Pick<Vault, 'deriveAppKey'>, appId: AppId, inner: 
   const parsed = deriveBody.safeParse(inner);
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join('.') ?? '';
-    const what = field === '' ? 'path and context are too long' : `${field} is not valid`;
+    const what = field === '' ? 'path and context together are too long' : `${field} is not valid`;
     throw new RefusalError('bad_request', what);
   }
   const { path, context, length } = parsed.data;

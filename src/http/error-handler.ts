@@ -26,9 +26,7 @@ export function handleErrors({ log, failures, onBrokenInvariant }: ErrorModules)
   };
 }
 
-/**
- * The route for the log. It shows the pattern, because a path may contain a key, and `OTHER` for a method that the route does not accept.
- */
+/** Names the route by its pattern, because the path may contain a key. A method that the route does not accept is shown as `OTHER`. */
 function routeName(request: Request): string {
   const route = request.route as { readonly path: string | RegExp; readonly methods: Readonly<Record<string, boolean>> } | undefined;
   if (route === undefined) return 'without a route';

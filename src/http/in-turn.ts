@@ -1,10 +1,10 @@
 /**
- * Combines several middlewares into one layer of Express. For each layer, a router matches the path and makes parameters and closures,
+ * Combines several middlewares into one Express layer. For each layer, a router matches the path and makes parameters and closures,
  * which costs more than most middlewares of a node. With `inTurn`, each rule is a separate middleware but needs no separate layer.
  */
 import type { NextFunction, RequestHandler } from 'express';
 
-/** Calls the handlers in order, as Express does. An error that a handler throws or rejects with is an error of the request. */
+/** Calls the handlers in order, as Express does. If a handler throws or rejects, the error is passed on as the error of the request. */
 export function inTurn(...handlers: readonly RequestHandler[]): RequestHandler {
   return (request, response, next) => {
     let at = 0;

@@ -1,7 +1,7 @@
 /**
  * Limits the memory for all bodies that are being read and all answers that are being made (protocol.md §10, Bounds): half for `/sync`,
- * half for the other routes. A caller may use at most a quarter of its half. While no other request uses bytes of its half, a request
- * may have any permitted size. Bytes are counted as they arrive, and released when the answer has been sent and the work for it has ended.
+ * half for the other routes. A caller may use at most a quarter of its half. A request that is alone in its half may have any permitted
+ * size. Bytes are counted as they arrive, and released when the answer has been sent and the work for it has ended.
  */
 import { RefusalError } from '../domain/errors.ts';
 
@@ -88,7 +88,7 @@ export class ByteLease {
     this.#bytes += bytes;
   }
 
-  /** Takes room for an answer before it is made. @throws as `expect` */
+  /** Reserves room for an answer before it is made. @throws as `expect` */
   reserve(bytes: number): void {
     this.add(bytes);
     this.#reserved += bytes;

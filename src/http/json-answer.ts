@@ -1,6 +1,6 @@
 /**
- * Sends an answer in JSON with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content
- * type again, and checks cache conditions, although no answer of a node may be cached.
+ * Sends an answer as JSON with its length, in one write. Express's `json` costs more: for each answer it parses and writes the content type
+ * again, and checks cache conditions, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
 
@@ -14,7 +14,8 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   const bytes = Buffer.byteLength(text);
-  // An ASCII string, such as an envelope, has one byte per character. Node writes latin1 without a search for longer characters.
+  // An ASCII string, such as an envelope, has one byte per character. Node writes latin1 faster, because it does not look for longer
+  // characters.
   const encoding = bytes === text.length ? 'latin1' : 'utf8';
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');

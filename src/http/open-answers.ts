@@ -18,7 +18,7 @@ export class OpenAnswers {
   }
 
   /**
-   * Call this before the handler awaits anything. If the connection had already closed, the bytes would never be released.
+   * Call this before the handler awaits anything. If the connection closed before this call, the bytes would never be released.
    * @throws RefusalError service_unavailable when the answer does not fit now
    */
   send(response: ServerResponse, body: object): void {

@@ -1,6 +1,6 @@
 /**
- * `GET /openapi.json`: the document of all routes. It is made for the first request, and its bytes are kept. All answers
- * share these bytes, so they are not counted for the limit on bytes in flight.
+ * `GET /openapi.json`: the document of all routes. It is made for the first request, and its bytes are kept. All answers share these bytes,
+ * so they do not count towards the limit on bytes in flight.
  */
 import { Router } from 'express';
 import type { ClientLimits } from './client-limit.ts';

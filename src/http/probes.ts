@@ -1,6 +1,6 @@
 /**
  * Probes: `/livez` tells whether a node should be restarted, `/readyz` whether it should get requests. The answers have the form of etcd's
- * and Kubernetes' probes. Pure: takes the state of a node at one moment, and returns the text of an answer.
+ * and Kubernetes' probes. The functions are pure: they take the state of a node at one moment, and return the text of an answer.
  *
  * Invariant: when no check fails, the gate of `/kms` is open (`gate.ts`).
  */
@@ -30,7 +30,7 @@ export const READY_CHECKS = {
   membership: ({ view }) => (view.state === 'ineligible' ? reasonOf(view) : null),
   /** The last good view of the chain is recent enough for this node to be ready. */
   chain_fresh: ({ chain }) => (chain.isFresh ? null : (chain.failing?.why ?? 'the chain has not been read yet')),
-  /** The secret held here is the one whose hash the chain shows. */
+  /** This node has the secret whose hash the chain shows. */
   secret_confirmed: ({ view }) => (view.secretConfirmed && view.state !== 'bootstrapping' ? null : reasonOf(view)),
   /** The first snapshot has been installed, or is not needed, or no member could send one. */
   first_snapshot: ({ view }) => (view.firstSnapshot === 'missing' || (view.secretConfirmed && view.state === 'syncing-secret') ? reasonOf(view) : null),

@@ -20,10 +20,10 @@ interface Bucket {
 export class RateLimit {
   readonly #perMinute: number;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** Made for the first client, because the cache allocates room for all its buckets when it is made. */
+  /** Made when the first client arrives, because the cache allocates room for all its buckets at once. */
   #buckets: LRUCache<string, Bucket> | null = null;
 
-  /** @param perMinute 0: off */
+  /** @param perMinute 0: no limit */
   constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
     this.#perMinute = perMinute;
     this.#clock = modules.clock;

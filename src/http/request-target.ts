@@ -11,11 +11,11 @@ const DATA_KEY_PREFIX = '/kms/data/';
 
 /** A path without escapes to decode or dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
-/** Scheme, host and port. In a target for this server, the authority contains nothing else. */
+/** Scheme, host and port. A target for this server has no login before the host. */
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
 /** Characters that Express would treat as the end of a path, or would escape differently. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
-/** Replaces a path below `/kms` that does not exist: no route has this path, but the gate of `/kms` applies to it. */
+/** Replaces a path below `/kms` that leads to no route. `/kms` itself has no route either, but its gate still answers. */
 const UNKNOWN_BELOW_KMS = '/kms';
 
 /** @throws RefusalError bad_request */
@@ -30,7 +30,7 @@ export function routedTarget(target: string): string {
   }
   const { pathname } = new URL(`http://node${path}`);
   const decoded = decodePercent(pathname, 'path');
-  // A path with an escaped prefix must not match a route: its key would be decoded here and again in `query.ts`, into a different key.
+  // A path with an escaped prefix must not match a route: its key would be decoded twice, here and in `query.ts`.
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 
@@ -57,7 +57,7 @@ function escaped(path: string): string {
 }
 
 export const checkTarget: RequestHandler = (request, _response, next) => {
-  // RFC 9112 §3.2: at most one Host header, which may be empty; HTTP/1.1 requires it.
+  // RFC 9112 §3.2: a request has at most one Host header, which may be empty. HTTP/1.1 requires one.
   const hosts = hostsIn(request.rawHeaders);
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) {
     throw new RefusalError('bad_request', hosts > 1 ? 'there is more than one Host header' : 'there is no Host header');

@@ -51,7 +51,7 @@ export class RequestsUnderWay {
 
   /**
    * Called after `enter` returned false; resolves once the request has a place. @param gone aborted when the caller hangs up; ends the wait
-   * @throws RefusalError rate_limited; the reason of `gone`
+   * @throws RefusalError rate_limited; the abort reason of `gone` if the caller hangs up
    */
   async wait(caller: string, gone: AbortSignal): Promise<void> {
     const waiting = this.#callers.get(caller)?.waiting;
@@ -60,7 +60,7 @@ export class RequestsUnderWay {
     gone.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const goOn = (): void => resolve(undefined);
-    // Removed from the queue immediately, because a place must not pass to a request that has given up.
+    // The request leaves the queue immediately, because `leave` must not pass a place to a request that has given up.
     const giveUp = (error: Error): void => {
       waiting.delete(goOn);
       reject(error);

@@ -1,7 +1,7 @@
 /**
  * The encrypted part of a request (protocol.md §3), as middlewares. For a request, they check the form and the sender of the envelope,
  * decrypt it, and parse the inner object. For an answer, they encrypt it to the registered key and sign it. The answer's signature does not
- * depend on the answer's content, only on the caller's signature. So the enclave makes it while it decrypts the request.
+ * depend on the answer's content, only on the caller's signature. So the enclave can sign while it decrypts the request.
  */
 import type { Request, RequestHandler } from 'express';
 import { isJsonObject, parseJson } from '../crypto/json.ts';
@@ -22,7 +22,7 @@ export interface SealedCaller {
 /** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
 /**
- * An answer is counted with its size on the wire: two hex digits per byte. So the largest page fills a caller's share (protocol.md §10).
+ * An answer counts with its size on the wire: two hex digits per byte. The largest page then uses a caller's whole share (protocol.md §10).
  */
 export const WIRE_FACTOR = 2;
 
@@ -125,7 +125,7 @@ function parseInner(plaintext: string): Record<string, unknown> {
   return inner;
 }
 
-/** Signs the answer over the caller's signature; null for an unsigned request. */
+/** The answer's signature, which covers the caller's signature; null for an unsigned request. */
 async function sign(enclave: EnvelopeModules['enclave'], { caller, nodeWallet }: SealedLocals): Promise<string | null> {
   return caller.signature === null ? null : enclave.sign(responseMessage(caller.signature, nodeWallet));
 }

@@ -11,12 +11,12 @@ import type { MessageClasses } from './message-classes.ts';
 import { SocketBook } from './socket-book.ts';
 
 export interface ServerLimits {
-  /** Maximum number of open connections. When a further one opens, the connection that has been idle longest is closed. */
+  /** Maximum number of open connections. When another one opens, the connection that has been idle longest is closed. */
   readonly maxConnections: number;
   /** Maximum time for the headers of a request, and for the whole request. Milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Maximum time for a caller to receive a complete answer, which occupies memory until then. Milliseconds. */
+  /** How long a caller may take to receive a complete answer. The answer occupies memory during this time. Milliseconds. */
   readonly answerTimeoutMs: number;
   /** How often these timeouts are checked. Milliseconds. */
   readonly checkEveryMs: number;
@@ -104,7 +104,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      // Node itself would refuse a request without Host with an empty body. The listener refuses it in the JSON form of all errors.
+      // For a request without a Host header, Node's own refusal has an empty body. The listener refuses it in the JSON form of all errors.
       requireHostHeader: false,
       ...messages,
     },

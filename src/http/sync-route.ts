@@ -47,13 +47,13 @@ export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeMod
 
 type PeerLocals = SealedLocals<AuthenticatedPeer>;
 
-/** Maximum number of requests of one peer per minute: more than its pushes, comparisons and pages need. */
+/** Maximum number of requests per minute from one peer: more than its pushes, comparisons and pages need. */
 const PEER_RATE_PER_MINUTE = 6_000;
 /** Limits for each peer: for all its requests, and for its snapshot requests (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 8, maxWaiting: 64, waitTimeoutMs: 5_000 };
 const SNAPSHOTS_UNDER_WAY: UnderWayLimits = { ...UNDER_WAY, maxUnderWay: 2 };
 
-/** @param countClient counts a request without a peer's proof, by its client; requests of peers have a separate limit (protocol.md §8) */
+/** @param countClient counts a request that has no peer's proof, for its client; peers have a separate limit (protocol.md §8) */
 export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): (RequestHandler | ErrorRequestHandler)[] {
   const secretConfirmed = requireConfirmedSecret(modules);
   const { handler } = modules;
@@ -96,7 +96,7 @@ function limitPeer(limit: RateLimit): SealedHandler<PeerLocals> {
   };
 }
 
-/** Pages for several requests are made in small steps at the same time, so each request reserves its room before its page is begun. */
+/** Reserves memory for the whole snapshot page before any of it is made, because pages for several requests are made at the same time. */
 function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
     const chars = handler.snapshotChars(locals.inner);

@@ -35,7 +35,7 @@ export function beatsRegion(node: NodeSetup) {
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
-          /** While a tick lasts longer than the beat, a further node_tick is raised once per beat, and region nodeTick drops it. */
+          /** While a tick lasts longer than the beat, another node_tick is raised once per beat, and region nodeTick drops it. */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
         },

@@ -9,7 +9,7 @@ import type { ReasonText } from '../domain/reasons.ts';
 import { EARLY_TICK_FLOOR_MS } from './limits.ts';
 
 export interface Backoff {
-  /** Number of consecutive early ticks without progress. */
+  /** Number of early ticks since the last progress; each new reason halves it. */
   readonly attempt: number;
   /** Reasons with which ticks have ended since the last progress. */
   readonly reasons: readonly ReasonText[];
@@ -30,7 +30,7 @@ export interface TickEnding {
 
 export const NO_BACKOFF: Backoff = { attempt: 0, reasons: [], progress: '', furthest: -1 };
 
-/** The backoff after a tick with this ending. A new reason halves the number of attempts; progress resets it. */
+/** The backoff after a tick that ended in this way. A new reason halves the number of attempts; progress resets it. */
 export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnding): Backoff {
   const furthest = Math.max(previous.furthest, rank);
   const moved = progress !== '' && progress !== previous.progress;

@@ -4,7 +4,7 @@
  */
 import type { FirstSnapshotState, ReadinessView } from '../domain/readiness.ts';
 
-/** Number of consecutive node_ticks that asked every member in vain, after which a node becomes ready without a first snapshot. */
+/** After this number of consecutive node_ticks that asked every member in vain, a node becomes ready without a first snapshot. */
 const FULL_ROUNDS_IN_VAIN = 3;
 
 export interface FirstSnapshotProgress {

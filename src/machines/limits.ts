@@ -11,7 +11,7 @@ export const STEP_TIMEOUT_MS = {
 
 export type StepName = keyof typeof STEP_TIMEOUT_MS;
 
-/** One round of probes of `GET /status`. */
+/** Timeout of one round of probes, which ask each peer for `/status`. */
 export const PROBE_TIMEOUT_MS = 9_000;
 
 /** The shortest wait before an early node_tick (protocol.md §10, Early ticks). */

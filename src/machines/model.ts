@@ -38,7 +38,7 @@ export interface SecretPort {
 
 /** What the machine remembers: hashes and counts, never key bytes. */
 export interface NodeContext {
-  /** Why the node is not ready; null exactly in `ready`. */
+  /** Why the node is not ready; null if the node is ready, and only then. */
   readonly reason: Reason | null;
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
@@ -67,7 +67,7 @@ export interface TickContext {
   readonly hash: HashFacts | null;
   /** How the tick ends; null until that is decided. */
   readonly verdict: Verdict | null;
-  /** The head or the transaction that shows this tick's progress; empty: no progress. The backoff compares it with the last one. */
+  /** The head or the transaction that shows this tick's progress; empty: no progress. The backoff compares it with the previous tick's. */
   readonly progress: string;
   /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it has not asked. */
   readonly askedAtMs: number | null;
@@ -90,7 +90,7 @@ export type ReadinessEvent =
   /** The view from which a ready node serves has become too old. */
   | { type: 'chain.outdated'; reason: Reason }
   | { type: 'hash.pending'; reason: Reason }
-  /** The chain hash is zero, being claimed or not deep enough. */
+  /** The chain hash is zero, is being claimed, or is not deep enough yet. */
   | { type: 'hash.unsettled'; reason: Reason }
   | { type: 'secret.pending'; reason: Reason }
   | { type: 'snapshot.pending' }
@@ -151,7 +151,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
 }
 
 /**
- * The reason to show when a step has failed. It contains only sentences of this project, no text of an RPC or a peer.
+ * The reason to show when a step has failed. It contains only sentences of this project, no text from an RPC or a peer.
  * @throws the error itself if it is a broken invariant, which stops the machine and the process
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {
@@ -199,7 +199,7 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
   };
   const backoff =
     short === null ? NO_BACKOFF : nextBackoff(context.backoff, { text: short.reason.text, progress, rank: RANK[short.type] });
-  // A regular tick is timed from the start of this tick, an early tick from its end.
+  // The delay of a regular tick counts from the start of this tick, the delay of an early tick from its end.
   const delayMs =
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)

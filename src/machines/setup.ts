@@ -90,7 +90,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
         firstSnapshot: stale && context.firstSnapshot.state === 'complete' ? SNAPSHOT_NONE : context.firstSnapshot,
       })),
       noteAsking: assign(({ context }) => ({ tick: { ...context.tick, askedAtMs: ports.clock.monotonicMs() } })),
-      /** @param round null: the step hung or threw */
+      /** @param round null if the step hung or threw */
       noteSnapshot: assign(({ context }, { round }: { round: SnapshotRound | null }) => ({
         firstSnapshot: judgeFirstSnapshot(
           context.firstSnapshot,

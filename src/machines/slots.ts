@@ -10,7 +10,7 @@ import type { Reason } from '../domain/reasons.ts';
 import type { SnapshotRound } from './first-snapshot.ts';
 import type { SecretStanding, StoreOrigin } from './secret-life.ts';
 
-/** Step 1: what the chain shows at one block. It is read once, and all later steps use it. */
+/** Step 1: what the chain shows at one block. The chain is read once, and all later steps use the result. */
 export interface ChainFacts {
   readonly block: number;
   /** Unix milliseconds of the block. */
@@ -30,7 +30,7 @@ export interface ChainFailure {
 /** Step 2. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
 
-/** Step 3 with a zero hash: why the node is still waiting, and what the backoff counts as progress. */
+/** Step 3, if the chain hash is zero: why the node still waits, and how far the claim has got. New progress restarts the backoff. */
 export interface ClaimFacts {
   readonly reason: Reason;
   readonly progress: string;

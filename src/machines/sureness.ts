@@ -1,12 +1,12 @@
 /**
- * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. A caller makes a new secret when one
- * node answers 404, and a store starts empty. So a node refuses requests for a key that it lacks until it certainly holds everything that
- * the other nodes hold.
+ * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. A caller makes a new secret as soon as
+ * one node answers 404, and each new process starts with an empty store. So a node refuses requests for a key that it lacks until it
+ * certainly holds everything that the other nodes hold.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
  * conditions is true, and stays sure until it begins a new store:
  *
- *   claimed       it claimed the hash itself and has handed the secret to no one yet: no one else can have written records
+ *   claimed       it claimed the hash itself and has handed the secret to no one yet, so no one else can have written records
  *   alone         it is the only member
  *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member
  *                 if there may be one: a single member could report an empty store as complete
@@ -19,7 +19,7 @@
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
 
-/** After asking in vain for this long, a node counts as sure. Milliseconds. */
+/** A node that has asked in vain for this long becomes sure. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
@@ -36,7 +36,7 @@ export interface MemberFacts {
   readonly storeId: string | null;
   /** Whether all records of the member were merged. `while_sure`: the member said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
-  /** Monotonic milliseconds of the first question without an answer; null after an answer. */
+  /** When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. */
   readonly silentSinceMs: number | null;
 }
 
@@ -47,7 +47,7 @@ export interface Sureness {
   readonly by: SureReason | null;
   /** Another node received the secret from this node, and may have accepted writes since then. */
   readonly handedOut: boolean;
-  /** Monotonic milliseconds of the first question to any member. */
+  /** When this node first asked any member, in monotonic milliseconds. */
   readonly askingSinceMs: number | null;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
@@ -145,7 +145,7 @@ function isMergedWhileSure({ merged }: MemberFacts): boolean {
   return merged === 'while_sure';
 }
 
-/** Whether the member may be sure, but its records were not all merged while it was sure. A mute member is taken as not sure. */
+/** Whether the member may be sure, but its records were not all merged while it was sure. A mute member counts as not sure. */
 function mayBeSure({ word, merged }: MemberFacts): boolean {
   return merged !== 'while_sure' && word !== 'unsure' && word !== 'mute';
 }

@@ -9,7 +9,7 @@
 export interface FreshnessLimits {
   /** `CHAIN_MAX_AGE_SECONDS` in milliseconds. 0: block times are ignored. */
   readonly maxAgeMs: number;
-  /** `CHAIN_OUTAGE_SECONDS` in milliseconds. 0: a ready node leaves ready at the first failed read. */
+  /** `CHAIN_OUTAGE_SECONDS` in milliseconds. 0: a ready node leaves `ready` at the first failed read. */
   readonly outageMs: number;
   /** `KMS_NODE_TICK_SECONDS` in milliseconds. */
   readonly nodeTickMs: number;

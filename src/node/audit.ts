@@ -1,6 +1,6 @@
 /**
- * The audit of a node (docs/audit.md): joins its trail, its checkpoints and the events that do not come from a request. Without a token no
- * one could read the audit, so the node keeps none.
+ * The audit of a node (docs/audit.md): its trail, its checkpoints, and the events that do not come from a request. A node without an audit
+ * token keeps no audit, because no one could read it.
  */
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';

@@ -12,7 +12,7 @@ import type { ChainFigures } from '../domain/figures.ts';
 import { endsReady, isFreshEnough, isOutdated, viewAgeMs, type FreshnessLimits, type Instant, type ViewTimes } from '../machines/view-age.ts';
 import type { PeerCache } from '../registry/peer-cache.ts';
 
-/** Pause before the third read of a hash. The second read follows the first read immediately. Milliseconds. */
+/** Pause before the third read of a hash. The second read follows the first immediately. Milliseconds. */
 const RETRY_PAUSE_MS = 250;
 
 export interface ChainWatchOptions extends FreshnessLimits {

@@ -78,7 +78,7 @@ export interface ComposedNode {
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
   /** Number of audit entries that no reader can get any more; 0 without an audit. */
   auditDropped(): number;
-  /** Takes the last checkpoint of the audit. Never rejects. */
+  /** Makes the last checkpoint of the audit. Never rejects. */
   endAudit(): Promise<void>;
   /** Overwrites every key. The node must not answer requests after this. */
   wipe(): void;
@@ -98,7 +98,7 @@ export interface NodeInside {
   readonly sureness: SurenessKeeper;
 }
 
-/** Watches the sync_ticks of a node. The node's actor shows everything else. */
+/** Watches the sync_ticks of a node. A watcher sees everything else through the node's actor. */
 export interface NodeWatcher {
   readonly watchSyncTick: WatchSyncTick;
 }

@@ -1,7 +1,7 @@
 /**
  * Fills the slots of the machine (protocol.md §1): runs each step of node_tick, and the replication that sync_tick wakes, by calling
- * the rooms that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
- * may be claimed, may serve or is set aside. This file connects the rooms with the machine, and returns facts to the machine.
+ * the modules that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
+ * may be claimed, may serve or is set aside. This file connects these modules with the machine, and returns facts to it.
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
@@ -48,7 +48,7 @@ export interface NodeJobsModules {
   readonly vault: Pick<Vault, 'installSyncKey'>;
   /** Why `identity` is not an eligible member; null when it is one (protocol.md §1, step 2). */
   readonly judgeEligibility: (identity: Identity, view: ChainView) => Reason | null;
-  /** Whether the version of this member may set the hash. */
+  /** Whether the version that this member runs may set the hash. */
   readonly mayClaim: (own: Member | undefined) => boolean;
   readonly secretFetch: Pick<SecretFetch, 'fetchMasterSecret'>;
   readonly snapshotFetch: Pick<SnapshotFetch, 'fetchFirstSnapshot'>;
@@ -92,7 +92,7 @@ export class NodeJobs {
     };
   }
 
-  /** The boundary of a step: logs what the step throws. The machine turns it into a reason. */
+  /** The boundary of a step: logs an error of the step. The machine turns the error into a reason. */
   #step<Facts>(name: string, work: (signal: AbortSignal) => Promise<Facts>) {
     return fromPromise<Facts>(async ({ signal }) => {
       try {
@@ -104,7 +104,7 @@ export class NodeJobs {
     });
   }
 
-  /** Step 1: a secret that the chain does not show stops serving here, regardless of how the tick ends. */
+  /** Step 1. If the chain no longer shows the hash of the secret, the secret stops serving here, regardless of how the tick ends. */
   async readChain(signal: AbortSignal): Promise<ChainFacts | ChainFailure> {
     const view = await this.#modules.chainWatch.readForTick(signal);
     if (view.hash.kind === 'unreadable') return { failed: reason(REASONS.cannotReadHash, view.hash.detail) };
@@ -129,7 +129,7 @@ export class NodeJobs {
     return standing;
   }
 
-  /** Refreshes the membership before outbound work outside node_tick. */
+  /** Refreshes the membership before this node sends anything to members outside a node_tick. */
   async refreshForOutbound(signal: AbortSignal): Promise<void> {
     const { chainWatch, identity, onMembership } = this.#modules;
     const membership = await chainWatch.refreshForOutbound(signal);
@@ -145,7 +145,7 @@ export class NodeJobs {
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
-  /** Step 3 with a zero hash: one attempt to claim. */
+  /** Step 3 when the chain hash is zero: makes one attempt to claim. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
     const { secret, identity, chainWatch, mayClaim } = this.#modules;
     invariant(identity.current() !== null, 'a claim was tried before the enclave had reported the identity of this node');
@@ -242,7 +242,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks the members once, to become sure. Called when the node enters ready, and with each regular sync_tick. */
+  /** Asks members whether they are sure, so that this node can become sure. Called on entering ready and with each regular sync_tick. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -1,6 +1,6 @@
 /**
  * The master secret of a node: passes observations to the reducer (`machines/secret-life.ts`) and has the vault carry out the effects, in
- * the same call, so that their states never differ. This class holds no key bytes and makes no decisions.
+ * the same call, so that the reducer and the vault always agree. This class holds no key bytes and makes no decisions.
  */
 import type { SecretRequest, Vault } from '../crypto/vault.ts';
 import { invariant } from '../domain/errors.ts';
@@ -21,7 +21,7 @@ import {
 } from '../machines/secret-life.ts';
 import type { SecretIntake } from '../sync/secret-fetch.ts';
 
-/** The parts of a claim. The caller carries them out, not the vault. One observation leads to at most one part. */
+/** The effects that belong to a claim. The caller of `observe` carries them out. One observation leads to at most one of them. */
 export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
 /** For `/status`. */
@@ -115,7 +115,7 @@ export class MasterSecret implements SecretIntake {
     this.#modules.vault.endSecretRequest(request);
   }
 
-  /** Passes an observation to the reducer. @returns the next part of a claim, which the caller must carry out; null if there is none */
+  /** Passes an observation to the reducer. @returns the effect that the caller must carry out for a claim; null if there is none */
   observe(event: Exclude<SecretEvent, { type: 'secret.received' }>): ClaimStep | null {
     return this.#apply(event, null);
   }

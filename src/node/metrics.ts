@@ -18,7 +18,7 @@ export interface MeteredNode {
   readonly meter: Meter;
   /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
-  /** Call it before the node is started. If the port `METRICS_PORT` is already in use, the node runs without it. */
+  /** Must be called before the node is started. If the port `METRICS_PORT` is already in use, the node runs without a port for metrics. */
   start(node: ComposedNode): Promise<void>;
   close(): Promise<void>;
 }
@@ -45,7 +45,7 @@ export function createMeteredNode(config: Config, { clock, log }: { readonly clo
         closers.push(() => server.close());
         log.info('metrics listening', { port: server.port });
       } catch (error) {
-        log.error('the metrics cannot listen', { port: metricsPort, code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
+        log.error('the port for metrics cannot be opened', { port: metricsPort, code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
       }
     },
     async close() {

@@ -16,7 +16,7 @@ import type { EventSink, Shown } from '../visualizer/wire.ts';
 import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 
 export interface NodeRecordOptions {
-  /** The name of the node that a reader sees. */
+  /** The node's name, as a reader sees it. */
   readonly source: string;
   /** Whether to record the peers' figures after each sync_tick. If not, only a call of `notePeers` records them. */
   readonly peersAfterSyncTicks?: boolean;

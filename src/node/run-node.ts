@@ -1,6 +1,6 @@
 /**
- * Runs one node in this process: the connected node and its server. Defines the order in which they are closed. The command line handles
- * signals and exit codes.
+ * Runs one node and its HTTP server in this process, and closes their parts in the right order. The command `nova-kms node` handles signals
+ * and exit codes.
  */
 import { getHeapStatistics } from 'node:v8';
 import type { Config } from '../config/settings.ts';
@@ -33,7 +33,7 @@ function whenReady(node: ComposedNode, onReady: () => void): void {
       watching.unsubscribe();
       onReady();
     },
-    // The composition root handles errors of the machine.
+    // `composeNode` handles errors of the machine.
     error: () => undefined,
   });
 }
@@ -72,8 +72,8 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     }
   };
   /**
-   * Pushes while requests under way end, because some of them wait for acknowledgements of peers. When all have ended, the writes of the
-   * last requests are pushed too.
+   * Pushes while requests under way finish, because some of them wait for acknowledgements from peers. When all have finished, it also
+   * pushes the writes of the last requests.
    */
   const drainAndPush = async (): Promise<void> => {
     const pushing = new AbortController();

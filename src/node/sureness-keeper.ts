@@ -1,7 +1,7 @@
 /**
  * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). The keeper passes observations to the rule
- * (`machines/sureness.ts`) and keeps the resulting state. For a request, it checks only that the node is sure, that its store is still
- * the store of that state, and that it is not stale.
+ * (`machines/sureness.ts`) and keeps the resulting state. A request needs only three checks: the state says that the node is sure,
+ * it is about the current store, and the node is not stale.
  */
 import type { SurenessFigures } from '../domain/figures.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';
@@ -57,7 +57,7 @@ export class SurenessKeeper implements SureListener {
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
   }
 
-  /** From now on, another node may accept writes. */
+  /** Called when this node hands out the secret: from now on, another node may accept writes. */
   noteHandedOut(): void {
     this.#observe({ type: 'secret.handedOut', store: this.#modules.storeId() });
   }

@@ -13,7 +13,7 @@ export const MIN_TIP = 1_000_000n;
 /** Maximum cost of a claim: 0.05 ether. Wei. */
 export const MAX_CLAIM_FEE = 50_000_000_000_000_000n;
 const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
-/** Ethereum nodes accept a replacement only if both fees are 10 % higher; an eighth is enough everywhere. */
+/** Ethereum nodes accept a replacement only if both fees are at least 10 % higher. An eighth is enough for all nodes. */
 const RAISE_NUMERATOR = 9n;
 const RAISE_DENOMINATOR = 8n;
 /** Number of blocks after which a pending claim counts as stuck. */

@@ -78,7 +78,11 @@ export class Inspection {
     return this.#read(signal, ({ client }) => client.getChainId());
   }
 
-  /** Whether the RPC still has the state of the block that nodes read. The value is that block's number. @param head the head's number */
+  /**
+   * Checks that the RPC still has the state of the block that nodes read.
+   * @param head the head's number
+   * @returns the number of that block
+   */
   deepState(head: bigint, signal: AbortSignal): Promise<Reading<bigint>> {
     const depth = BigInt(this.#options.confirmations);
     const blockNumber = head > depth ? head - depth : 0n;

@@ -8,7 +8,7 @@ import type { ViewCall, ViewResult } from './view-call.ts';
 
 /** Maximum number of remembered multicalls; a node_tick of a small cluster makes two. */
 const MAX_REMEMBERED = 4;
-/** A longer answer (about 160 instances or more) is not remembered but decoded each time. Characters. */
+/** Maximum length of a remembered answer: enough for about 160 instances. A longer answer is decoded each time. Characters. */
 const MAX_ANSWER_CHARS = 256 * 1_024;
 
 export interface LastView {

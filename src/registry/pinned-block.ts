@@ -1,12 +1,13 @@
 /**
- * Chooses the pinned block of a view (protocol.md §6, Freshness): pure. It is CHAIN_CONFIRMATIONS blocks behind the head. The heads of
- * replicas behind a balancer differ by a few blocks. An older view would bring revoked members back, so the pinned block never goes down.
+ * Chooses the pinned block of a view (protocol.md §6, Freshness): usually the block that is CHAIN_CONFIRMATIONS blocks behind the head.
+ * Replicas behind a load balancer show heads that differ by a few blocks. The pinned block never moves back, because an older view would
+ * bring revoked members back. This module is pure.
  */
 
 export interface ChainRules {
   /** Blocks between the head and the block that is read. */
   readonly confirmations: number;
-  /** `CHAIN_ID`; undefined: the first chain id that is seen becomes the expected one. */
+  /** `CHAIN_ID`. If undefined, the first chain id that is seen becomes the expected one. */
   readonly chainId?: number | undefined;
   /** `MAX_CLOCK_SKEW_MS`. */
   readonly maxClockSkewMs: number;
@@ -21,7 +22,7 @@ export interface SeenChain {
 
 export type PinnedBlock =
   | { readonly ok: true; readonly block: bigint }
-  /** `how` completes a sentence that begins with the RPC's name. `again`: read the head again, because a different backend may answer. */
+  /** `how` completes a sentence that begins with the RPC's name. If `again` is true, reading again may help: another backend may answer. */
   | { readonly ok: false; readonly how: string; readonly again: boolean };
 
 export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {

@@ -1,7 +1,7 @@
 /**
- * Judges an answer of the chain's RPC (protocol.md §6): pure. A result and a revert are answers. A result in the wrong form (such as
- * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the call may be made again, and such an
- * answer never means that something is absent.
+ * Judges what the chain's RPC answered (protocol.md §6). A result and a revert are real answers. A result in the wrong form (such as
+ * empty or null), an RPC error and an HTTP status other than 2xx are unreadable: the caller may repeat the call, and must not conclude
+ * that something is absent. This module is pure.
  */
 import { malformedAnswer, nameOf, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -43,7 +43,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   eth_maxPriorityFeePerGas: isQuantity,
   eth_gasPrice: isQuantity,
   eth_estimateGas: isQuantity,
-  // `0x` passes here, because an address without a contract returns it too; the caller judges it.
+  // `0x` passes here, because a call to an address without a contract returns it. The caller decides what it means.
   eth_call: isData,
   eth_getCode: isData,
   eth_sendRawTransaction: isText(/^0x[0-9a-f]{64}$/i),

@@ -1,8 +1,7 @@
 /**
- * Makes one call of the chain's RPC (protocol.md §6). Behind a balancer, every second answer may be bad, so a call makes up to six
- * attempts before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After`
- * allows it. A backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is
- * used.
+ * Makes one call to the chain's RPC (protocol.md §6). Behind a balancer, every second answer may be bad, so a call makes up to six attempts
+ * before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After` allows it. A
+ * backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is used.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';
@@ -17,11 +16,11 @@ import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } 
 
 /** Timeout of one attempt. Milliseconds. */
 export const RPC_TIMEOUT_MS = 5_000;
-/** Maximum number of attempts of one call. */
+/** Maximum number of attempts for one call. */
 export const CALL_ATTEMPTS = 6;
 /** How long an attempt may have no answer before the next one starts in parallel. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
-/** The longest `Retry-After` for which a call waits; steps of node_tick that call the RPC have timeouts of 20 s or more. Milliseconds. */
+/** The longest `Retry-After` that a call waits for; the steps that call the RPC have timeouts of 20 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
 /** Pauses between the attempts after the second. */
 const PAUSES = { firstMs: 100, lastMs: 800 };
@@ -151,7 +150,7 @@ export class RpcCaller {
     }
   }
 
-  /** The outcome of the first attempt that ends; `silent` if none ends in COMPANY_AFTER_MS. @param mayCompany may another attempt start? */
+  /** The outcome of the first attempt to end; `silent` if none ends in COMPANY_AFTER_MS. @param mayCompany whether another may start */
   async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
     if (!mayCompany) return Promise.race(underWay);
     const { clock } = this.#modules;

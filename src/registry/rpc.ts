@@ -15,7 +15,7 @@ export interface RpcModules extends RpcCallerModules {
   readonly onRoundTrip?: () => void;
 }
 
-/** What one trip may use. */
+/** The clients through which one trip makes its calls. */
 export interface RpcTrip {
   readonly client: PublicActions;
   readonly views: Views;

@@ -1,4 +1,4 @@
-/** Decides from the RPC's error message why it did not accept a raw transaction. The words are those of common Ethereum nodes. Pure. */
+/** Decides from an error message why the RPC did not accept a raw transaction. The patterns match common Ethereum nodes. Pure. */
 
 export type Sending = 'taken' | 'known' | 'underpriced' | 'nonce_used' | 'no_funds' | 'refused';
 

@@ -1,4 +1,4 @@
-/** One call of a view of a contract, and its result (protocol.md §6). */
+/** One call of a view function of a contract, and its result (protocol.md §6). */
 import type { Abi, Hex } from 'viem';
 
 export interface ViewCall {

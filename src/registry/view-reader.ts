@@ -1,14 +1,14 @@
 /**
- * Reads the view of the chain for one node_tick (protocol.md §6): membership and chain hash, all at one block, CHAIN_CONFIRMATIONS blocks
- * behind the head, in three round trips regardless of the number of instances (§9.11):
+ * Reads the view of the chain for one node_tick (protocol.md §6): the membership and the chain hash, at one block, CHAIN_CONFIRMATIONS
+ * blocks behind the head. This takes three round trips, regardless of the number of instances (§9.11):
  *
  *   1  the head's number, the chain's id, and the list of instances at the head, which is a hint for trip 2
  *   2  at the pinned block: its time, the list, the chain hash, and the hinted instances
  *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
- * Each trip after the first asks for the chain's id again, because an RPC may switch to another chain between two trips.
- * A fourth trip is made when an instance that the hint lacked has a version that no hinted instance has. That is rare, and better than
- * dropping a member for a tick. A head that is too far back is read again, because the balancer may then choose a different backend.
+ * Each trip after the first asks for the chain's id again, because an RPC may switch to another chain between two trips. A fourth trip is
+ * made when an instance that the hint lacked has a version that no hinted instance has. That is rare, and better than dropping a member for
+ * a tick. A head that is too far back is read again, because the balancer may then choose a different backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
@@ -119,7 +119,7 @@ export class ViewReader {
     }
   }
 
-  /** Makes a trip, which fails if another chain answers. Otherwise the head of that chain might remain the highest block permanently. */
+  /** Makes a trip, and fails if another chain answers: the head of that chain might otherwise remain the highest block permanently. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
@@ -134,7 +134,7 @@ export class ViewReader {
     const [header, [list, hash, ...rest]] = await this.#tripOn(chainId, signal, ({ client, views }) =>
       Promise.all([client.getBlock({ blockNumber: block }), views.readMany(calls, block)]),
     );
-    if (header.number !== block) throw this.#failure('gave a different block from the one requested');
+    if (header.number !== block) throw this.#failure('returned a block other than the one requested');
     const instances = new Map(hinted.map((wallet, index) => [wallet, rest[index]!]));
     return { timestampMs: Number(header.timestamp) * 1000, list: list!, hash: hash!, instances };
   }
@@ -158,7 +158,7 @@ export class ViewReader {
     ids.forEach((id, index) => found.versions.set(id, results[index]!));
   }
 
-  /** The version ids of these wallets' instances, from this read or the last good one, without instances of other apps. */
+  /** The version ids of these wallets' instances, from this read or the last good one. Instances of other apps are left out. */
   #versionsOf(wallets: readonly Wallet[], { instances }: Found): readonly bigint[] {
     const known = wallets.map((wallet) => this.#instanceOf(wallet, instances.get(wallet))?.value);
     const own = known.filter((instance) => instance?.appId === BigInt(this.#options.kmsAppId));

@@ -62,7 +62,7 @@ export class Views {
   readonly #support: MulticallSupport;
   readonly #last: LastViews;
 
-  /** @param last shared by all trips of one RPC */
+  /** @param last the remembered answers, which all trips to one RPC share */
   constructor(client: Client, support: MulticallSupport, last: LastViews) {
     this.#client = client;
     this.#support = support;
@@ -137,7 +137,7 @@ export class Views {
     let answer: Hex | undefined;
     const listening = {
       ...this.#client,
-      // viem makes the multicall through this function. If `early` has already made the same call, that outcome is used.
+      // viem makes the multicall through this function. If `early` has already made the same call, its outcome is used.
       call: async (parameters: CallParameters) => {
         const answered = await (early ?? call(this.#client, parameters));
         sent = parameters.data;

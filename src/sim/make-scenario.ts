@@ -10,7 +10,7 @@ export interface ScenarioOptions {
   readonly apps: number;
   readonly durationMs: number;
   readonly faults: FaultProfile;
-  /** Rate of all apps together. */
+  /** How many requests all apps together send. */
   readonly requestsPerSecond: number;
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -84,7 +84,8 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 
 /**
  * Faults that accompany other faults: a claim fault after a reset, a reorganisation after a change of the chain, and a chain head that
- * stands still while a revoked liar asks. For some lies an honest node crashes, so that a liar can answer that node when it restarts.
+ * stands still while a revoked liar asks a node for the secret. For some lies an honest node crashes, so that a liar can answer that node
+ * when it restarts.
  */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);

@@ -5,7 +5,7 @@ import type { WriteHistory } from './watch/write-history.ts';
 import type { Life } from './world/sim-node.ts';
 
 const MAX_OLDER = 2;
-/** The place of the first older node. The address follows from the place, so no other node has the same address. */
+/** Number of the first older node. A node's address is made from its number, so an older node shares no address with another node. */
 const FIRST_PLACE = 100;
 /** A process younger than this is not judged: the previous process at its address may have used up the nonces. Milliseconds. */
 const YOUNG_MS = 60_000;

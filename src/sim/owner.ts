@@ -2,8 +2,9 @@
 import { ZERO_HASH } from '../domain/ids.ts';
 import type { Simulation } from './simulation.ts';
 
-/** Milliseconds between two checks. The owner resets the hash after this number of consecutive checks in which no node held the secret. */
+/** Time between two checks. Milliseconds. */
 const OWNER_LOOKS_MS = 30_000;
+/** The owner resets the hash after this many consecutive checks in which no node held the secret. */
 const OWNER_PATIENCE = 3;
 
 /** Watches for a secret that no node holds although the chain shows its hash. After a while the owner resets the hash. */

@@ -109,7 +109,7 @@ export class Recovery {
     return left === null;
   }
 
-  /** What is left to do; null: nothing. */
+  /** What is left to do; null if nothing is left. */
   #leftToDo(): string | null {
     const lives = this.#honest();
     const digests = new Set(lives.map(({ clock, node }) => {

@@ -70,11 +70,11 @@ const fault = z.object({
   /** The other side of a partition; empty: all other nodes. */
   other: z.string().default(''),
   forMs: z.number().min(0),
-  /** In the unit of this kind of fault: a share, milliseconds, blocks and so on. */
+  /** How strong the fault is. The unit depends on its kind: a share, milliseconds, blocks and so on. */
   amount: z.number(),
 });
 
-/** A request of an app to one node. */
+/** A request from an app to one node. */
 const request = z.object({
   atMs: z.number().min(0),
   do: z.enum(['put', 'delete', 'get', 'list', 'derive']),

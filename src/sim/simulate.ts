@@ -39,8 +39,9 @@ export interface SimulationResult {
 }
 
 const SECRET_INVARIANT = 'no secret is in the trace';
-/** Simulated time between two reports of progress, or two checks for the `until` text. Milliseconds. */
+/** After each stretch of this simulated time, a run reports its progress, and ends if the `until` text has appeared. Milliseconds. */
 const STRETCH_MS = 60_000;
+/** The stretch of a run with an `until` text. */
 const LISTENING_STRETCH_MS = 1_000;
 
 export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {

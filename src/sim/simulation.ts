@@ -37,7 +37,7 @@ import { Checks, type Violation } from './watch/violation.ts';
 
 /** The id of the first app. */
 const FIRST_APP_ID = 100;
-/** An app id too large for a JSON number. Nodes must refuse the app and never confuse it with a different app (protocol.md §9.15). */
+/** An app id too large for a JSON number. Nodes must refuse the app and never confuse it with another app (protocol.md §9.15). */
 const OVERSIZED_APP_ID = 2 ** 53;
 /** The versions of the instances; they alternate in the order of registration. */
 const VERSIONS = ['1', '2'] as const;
@@ -87,7 +87,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly outcomes = new Map<string, number>();
   violation: Violation | null = null;
   resets = 0;
-  /** Number of requests of apps that are under way. */
+  /** Number of requests from apps that are under way. */
   requestsUnderWay = 0;
   readonly #settings: Readonly<Record<string, string>>;
   readonly #meet: SimulationOptions['onStart'];
@@ -194,7 +194,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.#perform(data);
   }
 
-  /** Sends a request of an app and lets time pass until the answer arrives. */
+  /** Sends a request from an app and lets time pass until the answer arrives. */
   async ask(step: { readonly do: RequestStep['do']; readonly node: string } & Partial<RequestStep>): Promise<RequestOutcome> {
     const request: RequestStep = { atMs: this.timeline.nowMs, app: 0, key: '', bytes: 16, ttlMs: 0, acks: 0, ...step };
     const ended: RequestOutcome[] = [];
@@ -203,7 +203,7 @@ export class Simulation implements LifeListener, FaultScene {
     return ended[0] ?? { outcome: 'a rule was broken', answer: null };
   }
 
-  /** Sends a node_tick to a node, as if it were due. */
+  /** Sends a node_tick to a node, as if the tick were due. */
   tick(name: string): void {
     this.node(name).life?.node.actor.send({ type: 'node_tick' });
   }
@@ -304,7 +304,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.#events?.onViolation(this.violation);
   }
 
-  // Reports of the processes (LifeListener).
+  // The methods of LifeListener, which the processes call.
 
   onStart(life: Life): void {
     this.watch.onStart(life);

@@ -13,7 +13,7 @@ export interface AgingOptions {
 
 export interface AgingModules {
   readonly contents: Contents;
-  /** True while this node is stale: it does not know which records were deleted elsewhere, so it forgets nothing. */
+  /** True while this node is stale: it does not know which records other nodes have deleted, so it forgets nothing. */
   readonly keepsEverything: () => boolean;
   /** Removes a record from the store. */
   readonly remove: (held: HeldRecord) => void;

@@ -1,4 +1,4 @@
-/** Checks whether a record fits in the store (protocol.md §8; §10, Quota and Bounds). Changes nothing. */
+/** Checks whether a record fits in the store (protocol.md §8; §10, Quota and Bounds). This module changes nothing. */
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
 import { APP_BYTES, storeBytes } from './memory-cost.ts';
@@ -44,6 +44,6 @@ export function whyFull(candidate: Candidate, contents: Contents, limits: Capaci
   const growth = contentBytes(record) - (held?.presence === 'present' ? contentBytes(held) : 0);
   const present = contents.namespace(appId)?.presentBytes ?? 0;
   if (growth > 0 && present + growth > limits.maxAppBytes) return `the app would store more than ${limits.maxAppBytes} bytes`;
-  if (!fitsAsApp(candidate, contents, limits)) return 'this node already holds data of the maximum number of apps';
+  if (!fitsAsApp(candidate, contents, limits)) return 'this node already holds data for the maximum number of apps';
   return fitsByBytes(candidate, contents, limits) ? null : 'the store of this node is full';
 }

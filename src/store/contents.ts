@@ -82,7 +82,7 @@ export class Contents {
     this.#include(namespace, held, standing);
   }
 
-  /** From now on, the record is treated as absent. */
+  /** Treats the record as absent from now on. */
   expire(held: HeldRecord): void {
     this.#namespaces.get(held.appId)!.expire(held);
   }

@@ -1,6 +1,6 @@
 /**
- * Digests for comparing stores (protocol.md §10, Comparison): of each of an app's 256 buckets, of an app, and of the whole store. A
- * bucket's digest is the XOR of its records' digests, so the cost of a change does not depend on what the bucket holds.
+ * Digests for comparing stores (protocol.md §10, Comparison): one for each of an app's 256 buckets, one for each app, and one for
+ * the whole store. A bucket's digest is the XOR of its records' digests, so the cost of a change does not depend on what the bucket holds.
  */
 import { sha256 } from '../crypto/hash.ts';
 import { digestText } from '../crypto/record-digest.ts';

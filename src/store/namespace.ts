@@ -19,7 +19,7 @@ interface Bucket {
 export interface PresentTotals {
   keys: number;
   bytes: number;
-  /** Number of namespaces with at least one such record. */
+  /** Number of namespaces with at least one record that is counted as present. */
   namespaces: number;
 }
 
@@ -76,7 +76,7 @@ export class Namespace {
     return this.#digest;
   }
 
-  /** The first record of a bucket whose place is above `place`. */
+  /** The first record after `place` in a bucket. */
   firstAfter(bucket: number, place: number): HeldRecord | null {
     let held = this.#buckets.get(bucket)?.first ?? null;
     while (held !== null && held.place <= place) held = held.next;
@@ -132,7 +132,7 @@ export class Namespace {
     if (held.presence === 'present') this.#count(-1, -contentBytes(held));
   }
 
-  /** From now on, the record is treated as absent. */
+  /** Treats the record as absent from now on. */
   expire(held: HeldRecord): void {
     if (held.presence !== 'present') return;
     held.presence = 'absent';

@@ -7,7 +7,7 @@
 declare const packedBytes: unique symbol;
 export type PackedBytes = string & { readonly [packedBytes]: true };
 
-/** The bytes of a tombstone. No value is this short: even an empty value has a nonce and a tag. */
+/** What a tombstone stores instead of a value. No value has zero bytes: even an empty value is stored with a nonce and a tag. */
 export const NO_BYTES = '' as PackedBytes;
 
 /** Copies the bytes, which may be a part of a larger buffer. */

@@ -12,7 +12,7 @@ import { clockOf, largestCount, type ClockEntry, type VectorClock } from './vect
 const MAX_CLOCK_ENTRIES = 1_024;
 const MAX_CLOCK_KEY_BYTES = 128;
 const MAX_COUNT = 2 ** 52;
-/** Size of nonce and tag, which are the stored bytes of an empty value. */
+/** Size of an empty value when it is stored: only a nonce and a tag. */
 const MIN_STORED_BYTES = 28;
 /** How much longer stored bytes may be than the limit for a plaintext. */
 const STORED_SLACK_BYTES = 128;

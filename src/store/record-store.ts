@@ -108,7 +108,7 @@ export class RecordStore {
     return this.#contents.visits;
   }
 
-  /** Forgets everything. From now on, this is a different store with a new id. */
+  /** Forgets everything. From now on, this is a new store with a new id. */
   reset(): void {
     this.writes.clear();
     this.#begin();
@@ -146,7 +146,7 @@ export class RecordStore {
     return this.#write(appId, held?.presence === 'gone' ? undefined : held, write, nowMs);
   }
 
-  /** Null when absent. @throws RefusalError insufficient_storage when there is no room for a tombstone */
+  /** @returns null when the key is absent @throws RefusalError insufficient_storage when there is no room for a tombstone */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null {
     this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const held = this.#contents.find(appId, key);
@@ -245,7 +245,7 @@ export class RecordStore {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
-  /** A peer has merged this node's write of the key, or already has a later record. */
+  /** Notes that a peer has merged this node's write of the key, or already has a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
@@ -340,7 +340,8 @@ export class RecordStore {
     if (namespace.tombstones < maxTombstonesPerApp) return;
     const oldest = namespace.oldestOwnTombstone();
     const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
-    // While this node is stale, acknowledged sequences also move past writes that are held back, so they do not show what members have.
+    // A stale node does not send all of its writes, but its acknowledged sequences also move past the writes that it does not send. So the
+    // sequences do not show what the members have.
     if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
       throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
     }

@@ -52,8 +52,8 @@ export class SortedTexts {
   }
 
   /**
-   * At most `atMost` strings for which `isBefore` is false and `isIn` is true, in order. Over ascending strings, `isBefore` must be
-   * true first and false from then on. Where `isBefore` is false, `isIn` must be true first and false from then on. Each part may be empty.
+   * The conditions must divide the ascending strings into three parts, each of which may be empty: first the strings for which `isBefore`
+   * is true, then the strings for which only `isIn` is true, then the rest. Returns the first `atMost` strings of the middle part.
    */
   between(isBefore: (text: string) => boolean, isIn: (text: string) => boolean, atMost = Infinity): string[] {
     const from = this.#place(isBefore);

@@ -55,7 +55,7 @@ export class TimingWheel<What> {
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
     if (this.#unlink(scheduled)) return;
-    // Without this, after the clock was set back, cancelled timers would stay until the clock reaches their time again.
+    // Removes cancelled timers when there are many. After the clock was set back, they would otherwise stay for a long time.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
     this.#near = this.#near.filter(({ cancelled }) => !cancelled);
@@ -68,7 +68,7 @@ export class TimingWheel<What> {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All timers of the slots reached so far were cancelled. The time of later slots has come meanwhile, so this looks there too.
+      // All timers of the slots reached so far were cancelled. Later slots are due by now, so the loop continues with them.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();

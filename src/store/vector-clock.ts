@@ -66,8 +66,9 @@ export function withCount(clock: VectorClock, key: string, count: number): Vecto
 }
 
 /**
- * The clock in the form in which it is stored. Entries whose clock key has no `/` are from older nodes, whose counts start at 1 for each
- * record. So these entries are cut last. Among the other entries, the smallest count is cut first, and among equal counts the smallest key.
+ * The clock in the form in which it is stored. Entries whose clock key has no `/` are from older nodes. If such an entry were cut, the
+ * older node would count from 1 again and could lose a write. So these entries are cut last. Otherwise the smallest count is cut first,
+ * and among equal counts the smallest key.
  * @param staying this node's key in a local write. It is not cut: without it, the write would not be later than the record that it replaces
  */
 export function cutClock(clock: VectorClock, staying?: string): VectorClock {

@@ -7,7 +7,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Maximum number of writes that wait at the same time. `wait` refuses further writes, but they replicate anyway. */
+/** Maximum number of writes that wait at the same time. `wait` refuses any more, but these writes replicate anyway. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {
@@ -58,7 +58,7 @@ export class Acknowledgements {
     }
   }
 
-  /** The peer has merged or skipped this write of this node. */
+  /** Notes that the peer has merged or skipped this write of this node. */
   note(peer: Wallet, write: { readonly appId: string; readonly key: string; readonly sequenceNumber: number }): void {
     for (const waiting of this.#waiting.get(idOf(write.appId, write.key)) ?? []) {
       if (write.sequenceNumber < waiting.sequenceNumber) continue;

@@ -36,7 +36,10 @@ export class AntiEntropyState {
     this.#wholeAtMs = this.#clock.monotonicMs();
   }
 
-  /** The peer does not know digest requests. This node sends it no more until it turns out that the peer is a current node. */
+  /**
+   * Notes that the peer does not know digest requests. This node sends it no more digest requests until the peer proves to be a current
+   * node.
+   */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
   }
@@ -45,7 +48,7 @@ export class AntiEntropyState {
     return this.#refusesDigests;
   }
 
-  /** The peer refused this record permanently. Later rounds do not send it again. */
+  /** Notes that the peer refused this record permanently. Later rounds do not send the record again. */
   noteUnwanted(appId: string, digest: string): void {
     this.#unwanted.set(`${appId} ${digest}`, true);
   }
@@ -54,7 +57,7 @@ export class AntiEntropyState {
     return this.#unwanted.get(`${appId} ${digest}`) === true;
   }
 
-  /** The peer has a different store now, or this node's store was emptied. */
+  /** Forgets the peer's refusals, because the peer has another store now or this node's store was emptied. */
   reset(): void {
     this.#unwanted.clear();
     this.#refusesDigests = false;

@@ -15,7 +15,7 @@ export interface AppDigestsModules extends PacerModules {
 export interface AppDigestsPage {
   /** The digest of each app, 32 hex digits, by app id. */
   readonly apps: Readonly<Record<string, string>>;
-  /** Where the next page starts; null when nothing is left. */
+  /** The cursor of the next page; null if this is the last page. */
   readonly nextCursor: string | null;
 }
 
@@ -23,7 +23,7 @@ export interface AppDigestsPage {
 export async function rootDigestOf(modules: AppDigestsModules): Promise<string> {
   const { store } = modules;
   const pause = createPacer(modules);
-  // Computes the digest of each changed app, with pauses. Then `rootDigest` has no app digests left to compute.
+  // Computes the digests of all changed apps, with pauses, so that `rootDigest` does not have to compute them without a pause.
   for (const appId of store.appIds()) {
     store.appDigest(appId);
     await pause();

@@ -28,7 +28,7 @@ export type DeliveryState =
    * answer.
    */
   | { readonly kind: 'narrowing'; readonly size: number }
-  /** The peer refused more records than it lists. Up to place `until`, batches are so small that the list has room for every rejection. */
+  /** The peer refused more records than its answer can list. Up to place `until`, batches are so small that the list can name them all. */
   | { readonly kind: 'itemizing'; readonly size: number; readonly until: number }
   /** So many records failed in a row that the peer may be broken. Some later records are tried one by one, in the order of `places`. */
   | { readonly kind: 'sampling'; readonly places: readonly number[]; readonly failure: PeerError }
@@ -106,8 +106,8 @@ export class Delivery<Entry extends Sent> {
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // The next batches have at most as many records as this node would list. If this batch was already that small, the peer lists fewer
-    // records than this node, so the next batches have one record each.
+    // The next batches have no more records than an answer of this node can list. If this batch was already that small, the peer's answers
+    // list fewer records than that, so the next batches have one record each.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }

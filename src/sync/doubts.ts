@@ -24,7 +24,7 @@ export class Doubts {
     this.#upTo = Math.max(this.#upTo, oldest!);
   }
 
-  /** The peer has this write after all, so the write is no longer doubtful. */
+  /** Removes a doubt, because the peer has this write after all. */
   settle(sequenceNumber: number): void {
     this.#numbers.delete(sequenceNumber);
   }

@@ -18,7 +18,7 @@ import type { SyncStore } from './ports.ts';
 import type { Replicas } from './replicas.ts';
 import { snapshotPage } from './snapshot-page.ts';
 
-/** Room in an envelope for everything except the records in hex: keys, nonce, tag, and the other inner fields. Bytes. */
+/** Room in an envelope for everything except the hex of the records: keys, nonce, tag, and the other inner fields. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
 /** A stored byte becomes two hex digits. All other fields of a record have fewer characters as text than bytes in memory. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
@@ -61,8 +61,8 @@ export class SyncInbound {
   }
 
   /**
-   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. It is smaller if the whole store is
-   * smaller than a page. Null for other messages.
+   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. A store that is smaller than a
+   * page has a lower maximum. Null for other messages.
    */
   snapshotChars(message: Record<string, unknown>): number | null {
     if (message['type'] !== 'snapshot_request') return null;
@@ -147,7 +147,7 @@ export class SyncInbound {
     const request = digestRequest.safeParse(message);
     if (!request.success) throw new RefusalError('bad_request', 'the digest request is malformed');
     const { store, staleness } = this.#modules;
-    // A stale node may hold records that were deleted elsewhere. A comparison would bring them back.
+    // A stale node may hold records that other nodes have deleted. A comparison would bring them back.
     if (staleness.isStale()) throw new RefusalError('service_unavailable', 'this node was cut off for too long to take part in a comparison');
     store.letAge(this.#modules.clock.nowMs());
     const { apps, app, cursor } = request.data;

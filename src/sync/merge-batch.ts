@@ -10,7 +10,7 @@ export const MAX_REJECTIONS_LISTED = 100;
 /** Maximum length of a key and of an app id in the list of rejections. Longer ones are cut. Characters. */
 const MAX_QUOTED_KEY_CHARS = 1_024;
 const MAX_QUOTED_APP_CHARS = 32;
-/** Reasons why a valid record does not replace the held one. */
+/** Reasons why a valid record does not replace the stored one. */
 const SKIPS: ReadonlySet<string> = new Set<MergeSkip>(['ignored_existing_newer_version', 'ignored_existing_newer_time', 'ignored_identical']);
 
 export interface MergeModules extends PacerModules {
@@ -22,7 +22,7 @@ export interface MergeModules extends PacerModules {
 
 /**
  * @param data `{"<app id>": [record, ..]}`
- * @throws RefusalError bad_request when `data` is not an object; service_unavailable when the store was emptied meanwhile
+ * @throws RefusalError bad_request when `data` is not an object; service_unavailable when the store is emptied during the merge
  */
 export async function mergeBatch(data: unknown, modules: MergeModules): Promise<MergeReport> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
@@ -55,7 +55,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
   return { ...counts, skip_reasons: reasons, rejections };
 }
 
-/** Number of rejected records of a batch, by reason. */
+/** Number of rejected records in a batch, by reason. */
 export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }

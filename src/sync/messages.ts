@@ -20,7 +20,7 @@ export const snapshotRequest = z.object({
   buckets: z.array(z.number().int().min(0).max(255)).max(256).optional(),
 });
 
-/** Only the outer object is checked here. It may hold as many apps as a body has room for; each record is judged later. */
+/** Only the outer object is checked here. It may hold as many apps as a body has room for; each record is checked later. */
 const recordsByApp = z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
 
 export const deltaRequest = z.object({ data: recordsByApp.default({}) });
@@ -28,7 +28,7 @@ export const deltaRequest = z.object({ data: recordsByApp.default({}) });
 /** The id of the sender's store (protocol.md §10). */
 export const storeIdField = z.string().min(1).max(64);
 
-/** The fields that every answer of a current node contains besides the fields of its type. Older nodes send only `status`. */
+/** The fields that a current node puts into every answer, besides the fields of the answer's type. Older nodes send only `status`. */
 export const answerFrame = z.looseObject({
   status: z.literal('ok'),
   store_id: storeIdField.optional(),

@@ -82,12 +82,12 @@ export class PeerBook {
     return this.stateOf(member).wrongUntilMs > this.#clock.monotonicMs();
   }
 
-  /** The peer did not answer in time. */
+  /** Notes that the peer did not answer in time. */
   noteSilent(member: Member): void {
     this.stateOf(member).silentUntilMs = this.#clock.monotonicMs() + SILENT_MS;
   }
 
-  /** The peer sent a good answer. It is no longer considered silent, but may still be considered wrong. */
+  /** Notes that the peer sent a good answer. The peer is no longer considered silent, but may still be considered wrong. */
   noteAnswered(member: Member): void {
     this.stateOf(member).silentUntilMs = 0;
   }
@@ -97,7 +97,7 @@ export class PeerBook {
     return this.stateOf(member).silentUntilMs > this.#clock.monotonicMs() ? 'silent' : 'good';
   }
 
-  /** Takes the nonce from the peer's last answer; null if there is none or it is too old. */
+  /** Returns the nonce from the peer's last answer and forgets it; null if there is none or it is too old. */
   takeNonce(member: Member): string | null {
     const state = this.stateOf(member);
     const given = state.nextNonce;

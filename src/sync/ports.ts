@@ -20,10 +20,10 @@ export interface SyncStore {
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** A peer has merged this node's write of the key, or already has a later record. */
+  /** Notes that a peer has merged this node's write of the key, or already has a later record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
   /**
-   * Whether no other node can have deleted the held record: this node wrote it, and either its sequence number is above `seenUpTo` or no
+   * Whether this node wrote the held record and no other node can have deleted it: the record's sequence number is above `seenUpTo`, or no
    * peer has ever reported that it has the record.
    */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;

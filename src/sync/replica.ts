@@ -49,19 +49,19 @@ export class Replica {
     return !this.#rest.isOver;
   }
 
-  /** The peer sent its store_id. If the store_id has changed, the peer has a new store. */
+  /** Notes the store_id that the peer sent. If it has changed, the peer has a new store and must get all own writes again. */
   noteStoreId(storeId: string): void {
     if (this.#storeId !== null && this.#storeId !== storeId) this.reset();
     this.#storeId = storeId;
   }
 
-  /** The peer lost its store, or this node's store was emptied. */
+  /** Call this when the peer has lost its store, or when this node's store was emptied. Pushes and anti-entropy then begin again. */
   reset(): void {
     this.progress.reset();
     this.antiEntropy.reset();
   }
 
-  /** How far the peer's clock is ahead of this node's clock; null if unknown. Milliseconds. */
+  /** @param leadMs how far the peer's clock is ahead of this node's clock; null: unknown */
   noteClock(leadMs: number | null): void {
     this.#clockLeadMs = leadMs;
   }
@@ -78,12 +78,14 @@ export class Replica {
     this.#lastError = { what, atMs: this.#clock.nowMs() };
   }
 
-  /** This node could not merge some of the peer's records. The peer is not blamed: it may have received them from another node. */
+  /**
+   * Counts the peer's records that this node could not merge. This is no failure of the peer, which may have got them from another node.
+   */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }
 
-  /** The peer sent this node a message, so the next push does not have to wait. */
+  /** Call this when the peer has sent this node a message. The next push then does not have to wait. */
   noteAlive(): void {
     this.#rest.end();
   }

@@ -31,7 +31,7 @@ export class Replicas {
     for (const member of members) this.of(member);
   }
 
-  /** This node's store was emptied. Sequence numbers continue to rise, and no peer has acknowledged any write of the new store. */
+  /** Called when this node's store was emptied: no peer has acknowledged a write of the new store. Sequence numbers continue to rise. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }

@@ -57,9 +57,9 @@ interface Lane {
   /** The signal of the last tick that came while the lane was working or waiting. */
   again: AbortSignal | null;
   compare: boolean;
-  /** Failed pushes. */
+  /** Number of failed pushes. */
   failures: number;
-  /** Failed rounds of anti-entropy. */
+  /** Number of failed rounds of anti-entropy. */
   failedAntiEntropy: number;
 }
 
@@ -117,12 +117,12 @@ export class Replicator {
     return course;
   }
 
-  /** A lane has stopped working. @param signal the signal under which the lane was working or waiting */
+  /** Called when a lane has stopped working. @param signal the signal under which the lane was working or waiting */
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;
-    // The node may have left ready and become ready again while this lane was stopping. Then the lane works again for the tick that came
-    // meanwhile, unless the member has moved: such a member has a new lane.
+    // The node may have left `ready` and entered it again while this lane was stopping. Then the lane starts again for the latest tick. If
+    // the member now has another URL or key, it has a new lane instead.
     const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
@@ -235,7 +235,7 @@ export class Replicator {
   /** A failed round of anti-entropy must not delay pushes, so it makes only anti-entropy rest. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
-    // This node may have become stale while the lane was waiting. Then a comparison could bring back records that were deleted elsewhere.
+    // This node may have become stale while the lane was waiting. Then a comparison could bring back records that other nodes have deleted.
     if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
     this.#rounds += 1;
     try {
@@ -273,7 +273,7 @@ export class Replicator {
     }
   }
 
-  /** Handles the error that ended a lane or a refresh. Only a broken invariant is passed on. */
+  /** Handles the error that ended a lane or a refresh. Only a broken invariant is passed on. An error after an abort is ignored. */
   #judge(error: unknown, replica: Replica | null, signal: AbortSignal): void {
     if (error instanceof InvariantError) {
       this.#modules.onBrokenInvariant(error);

@@ -42,7 +42,7 @@ export class Resync {
     if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
   }
 
-  /** A member that is not stale has sent a complete snapshot. */
+  /** Called when a member that is not stale has sent a complete snapshot. */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
     if (this.#named === null) {
@@ -63,7 +63,7 @@ export class Resync {
     this.#end();
   }
 
-  /** Every member has answered, and all of them are stale: nothing is dropped. */
+  /** Called when every member has answered and all of them are stale. Drops nothing. */
   giveUp(): void {
     if (this.#named !== null) this.#end();
   }

@@ -1,6 +1,6 @@
 /**
- * Records that a peer refused temporarily (protocol.md §10, Rejections), each with the time when it is sent again. The wait grows with each
- * refusal. There is one entry per key; a later write of the key replaces it.
+ * Records that a peer refused temporarily (protocol.md §10, Rejections), each with the time when it will be sent again. The wait grows with
+ * each refusal. There is one entry per key; a later write to the key replaces it.
  */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -13,7 +13,7 @@ export interface Retry {
   readonly appId: string;
   readonly key: string;
   readonly sequenceNumber: number;
-  /** Refusals in a row. */
+  /** Number of consecutive refusals. */
   readonly attempt: number;
   /** Monotonic milliseconds. */
   readonly dueAtMs: number;

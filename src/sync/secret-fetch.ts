@@ -1,6 +1,6 @@
 /**
  * Fetches the master secret (protocol.md §5, §9.1, §9.5). This node asks one member after another, and each has a head start before the
- * next is asked. If a member refuses, does not answer or sends a wrong secret, the answer of another member is used. A secret is
+ * next is asked. If a member refuses, does not answer or sends a wrong secret, the answer from another member is used. A secret is
  * compared with the chain hash before it is installed. The secret never leaves the vault.
  */
 import type { SecretRequest } from '../crypto/vault.ts';

@@ -256,7 +256,7 @@ export class SnapshotFetch {
     if (stop === null) return this.#page(member, null, signal);
     const page = await this.#page(member, stop.cursor, signal);
     if (page !== null && page.storeId === stop.storeId && page.complete === stop.complete) return page;
-    // The page may come later. If the member had refused the cursor, `#page` would have dropped the stop.
+    // The stop still exists, so the member has not refused the cursor, and may send this page later.
     if (page === null && this.#stops.has(member.wallet)) return null;
     this.#stops.delete(member.wallet);
     return signal.aborted ? null : this.#page(member, null, signal);

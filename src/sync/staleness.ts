@@ -1,9 +1,9 @@
 /**
  * Whether this node is stale (protocol.md §4, Ages). A node is in step with a member at the moment when it completes a snapshot or a round
  * of anti-entropy with that member. A single exchange is not enough, because it may not contain what the node missed. A node that was not
- * in step with any member for longer than tombstones are kept is stale: its records may have been deleted elsewhere, and the tombstones
- * forgotten. It forgets nothing, and does not claim that its records are current, until it has merged a complete snapshot of a member that
- * is not stale.
+ * in step with any member for longer than tombstones are kept is stale: the other nodes may have deleted its records and forgotten the
+ * tombstones. A stale node removes no record because of its age, and does not claim that its records are current, until it has merged a
+ * complete snapshot from a member that is not stale.
  */
 import type { Clock } from '../domain/ports.ts';
 
@@ -39,15 +39,15 @@ export class Staleness {
   }
 
   /**
-   * An exchange with a member succeeded. Other nodes may not know what this node writes after this exchange. An exchange does not bring
-   * this node into step.
+   * Called after a successful exchange with a member. Only writes that this node makes later may be unknown to the other nodes. The
+   * exchange does not bring this node into step.
    */
   noteExchange(): void {
     this.noteTime();
     if (!this.#stale) this.#sequenceNumberThen = this.#modules.lastSequenceNumber();
   }
 
-  /** This node has all records of a member. This does not end staleness; only `resolve` does. */
+  /** Called when this node has all records of a member. A stale node stays stale until `resolve` is called. */
   noteInStep(): void {
     this.noteTime();
     if (!this.#stale) this.#noteNow();

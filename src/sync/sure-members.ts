@@ -7,18 +7,18 @@ import type { Member } from '../domain/membership.ts';
 import { PeerError } from './peer-error.ts';
 
 export interface SureListener {
-  /** A member has sent a snapshot page or a digest. @param sure whether it said `"sure": true` */
+  /** Called when a member has sent a snapshot page or a digest. @param sure whether the member said `"sure": true` */
   onAnswered(member: Member, sure: boolean): void;
-  /** A member was asked for a snapshot page or a digest, but did not send it. */
+  /** Called when a member was asked for a snapshot page or a digest, but did not send it. */
   onSilent(member: Member): void;
-  /** This node has received all records of a member, in a snapshot or in a complete round of anti-entropy. */
+  /** Called when this node has received all records of a member, in a snapshot or in a complete round of anti-entropy. */
   onMerged(member: Member, merged: MergedMember): void;
 }
 
 export interface MergedMember {
   /** The id of this node's store at the time when the records were merged. */
   readonly store: StoreId;
-  /** Whether every answer of the member has said that the member is sure. */
+  /** Whether the member said in every answer that it is sure. */
   readonly sure: boolean;
   /** Whether some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;

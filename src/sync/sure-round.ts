@@ -13,11 +13,11 @@ import type { AntiEntropy } from './anti-entropy.ts';
 import type { Replica } from './replica.ts';
 import type { Replicas } from './replicas.ts';
 
-/** Maximum number of members asked at the same time. This node may hold a page of records of each of them in memory. */
+/** Maximum number of members asked at the same time. This node may hold a page of records from each of them in memory. */
 const MAX_PARALLEL = 4;
 /** How long a node asks members before it becomes ready. It asks the remaining members when it is ready. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
-/** Timeout of one round. If comparing a store takes longer, the next round continues. Milliseconds. */
+/** Timeout of one round. A comparison of stores that takes longer continues in the next round. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
 
 export interface SureRoundModules {
@@ -56,7 +56,7 @@ export class SureRound {
     await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
   }
 
-  /** For a ready node, at each sync_tick caused by the interval. @throws as `beforeReady` */
+  /** For a ready node, at each sync_tick caused by the interval. @throws the same errors as `beforeReady` */
   async whileReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, ROUND_TIMEOUT_MS, signal, async (...asked) => {
       const said = await this.#modules.antiEntropy.compareWith(...asked);

@@ -6,7 +6,7 @@ export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 type Lane = object;
 
 export class TickCourse {
-  /** Aborts when the node leaves `ready`. */
+  /** Aborts when the node stops being ready. */
   readonly signal: AbortSignal;
   readonly #end: (outcome: string) => void;
   readonly #open = new Set<Lane>();
@@ -24,7 +24,7 @@ export class TickCourse {
     return this.#isOver;
   }
 
-  /** This lane works for the tick. */
+  /** Call this for each lane that works after the tick has woken it. */
   add(lane: Lane): void {
     this.#open.add(lane);
     this.#woken += 1;

@@ -1,5 +1,5 @@
 /**
- * The start (loading the modules, then the first node_tick) leaves garbage and a grown young generation. An idle node allocates too little
+ * The start (loading the modules, then the first node_tick) leaves garbage and a large young generation. An idle node allocates too little
  * to cause the collections that would return this memory to the system. So the node causes a collection itself, when it is ready for the
  * first time.
  */

@@ -1,7 +1,7 @@
 /**
- * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs pages of other sites. A
- * foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be ours, and
- * `sec-fetch-site` must not show a different site. No answer has a header that allows a different origin to read it.
+ * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs pages from other
+ * sites. A foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be
+ * ours, and `sec-fetch-site` must not show another site. No answer has a header that allows another origin to read it.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -36,7 +36,7 @@ function withoutDefault(text: string, port: number): string {
   return port === DEFAULT_PORT && text.endsWith(end) ? text.slice(0, -end.length) : text;
 }
 
-/** The reason for refusing a request; null when it is allowed. @param changes true: the request may change something */
+/** The reason for refusing a request; null when it is allowed. @param changes whether the request may change something */
 export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
   const host = withoutDefault(headers.host ?? '', port);
   if (!ownHosts(port).includes(host)) return { status: 421, error: 'the Host header does not name this server' };

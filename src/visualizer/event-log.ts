@@ -201,7 +201,7 @@ function changed(base: Base, event: EndEvent | StepEvent | ShownEvent): Base {
   const { atMs } = event;
   if (event.kind === 'end') return { ...base, ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? base.shown : { ...base.shown, ...event.shown };
-  // Values that arrive after the end do not make the state newer.
+  // Values that arrive after the end do not change the time of the state.
   if (event.kind === 'shown') return { ...base, shown, atMs: base.ended === null ? atMs : base.atMs };
   return { ...base, active: event.active ?? base.active, shown, atMs, ended: null };
 }

@@ -1,9 +1,9 @@
 /**
- * Turns a chart into a drawing. Passes boxes, arrows and labels to ELK with the space that their text needs, and turns ELK's answer
- * into plain coordinates for a page. Pure: runs in a worker of the server and in a page.
+ * Turns a chart into a drawing. This module tells ELK how much space the text of each box and label needs, and turns ELK's layout into
+ * plain coordinates for a page. It is pure, so it can run in a worker of the server and in a page.
  *
  * Two rules keep a drawing readable. All edges with the same source and the same target share one arrow, whose label has a line for each
- * edge. An edge without a target is a line inside its state.
+ * edge. An edge without a target is a line of text inside its state.
  */
 import type { Chart, ChartEdge, ChartState } from './wire.ts';
 
@@ -56,7 +56,7 @@ export interface EdgeLine {
 
 export interface DrawnState extends Box {
   readonly id: string;
-  /** true: the children of the state are drawn inside it. */
+  /** Whether the children of the state are drawn inside it. */
   readonly holds: boolean;
   /** Edges without a target: only their actions run. */
   readonly inside: readonly EdgeLine[];
@@ -144,7 +144,7 @@ function isWithin(chart: Chart, state: string, region: string): boolean {
 
 /** Gap between regions that are put side by side. Pixels. */
 const REGION_GAP_PX = 14;
-/** Column heights to try, as multiples of the height of the highest region. */
+/** Column heights to try, as multiples of the height of the tallest region. */
 const COLUMN_HEIGHTS: readonly number[] = [1, 1.2, 1.5, 2, 3, 6];
 
 /** Puts the regions in columns, inside a frame with the root's name. */
@@ -174,7 +174,7 @@ function putTogether(plan: Plan, drawings: readonly Drawing[]): Drawing {
   };
 }
 
-/** Places the drawings from highest to lowest, each in the first column that has room. */
+/** Places the drawings from tallest to shortest, each in the first column that has room. */
 function inColumns(drawings: readonly Drawing[], limit: number): { readonly width: number; readonly height: number; readonly places: ReadonlyMap<Drawing, Point> } {
   const columns: { readonly members: Drawing[]; height: number }[] = [];
   for (const drawing of [...drawings].sort((a, b) => b.height - a.height)) {

@@ -1,4 +1,4 @@
-/** A worker thread that draws charts. ELK blocks its thread for a third of a second, and a node's main thread must never be blocked. */
+/** A worker thread that computes a chart's layout. ELK would block a node's main thread for a third of a second. */
 import { parentPort } from 'node:worker_threads';
 import elkModule from 'elkjs/lib/elk.bundled.js';
 import { drawChart, type ElkGraph } from './layout-graph.ts';

@@ -13,7 +13,7 @@ import type { Chart, EventSink, Shown, ShownScalar, ShownValue } from './wire.ts
 export const MAX_SHOWN_CHARS = 240;
 /** Maximum number of rows in a shown table; further rows are left out. */
 export const MAX_SHOWN_ROWS = 64;
-/** Maximum number of values of a source, and of cells in a row. */
+/** Maximum number of values that a source may show, and of cells in a row. */
 export const MAX_SHOWN_VALUES = 64;
 /** Replaces the type of an event that the machine does not know. */
 const UNKNOWN_EVENT = '(unknown)';
@@ -24,7 +24,7 @@ const LOST_NOTE = 'The recorder failed and detached itself; the machine keeps ru
 const LOST = 'no longer watched';
 
 export interface RecorderOptions {
-  /** The actor's name for readers. */
+  /** The actor's name, as readers see it. */
   readonly source: string;
 }
 
@@ -42,8 +42,7 @@ export interface RecorderModules {
 }
 
 /**
- * Call this before the actor starts. The actor's owner must still watch for errors of the actor. @returns a function that stops the
- * recording
+ * Call this before the actor starts. The actor's owner must still handle the actor's errors. @returns a function that stops the recording
  */
 export function recordActor(actor: AnyActor, options: RecorderOptions, modules: RecorderModules): () => void {
   const recorder = new Recorder(actor, options, modules);

@@ -47,7 +47,7 @@ export interface VisualizerOptions {
 export interface VisualizerModules {
   readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
   readonly log: EventLog;
-  /** Called for every file request. */
+  /** Called for each request for a file of the page. */
   readonly loadPage: () => Promise<PageFiles>;
   readonly layoutOf: LayoutOf;
   readonly commands?: Commands | undefined;
@@ -58,7 +58,7 @@ export interface VisualizerModules {
 export interface VisualizerServer {
   readonly port: number;
   readonly url: string;
-  /** Number of connections that read the log now. */
+  /** Number of connections that are reading the log. */
   readonly readers: number;
   close(): Promise<void>;
 }
@@ -87,7 +87,7 @@ export async function serveVisualizer(options: VisualizerOptions, modules: Visua
       visualizer.stop();
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // Data that was written in this turn of the event loop is sent at its end, so the connections are closed after that.
+      // Data that was written in this turn of the event loop is sent at the end of the turn, so the connections are closed after that.
       setImmediate(() => server.closeAllConnections());
       await closed.promise;
     },
@@ -223,7 +223,7 @@ class Visualizer {
     }
   }
 
-  /** Events come in bursts. Wakes each reader once for a whole burst, after this turn of the event loop. */
+  /** Wakes the readers after this turn of the event loop, so that a burst of events wakes each reader only once. */
   #pumpSoon(): void {
     if (this.#pumpIsDue || this.#readers.size === 0) return;
     this.#pumpIsDue = true;

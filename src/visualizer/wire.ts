@@ -45,12 +45,12 @@ export interface ChartEvent extends Numbered {
 }
 
 /**
- * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. For a
- * reader that already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
- * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers it.
+ * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. If a
+ * reader already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
+ * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers its events.
  *
- * It replaces everything that was known about the source. Open spans are cut off, even when the state is inside a span, because that span
- * may be another one. An `end` directly after this event means that the source had already ended.
+ * This event replaces everything that was known about the source. It also cuts off all open spans. If the state is inside a span, that may
+ * be a newer span. An `end` directly after this event means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';
@@ -69,7 +69,7 @@ export interface StateEvent extends Numbered {
 export interface StepEvent extends Numbered {
   readonly kind: 'step';
   readonly source: string;
-  /** Type of the event, which came from outside or was raised by the machine itself. */
+  /** Type of the event. Either the event came from outside, or the machine raised it. */
   readonly event: string;
   /** Ids of the edges taken; empty: the event was dropped. */
   readonly edges: readonly string[];

@@ -298,7 +298,7 @@ describe('commands', () => {
   });
 });
 
-test('every part of the page can be reached with the keyboard only', async () => {
+test('every part of the page can be reached using only the keyboard', async () => {
   const press = async (...keys: string[]): Promise<void> => {
     for (const key of keys) await page.keyboard.press(key);
   };
@@ -367,7 +367,7 @@ test('the page keeps the light theme after a reload, and fits the screen of a ph
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('when events were dropped and the server therefore sends states again with old times, the page does not report that the clock was set back', async () => {
+test('the page does not report that the clock was set back when the server sends old states again after it has dropped events', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

@@ -104,7 +104,7 @@ describe('a replay', () => {
 });
 
 describe('a trace file', () => {
-  test('of another program is opened and drawn without the server of that program', async () => {
+  test('from another program is opened and drawn without the server of that program', async () => {
     const machine = createMachine({ id: 'lamp', initial: 'off', states: { off: { on: { press: 'on' } }, on: { on: { press: 'off' } } } });
     const lines: string[] = [];
     let atMs = 0;
@@ -197,7 +197,7 @@ test('when a file is opened, lines that are not events are ignored, and nothing 
 });
 
 describe('a live stream', () => {
-  test('of a new process at the same address replaces the old stream, and the new process accepts commands', async () => {
+  test('from a new process at the same address replaces the old stream, and the new process accepts commands', async () => {
     const watched = new Watched();
     watched.start('crossing-1').send('power.lost');
     watched.start('crossing-2');

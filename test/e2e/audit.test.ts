@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const TOKEN = randomBytes(24).toString('base64url');
-/** Number of derives. After this number of entries, the enclave signs a checkpoint immediately. */
+/** Number of derives. The enclave signs a checkpoint as soon as this many entries are unsigned. */
 const DERIVES = 1_000;
 const CALLERS = 16;
 
@@ -113,7 +113,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     entries = await fetchedWith(first, 'checkpoint');
   });
 
-  test('the audit has an entry for each of these, with its caller and its outcome', async () => {
+  test('the audit has an entry for each of these actions, with its caller and its outcome', async () => {
     const hash = await cluster.chain.masterSecretHash();
     const of = (op: string): readonly Entry[] => entries.filter((entry) => entry.op === op);
     expect(entries[0]).toMatchObject({ op: 'start', seq: 1 });
@@ -134,7 +134,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     expect(tags(others)).toEqual(tags(entries));
   });
 
-  test('the file passes the verification with the wallet of the node, but not with a different wallet', async () => {
+  test('the file passes verification with the wallet of the node, but not with another wallet', async () => {
     const { code, stdout, stderr } = await audit('verify', '--wallet', first.wallet, fileOf(first));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^checkpoints  [1-9]\\d*, signed by ${first.wallet}$`, 'm'));
@@ -143,7 +143,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     expect([other.code, (JSON.parse(other.stdout) as { ok: boolean }).ok]).toEqual([3, false]);
   });
 
-  test('a changed file does not pass the verification, and `fetch` adds nothing to it', async () => {
+  test('a changed file fails verification, and `fetch` adds nothing to it', async () => {
     const changed = join(folder, 'changed.jsonl');
     await writeFile(changed, (await readFile(fileOf(first), 'utf8')).replace('"op":"put","outcome":"ok"', '"op":"put","outcome":"no"'));
     expect(await audit('verify', changed)).toMatchObject({ code: 3, stdout: expect.stringMatching(/^line \d+: the hash of entry \d+ does not follow/m) });

@@ -47,7 +47,7 @@ async function doctor(environment: NodeJS.ProcessEnv = {}, ...args: readonly str
     KMS_REGISTRY_ADDRESS: cluster.chain.kmsRegistry,
     KMS_APP_ID: String(KMS_APP_ID),
     CHAIN_ID: String(CHAIN_ID),
-    // The test mines blocks faster than real time passes, so their times are ahead of the clock.
+    // The test mines blocks faster than real time passes, so the times of the blocks are ahead of the clock.
     MAX_CLOCK_SKEW_MS: '120000',
     ...environment,
   });

@@ -28,7 +28,7 @@ const NO_SECRET = 'a member sent no master secret';
 /** For tests that check the effect of one tick: the next tick comes much later. */
 const LONG_BEAT = { KMS_NODE_TICK_SECONDS: '600' };
 /**
- * A node asks the two members in random order. In this many joins, the chance that it never asks a given member first is one in a billion.
+ * A node asks the two members in random order. The chance that it never asks a given member first in 30 joins is one in a billion.
  */
 const MAX_JOINS = 30;
 
@@ -122,7 +122,7 @@ const LIES: readonly { lie: Lie; sentence: string; noted: Record<string, unknown
   { lie: 'a message that is not valid JSON', sentence: NO_SECRET, noted: { why: 'the decrypted answer is malformed' } },
   { lie: 'an envelope that does not open', sentence: NO_SECRET, noted: { why: 'the answer does not decrypt' } },
   { lie: 'the content of its first answer', sentence: NO_SECRET, noted: { why: 'the answer belongs to a different request' } },
-  { lie: 'a signature of the wrong wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
+  { lie: 'a signature by the wrong wallet', sentence: NO_SECRET, noted: { why: "the answer is not signed by the peer's wallet" } },
 ];
 
 test.each(LIES)('a peer that answers with $lie is logged and skipped in the same tick', async ({ lie, sentence, noted }) => {

@@ -176,7 +176,7 @@ describe('the node of the image', () => {
   }
 
   async function untilReady(): Promise<void> {
-    await waitUntil({ what: 'the node of the image being ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
+    await waitUntil({ what: 'the node of the image becoming ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
       const { exitCode, signalCode } = running!;
       if (exitCode !== null || signalCode !== null) throw new Error(`it ended with ${signalCode ?? exitCode}: ${output.slice(-600)}`);
       const readiness = (await node.tryStatus())?.readiness;

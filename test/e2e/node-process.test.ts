@@ -175,7 +175,7 @@ describe('the metrics of the node', () => {
     command.signal('SIGTERM');
     const { code, stderr } = await command.ended;
     expect(code).toBe(0);
-    expect(logOf(stderr)).toContainEqual(expect.objectContaining({ level: 'error', message: 'the metrics cannot listen', port: metricsPort, code: 'EADDRINUSE' }));
+    expect(logOf(stderr)).toContainEqual(expect.objectContaining({ level: 'error', message: 'the port for metrics cannot be opened', port: metricsPort, code: 'EADDRINUSE' }));
   });
 });
 

@@ -16,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** At each sync_tick, a node chooses the next of its two peers for anti-entropy. In this many, it chooses the older node at least twice. */
+/** Enough for two rounds of anti-entropy with the older node: at each sync_tick, a node compares with the next of its two peers. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');

@@ -62,7 +62,7 @@ async function expectRefusal(node: ClusterNode, message: RegExp): Promise<void> 
   expect(refusal.retryAfter).toMatch(/^\d+$/);
 }
 
-test('when an RPC refuses connections, answers garbage or answers errors for three ticks, the nodes refuse requests with the reason', async () => {
+test('when an RPC refuses connections, returns garbage or returns errors for three ticks, the nodes refuse requests and say why', async () => {
   const fates: readonly (readonly [RpcFate, RegExp])[] = [
     ['refuse', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ cannot be reached: it closed the connection \(\w+\)$/],
     ['garbage', /^peer cache refresh failed: the chain RPC at 127\.0\.0\.1:\d+ gave an answer to eth_\w+ that is not JSON$/],
@@ -79,7 +79,7 @@ test('when an RPC refuses connections, answers garbage or answers errors for thr
   );
 });
 
-test('when a dependency hangs, the tick fails with the reason, and later ticks run', async () => {
+test('when a dependency hangs, the tick fails and reports why, and later ticks run', async () => {
   const [behindRpc, behindEnclave] = [cluster.node(1), cluster.node(2)];
   const rpcHangs = async (): Promise<void> => {
     const proxy = manual.proxies[0]!;
@@ -102,7 +102,7 @@ test('when a dependency hangs, the tick fails with the reason, and later ticks r
 test.each([
   { call: 'for the head', matches: ({ method }: RpcCall) => method === 'eth_blockNumber' },
   { call: 'for the members', matches: ({ parameters }: RpcCall) => parameters.includes(LIST_SELECTOR) },
-])('every node stays ready when each tick loses one call $call', async ({ matches }) => {
+])('every node stays ready when one call $call fails in each tick', async ({ matches }) => {
   const ends = cluster.nodes.map(endOfLines);
   for (const proxy of manual.proxies) proxy.setRule(losingEverySecond(matches));
   await Promise.all(cluster.nodes.map((node) => waitForTicks(node, 2, WAIT_TIMEOUT_MS)));
@@ -139,7 +139,7 @@ test('when a node cannot read the list of members, it keeps its earlier list', a
   );
 });
 
-test('when an enclave API fails or answers garbage, nodes refuse requests with the reason', async () => {
+test('when an enclave API fails or returns garbage, its node refuses requests and says why', async () => {
   const outages = [
     { kind: 'fail', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ answered 500$/ },
     { kind: 'garbage', message: /^cannot read local teePubkey: the enclave API at 127\.0\.0\.1:\d+ gave a malformed answer to .*$/ },
@@ -154,7 +154,7 @@ test('when an enclave API fails or answers garbage, nodes refuse requests with t
   );
 });
 
-test('a node whose enclave was killed refuses requests with the reason, until the enclave has restarted and is registered again', async () => {
+test('a node whose enclave was killed refuses requests and says why, until the enclave has restarted and is registered again', async () => {
   const node = cluster.node(1);
   await node.enclave.kill();
   await waitForReason(node, 'cannot read local teePubkey', WAIT_TIMEOUT_MS);

@@ -104,7 +104,7 @@ class SteadyCalls {
   }
 }
 
-test('when a node is killed and restarts with new keys, no call fails, and no write is lost except the last ones of the killed node', async () => {
+test('when a node is killed and restarts with new keys, no call fails, and no write is lost except the last ones that the killed node acknowledged', async () => {
   const { cluster } = world;
   const node = cluster.node(1);
   const before = node.wallet;

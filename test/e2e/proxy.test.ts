@@ -16,7 +16,7 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 const APP_ID = 1_001;
 
 const http = new RawHttp();
-/** These functions run in reverse order. */
+/** What to close after the tests, in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let cluster: Cluster;
 let proxies: readonly [HttpProxy, HttpProxy, HttpProxy];

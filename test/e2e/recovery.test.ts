@@ -1,6 +1,6 @@
 /**
  * Nodes stop being ready and become ready again (protocol.md §1, §6, and §10 "A reset hash"). These are real nodes on a real chain; the
- * test decides when a block is mined. Node 3 is registered with a different version.
+ * test decides when a block is mined. Node 3 is registered with another version.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -81,7 +81,7 @@ describe('a member that loses its eligibility for a while', () => {
       undo: () => cluster.chain.setVersionStatus(KMS_APP_ID, OWN_VERSION, VERSION_STATUS.ENROLLED),
     },
     {
-      loss: 'a different teePubkey is registered for it',
+      loss: 'another teePubkey is registered for it',
       message: 'local teePubkey mismatch with registry',
       cause: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey),
       undo: (node: ClusterNode) => cluster.chain.setTeePubkey(node.wallet, node.teePubkey),
@@ -156,7 +156,7 @@ test('after the owner resets the hash, the nodes claim one new secret and give t
   for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: newHash });
 });
 
-describe('before the claim is deep enough, a reorganisation of the chain', () => {
+describe('before the claim is deep enough', () => {
   interface Claim {
     readonly node: ClusterNode;
     readonly hash: Hash32;
@@ -201,7 +201,7 @@ describe('before the claim is deep enough, a reorganisation of the chain', () =>
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('that replaces the claim with the claim of another node makes all nodes use the secret of that other node', async () => {
+  test('all nodes use the secret of another node when a reorganisation replaces the claim with the claim of that node', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));
@@ -209,7 +209,7 @@ describe('before the claim is deep enough, a reorganisation of the chain', () =>
     await expectSecretOf(loser, winner);
   });
 
-  test('that drops the claim, followed by a second reorganisation that brings the claim back, makes the nodes use the claimed secret', async () => {
+  test('the nodes use the claimed secret when one reorganisation drops the claim and a second one brings it back', async () => {
     const { winner, loser } = await twoClaims();
     const transaction = await rawTransaction(cluster.chain, winner.transaction);
     await cluster.chain.mine(4);
@@ -222,7 +222,7 @@ describe('before the claim is deep enough, a reorganisation of the chain', () =>
     await expectSecretOf(winner, loser);
   });
 
-  test('that drops all claims makes the nodes send new claims', async () => {
+  test('the nodes send new claims when a reorganisation drops all claims', async () => {
     const { winner, loser } = await twoClaims();
     const claims = await cluster.chain.claimsMined();
     await reorganise(cluster.chain, 1);

@@ -67,7 +67,7 @@ const stranger = new LocalIdentity({ privateKey: randomBytes(32) }, { random: sy
 /** A path that appears only in derive requests. */
 const PATH = `path ${randomBytes(18).toString('base64')}`;
 const derived: Secret[] = [];
-/** These functions run in reverse order. */
+/** Functions that close what the tests have started. They run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let world: World;
 let aliceKey: string;
@@ -139,7 +139,7 @@ async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path:
   return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
 }
 
-/** Sends a message to node 1 in the name of node 2. */
+/** Sends a message to node 1 as node 2. */
 async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
   return world.peer.send(world.node, 'POST', '/sync', message, changes);
 }
@@ -409,7 +409,7 @@ describe('bytes that are not a request', () => {
     ['a method that does not exist', 'BREW /kms/derive HTTP/1.1\r\nhost: node\r\n\r\n', 400, 'bad_request'],
     ['a chunked body without valid chunks', 'POST /kms/derive HTTP/1.1\r\nhost: node\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n', 400, 'bad_request'],
     ['headers that never end', `GET /health HTTP/1.1\r\nhost: node\r\nx-long: ${'a'.repeat(64 * 1024)}`, 413, 'payload_too_large'],
-  ])('are answered with the same JSON error body as on any route: %s', async (_, bytes, status, code) => {
+  ])('are answered with a JSON error body, as on any route: %s', async (_, bytes, status, code) => {
     const [head, body] = (await sendBytes(world.node.port, bytes)).split('\r\n\r\n');
     expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(head).toMatch(/^content-type: application\/json/im);
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('are answered with the same error body when a request ends before its content-length is reached', async () => {
+  test('are answered with a JSON error body when a request ends before its content-length is reached', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');
@@ -451,7 +451,7 @@ describe('methods', () => {
 });
 
 describe('the answer', () => {
-  test('to a derive request has a signature of the node, which covers the caller\'s signature', async () => {
+  test('to a derive request is signed by the node, and this signature covers the caller\'s signature', async () => {
     const { caller } = world.apps.alice;
     const proof = await caller.proof(world.node);
     const answer = await ask('alice', { headers: proof });
@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a request for the secret is refused, not cut to 32 bytes, when its sealed payload is longer than 32 bytes', () => {
+  test('to a request for the secret is refused when the sealed secret is longer than 32 bytes, and is not cut to 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);
@@ -527,13 +527,13 @@ describe('the answer', () => {
     });
   });
 
-  test('to GET /nonce has 16 bytes in base64, different each time', async () => {
+  test('to GET /nonce contains 16 bytes in base64, different each time', async () => {
     const nonces = [await http.nonce(world.node.localUrl), await http.nonce(world.node.localUrl)];
     for (const nonce of nonces) expect(nonce).toMatch(/^[A-Za-z0-9+/]{22}==$/);
     expect(nonces[0]).not.toBe(nonces[1]);
   });
 
-  test('to GET /status has the identity of the node, its state and the reason', async () => {
+  test('to GET /status contains the identity of the node, its state and the reason', async () => {
     const { node, peerNode, cluster } = world;
     const [own, other] = await Promise.all([http.get(node.localUrl, '/status'), http.get(peerNode.localUrl, '/status')]);
     expectNothingInternal(own);

@@ -134,7 +134,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
   };
   const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
-  /** These functions run in reverse order. */
+  /** Called in reverse order at the end. */
   const closers: (() => Promise<void>)[] = [];
   let secondSecret: Uint8Array;
   let cluster: Cluster;
@@ -206,7 +206,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     await write(when);
   }
 
-  /** Writes, waits for the replication, and deletes again. */
+  /** Writes a key on each node, waits until the other nodes have it, and deletes it. */
   async function write(when: string): Promise<void> {
     for (const node of cluster.nodes) {
       const key = `key ${randomBytes(12).toString('base64url')}`;
@@ -316,7 +316,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('does not pass the search if a secret appears in %s', async (_, leak) => {
+  ] as const)('fails the search if a secret appears in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
     // The secrets are passed in, not fetched again, because a node that is not ready at this moment hands out no secret.

@@ -73,7 +73,7 @@ async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unk
 }
 
 describe('the largest value', () => {
-  test('is written on any node and read on the others', async () => {
+  test('can be written on any node and read on the others', async () => {
     const apps = new Map<ClusterNode, DevApp>();
     for (const node of cluster.nodes) apps.set(node, await newApp());
     await Promise.all(
@@ -87,7 +87,7 @@ describe('the largest value', () => {
     );
   });
 
-  test('plus one byte is refused with 413, and no node keeps the value', async () => {
+  test('with one more byte is refused with 413, and no node keeps it', async () => {
     const app = await newApp();
     for (const node of cluster.nodes) {
       const call = app.client.put({ key: 'too large', value: randomBytes(MAX_VALUE_BYTES + 1) }, { node: node.wallet });
@@ -196,7 +196,7 @@ test('after a reset of the hash, the store is empty on every node, and new write
   const oldHash = await cluster.chain.masterSecretHash();
   await cluster.chain.resetMasterSecretHash();
   await cluster.mineConfirmations();
-  await waitUntil({ what: 'every node being ready with an empty store', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
+  await waitUntil({ what: 'every node becoming ready with an empty store', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
     await cluster.chain.mine(1);
     const views = await Promise.all(cluster.nodes.map((node) => node.status()));
     const isAnew = views.every(({ readiness, data_store: held }) => readiness?.state === 'ready' && held.total_keys === 0);

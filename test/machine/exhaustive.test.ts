@@ -172,7 +172,7 @@ describe('a first snapshot that hangs or fails', () => {
   });
 });
 
-describe('the node leaves ready in the tick that sees', () => {
+describe('a ready node stops being ready in the tick in which it sees', () => {
   const ready = states.filter(({ state }) => readinessState(state) === 'ready');
   const reading = ready.filter(({ state }) => state.value.nodeTick === 'readingChain');
   const checking = ready.filter(({ state }) => state.value.nodeTick === 'checkingEligibility');
@@ -181,17 +181,17 @@ describe('the node leaves ready in the tick that sees', () => {
 
   test.each<[string, readonly Node[], string, object | undefined, string, string]>([
     ['that the chain has stopped', reading, 'xstate.done.actor.readChain', { blockMs: -OLD_VIEW_MS }, 'ineligible', REASONS.chainViewStale],
-    ['the hash zero', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'unset' } }, 'bootstrapping', REASONS.awaitingHash],
+    ['that the chain hash is zero', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'unset' } }, 'bootstrapping', REASONS.awaitingHash],
     ['the hash of a secret that the node lacks', reading, 'xstate.done.actor.readChain', { blockMs: 0, hash: { kind: 'wanted' } }, 'syncing-secret', REASONS.secretHashMismatch],
     ['that the node is no longer eligible', checking, 'xstate.done.actor.checkEligibility', { eligible: false }, 'ineligible', REASONS.teePubkeyMismatch],
-    ['a teePubkey that cannot be read', checking, 'xstate.error.actor.checkEligibility', undefined, 'ineligible', REASONS.cannotReadLocalTeePubkey],
+    ['that its teePubkey cannot be read', checking, 'xstate.error.actor.checkEligibility', undefined, 'ineligible', REASONS.cannotReadLocalTeePubkey],
   ])('%s', (_, from, type, output, state, why) => {
     const edges = edgesOf(from, type, output);
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual([state, why]);
   });
 
-  test('a hash that is no longer deep enough, after the check of eligibility', () => {
+  test('that the hash is no longer deep enough, after the check of eligibility', () => {
     const edges = edgesOf(checking.filter(({ state }) => state.context.tick.hash?.kind === 'shallow'), 'xstate.done.actor.checkEligibility', { eligible: true });
     expect(edges.length).toBeGreaterThan(0);
     for (const { toState } of edges) expect([readinessState(toState), toState.context.reason?.text]).toEqual(['bootstrapping', REASONS.hashNotDeepEnough]);

@@ -20,7 +20,10 @@ const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random:
 /** The part of the machine and of its inputs to explore. Exploring everything together would give hundreds of thousands of places. */
 export interface Scope {
   readonly options: NodeMachineOptions;
-  /** The secrets that the chain may show and that nodes may make. With two secrets, one can replace the other and come back. */
+  /**
+   * The secrets that the chain may show and that nodes may make. With two secrets, the second can replace the first, and the first can come
+   * back.
+   */
   readonly secrets: readonly Hash32[];
   /** Whether candidates are made and claimed; if not, each attempt to claim fails. */
   readonly claims: boolean;
@@ -124,7 +127,7 @@ function movesOf({ snapshot, secret }: Place, scope: Scope): Move[] {
       const slot = done[1] as SlotName;
       moves.push(...outcomesOf(slot, secret, scope).map(({ output, secret: after }) => ({ event: { type, output, actorId: slot }, secret: after })));
     } else if (type === 'xstate.error.actor.replicate') {
-      // If the replication ends by itself, something is broken and the machine stops. `jobs-overlap.test.ts` tests that.
+      // If the replication fails, something is broken and the machine stops. `jobs-overlap.test.ts` tests that.
       continue;
     } else if (type.startsWith('xstate.error.actor.')) {
       const error = new DependencyError('chain', 'timeout', 'no answer');

@@ -19,7 +19,7 @@ export interface SecretModel {
   readonly serving: Hash32 | null;
   readonly held: readonly Hash32[];
   readonly syncKeyOf: Hash32 | null;
-  /** The secret that encrypts the values of the store; null means that the store is empty. */
+  /** The secret that the store belongs to; null while the store is empty and belongs to no secret. */
   readonly storeOf: Hash32 | null;
 }
 

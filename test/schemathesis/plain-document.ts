@@ -1,7 +1,7 @@
 /**
  * The OpenAPI document of a node, without envelopes and signatures. The inner schema in `x-nova-inner` replaces each envelope, and no
  * operation needs a signature, because the sealing proxy makes envelopes and signatures. A field whose value only the caller knows, such as
- * its wallet, allows only the right value.
+ * the caller's wallet, allows only the right value.
  */
 import { isJsonObject } from '../../src/crypto/json.ts';
 

@@ -1,8 +1,8 @@
 /**
- * `npm run schemathesis`: schemathesis, a tool written in Python, reads the OpenAPI document of a running node and sends valid and invalid
- * requests for every operation through the sealing proxy, so that the inner bodies are tested too. No answer may be a 5xx, and each answer
- * must match the document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app run in
- * this process.
+ * `npm run schemathesis`: schemathesis, a tool written in Python, reads the OpenAPI document of a running node. For every operation, it
+ * sends valid and invalid requests through the sealing proxy, so that the inner bodies are tested too. No answer may be a 5xx, and each
+ * answer must match the document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app
+ * run in this process.
  *
  * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. The variable `SCHEMATHESIS` is the path of the
  * program.

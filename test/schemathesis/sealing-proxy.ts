@@ -17,7 +17,10 @@ import { plainDocument, type Known } from './plain-document.ts';
 
 const OUTSIDE_THE_DOCUMENT = 599;
 const DOCUMENT_PATH = '/openapi.json';
-/** The path of the plain document. `/openapi.json` is the node's document, which is under test like any other answer. */
+/**
+ * The path of the document without envelopes (`plain-document.ts`). `/openapi.json` is the node's document, which is under test like any
+ * other answer.
+ */
 export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
 /**
  * How long a write may wait for acknowledgements. If a write asks for acknowledgements from more members than the cluster has, it waits

@@ -62,7 +62,7 @@ test.each(['--trace', '--events'])('%s to a file that cannot be written fails wi
   }
 });
 
-test('a story fails if a command has a different result from the one written in the story', () => {
+test('a story fails if the result of a command differs from the one in the story', () => {
   const story = join(folder, 'wrong.story');
   writeFileSync(story, '# No node is ready immediately.\n\n> cluster nodes=1\n> status\na ready\n');
   const { status, stdout } = sim('--story', story);

@@ -1,4 +1,4 @@
-/** Shows how to write a test of ticks: the example of docs/simulation.md, and further calls that such tests need. */
+/** Shows how to write a test of ticks: the example from docs/simulation.md, and other calls that such tests need. */
 import { describe, expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 

@@ -21,7 +21,7 @@ describe('a run', () => {
     expect(once.split('\n').length).toBeGreaterThan(500);
   });
 
-  test('differs with a different seed', async () => {
+  test('differs with another seed', async () => {
     expect(await traceOf('8')).not.toBe(await traceOf('7'));
   });
 

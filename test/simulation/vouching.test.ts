@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 
-test('a node reports its store as complete only while it is ready, because it misses writes while it is not a member', async () => {
+test('a node that is no longer a member does not report its store as complete, because it misses writes', async () => {
   const simulation = await Simulation.start({ seed: 'vouching', nodes: 3, settings: { KMS_NODE_TICK_SECONDS: '3600' } });
   await simulation.run(60_000);
   const { conversation, peerCache } = simulation.node('a').life!.node.inside;

@@ -1,6 +1,6 @@
 /**
- * Compares answers with the OpenAPI document: status, form and every field. The document allows additional fields, because later versions
- * may add some. This check allows none, so every field of an answer must be documented.
+ * Compares answers with the OpenAPI document: status, form and every field. The document allows fields that it does not describe, because
+ * later versions may add some. This check does not, so every field of an answer must be documented.
  */
 import { z } from 'zod';
 import { isJsonObject } from '../../src/crypto/json.ts';
@@ -38,7 +38,7 @@ const made = new Map<string, z.ZodType>();
 
 /** How an answer differs from the document; null if it matches the document. */
 export function undocumented({ method, path, status, contentType, json }: DocumentedAnswer): string | null {
-  // Preflights and other answers without a body.
+  // Preflights and other answers without a body are not compared.
   if (method === 'HEAD' || method === 'OPTIONS' || status === 204) return null;
   const responses = operationAt(method, path)?.responses;
   // No route matches: the answer must have the error body that all routes share.
@@ -71,13 +71,13 @@ function problemOf(schema: Schema, value: unknown): string | null {
   return parsed.success ? null : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-/** The schema with its references resolved, and with no additional fields allowed in objects. */
+/** The schema with its references resolved. Its objects allow no fields that it does not describe. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (!isJsonObject(schema)) return schema;
   const ref = schema['$ref'];
   if (typeof ref === 'string') return closed(DOCUMENT.components.schemas[ref.split('/').at(-1)!]);
-  // These keywords are left out, because they describe decoded content, and the schema here is only about the text as sent.
+  // Leaves out the keywords about decoded content, because this schema is only about the text as sent.
   const own: Record<string, unknown> = Object.fromEntries(Object.entries(schema).filter(([name]) => name !== 'x-nova-inner' && name !== 'contentEncoding'));
   // `oneOf` becomes `anyOf`: the alternatives may overlap, so it is enough that one of them matches.
   const { oneOf, ...rest } = own;

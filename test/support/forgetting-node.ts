@@ -1,4 +1,4 @@
-/** A fault for simulations in which a rule must be broken. */
+/** A fault that makes a simulation break a rule, for tests that need a broken rule. */
 import type { Life } from '../../src/sim/world/sim-node.ts';
 
 /** One of the keys that the scenario of seed 3 writes. */

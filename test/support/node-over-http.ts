@@ -213,8 +213,8 @@ export function nodeParts(options: NodeOverHttpOptions = {}) {
 export type NodeParts = ReturnType<typeof nodeParts>;
 
 /**
- * The number of started nodes. It is part of the seed of a node's keys and nonces, so that each node has different ones. Otherwise a caller
- * would refuse answers of a later node, because it has already seen their nonces in answers of an earlier node.
+ * The number of started nodes. It is part of the seed of a node's keys and nonces, so that no two nodes share them. Otherwise a caller
+ * would refuse the answers from a later node, because it has already seen their nonces in answers from an earlier node.
  */
 let started = 0;
 

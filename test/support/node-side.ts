@@ -42,9 +42,9 @@ export class NodeSide {
   nonce: (request: TransportRequest) => TransportAnswer | Promise<TransportAnswer> = () => answerOf(200, { nonce: PEER_NONCE });
   bend: Bend = (answer) => answer;
   readonly habits: Habits = { binds: false, seals: false, givesNonces: false };
-  /** The store, from key to value in base64. */
+  /** The stored values in base64, by key. */
   readonly values = new Map<string, string>();
-  /** The key that is registered for the app. A request without a body does not contain it. */
+  /** The app's registered key. The answer to a request without a body is sealed to it, because such a request contains no key. */
   appKey: TeePubkey | null = null;
   #nonces = 0;
 

@@ -1,6 +1,6 @@
 /**
- * How nodes of an older kind answer peers (protocol.md §4, §10): a delta with `merged` only, no digests, no pages, and no `request_id`,
- * `store_id` or `next_nonce`. They merge records according to the same rules as current nodes.
+ * How nodes of an older kind answer peers (protocol.md §4, §10). Their answer to a delta contains only `merged`. They do not support
+ * digests, pages, `request_id`, `store_id` or `next_nonce`. They merge records according to the same rules as current nodes.
  */
 import { RefusalError } from '../../src/domain/errors.ts';
 import type { SyncHandler } from '../../src/http/sync-route.ts';

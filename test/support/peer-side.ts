@@ -23,7 +23,7 @@ export interface SyncRequest {
 export interface PeerBehaviour {
   /** The answer to `GET /nonce`. */
   nonce?: (request: TransportRequest) => Promise<TransportAnswer> | TransportAnswer;
-  /** Returns fields of the inner answer. A `status` among them replaces the default `ok`. It may also throw. */
+  /** Returns fields for the inner answer, or throws. A `status` among the fields replaces the default `ok`. */
   answer?: (request: SyncRequest) => unknown;
   /** Changes the finished answer. */
   bend?: (answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;

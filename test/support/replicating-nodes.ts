@@ -1,6 +1,6 @@
 /**
- * Whole stores that replicate to each other over an in-memory network, with real vaults, envelopes, proofs and answers of the real Express
- * app. The test moves the clock and triggers sync_tick, and it can cut any link between two nodes or make its requests hang.
+ * Whole stores that replicate to each other over an in-memory network. The vaults, envelopes, proofs and the Express app are the real
+ * ones. A test moves the clock and triggers sync_tick. It can cut the link between two nodes, or make requests on that link hang.
  */
 import type { Express } from 'express';
 import { Authenticator } from '../../src/auth/authenticator.ts';
@@ -47,12 +47,12 @@ export const RETENTION_MS = 86_400_000;
 export interface ReplicatingNodeOptions {
   /** Whether the node answers as an older node does. An older node sends nothing in these tests. */
   readonly kind?: 'current' | 'older';
-  /** Maximum size that the node accepts for a body of `/sync` and for an answer. Bytes. */
+  /** Maximum size of a `/sync` body or an answer that the node accepts. Bytes. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
 
-/** A message of `/sync` that a node received. */
+/** A `/sync` message that a node received. */
 export interface ReceivedMessage {
   readonly from: string;
   readonly at: number;
@@ -346,13 +346,13 @@ export class ReplicatingNode {
     return outcome;
   }
 
-  /** Replaces the store with an empty store, as a restart does. Therefore no peer has acknowledged a write of this store yet. */
+  /** Replaces the store with an empty one, as a restart does, and forgets what peers have acknowledged. */
   loseStore(): void {
     this.store.reset();
     this.replicas.resetAll();
   }
 
-  /** Makes the node leave ready, so that its pushes end. The next sync_tick makes the node ready again. */
+  /** Makes the node unready, which ends its pushes. The next sync_tick runs as if the node were ready again. */
   unready(): void {
     this.#ready.abort(new Error('the node is no longer ready'));
     this.#ready = new AbortController();
@@ -393,7 +393,7 @@ export class Network {
   readonly #ways = new Map<string, Way>();
   #steps = 0;
 
-  /** Adds a node. Afterwards all nodes know each other. */
+  /** Adds a node, and introduces all nodes to each other. */
   add(name: string, options: ReplicatingNodeOptions = {}): ReplicatingNode {
     const node = new ReplicatingNode(name, this, options);
     this.nodes.push(node);
@@ -470,7 +470,7 @@ export class Network {
     return answer;
   }
 
-  /** Ends with the timeout or the signal, as the real transport does. */
+  /** Fails when the timeout is reached or the signal aborts, as the real transport does. */
   async #inTime({ timeoutMs, signal }: TransportRequest, work: () => Promise<TransportAnswer>): Promise<TransportAnswer> {
     try {
       return await within(this.clock, 'the peer', timeoutMs, signal, work);
@@ -484,7 +484,7 @@ export class Network {
   }
 }
 
-/** Makes nodes of the current kind that know each other. */
+/** Makes nodes of the current version that know each other. */
 export function startNodes<Names extends readonly string[]>(...names: Names) {
   const network = new Network();
   const nodes = names.map((name) => network.add(name)) as { [Index in keyof Names]: ReplicatingNode };

@@ -1,4 +1,4 @@
-/** protocol.md §6: calldata, return data and values of contract views, claims, selectors and topics, with the production RPC reader. */
+/** protocol.md §6: the calldata and return data of contract views, claims, selectors and topics, tested with the production RPC reader. */
 import { expect } from '@jest/globals';
 import { toEventSelector, toFunctionSelector, type Abi, type AbiEvent, type AbiFunction, type Hex } from 'viem';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';

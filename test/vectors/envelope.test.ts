@@ -1,4 +1,4 @@
-/** protocol.md §3 "Envelope", and encrypt and decrypt in §7. */
+/** Makes and opens envelopes (protocol.md §3, Envelope; §7, encrypt and decrypt). */
 import { expect } from '@jest/globals';
 import { EnvelopeError, openText, sealText } from '../../src/crypto/envelope.ts';
 import { isJsonObject, parseJson } from '../../src/crypto/json.ts';

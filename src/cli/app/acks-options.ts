@@ -12,11 +12,11 @@ export interface AcksOptions {
 export function defineAcks(command: Command): Command {
   return command
     .option('--acks <n>', 'the node answers once this many other nodes have stored the write', wholeNumber(0, MAX_MEMBERS))
-    .option('--ack-timeout-ms <ms>', 'how long the node waits for these nodes', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
+    .option('--ack-timeout-ms <ms>', 'how long the node waits for the other nodes', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
 }
 
 /** @throws CommandError with EXIT.usage */
 export function acksOf({ acks, ackTimeoutMs }: AcksOptions) {
-  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms limits how long --acks waits: give both', EXIT.usage);
+  if (ackTimeoutMs !== undefined && acks === undefined) throw new CommandError('--ack-timeout-ms needs --acks', EXIT.usage);
   return { ...(acks === undefined ? {} : { acks }), ...(ackTimeoutMs === undefined ? {} : { ackTimeoutMs }) };
 }

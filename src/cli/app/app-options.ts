@@ -76,7 +76,7 @@ function readAppFile(path: string): AppFile {
   return parsed;
 }
 
-/** Checks only files, because other users cannot read a pipe. Windows has no permission bits. */
+/** Whether other users may read the file. They cannot read a pipe. Windows has no permission bits, so the answer is always no there. */
 function isForOthers(path: string): boolean {
   const stats = statSync(path);
   return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;

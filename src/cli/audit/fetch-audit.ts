@@ -78,6 +78,6 @@ async function pageAfter({ url, token }: FetchAuditOptions, after: number, trans
   } catch (error) {
     if (error instanceof FetchAuditError) throw error;
     if (error instanceof DependencyError) throw new FetchAuditError(error.message, { cause: error });
-    throw new FetchAuditError('the answer of the node is not a page of an audit', { cause: error });
+    throw new FetchAuditError("the node's answer is not a page of an audit", { cause: error });
   }
 }

@@ -61,7 +61,7 @@ export class DevIdentity {
     return there?.chain !== undefined && this.#answers(there.chain);
   }
 
-  /** Removes the file, unless a different cluster has replaced it with its own file. */
+  /** Removes the file, unless another cluster has replaced it with its own file. */
   async remove(): Promise<void> {
     if (this.#written === null) return;
     const there = await readFile(this.#path, 'utf8').catch(() => null);

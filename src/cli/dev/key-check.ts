@@ -30,7 +30,7 @@ export async function checkKeys(
   modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
 ): Promise<KeyCheck> {
   const { client, monotonicMs } = modules;
-  // Otherwise the time of the first request would include reading the list of nodes.
+  // Reads the list of nodes now, so that this does not count as part of the first request's duration.
   await client.nodes({ signal });
   const held: Uint8Array[] = [];
   const keys: NodeKey[] = [];

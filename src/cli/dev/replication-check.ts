@@ -15,7 +15,7 @@ const SHOWN_TIMEOUT_MS = 30_000;
 /** Pause between two requests, long enough to stay within the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
-/** First node: duration of the request. Other nodes: time from the first node's answer until they showed the result. Milliseconds. */
+/** For the first node: how long its request took. For another node: how long it took to show the result after that. Milliseconds. */
 export interface ReplicationTimes {
   readonly writtenMs: number;
   readonly deletedMs: number;
@@ -58,7 +58,7 @@ async function timesUntil(
   const times = others.map(async (wallet) => {
     await waitUntil({ what: `the write reaching ${wallet}`, timeoutMs: SHOWN_TIMEOUT_MS, everyMs: LOOK_EVERY_MS, signal }, async () => {
       const stored = await client.get(CHECK_KEY, { node: wallet, signal });
-      return isShown(stored?.value ?? null) ? null : 'it is not there yet';
+      return isShown(stored?.value ?? null) ? null : 'the node does not show it yet';
     });
     return Math.round(monotonicMs() - doneMs);
   });

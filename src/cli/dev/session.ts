@@ -33,7 +33,7 @@ const STEP_TEXT: Readonly<Record<ClusterStep, string>> = {
 export interface DevSessionModules {
   readonly report: Report;
   readonly monotonicMs: () => number;
-  /** Ends the run when it is aborted. */
+  /** An abort ends the run. */
   readonly signal: AbortSignal;
 }
 
@@ -53,7 +53,7 @@ export class DevSession {
     this.#identity = new DevIdentity(options.identity);
   }
 
-  /** @returns whether all nodes derived the same key @throws an Error whose first line states the problem, or the reason of the signal */
+  /** @returns whether all nodes derived the same key @throws an Error whose first line is the problem, or the signal's abort reason */
   async run(): Promise<boolean> {
     const { report, signal, monotonicMs } = this.#modules;
     const startedMs = monotonicMs();

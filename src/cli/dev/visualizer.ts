@@ -108,7 +108,7 @@ export class DevVisualizer {
   }
 
   /**
-   * Builds the page and the layouts now, so that the first reader does not have to wait. If this fails, the first request tries it again.
+   * Builds the page and the layouts now, so that the first reader does not have to wait. If this fails, the first request tries again.
    */
   async warmUp(): Promise<void> {
     await Promise.allSettled([loadPageFiles(), ...this.#log.charts().map((chart) => layoutOf(chart))]);

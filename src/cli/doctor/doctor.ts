@@ -85,7 +85,7 @@ async function examineFrom(config: Config, url: string | undefined, limitSeconds
   const proxy = proxyOf(config);
   const rpcFetch = createRpcFetch(proxy);
   const rpc = new Rpc({ url: config.nodeUrl }, { clock: systemClock, fetch: rpcFetch.fetch });
-  // Here the requests to peers come from this host. So the guard on addresses that applies to a node in an enclave is not needed.
+  // These requests to peers come from this host, not from an enclave, so no address is forbidden.
   const transport = new PeerTransport({ inEnclave: false, proxy }, { clock: systemClock });
   const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock: systemClock });
   const enclave = config.nodePrivateKey === undefined ? odyn : new LocalWallet(config.nodePrivateKey, { enclave: odyn });

@@ -16,7 +16,7 @@ import { failed, notChecked, ok, type Finding } from './finding.ts';
 const ANSWER_TIMEOUT_MS = 10_000;
 export interface AskedNode {
   readonly url: string;
-  /** The registered wallet; null: the user specified only the URL. */
+  /** The registered wallet; null: the user gave only the URL. */
   readonly wallet: Wallet | null;
 }
 
@@ -54,7 +54,7 @@ export interface NodeExpectations {
   readonly secretHash: Hash32 | null;
 }
 
-/** Judges a member, or the node that the user specified. @param room the first part of the names of the checks */
+/** Judges a member, or the node whose URL the user gave. @param room the first part of the names of the checks */
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {

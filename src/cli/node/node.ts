@@ -1,6 +1,6 @@
 /**
  * `nova-kms node`: runs one node, configured by the environment (protocol.md §8). The first SIGTERM or SIGINT shuts the node down
- * gracefully, a second signal ends it immediately. An error of the machine or a broken invariant ends the node with code 1, so that a
+ * gracefully, and a second signal ends it immediately. An error of the machine or a broken invariant ends the node with code 1, so that a
  * supervisor can start it again.
  */
 import type { Command } from 'commander';
@@ -35,8 +35,8 @@ export function define(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const read = readConfig(process.env);
-  // Child processes and dumps must not show secrets. But /proc/PID/environ on Linux stays unchanged, so secret variables are only for
-  // development.
+  // Removes secrets from the environment, so that child processes and dumps do not show them. On Linux, /proc/PID/environ still shows
+  // them, so variables with secrets are only for development.
   for (const { variable, secret } of Object.values(SETTINGS)) if (secret) Reflect.deleteProperty(process.env, variable);
   if (!read.ok) {
     for (const problem of read.problems) process.stderr.write(`${problem}\n`);

@@ -16,7 +16,7 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import { defineSimOptions, scenarioOptionsOf, simOptionsOf, type SimOptions } from './options.ts';
 import { progressLine, replayCommand, summaryLines, sumOf } from './report.ts';
 
-/** Maximum number of runs of a failing scenario while it is shrunk. */
+/** Maximum number of runs in the search for a smaller scenario that still fails. */
 const SHRINK_RUNS = 400;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const whisper = (line: string): void => void process.stderr.write(`${line}\n`);

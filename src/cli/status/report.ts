@@ -1,4 +1,4 @@
-/** The report on a cluster: the object of `nova-kms status --json`, and the source of the screen. */
+/** The report on a cluster. `nova-kms status` prints it as text (`text.ts`), or as JSON with `--json`. */
 import type { Survey, SurveyedNode } from './survey.ts';
 
 export interface ClusterReport {
@@ -8,7 +8,7 @@ export interface ClusterReport {
   readonly ready: boolean;
   readonly nodes_ready: number;
   readonly nodes_total: number;
-  /** Members that were not asked, because there are more than --max-nodes. */
+  /** Number of members that were not asked, because there are more than --max-nodes. */
   readonly nodes_left_out: number;
   /** The KMS apps that nodes report, most frequent first. */
   readonly kms_apps: readonly Counted<{ readonly app_id: number; readonly kms_registry: string }>[];
@@ -135,7 +135,10 @@ function counted<Of extends object>(items: readonly Of[]): readonly Counted<Of>[
   return [...byText.values()].sort((a, b) => b.nodes - a.nodes);
 }
 
-/** With `--watch`, a change of this key causes a new block of output. Figures that always change are not part of the key. */
+/**
+ * Where `--watch` cannot redraw the screen, it prints a new block only when this key changes. Figures that change all the time are left
+ * out of the key.
+ */
 export function changeKey({ nodes, master_secret_hashes: hashes, kms_apps: apps, nodes_left_out: leftOut }: ClusterReport): string {
   return JSON.stringify({
     apps: apps.map(({ app_id: appId, kms_registry: registry }) => `${appId} ${registry}`).sort(),

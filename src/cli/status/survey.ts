@@ -30,7 +30,7 @@ export interface SurveyModules {
 
 export interface SurveyedNode {
   readonly url: string;
-  /** The wallet of this URL in a list of members; null: no list contains the URL. */
+  /** The wallet that a list of members shows for this URL; null if no list contains the URL. */
   readonly listedWallet: Wallet | null;
   /** Null: there is no answer; `silence` says why. */
   readonly answer: StatusAnswer | null;

@@ -21,7 +21,7 @@ Exit codes:
   2    the command line cannot be read`;
 
 export function define(command: Command): void {
-  command.argument('<url>', 'URL of the visualiser').option('--kept', 'write only the events that are kept now, then exit').addHelpText('after', MORE);
+  command.argument('<url>', 'URL of the visualiser').option('--kept', 'write only the events that the visualiser has kept, then exit').addHelpText('after', MORE);
 }
 
 export async function run(command: Command): Promise<number> {

@@ -7,7 +7,7 @@ import { MAX_TRACE_LINE_BYTES } from './trace-lines.ts';
 export interface WriteTraceOptions {
   /** true: also writes new events. Default: true. */
   readonly follow?: boolean;
-  /** Ends the trace without an error. */
+  /** An abort ends the trace without an error. */
   readonly signal?: AbortSignal;
 }
 

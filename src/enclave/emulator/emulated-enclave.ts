@@ -24,7 +24,7 @@ export interface AttestationFields {
   readonly userData?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Refuses a call; the server answers 400. */
+/** A call was refused. The server answers such a call with 400. */
 export class EmulatorRefusal extends Error {}
 
 /** A transaction that cannot be signed, such as one with a tip above its fee, is the caller's fault. */

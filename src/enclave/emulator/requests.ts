@@ -1,4 +1,4 @@
-/** The request bodies that the enclave API accepts (protocol.md §7). All others are refused; unknown fields are ignored. */
+/** The request bodies that the enclave API accepts (protocol.md §7). All other bodies are refused; unknown fields are ignored. */
 import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
 import { isHex } from '../../domain/hex.ts';
@@ -88,6 +88,6 @@ export const faultRequest = z.object({
   /** Path of the route, such as `/v1/eth/sign`; `*` for all. */
   route: z.string(),
   kind: z.enum(['fail', 'close', 'garbage', 'hang', 'none']),
-  /** Number of affected calls; absent: until `none` removes the fault. */
+  /** Number of affected calls. If absent, the fault stays until a request with `none` removes it. */
   times: z.number().int().positive().optional(),
 });

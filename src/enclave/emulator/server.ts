@@ -22,7 +22,7 @@ const FAULT_ROUTE = '/emulator/fault';
 
 export interface EmulatorServerOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 means any free port. */
   readonly port: number;
   readonly allowFaults: boolean;
 }

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** Maximum number of open connections; a further connection is closed. */
+/** Maximum number of open connections. When another one opens, it is closed immediately. */
 const MAX_CONNECTIONS = 16;
 /** Maximum size of all headers together. Bytes. */
 const MAX_HEADER_BYTES = 8 * 1024;

@@ -1,6 +1,6 @@
 /**
  * The metrics of one node. Requests, calls, records and faults are counted when they happen; the state of the node is read at each scrape.
- * Counting costs a request only a look-up in maps and an addition.
+ * To count a request costs only a look-up in maps and an addition.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
 import type { CallOutcome, Meter, MeteredRequest, PushVerdict } from '../../domain/meter.ts';
@@ -16,7 +16,7 @@ import { METRICS, NO_ANSWER, type CounterName, type HistogramName, type MetricNa
 export const HOLDER_AGE_MS = 600_000;
 const MS_PER_SECOND = 1_000;
 
-/** The state of a node at one moment. Times are Unix milliseconds; null: never. */
+/** The state of a node at one moment. Times are Unix milliseconds; null means never. */
 export interface NodeFigures {
   readonly nowMs: number;
   readonly state: ReadinessState;
@@ -118,7 +118,7 @@ export class NodeMetrics implements Meter {
     if (isOk) this.#registry.set('node_tick_last_success_timestamp_seconds', [], (startedAtMs + durationMs) / MS_PER_SECOND);
   }
 
-  /** Only reasons that this node knows are labels. Any other reason from a peer is counted as `other`. */
+  /** Only reasons that this node knows become labels. Any other reason from a peer is counted as `other`. */
   #countRejection(reason: string): void {
     (this.#syncRejections.find(reason) ?? this.#syncRejections.find('other'))?.inc();
   }

@@ -1,4 +1,4 @@
-/** The CPU time, memory and event loop delay of the process. Only this file of the metrics reads figures of the runtime. */
+/** The CPU time, memory and event loop delay of the process. In the code for metrics, only this file reads figures from the runtime. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { getHeapStatistics } from 'node:v8';
@@ -12,7 +12,7 @@ export interface ProcessFigures {
   readonly lagP99Seconds: number;
   readonly lagMaxSeconds: number;
   readonly cpuSeconds: number;
-  /** NaN without a readable `/proc`. */
+  /** NaN if `/proc` cannot be read. */
   readonly residentBytes: number;
   readonly heapBytes: number;
   readonly externalBytes: number;

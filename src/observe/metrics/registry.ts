@@ -1,4 +1,4 @@
-/** The registry of prom-client, made from the table, with every series from the start. The only file that imports prom-client. */
+/** Fills the registry of prom-client from the table of metrics, with every series from the start. No other file imports prom-client. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
 
@@ -7,7 +7,7 @@ const MAX_PENDING_VALUES = 256;
 
 /*
  * Calling the library for every event would cost a request more than the rest of its metrics. So counts and values are kept here until the
- * next scrape. A histogram also passes its values to the library when there are `MAX_PENDING_VALUES` of them.
+ * next scrape. A histogram also passes its values to the library when it has collected `MAX_PENDING_VALUES` of them.
  */
 
 export class CounterSeries {
@@ -60,7 +60,7 @@ export class MetricRegistry {
 
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
 
-  /** In the text format of Prometheus. */
+  /** @returns all metrics in the text format of Prometheus */
   async render(): Promise<string> {
     for (const series of this.#counting) series.flush();
     return this.#registry.metrics();

@@ -22,8 +22,8 @@ import { ZERO_HASH } from '../../domain/ids.ts';
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
 /**
- * Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. When the number
- * of honest nodes is at the lower limit, no further node begins to lie.
+ * Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. When the number of honest nodes is at
+ * the lower limit, no more nodes begin to lie.
  */
 const MAX_NODES = 8;
 const MIN_NODES = 2;

@@ -1,5 +1,5 @@
 /**
- * An app with a valid proof that floods one node through the platform's ingress. Each of its writes requires more acknowledgements than
+ * An app that has a valid proof and floods one node through the platform's ingress. Each of its writes requires more acknowledgements than
  * there are nodes. So the write stays under way for the longest allowed time (protocol.md §10, Bounds: requests under way).
  */
 import type { TeePubkey } from '../../domain/ids.ts';

@@ -188,7 +188,7 @@ export class Liar implements Lies {
     return other;
   }
 
-  /** Removes the signature, or replaces it with the signature of a different answer. */
+  /** Removes the signature, or replaces it with the signature of another answer. */
   #withoutSignature(answer: TransportAnswer): TransportAnswer {
     this.#modules.onFault(this.kind);
     const { [SIGNATURE_HEADER]: signature = '', ...headers } = answer.headers;

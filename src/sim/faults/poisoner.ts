@@ -1,4 +1,4 @@
-/** Creates the messages of liars: good records, mixed with malformed records or with more data than a node should have to hold. */
+/** Creates the messages that lying members send: good records, mixed with malformed, implausible or too large ones. */
 import type { AppId } from '../../domain/ids.ts';
 import type { Member } from '../../domain/membership.ts';
 import { isWellFormed, type Clock } from '../watch/reference.ts';
@@ -42,7 +42,7 @@ export interface PoisonedMessage {
 
 export class Poisoner {
   readonly #modules: PoisonerModules;
-  /** Well-formed records that are more than a node can hold, or that a node must not believe. */
+  /** Makes well-formed records that are more than a node can hold, or whose times or counts a node must not believe. */
   readonly #overloads: Readonly<Partial<Record<LieKind, (making: Making) => unknown[]>>> = {
     'liar: future times': ({ life, own, record, next }) => [record('made up future', { [own]: next() }, life.clock.nowMs() + FUTURE_MS)],
     "liar: others' counts": ({ life, victim, appId, record }) => {

@@ -38,7 +38,7 @@ export class AbsenceWatch {
     this.#modules = modules;
   }
 
-  /** Judges one answer to an app. */
+  /** Checks one answer to an app. */
   judge(life: Life, appId: string, step: RequestStep, { outcome, answer }: RequestOutcome): void {
     const { checks, report } = this.#modules;
     const listed = step.do === 'list' && outcome === 'ok' ? new Set(answer?.['keys'] as readonly string[]) : null;

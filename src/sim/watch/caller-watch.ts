@@ -11,11 +11,11 @@ import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
 /** The node must answer within this time, even during a flood. Milliseconds. */
 const SERVED_MS = 6_000;
-/** How long a node remembers that a wallet was authorized, minus one hour of margin. Milliseconds. */
+/** A node remembers for a day that a wallet was authorized. This is one hour less, as a margin. Milliseconds. */
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {
-  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
+  /** Whether the process has run undisturbed for at least `forMs`. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
 }
 
@@ -33,7 +33,7 @@ export interface Answered {
 export class CallerWatch {
   readonly #modules: CallerWatchModules;
   readonly #absences: AbsenceWatch;
-  /** When each process last answered each app with success. Simulated milliseconds. */
+  /** When each process last answered each app successfully. Simulated milliseconds. */
   readonly #served = new WeakMap<Life, Map<string, number>>();
 
   constructor(modules: CallerWatchModules) {

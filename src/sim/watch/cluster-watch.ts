@@ -28,7 +28,7 @@ const PROMPT_MS = 3_000;
 const CALM_MS = 150_000;
 /** Once a claim is deep enough, its sender must notice that within this time, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
-/** If any other node can supply all that a node needs, the node must be ready within this time. This includes waits for silent members. */
+/** If another node can supply all that a node needs, the node must be ready within this time, even if some members are silent. */
 const READY_MS = 240_000;
 /** Maximum age of the view with which a node may hand out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;
@@ -50,7 +50,7 @@ export interface ClusterWatchModules {
   readonly isHonestWallet: (wallet: string) => boolean;
   /** Whether the instance of a wallet now sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
-  /** How often the owner has reset the hash. */
+  /** How many times the owner has reset the hash. */
   readonly resets: () => number;
   /** All teePubkeys that were ever registered, in lower case. */
   readonly registered: ReadonlySet<string>;
@@ -250,9 +250,10 @@ export class ClusterWatch {
     // Checked once per secret: later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    // A node without room for all records is checked by the rules about absence instead.
+    // This rule does not apply to a node that had no room for all records. The rules about absence check that node.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
-    // The rules about absence also check a node that claimed the hash and handed out the secret before it could become ready.
+    // Nor does this rule apply to a node that claimed the hash but handed out the secret before it was sure: other nodes may have written
+    // records since then. The rules about absence check that node too.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;
@@ -264,7 +265,7 @@ export class ClusterWatch {
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // The write may have been replaced by a record that has been forgotten since then.
+      // Only a write that the others still hold is expected: a later record may have replaced it and been forgotten since then.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);

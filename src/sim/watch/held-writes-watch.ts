@@ -2,7 +2,7 @@
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 
-/** Limit of requests under way per wallet. In a simulation each app has one wallet. */
+/** Limit on the requests under way of one wallet. In a simulation each app has one wallet. */
 const MAX_UNDER_WAY = 32;
 const INVARIANT = 'a wallet has at most the allowed number of requests under way';
 
@@ -11,7 +11,7 @@ export interface HeldWritesWatchModules {
   readonly checks: Checks;
 }
 
-/** Wraps `acknowledgements.wait` of the process. */
+/** Wraps the `acknowledgements.wait` of a process, to count the writes that wait. */
 export function watchHeldWrites(life: Life, { report, checks }: HeldWritesWatchModules): void {
   const { acknowledgements } = life.node.inside;
   const wait = acknowledgements.wait.bind(acknowledgements);

@@ -22,7 +22,7 @@ export interface NodeWatchModules {
   readonly report: Report;
   readonly checks: Checks;
   readonly history: WriteHistory;
-  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
+  /** Whether no fault has affected a process, or anything that it depends on, for `forMs`. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
   /** Whether the instance of a wallet has never lied. */
   readonly isHonestWallet: (wallet: string) => boolean;
@@ -224,8 +224,7 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has accepted');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // A node no longer sends a record that it dropped because of its age. The same applies if it dropped the record that replaced this
-        // one.
+        // A node does not send a record that it has dropped because of its age, or whose replacement it has dropped. The peer may lack it.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
@@ -250,7 +249,7 @@ export class NodeWatch {
     const { report, checks, chain } = this.#modules;
     const life = this.#life;
     checks.note('nothing is sealed to a key that is not registered');
-    if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} sealed a text to one`);
+    if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} sealed a text to a key that is not registered`);
     const { vault } = life.node.inside;
     if (plaintext.startsWith('{"type":"delta"')) {
       checks.note('a node that is not ready sends nothing of its store');
@@ -266,7 +265,7 @@ export class NodeWatch {
       if (maxAgeMs > 0 && ageMs > oldestMs) report(fresh, `${life.name} has a view that is ${ageMs} ms old`);
       checks.note('the secret is handed out only while it is confirmed');
       const hash: Hash32 | null = vault.servingHash();
-      if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed it out`);
+      if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed out a secret that is not confirmed`);
     }
     if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered app 0`);
   }

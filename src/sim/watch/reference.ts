@@ -10,7 +10,7 @@ export type Clock = Readonly<Record<string, number>>;
 
 const BUCKETS = 256;
 const MAX_COUNT = 2 ** 52;
-/** Maximum number of entries that a node keeps of a clock. */
+/** Maximum number of entries that a node keeps in a clock. */
 export const MAX_CLOCK_ENTRIES = 64;
 /** How far a count may be ahead of the latest acceptable time. */
 const COUNT_HEADROOM = 1_048_576;
@@ -91,10 +91,10 @@ export function sameRecord(a: WireRecord | null, b: WireRecord | null): boolean 
   return same && covers(a.version, b.version) && covers(b.version, a.version);
 }
 
-/** Bytes that an app uses of `MAX_STORE_BYTES`, besides its records. */
+/** Bytes of `MAX_STORE_BYTES` that an app uses besides its records. */
 export const APP_BYTES = 1_024;
 
-/** Bytes that a record uses of `MAX_STORE_BYTES` (docs/decisions/0022-what-a-record-costs.md). */
+/** Bytes of `MAX_STORE_BYTES` that a record uses (docs/decisions/0022-what-a-record-costs.md). */
 export function storeBytesOf({ key, value, version }: WireRecord): number {
   const isLatin1 = (characters: string): boolean => Buffer.from(characters, 'latin1').toString('latin1') === characters;
   const text = (characters: string): number => 24 + (isLatin1(characters) ? 1 : 2) * characters.length;

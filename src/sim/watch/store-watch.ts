@@ -36,11 +36,11 @@ export interface StoreWatchModules {
 interface Shadow {
   readonly appId: string;
   readonly record: WireRecord;
-  /** Bytes that the record uses of `MAX_STORE_BYTES`. */
+  /** How many bytes of `MAX_STORE_BYTES` the record uses. */
   readonly bytes: number;
   readonly bucket: number;
   readonly digest: string;
-  /** true: the record was absent at some time. It stays absent even if the time of day is set back. */
+  /** Whether the record is known to have been absent. If so, it stays absent even when the time of day is set back. */
   absent: boolean;
 }
 
@@ -82,7 +82,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** Notes the time that an operation passes to the store. When that time goes back, absent records stay absent. */
+  /** Notes the time that an operation passes to the store. If that time goes back, marks the records that were already absent. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);

@@ -9,7 +9,7 @@ export interface VaultWatchModules {
   readonly checks: Checks;
 }
 
-/** Wraps `observe` of the process's master secret. */
+/** Runs the checks after each call of `observe` of the process's master secret. */
 export function watchVault(life: Life, { report, checks }: VaultWatchModules): void {
   const { secret, vault } = life.node.inside;
   const observe = secret.observe.bind(secret);

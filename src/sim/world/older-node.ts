@@ -1,8 +1,8 @@
 /**
  * An older node, as protocol.md describes it (see §9). Its answer to a delta contains only `merged`. It does not support digests, pages,
- * `store_id`, `request_id` or `next_nonce`, and its snapshot contains all its records. It gives each caller 30 nonces per minute. In the
- * clock of a record, the node's key is its checksummed wallet. It counts its writes of each record separately. It merges records like all
- * other nodes.
+ * `store_id`, `request_id` or `next_nonce`, and its snapshot contains all its records. It gives each caller at most 30 nonces per minute.
+ * In the clock of a record, the node's key is its checksummed wallet. It counts its writes of each record separately. It merges records
+ * like all other nodes.
  */
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { getAddress, keccak256 } from 'viem';

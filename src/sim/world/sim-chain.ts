@@ -11,7 +11,7 @@ import type { Timeline } from './timeline.ts';
 
 export const BLOCK_MS = 2_000;
 export const CONFIRMATIONS = 6;
-/** The head at the start; high enough that a block is already CONFIRMATIONS deep. */
+/** The head at the start. It is high enough that some blocks are already CONFIRMATIONS deep. */
 const FIRST_HEAD = 100;
 export const CHAIN_ID = 84_532;
 export const KMS_APP_ID = 49n;
@@ -51,7 +51,7 @@ export interface PendingClaim {
   readonly hash: Hash32;
   /** The first block that may include the claim. */
   readonly notBefore: number;
-  /** true: no block ever includes the claim; the pool forgets it after `LOST_FOR_BLOCKS`. */
+  /** Whether the claim is lost: no block ever includes it, and the pool forgets it after `LOST_FOR_BLOCKS`. */
   readonly lost: boolean;
 }
 
@@ -144,7 +144,7 @@ export class SimChain {
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
   }
 
-  /** A transaction of an owner; the next block includes it. */
+  /** Sends a transaction from an owner. The next block includes it. */
   change(change: Change): void {
     this.#pendingChanges.push(change);
     this.#mineNext();
@@ -260,7 +260,7 @@ export function timeOfBlock(block: number): number {
   return EPOCH_MS + (block - FIRST_HEAD) * BLOCK_MS;
 }
 
-/** Number of blocks for which a stuck claim waits: long enough that its sender replaces it. */
+/** How long a stuck claim waits: long enough that its sender replaces it. Blocks. */
 const STUCK_BLOCKS = 30;
 
 function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {

@@ -106,14 +106,14 @@ export class SimRpc {
     return promise;
   }
 
-  /** @returns null for a good backend */
+  /** @returns the fault of the chosen backend; null for a good backend */
   #chooseBackend(): BackendFault | null {
     const { random } = this.#modules;
     const { backends } = this.behaviour;
     return backends.length === 0 || random.chance(0.5) ? null : random.pick(backends);
   }
 
-  /** The bad answer of a faulty backend; null when the backend answers this request correctly. */
+  /** The bad answer from a faulty backend; null when the backend answers this request correctly. */
   async #misbehave({ kind, amount }: BackendFault, asked: Question, signal: AbortSignal | null | undefined): Promise<Response | null> {
     const { onFault, timeline } = this.#modules;
     const answer = (body: object): Response => {

@@ -22,8 +22,8 @@ export interface Event {
 }
 
 /**
- * Number of turns of the event loop after which all promises have settled while an app is working on a request. An error in an Express
- * Router needs one of these turns.
+ * How many turns of the event loop the timeline waits after an event while an app is working on a request. Express's router uses a turn to
+ * pass on an error.
  */
 const SERVING_TURNS = 2;
 

@@ -9,7 +9,7 @@ export async function layoutOf(chart: Chart): Promise<Layout> {
   try {
     return (await getJson(`/layouts/${encodeURIComponent(chart.id)}`)) as Layout;
   } catch {
-    // The server does not know the charts in a trace file of another program.
+    // The server does not know the charts in a trace file from another program.
     return drawChart(chart, await loadElk());
   }
 }

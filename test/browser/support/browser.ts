@@ -1,4 +1,4 @@
-/** A real browser whose pages report their problems. A test expects no problems. */
+/** A real browser. Its pages collect all problems, and a test expects none. */
 import chromium from '@sparticuz/chromium';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ export async function untilTrue(page: Page, expression: string): Promise<void> {
   await waitUntil({ what: expression, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => ((await page.evaluate<boolean>(expression)) ? null : 'it is not true'));
 }
 
-/** Waits until the elements of a selector have these texts, in this order. */
+/** Waits until the elements that match a selector have these texts, in this order. */
 export async function untilTexts(page: Page, selector: string, expected: readonly string[]): Promise<void> {
   await waitUntil({ what: selector, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {
     const found = await page.locator(selector).allTextContents();
@@ -49,7 +49,7 @@ export interface OpenedPage {
   readonly page: Page;
   /** Console errors, script errors, policy violations, and requests to other servers. */
   readonly problems: string[];
-  /** From here on, this message is not a problem, because the test causes it. */
+  /** From now on, a message that matches is not a problem, because the test causes it. */
   allow(problem: RegExp): void;
   screenshot(name: string): Promise<void>;
   close(): Promise<void>;

@@ -21,7 +21,7 @@ export type Asked =
   | { readonly kind: 'given'; readonly hash: Hash32 }
   /** The HTTP status of the refusal. */
   | { readonly kind: 'refused'; readonly status: number | undefined }
-  /** The sealed payload does not open to 32 bytes. */
+  /** The sealed payload cannot be opened, or does not contain 32 bytes. */
   | { readonly kind: 'unreadable' };
 
 /** The node to ask, or a test double that speaks the protocol of a node. */

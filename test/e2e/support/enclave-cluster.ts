@@ -15,9 +15,9 @@ export interface EnclaveCluster {
   close(): Promise<void>;
 }
 
-/** @param options `environment` overrides the platform's variables */
+/** @param options its `environment` overrides the variables that this function sets */
 export async function startEnclaveCluster(options: ClusterOptions): Promise<EnclaveCluster> {
-  /** These functions run in reverse order. */
+  /** Called in reverse order by `close`. */
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();

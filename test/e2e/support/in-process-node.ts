@@ -32,7 +32,7 @@ export interface InProcessNode {
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster; its enclave must be running, and its process must not */
+/** @param place a registered node of the cluster, whose enclave is running and whose process is not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,
@@ -104,15 +104,15 @@ export async function startInProcessNode(
   };
 }
 
-/** Records the proofs that callers send to this node as secrets. */
+/** Records as secrets the proofs that callers send to this node. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');
-    if (bytes.length >= 16) secrets.push({ name: `an ${name} that came in`, bytes });
+    if (bytes.length >= 16) secrets.push({ name: `the ${name} of a received request`, bytes });
   }
 }
 
-/** The enclave, with its proofs, candidates and inner bodies recorded as secrets. */
+/** Wraps the enclave and records its proofs, candidates and inner bodies as secrets. */
 function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
   const note = (name: string, bytes: Uint8Array): void => {
     if (bytes.length >= 16) secrets.push({ name, bytes: Uint8Array.from(bytes) });

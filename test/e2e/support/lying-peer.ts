@@ -24,7 +24,7 @@ export type Lie =
   | 'the content of its first answer'
   /** The exact bytes of the liar's first answer. */
   | 'the envelope of its first answer'
-  | 'a signature of the wrong wallet';
+  | 'a signature by the wrong wallet';
 
 interface SecretRequest {
   readonly type: string;
@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's secret in hex, for the lie that contains it. */
+  /** The cluster's secret in hex. Only the secret that is one byte too long is made from it. */
   readonly rightSecret: string;
 }
 
@@ -70,7 +70,7 @@ export class LyingPeer {
     return this.#told();
   }
 
-  /** Sets the liar's view of the members. */
+  /** Tells the liar who the members are. */
   know(members: readonly Member[]): void {
     this.#node.peerCache.update({ block: 1n, members, dropped: [] });
   }
@@ -88,7 +88,7 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
   const sealLie = async (text: string, request: SecretRequest, receiver: TeePubkey): Promise<SealedText> => {
     switch (lie) {
       case 'the wrong secret':
-      case 'a signature of the wrong wallet':
+      case 'a signature by the wrong wallet':
         return real.encrypt(text, receiver);
       case 'a secret that is one byte too long': {
         const long = Buffer.concat([Buffer.from(rightSecret, 'hex'), Buffer.of(7)]);
@@ -114,7 +114,7 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
     random: (signal) => real.random(signal),
     signTransaction: (transaction, signal) => real.signTransaction(transaction, signal),
     sign: async (message, signal) =>
-      lie === 'a signature of the wrong wallet'
+      lie === 'a signature by the wrong wallet'
         ? signEip191(Buffer.from(freshKeys().walletKey, 'hex'), message)
         : real.sign(message, signal),
     decrypt: async (sealed, signal) => {

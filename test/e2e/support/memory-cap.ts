@@ -63,7 +63,7 @@ export class MemoryCap {
     return Number(count);
   }
 
-  /** Call it after the processes within the limit have ended. */
+  /** Must be called after the processes within the limit have ended. */
   remove(): void {
     rmdirSync(this.#folder);
   }

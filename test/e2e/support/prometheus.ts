@@ -38,7 +38,7 @@ export function sayThatPrometheusIsMissing(): void {
   process.stderr.write(`${missing}\n`);
 }
 
-/** @returns the output of promtool @throws Error with that output when it finds a fault @param input its standard input */
+/** @param input promtool's standard input @returns promtool's output @throws Error with that output when promtool finds a fault */
 export async function promtool({ promtool: path }: PrometheusTools, given: readonly string[], input = ''): Promise<string> {
   const running = promisify(execFile)(path, [...given], { cwd: DEPLOYED });
   running.child.stdin!.end(input);

@@ -1,5 +1,5 @@
 /**
- * Sends requests to a node as any caller can (protocol.md §3). They are valid unless a test changes a part. Unlike the client, this caller
+ * Sends requests to a node as any caller can (protocol.md §3). A request is valid unless a test changes it. Unlike the client, this caller
  * checks nothing and never retries. Unlike `fetch`, it can send requests that HTTP does not allow.
  */
 import { createHmac, randomBytes } from 'node:crypto';
@@ -41,7 +41,7 @@ export interface Target {
   readonly teePubkey: TeePubkey;
 }
 
-/** Plain HTTP to nodes. Keeps every answer for the search for secrets, apart from nonces, which are public. */
+/** Plain HTTP to nodes. Keeps the answers, so that a test can search them for secrets. Nonces are public and are not kept. */
 export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;
@@ -144,7 +144,7 @@ export interface Changes {
   readonly timestamp?: string;
   /** The node's wallet in the signed message. */
   readonly recipient?: Wallet;
-  /** Override headers of the proof; undefined removes a header. */
+  /** Headers that replace those of the proof; undefined removes a header. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** The identity that seals the inner body. */
   readonly sealedBy?: Pick<ClientIdentity, 'encrypt'>;

@@ -1,4 +1,4 @@
-/** When an audit gets a checkpoint, which is a signature that covers all earlier entries (docs/audit.md). No request waits for it. */
+/** Tests when a checkpoint is made: a signature that covers all earlier entries of an audit (docs/audit.md). No request waits for it. */
 import { describe, expect, test } from '@jest/globals';
 import { CHECKPOINT_ENTRIES, CHECKPOINT_MS, planCheckpoint, type CheckpointPlan, type CheckpointState } from '../../../src/audit/checkpoint-plan.ts';
 import { Checkpoints } from '../../../src/audit/checkpoints.ts';
@@ -95,7 +95,7 @@ test('a node makes no checkpoint before it knows its wallet', async () => {
   expect(signed()).toEqual([2]);
 });
 
-describe('the last checkpoint, when the node stops,', () => {
+describe('the last checkpoint of a node that stops', () => {
   test('covers all entries even if a checkpoint is already being signed, and no checkpoint is made after it', async () => {
     const { clock, checkpoints, signed, record } = start();
     record(1_100);

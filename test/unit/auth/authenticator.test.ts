@@ -71,12 +71,12 @@ describe('an app', () => {
   });
 
   test.each<[string, boolean, Record<string, string>]>([
-    ['sends nothing, in an enclave', true, {}],
-    ['sends a wallet without a proof, in an enclave', true, { 'x-tee-wallet': WALLET }],
-    ['sends nothing, in development', false, {}],
-    ['sends an invalid wallet, in development', false, { 'x-tee-wallet': '0x12' }],
-    ['sends a wallet and half a proof, in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
-    ['sends a wallet and an empty proof header, in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
+    ['sends nothing to a node in an enclave', true, {}],
+    ['sends a wallet without a proof to a node in an enclave', true, { 'x-tee-wallet': WALLET }],
+    ['sends nothing in development', false, {}],
+    ['sends an invalid wallet in development', false, { 'x-tee-wallet': '0x12' }],
+    ['sends a wallet and half a proof in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
+    ['sends a wallet and an empty proof header in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
     ['sends the proof of a peer', true, { 'x-kms-signature': '0x', 'x-kms-nonce': 'AAAA', 'x-kms-timestamp': '1' }],
   ])('that %s is unauthorized, and the registry is not read', async (_, inEnclave, headers) => {
     const { authenticator, asked } = start({ inEnclave });

@@ -66,10 +66,10 @@ describe('a peer', () => {
   test.each<[string, readonly Member[]]>([
     ['when the peer cache is empty', []],
     ['when only another peer is in the peer cache', [memberOf(`0x${'0b'.repeat(20)}` as Wallet, PUBKEY)]],
-    ['without a teePubkey', [memberOf(WALLET, '')]],
-    ['that is stopped', [{ ...member, instance: { ...member.instance, status: 'STOPPED' } }]],
-    ['that is not zkVerified', [{ ...member, instance: { ...member.instance, zkVerified: false } }]],
-  ])('%s is not authorized', (_, members) => {
+    ['when it has no teePubkey', [memberOf(WALLET, '')]],
+    ['when it is stopped', [{ ...member, instance: { ...member.instance, status: 'STOPPED' } }]],
+    ['when it is not zkVerified', [{ ...member, instance: { ...member.instance, zkVerified: false } }]],
+  ])('is not authorized %s', (_, members) => {
     expect(ask(members)).toBeNull();
   });
 });

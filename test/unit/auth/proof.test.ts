@@ -67,10 +67,10 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   });
 
   test.each<[string, (verifier: ReturnType<typeof startVerifier>) => Headers]>([
-    ['is not a signature', ({ headers }) => headers({ signature: '0x12' })],
+    ['has an invalid signature', ({ headers }) => headers({ signature: '0x12' })],
     ['is for another node', ({ headers }) => headers({ wallet: WALLET }, OTHER_NODE)],
     ['names a wallet that did not sign it', ({ headers }) => headers({ wallet: OTHER_NODE })],
-    ['signs the message of the other kind', ({ nonce, now }) => {
+    ['has a signature for a message of the other kind', ({ nonce, now }) => {
       const other = kind === 'app' ? peerAuthMessage : appAuthMessage;
       return Object.fromEntries(
         Object.entries({ signature: signEip191(KEY, other(nonce, NODE, now)), nonce, timestamp: String(now), wallet: WALLET }).map(

@@ -133,7 +133,7 @@ describe('a chart', () => {
     expect(JSON.parse(JSON.stringify(chart))).toEqual(chart);
   });
 
-  test('of the node has four regions, delays with name and number, and no edge to a missing state', () => {
+  test('of the node has four regions, delays with a name and a number, and no edge to a missing state', () => {
     const chart = chartOf(node());
     expect(chart.states.filter(({ parent }) => parent === 'node').map(({ key }) => key)).toEqual(['readiness', 'nodeTick', 'probing', 'beats']);
     const known = new Set(chart.states.map(({ id }) => id));

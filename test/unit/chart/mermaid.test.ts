@@ -63,7 +63,7 @@ test('an edge from a region to one of its states is drawn from every other state
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('a state gets a different name in the picture if its key is a Mermaid keyword, contains special characters or occurs twice', () => {
+test('a state gets another name in the picture if its key is a Mermaid keyword, contains special characters or occurs twice', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',
@@ -102,9 +102,9 @@ describe('a region', () => {
     expect(cars.id).not.toBe(chart.id);
   });
 
-  test('that does not exist is null', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
+  test('is null if the chart does not have it', () => expect(regionOf(chart, 'light.nowhere')).toBeNull());
 
-  test('of the node can be any of its four regions, or the whole node', () => {
+  test('of the node is chosen by name: one of the four regions, or `all` for the whole node', () => {
     expect(regionNames()).toEqual(['readiness', 'nodeTick', 'probing', 'beats', 'all']);
     expect(nodeChart('readiness').states.map(({ key }) => key)).toEqual(['readiness', 'ineligible', 'bootstrapping', 'syncing-secret', 'ready']);
     expect(nodeChart().states[0]!.id).toBe('node');

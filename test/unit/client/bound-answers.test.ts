@@ -1,6 +1,7 @@
 /**
  * A party that terminates TLS in front of a node can swap, withhold or forge answers. The client detects this because an answer repeats
- * the nonce of its request (protocol.md §10, Bound to the request). It also accepts answers of older nodes, which do not repeat the nonce.
+ * the nonce of its request (protocol.md §10, Bound to the request). It also accepts answers from older nodes, which do not repeat the
+ * nonce.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';
@@ -72,7 +73,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
     expect(await outcomeOf(call(client))).toBe('bad_answer');
   });
 
-  test('is refused without a nonce if an earlier answer of the same node had one', async () => {
+  test('is refused without a nonce if an earlier answer from the same node had one', async () => {
     const { client, node } = await start(NEWER);
     await client.derive({ path: 'first' });
     node.habits.binds = false;
@@ -89,7 +90,7 @@ test('the client refuses the answers to two simultaneous requests when they are 
     both.push({ answer, give: resolve });
     const [one, other] = both;
     if (other !== undefined) {
-      // An attacker on the path can do this: each caller gets its own signature, but the body for the other caller.
+      // Each caller gets the headers with its own signature, but the body for the other caller. An attacker on the path can do this.
       one!.give({ ...other.answer, headers: one!.answer.headers });
       other.give({ ...one!.answer, headers: other.answer.headers });
     }
@@ -99,17 +100,17 @@ test('the client refuses the answers to two simultaneous requests when they are 
   expect(outcomes).toEqual(['bad_answer', 'bad_answer']);
 });
 
-describe('when an answer repeats the bounds of a listing,', () => {
+describe('when the client compares the bounds in an answer with the request,', () => {
   const nonce = PEER_NONCE;
   test.each<[string, object, ListingBounds | undefined, string]>([
     ['the same bounds as in the request are accepted', { prefix: 'a', after: 'ab', limit: 2 }, { prefix: 'a', after: 'ab', limit: 2 }, 'bound'],
-    ['no bounds are accepted for a request without bounds', {}, {}, 'bound'],
-    ['null bounds are accepted for a request without bounds', { prefix: null, after: null, limit: null }, {}, 'bound'],
-    ['empty bounds are accepted for a request without bounds', { prefix: '', after: '' }, {}, 'bound'],
-    ['no bounds are accepted for a request with empty bounds', {}, { prefix: '', after: '' }, 'bound'],
+    ['an answer without bounds is accepted if the request had none', {}, {}, 'bound'],
+    ['null bounds are accepted if the request had none', { prefix: null, after: null, limit: null }, {}, 'bound'],
+    ['empty bounds are accepted if the request had none', { prefix: '', after: '' }, {}, 'bound'],
+    ['an answer without bounds is accepted if the bounds of the request were empty', {}, { prefix: '', after: '' }, 'bound'],
     ['a prefix that was added in transit is refused', { prefix: 'a' }, {}, 'foreign'],
     ['a limit that was added in transit is refused', { limit: 1 }, {}, 'foreign'],
-    ['an after that was added in transit is refused', { after: 'x' }, { prefix: 'a' }, 'foreign'],
+    ['the bound `after` is refused if it was added in transit', { after: 'x' }, { prefix: 'a' }, 'foreign'],
     ['a missing prefix is refused if the request had a prefix', {}, { prefix: 'a' }, 'foreign'],
     ['a different prefix is refused', { prefix: 'b' }, { prefix: 'a' }, 'foreign'],
     ['a limit as a string is refused', { limit: '2' }, { limit: 2 }, 'foreign'],
@@ -163,7 +164,7 @@ describe('a 404 for a key', () => {
     expect(await outcomeOf(client.get('absent'))).toBe('bad_answer');
   });
 
-  test('that wraps an answer with status 200 is refused', async () => {
+  test('is refused if the sealed answer inside has status 200', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (answer) => ({ ...answer, status: 404 });
     expect(await outcomeOf(client.get('red'))).toBe('bad_answer');

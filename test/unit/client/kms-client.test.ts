@@ -96,7 +96,7 @@ describe('a derived key', () => {
     ['wallet in upper case', (member: Member) => member.wallet.toUpperCase().replace('0X', '0x')],
     ['URL', (member: Member) => member.url],
     ['URL with a trailing slash', (member: Member) => `${member.url}/`],
-  ])('is requested only from the node that the caller specified by its %s', async (_, nameOf) => {
+  ])('is requested only from the node that the caller chose by its %s', async (_, nameOf) => {
     const { client, nodes, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 3; call += 1) await client.derive({ path: 'p' }, { node: nameOf(nodes[1]!.member) });
     expect(asked()).toEqual([0, 3, 0]);
@@ -253,10 +253,10 @@ describe('Retry-After', () => {
 
 describe('a call ends with', () => {
   test.each<[string, number, unknown, KmsClientErrorCode, string | undefined]>([
-    ['the refusal of the request when both nodes refuse', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
-    ['the refusal of the app when both nodes refuse', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
-    ['the refusal of the proof when both nodes refuse', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
-    ['the refusal of the size of the request when both nodes refuse', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
+    ['refused when both nodes refuse the request', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
+    ['refused when both nodes refuse the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
+    ['refused when both nodes refuse the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
+    ['refused when both nodes refuse the size of the request', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
     ['bad_answer when the body of a refusal is not valid', 403, '<html>secret</html>', 'bad_answer', undefined],
   ])('%s', async (_, httpStatus, body, code, serverCode) => {
     const { client, nodes, asked } = start(['a', 'b']);
@@ -267,20 +267,20 @@ describe('a call ends with', () => {
     expect(asked()).toEqual([1, 1]);
   });
 
-  test('the refusal of the only node', async () => {
+  test('refused when the only node refuses', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('the refusal of the node that the caller specified, although a different node would answer', async () => {
+  test('refused when the node that the caller chose refuses, even if another node would answer', async () => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://a.test' }))).code).toBe('refused');
     expect(asked()).toEqual([1, 0]);
   });
 
-  test('the answer of the second node when only the first refuses, because a refusal is not signed', async () => {
+  test('the answer from the second node when only the first refuses, because a refusal is not signed', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
@@ -294,7 +294,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ url }) => url)).toEqual(['https://a.test', 'https://b.test']);
   });
 
-  test('unavailable after the last attempt', async () => {
+  test('unavailable when the last attempt has failed', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b'], { maxAttempts: 5 });
     nodes.forEach((node) => (node.bend = status(500)));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -313,7 +313,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
   });
 
-  test('timeout when the timeout that the caller specified for this call is reached', async () => {
+  test('timeout when the call reaches the timeout that the caller set for it', async () => {
     const { client, clock, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
@@ -347,7 +347,7 @@ describe('a call ends with', () => {
     expect((await failureOf(start([]).client.derive({ path: 'p' }))).code).toBe('no_nodes');
   });
 
-  test('no_nodes when the node that the caller specified is not listed', async () => {
+  test('no_nodes when the node that the caller chose is not listed', async () => {
     const { client, asked } = start(['a']);
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://z.test' }))).code).toBe('no_nodes');
     expect(asked()).toEqual([0]);

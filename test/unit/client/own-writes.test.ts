@@ -69,7 +69,7 @@ describe('a written key', () => {
     expect(new Set(urls).size).toBe(3);
   });
 
-  test('is read from a different node while the node that accepted the write is down, and later from that node again', async () => {
+  test('is read from another node while the node that accepted the write is down, and later from that node again', async () => {
     const { client, clock, at, others } = await start();
     const { node } = await client.put({ key: 'k', value: bytes('new') });
     const taker = at(node.url);
@@ -147,7 +147,7 @@ describe('the writes that a client remembers', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
-  test('are limited to 2 Mi characters of keys, which is 32 keys of the maximum length for a delete', () => {
+  test('have keys of at most 2 Mi characters in total: room for 32 of the longest keys that can be deleted', () => {
     const writes = new OwnWrites();
     const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
     for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');

@@ -62,7 +62,7 @@ describe('when a node refuses and the next node answers,', () => {
     expect(asked).toEqual([0, 1]);
   });
 
-  test('the node that refused is the last one to be asked for a while', async () => {
+  test('the node that refused is asked last for a while', async () => {
     const { call, asked } = start('first', FORBIDDEN, 'third');
     await call();
     await call();
@@ -85,7 +85,7 @@ describe('a refusal is final', () => {
     },
   );
 
-  test('but not when a second node refuses with a different code: then a third node decides', async () => {
+  test('only after a third node has decided if the second node refuses with a different code', async () => {
     const { call, asked } = start(BAD_REQUEST, FORBIDDEN, FORBIDDEN, 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', serverCode: 'forbidden', failures: ['refused', 'refused'] });
     expect(asked).toEqual([0, 1, 2]);
@@ -94,7 +94,7 @@ describe('a refusal is final', () => {
   test.each<[string, Behaviour, readonly string[]]>([
     ['there is no other node', NOT_FOUND, ['refused']],
     ['the other nodes are not ready, and the client does not wait for them', UNREADY, ['refused', 'unready']],
-    ['the answers of the other nodes have wrong signatures', LYING, ['refused', 'bad_answer_signature']],
+    ['the answers from the other nodes have wrong signatures', LYING, ['refused', 'bad_answer_signature']],
   ])('when %s', async (_, other, failures) => {
     const { call, asked } = other === NOT_FOUND ? start(NOT_FOUND) : start(NOT_FOUND, other);
     expect(await call()).toEqual({ code: 'refused', status: 404, serverCode: 'not_found', failures });

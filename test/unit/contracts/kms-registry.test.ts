@@ -153,7 +153,7 @@ describe('the hash', () => {
     ['a FAILED instance', async () => { await registerAccount(1); await chain().setInstanceStatus(addressOf(1), INSTANCE_STATUS.FAILED); }],
     ['an instance on a DEPRECATED version', async () => { await registerAccount(1); await chain().setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS.DEPRECATED); }],
     ['an instance on a REVOKED version', async () => { await registerAccount(1); await chain().setVersionStatus(KMS_APP_ID, KMS_VERSION_ID, VERSION_STATUS.REVOKED); }],
-    ['an instance of a different app', async () => { await chain().createApp(50); await registerAccount(1, { appId: 50 }); }],
+    ['an instance of another app', async () => { await chain().createApp(50); await registerAccount(1, { appId: 50 }); }],
   ])('cannot be set by %s', async (_, prepare) => {
     await prepare();
     expect(await errorOf(send(1, 'setMasterSecretHash', [HASH]))).toBe('NotAuthorizedToSetHash');
@@ -178,7 +178,7 @@ describe('operators', () => {
     await send(0, 'setNovaAppRegistry', [addressOf(3)]);
   });
 
-  test.each(['addOperator', 'removeOperator'])('%s can be called only by the registry, and not even by the owner', async (functionName) => {
+  test.each(['addOperator', 'removeOperator'])('%s can be called only by the registry: even the owner is refused', async (functionName) => {
     expect(await errorOf(send(0, functionName, [operator(1), BigInt(KMS_APP_ID), 1n, 1n]))).toBe('OnlyNovaAppRegistry');
   });
 

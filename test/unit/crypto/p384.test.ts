@@ -32,22 +32,22 @@ describe('a public key', () => {
   test.each([
     ['empty', ''],
     ['not hex', `${good.slice(0, -2)}zz`],
-    ['with 0x', `0x${good}`],
+    ['prefixed with 0x', `0x${good}`],
     ['one byte too short', good.slice(0, -2)],
     ['one byte too long', `${good}00`],
     ['off the curve', `${good.slice(0, -2)}${good.endsWith('00') ? '01' : '00'}`],
     ['the point at infinity', `${good.slice(0, 46)}00${'00'.repeat(96)}`],
     ['a point of zeros', `${good.slice(0, 48)}${'00'.repeat(96)}`],
     ['compressed', `${good.slice(0, 46)}02${good.slice(48, 144)}`],
-    ['of P-256', spki('prime256v1')],
-    ['of P-521', spki('secp521r1')],
+    ['a key of P-256', spki('prime256v1')],
+    ['a key of P-521', spki('secp521r1')],
     ['a bare point', good.slice(46)],
   ])('is refused when it is %s', (_, key) => {
     expect(isP384PublicKey(key)).toBe(false);
     expect(() => p384FromScalar(BOB).sharedSecret(key)).toThrow(P384Error);
   });
 
-  test('can be made from a bare point, because other nodes send bare points, and any other string is returned unchanged', () => {
+  test('can be made from a bare point, which some nodes send, and the conversion returns any other string unchanged', () => {
     expect(toDer(good.slice(46))).toBe(good);
     expect(toDer(good)).toBe(good);
     expect(toDer('04')).toBe('04');
@@ -64,12 +64,12 @@ describe('a public key', () => {
 describe('a scalar', () => {
   test.each([
     ['zero', '00'.repeat(48)],
-    ['the order', ORDER],
-    ['above the order', 'ff'.repeat(48)],
+    ['equal to the order of the group', ORDER],
+    ['above the order of the group', 'ff'.repeat(48)],
     ['empty', ''],
-    ['of 32 bytes', '11'.repeat(32)],
-    ['of 47 bytes', '11'.repeat(47)],
-    ['of 49 bytes', '11'.repeat(49)],
+    ['32 bytes long', '11'.repeat(32)],
+    ['47 bytes long', '11'.repeat(47)],
+    ['49 bytes long', '11'.repeat(49)],
   ])('is refused when it is %s', (_, scalar) => {
     expect(() => p384FromScalar(scalar)).toThrow(P384Error);
   });

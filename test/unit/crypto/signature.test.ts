@@ -1,4 +1,4 @@
-/** EIP-191 signatures over secp256k1 (protocol.md §3): how the signer is recovered, and that the form with a high s is refused. */
+/** EIP-191 signatures over secp256k1 (protocol.md §3): which forms are valid, and that the signer is recovered. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
@@ -23,7 +23,7 @@ function highTwin(): string {
 }
 
 describe('a signature', () => {
-  test('that this code made is valid for viem, and a signature that viem made is valid for this code', async () => {
+  test('made here is valid for viem, and a signature made by viem is valid here', async () => {
     const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
     const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
     for (const text of texts) {
@@ -57,7 +57,7 @@ describe('a signature', () => {
     ['with s equal to zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
     ['with r equal to the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
     ['made of one-bits', `0x${'ff'.repeat(64)}1b`],
-  ])('is not valid when it is %s', (_, text) => {
+  ])('is not valid in this form: %s', (_, text) => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });
 
@@ -67,7 +67,7 @@ describe('a signature', () => {
     expect(recoverEip191(MESSAGE, withS(ORDER / 2n + 1n))).toBeNull();
   });
 
-  test('does not recover to the wallet of its signer if the message is different', () => {
+  test('does not recover to the wallet of its signer if the message has changed', () => {
     expect(recoverEip191(`${MESSAGE}0`, signed)).not.toBe(WALLET);
   });
 

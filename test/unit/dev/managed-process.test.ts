@@ -16,7 +16,7 @@ function start(program: string) {
   return { child, printed };
 }
 
-test('a process that several callers stop gets one SIGTERM, and all callers wait for its end', async () => {
+test('a process that several callers stop gets one SIGTERM, and all callers wait until it has ended', async () => {
   const { child, printed } = start(STUBBORN);
   await child.firstLine(WAIT_TIMEOUT_MS);
   const first = child.stop();

@@ -48,7 +48,7 @@ test('a removed wait never ends and does not delay other waits', async () => {
   expect(ended).toEqual(['second at 1600']);
 });
 
-test('a wait that begins when a different wait ends gets the full timeout', async () => {
+test('a wait that begins when another wait ends gets the full timeout', async () => {
   const { clock, queue, ended, wait } = start();
   queue.add({ onDeadline: () => queue.add(wait('second')) });
   await clock.advance(10_000);

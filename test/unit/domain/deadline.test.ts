@@ -1,4 +1,4 @@
-/** Waiting with a limit (protocol.md §1, §5, §6): no wait is longer than its limit, and no timer is left behind. */
+/** Waiting with a time limit (protocol.md §1, §5, §6): no wait is longer than its limit, and no timer is left behind. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError, retry, sleep, within } from '../../../src/domain/deadline.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';

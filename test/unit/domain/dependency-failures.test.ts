@@ -50,7 +50,7 @@ test('an error that already has such a message is returned unchanged', () => {
   expect(noAnswer(CALL, error, true)).toBe(error);
 });
 
-describe('an endpoint', () => {
+describe('the endpoint', () => {
   test.each<[string, string]>([
     ['https://user:pass@rpc.example/v2/KEY?token=1#x', 'rpc.example:443'],
     ['http://rpc.example', 'rpc.example:80'],

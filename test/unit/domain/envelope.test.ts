@@ -18,23 +18,23 @@ describe('an envelope', () => {
   });
 
   test.each<[string, unknown]>([
-    ['null', null],
-    ['a string', 'envelope'],
-    ['a number', 7],
-    ['a list', [good]],
-    ['plaintext', { path: 'app/key' }],
-    ['without a sender', { ...good, sender_tee_pubkey: undefined }],
-    ['with an empty sender', { ...good, sender_tee_pubkey: '' }],
-    ['with a sender that is a list', { ...good, sender_tee_pubkey: [good.sender_tee_pubkey] }],
-    ['with a nonce of 11 bytes', { ...good, nonce: '01'.repeat(11) }],
-    ['with a nonce of 16 bytes', { ...good, nonce: '01'.repeat(16) }],
-    ['with a nonce that is a number', { ...good, nonce: 1 }],
-    ['with fewer bytes than a tag', { ...good, encrypted_data: 'cd'.repeat(15) }],
-    ['with half a byte', { ...good, encrypted_data: `${good.encrypted_data}c` }],
-    ['with characters that are not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
-    ['with line breaks', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
-    ['in base64', { ...good, encrypted_data: Buffer.alloc(32).toString('base64') }],
-  ])('is not valid when it is %s', (_, body) => {
+    ['it is null', null],
+    ['it is a string', 'envelope'],
+    ['it is a number', 7],
+    ['it is a list', [good]],
+    ['it is plaintext', { path: 'app/key' }],
+    ['it has no sender', { ...good, sender_tee_pubkey: undefined }],
+    ['its sender is empty', { ...good, sender_tee_pubkey: '' }],
+    ['its sender is a list', { ...good, sender_tee_pubkey: [good.sender_tee_pubkey] }],
+    ['its nonce has 11 bytes', { ...good, nonce: '01'.repeat(11) }],
+    ['its nonce has 16 bytes', { ...good, nonce: '01'.repeat(16) }],
+    ['its nonce is a number', { ...good, nonce: 1 }],
+    ['its data is shorter than a tag', { ...good, encrypted_data: 'cd'.repeat(15) }],
+    ['its data has an odd number of hex digits', { ...good, encrypted_data: `${good.encrypted_data}c` }],
+    ['its data contains characters that are not hex', { ...good, encrypted_data: `${good.encrypted_data}zz` }],
+    ['its data contains line breaks', { ...good, encrypted_data: `${good.encrypted_data}\n\n` }],
+    ['its data is base64', { ...good, encrypted_data: Buffer.alloc(32).toString('base64') }],
+  ])('is not valid when %s', (_, body) => {
     expect(parseEnvelope(body)).toBeNull();
   });
 
@@ -50,11 +50,11 @@ describe('an envelope', () => {
 
 describe('the sender', () => {
   test.each<[string, string, boolean]>([
-    ['the registered key', good.sender_tee_pubkey, true],
-    ['a different key', 'ac'.repeat(120), false],
-    ['a registered key that is only a prefix of the sender’s key', 'ab', false],
-    ['an empty key', '', false],
-  ])('is compared with %s', (_, registered, same) => {
+    ['matches the registered key', good.sender_tee_pubkey, true],
+    ['does not match another key', 'ac'.repeat(120), false],
+    ['does not match a key that is only a prefix of the sender’s key', 'ab', false],
+    ['does not match an empty key', '', false],
+  ])('%s', (_, registered, same) => {
     expect(isRegisteredSender(parseEnvelope(good)!, registered as TeePubkey)).toBe(same);
   });
 });

@@ -47,7 +47,7 @@ describe('an error', () => {
   const table = paragraph('Errors are always ', 'No stack');
   const documented = [...table.matchAll(/(\d{3}) (`[a-z_]+`(?: or `[a-z_]+`)*)/g)].flatMap(([, status, words = '']) => quoted(words).map((code) => [code, Number(status)] as const));
 
-  test('has a code from §2, or a code that only this node has', () => {
+  test('has a code from §2, or a code that only this node uses', () => {
     const known = Object.entries(CODES).flatMap(([code, owner]) => (owner === 'of the contract' ? [code] : []));
     expect(known.toSorted()).toEqual(documented.map(([code]) => code).toSorted());
   });

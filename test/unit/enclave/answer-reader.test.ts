@@ -13,8 +13,8 @@ interface Read {
 const newReader = (): AnswerReader => new AnswerReader({ maxAnswerBytes: MAX_BYTES, tooLarge: () => new Error('too large') });
 
 /**
- * Reads an answer from pieces, and returns null if the answer is incomplete. Each piece is cleared after it was read, because the reads of
- * a connection share one buffer. The connection closes after the last piece.
+ * Reads an answer from pieces, and returns null if the answer is incomplete. Each piece is cleared after it has been read, because the
+ * reads of a connection share one buffer. The connection closes after the last piece.
  */
 function read(pieces: readonly string[]): Read | null {
   const reader = newReader();
@@ -78,7 +78,7 @@ test.each([
 
 test.each([
   ['a different protocol', 'SSH-2.0-secret', 'has no status line'],
-  ['the start of a different protocol', 'H2', 'has no status line'],
+  ['the start of another protocol', 'H2', 'has no status line'],
   ['a different version', lines('HTTP/2.0 200 OK', '', ''), 'has no status line'],
   ['a status below 100', lines('HTTP/1.1 099 secret', '', ''), 'has no status line'],
   ['a head that does not end', lines('HTTP/1.1 200 OK', `a: ${'secret'.repeat(4_000)}`), 'has a head that is too long'],
@@ -86,7 +86,7 @@ test.each([
   ['a length that is not a number', lines('HTTP/1.1 200 OK', 'content-length: 0x5', '', 'hello'), 'has no valid length'],
   ['two lengths', lines('HTTP/1.1 200 OK', 'content-length: 5', 'content-length: 6', '', 'hello'), 'has no valid length'],
   ['an unknown transfer coding', lines('HTTP/1.1 200 OK', 'transfer-encoding: gzip, chunked', '', ''), 'has an unknown transfer coding'],
-  ['a switch to a different protocol', lines('HTTP/1.1 101 Switching Protocols', '', ''), 'switches to another protocol'],
+  ['a switch to another protocol', lines('HTTP/1.1 101 Switching Protocols', '', ''), 'switches to another protocol'],
   ['a chunk size that is not a number', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '-1', ''), 'has no valid chunk size'],
   ['a chunk that is longer than its size', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '3', 'hello', ''), 'has a chunk of the wrong size'],
   ['a chunk size that does not end', lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', `1;${'secret'.repeat(4_000)}`), 'has a line that is too long'],

@@ -105,7 +105,7 @@ describe('an error', () => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
 
-  test.each(['inside', 'of a fault'])('that is internal or a requested fault closes the connection without an answer: %s', async (where) => {
+  test.each(['inside', 'requested'])('closes the connection without an answer if it is internal or a requested fault: %s', async (where) => {
     const broken = await runningEmulator('broken', true);
     if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
     else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });
@@ -118,7 +118,7 @@ describe('an error', () => {
 describe('a ciphertext', () => {
   const isOpened = async (body: unknown): Promise<boolean> => (await decrypt(body)).status === 200;
 
-  test('that was opened once can be opened again only after 4,096 different pairs of key and nonce, from any client', async () => {
+  test('that was opened can be opened again only after the API has seen 4,096 other pairs of key and nonce, from any client', async () => {
     const first = await sealed('first');
     expect(await isOpened(first)).toBe(true);
     const burn = (number: number) => {
@@ -164,7 +164,7 @@ describe('sign-tx', () => {
     expect(json['signature']).toMatch(/^0x[0-9a-f]{128}0[01]$/);
   });
 
-  test('returns the same signature that is in the transaction', async () => {
+  test('returns the signature that is in the transaction', async () => {
     const { json } = await sign({ ...TRANSACTION, to });
     const { r, s, yParity } = parseTransaction(json['raw_transaction'] as `0x02${string}`);
     const padded = (text: string | undefined): string => text!.slice(2).padStart(64, '0');
@@ -186,7 +186,7 @@ describe('an attestation', () => {
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(api.enclave.teePubkey);
   });
 
-  test('contains the nonce, key and object of the caller, and the wallet of the enclave is added to the object', async () => {
+  test('contains the nonce, key and object of the caller, and adds the wallet of the enclave to the object', async () => {
     const held = await document({ nonce: 'bm9uY2U=', public_key: app.enclave.teePubkeyPem, user_data: { a: 1, eth_addr: 'mine' } });
     expect(Buffer.from(held['nonce'] as Uint8Array).toString()).toBe('nonce');
     expect(Buffer.from(held['public_key'] as Uint8Array).toString('hex')).toBe(app.enclave.teePubkey);
@@ -194,7 +194,7 @@ describe('an attestation', () => {
   });
 });
 
-test('JSON without duplicate names is parsed with the same result as JSON.parse returns', () => {
+test('JSON without duplicate names is parsed as JSON.parse parses it', () => {
   const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {

@@ -146,7 +146,7 @@ describe('a message that one enclave has sealed', () => {
   });
 
   test.each<[string, (sealed: Awaited<ReturnType<typeof sealedForNode>>) => object]>([
-    ['from a different sender', (sealed) => ({ ...sealed, client_public_key: node.enclave.teePubkey })],
+    ['when it seems to come from another sender', (sealed) => ({ ...sealed, client_public_key: node.enclave.teePubkey })],
     ['with an invalid key', (sealed) => ({ ...sealed, client_public_key: '00'.repeat(120) })],
     ['with a key that is not on the curve', (sealed) => ({ ...sealed, client_public_key: `${sealed.client_public_key.slice(0, -4)}0000` })],
     ['with a nonce of the wrong length', (sealed) => ({ ...sealed, nonce: 'ab'.repeat(11) })],

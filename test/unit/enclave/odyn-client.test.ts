@@ -216,7 +216,7 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('are never more than 32, and further calls wait', async () => {
+  test('number at most 32, and further calls wait for a free one', async () => {
     const { client, sockets, server } = await startCounting(signs);
     await Promise.all(Array.from({ length: 100 }, () => client.sign('x')));
     expect({ requests: server.requests.length, connections: sockets.size }).toEqual({ requests: 100, connections: 32 });
@@ -247,7 +247,7 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('to a server that speaks another protocol fail with a message that does not quote its bytes', async () => {
+  test('to a server that speaks another protocol fail with a message that does not quote the bytes of the server', async () => {
     const server = createServer((socket) => void socket.on('error', () => undefined).write('SSH-2.0-secret\r\n'));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

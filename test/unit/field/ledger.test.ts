@@ -49,7 +49,7 @@ describe('a node that returns', () => {
     expect(judge(seen === 'nothing' ? null : texts[seen]!)).toBe(verdict);
   });
 
-  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written, returns a foreign value', (seen) => {
+  test.each(['', 'app k 7', `other k 1 ${'.'.repeat(40)}`, `app k 9 ${'.'.repeat(40)}`])('%j, which was never written: the value is foreign', (seen) => {
     expect(ledgerOf([OLD]).judge(seen)).toBe('foreign');
   });
 });

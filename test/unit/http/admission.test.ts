@@ -11,7 +11,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** Each test has a separate object, to which unfinished work of an earlier test cannot add answers. */
+/** Each test has its own object, so that unfinished work of an earlier test cannot add answers to it. */
 interface Hold {
   /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
@@ -180,14 +180,14 @@ test('two peers can get snapshot pages of the maximum size at the same time', as
   expect(await Promise.all(first.map(({ answered }) => answered))).toEqual(['200', '200']);
 });
 
-test('for each waiting request, the node counts the maximum size of its headers', async () => {
+test('each waiting request reserves as many bytes as its headers may have', async () => {
   await node.close();
   const half = 1024 * 1024;
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * half } });
   await times(32, () => list(app));
   await until('the answers being sealed', () => hold.held.length === 32);
   const waiting = await times(20, () => list(app));
-  // The app may use a quarter of this half: 256 KiB, which is enough for the headers of 16 requests. Its 32 answers already use a part of
+  // The app may reserve a quarter of `half`: 256 KiB, which is enough for the headers of 16 requests. Its 32 answers already use some of
   // these bytes, so fewer than 16 requests can wait.
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);

@@ -91,7 +91,7 @@ describe.each(REQUESTS)('$method $path', ({ method, path, op, body }) => {
   });
 });
 
-test.each([{ value: '' }, { ttl_ms: 0 }])('a delete with a field of a write is refused and deletes nothing: %j', async (fields) => {
+test.each([{ value: '' }, { ttl_ms: 0 }])('a delete with a field that only writes may have is refused and deletes nothing: %j', async (fields) => {
   hold('k');
   expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k', ...fields }) })).status).toBe(400);
   expect(node.store.get(String(APP), 'k', node.clock.nowMs())).not.toBeNull();
@@ -153,7 +153,7 @@ describe('a key that is too long for apps to write', () => {
     expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
   });
 
-  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('of %i bytes in a delete is answered with %i', async (bytes, status) => {
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('and has %i bytes: a DELETE of that key is answered with %i', async (bytes, status) => {
     expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
   });
 });

@@ -119,7 +119,7 @@ describe('the timeouts of a connection', () => {
     });
   });
 
-  test('include the keep-alive timeout, and each answer states it in a header', async () => {
+  test('include a keep-alive timeout, which each answer states in a header', async () => {
     const server = await serve((_, response) => void response.end('answer'));
     const { socket, text } = await open(server.port);
     socket.write(REQUEST);
@@ -127,7 +127,7 @@ describe('the timeouts of a connection', () => {
     expect(text()).toMatch(/keep-alive: timeout=100\r\n/i);
   });
 
-  test('close an idle connection, but not a connection that waits for an answer', async () => {
+  test('close an idle connection, but not a connection whose client waits for an answer', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { keepAliveMs: 1 });
     const [busy, idle] = [await open(server.port), await open(server.port)];
@@ -172,7 +172,7 @@ describe('the timeouts of a connection', () => {
   });
 });
 
-describe('an answer that is sent before the whole body was read', () => {
+describe('an answer that is sent before the whole body has been read', () => {
   const BODY = Buffer.alloc(6 * 1024 * 1024, 0x61);
 
   test.each([

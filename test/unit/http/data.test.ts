@@ -73,7 +73,7 @@ async function opened(status: number, headers: Answer['headers'], text: string, 
   return { status, headers, body };
 }
 
-/** Sends a request with an inner body. */
+/** Sends a request whose inner body is sealed for the node. */
 async function send(method: 'PUT' | 'DELETE' | 'POST', inner: unknown, { from = app, path = '/kms/data' } = {}): Promise<Answer> {
   const body = JSON.stringify(toWireEnvelope(await from.enclave.encrypt(JSON.stringify(inner), node.identity.teePubkey)));
   const headers = { ...(await proof(from)), 'content-type': 'application/json', 'content-length': String(body.length) };
@@ -513,7 +513,7 @@ describe('acknowledgements (acks)', () => {
     expect([await valueOf('k'), node.acknowledgements.size]).toEqual(['value', 0]);
   });
 
-  test('a write with no acks or 0 acks does not wait, and its answer has no acks', async () => {
+  test('a write that asks for no acks, or for 0 acks, does not wait, and its answer has no field acks', async () => {
     await start();
     expect((await put('k', 'value', { acks: 0 })).body).not.toHaveProperty('acks');
     expect((await put('k')).body).not.toHaveProperty('acks');
@@ -587,7 +587,7 @@ describe('a node that is not sure of its store', () => {
     ['a key that it does not have, named in a query', () => raw('/kms/data?key=absent')],
     ['a path that can mean two different keys', () => raw('/kms/data/a+b')],
     ['a key that was deleted', () => raw('/kms/data/deleted')],
-    ['the delete of a key that it does not have', () => send('DELETE', { key: 'absent' })],
+    ['the deletion of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
   ])('answers 503 to a request for %s, and 404 or a list once it is sure', async (_, ask) => {
@@ -611,7 +611,7 @@ describe('a node that is not sure of its store', () => {
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('sends the same 503 as a sure node sends for a key that it left out', async () => {
+  test('sends the same 503 as a sure node that left out the record of the requested key', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

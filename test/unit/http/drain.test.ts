@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): a connection without a current request does not delay it. */
+/** The shutdown of the server (protocol.md §2): a connection without a request in progress does not delay it. */
 import { afterEach, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import type { ServerResponse } from 'node:http';

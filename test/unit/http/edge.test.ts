@@ -104,7 +104,7 @@ describe('headers', () => {
     ['that are too long', `Host: node.test\r\nx-long: ${'a'.repeat(20_000)}\r\n`, '', 413, 'payload_too_large'],
     ['with two Hosts', 'Host: node.test\r\nHost: node.test\r\n', '', 400, 'bad_request'],
     ['with two lengths', 'Host: node.test\r\nContent-Length: 3\r\nContent-Length: 4\r\n', 'abc', 400, 'bad_request'],
-    ['with a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
+    ['with both a length and chunks', 'Host: node.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n', 400, 'bad_request'],
     ['with a length that is not a number', 'Host: node.test\r\nContent-Length: x\r\n', '', 400, 'bad_request'],
   ])('%s are refused with an error in the usual form', async (_, headers, body, status, code) => {
     expectRefusal(await raw(request('POST /kms/derive HTTP/1.1', headers, body)), status, code);

@@ -9,7 +9,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 
 const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
 
-describe('one half of the memory (here 1,000 bytes)', () => {
+describe('one half of the memory for bodies and answers (here 1,000 bytes)', () => {
   test('admits one request of any size while it is empty, and then no other request', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');
@@ -61,7 +61,7 @@ describe('one half of the memory (here 1,000 bytes)', () => {
     one.countAnswer(100, true);
     expect(half.held).toBe(111);
     two.reserve(100);
-    // The work has been carried out, so the answer must be sent.
+    // The work is done, so the answer must be sent.
     two.countAnswer(900, false);
     expect(() => two.countAnswer(900, true)).toThrow(FULL);
     for (const lease of [one, two]) lease.release();
@@ -122,7 +122,7 @@ describe('bodies', () => {
     await becomes('400 ', 'b', 500_000);
   });
 
-  test('that are announced but never arrive use no memory', async () => {
+  test('use no memory if they are announced but never arrive', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     for (const caller of ['a', 'c', 'd', 'e']) put(caller, 900_000, 10);
     expect(await answerTo('b', 200_000)).toBe('400 ');

@@ -12,7 +12,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const KIB = 1024;
 
-/** Bytes that all open routes may use together: a quarter of one half of `MAX_INFLIGHT_BYTES`. */
+/** Bytes that all open routes may use together: a quarter of the half of `MAX_INFLIGHT_BYTES` that is not for `/sync`. */
 const SHARE = 16 * KIB;
 
 const app = new ProvenCaller('app');

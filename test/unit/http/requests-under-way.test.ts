@@ -18,7 +18,7 @@ beforeEach(() => {
   ended = [];
 });
 
-/** Takes a place or waits for a place. */
+/** Sends a request, which gets a place immediately or waits for one. */
 function ask(name: string, caller = 'a', gone = new AbortController()): AbortController {
   if (underWay.enter(caller)) ended.push(`${name} immediately`);
   else underWay.wait(caller, gone.signal).then(() => ended.push(`${name} after a wait`), (error: unknown) => ended.push(`${name}: ${error instanceof RefusalError ? error.code : (error as Error).message}`));
@@ -93,7 +93,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     ['3: gone', '4 after a wait'],
   ],
   ['a request that was aborted before it waits takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
-  ['requests of a different caller do not wait', () => void ask('3', 'b'), ['3 immediately']],
+  ['a request from another caller does not wait', () => void ask('3', 'b'), ['3 immediately']],
 ])('%s', async (_, then, expected) => {
   ask('1');
   ask('2');

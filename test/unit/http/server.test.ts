@@ -1,4 +1,4 @@
-/** The shutdown of the server (protocol.md §2): current requests are answered, and idle connections do not delay the shutdown. */
+/** The shutdown of the server (protocol.md §2): requests in progress are answered, and idle connections do not delay the shutdown. */
 import { describe, expect, test } from '@jest/globals';
 import { Agent, get, type ServerResponse } from 'node:http';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -25,7 +25,7 @@ async function startSlow() {
 }
 
 describe('draining', () => {
-  test('waits for a current request, answers it with "connection: close" and closes the connection', async () => {
+  test('waits for a request in progress, answers it with "connection: close" and closes the connection', async () => {
     const { server, waiting, agent, ask, arrived } = await startSlow();
     const answered = ask();
     await arrived(1);

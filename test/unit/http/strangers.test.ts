@@ -55,7 +55,7 @@ async function derive(caller: ProvenCaller): Promise<number> {
 
 const list = async (caller: ProvenCaller): Promise<number> => statusOf('GET', '/kms/data', await caller.proof(node, 'x-app'));
 
-/** Sends a request in the name of the honest wallet, with the signature of a stranger. */
+/** Sends a request in the name of the honest wallet, signed by a stranger. */
 async function forged(): Promise<number> {
   return statusOf('GET', '/kms/data', { ...(await stranger.proof(node, 'x-app')), 'x-app-wallet': honest.wallet });
 }
@@ -72,11 +72,11 @@ const nonsense = (): Promise<number> =>
 const FLOODS: readonly (readonly [string, () => Promise<number>])[] = [
   ['nonces', () => statusOf('GET', '/nonce')],
   ['invalid proofs in the name of the wallet', nonsense],
-  ['valid nonces with the signatures of a stranger, in the name of the wallet', forged],
+  ['proofs in the name of the wallet with valid nonces, signed by a stranger', forged],
   ['valid proofs of a wallet that is not an app', () => list(stranger)],
   ['requests without a proof', () => statusOf('GET', '/kms/data')],
-  ['routes that do not exist', () => statusOf('GET', '/kms/nothing')],
-  ['methods that the route does not accept', () => statusOf('PATCH', '/kms/data')],
+  ['requests to routes that do not exist', () => statusOf('GET', '/kms/nothing')],
+  ['requests with a method that the route does not accept', () => statusOf('PATCH', '/kms/data')],
   ['requests to /sync without a proof', () => statusOf('POST', '/sync')],
 ];
 
@@ -97,7 +97,7 @@ describe.each(FLOODS)('a flood of %s', (_, one) => {
   });
 });
 
-test('an authorized wallet can derive, list and get nonces during all floods at the same time', async () => {
+test('while all floods run at the same time, an authorized wallet can still derive, list and get nonces', async () => {
   expect(await derive(honest)).toBe(200);
   const flooded = Promise.all(FLOODS.map(([, one]) => flood(one, TEN_TIMES)));
   const answers = await Promise.all([flood(() => derive(honest), 14), flood(() => list(honest), 15), flood(() => statusOf('GET', '/nonce'), 20)]);

@@ -1,4 +1,4 @@
-/** A caller without a proof uses no memory of a node (protocol.md §3). A web page of a different origin cannot claim a wallet. */
+/** A caller without a proof uses no memory of a node (protocol.md §3). A web page from another origin cannot claim a wallet. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
 import { startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';

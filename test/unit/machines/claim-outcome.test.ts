@@ -15,6 +15,6 @@ test.each<[string, ClaimReport, Reason, string]>([
   ['came after the claim of another node', { kind: 'head_shows', hash: OTHER }, reason(REASONS.hashNotDeepEnough, 'claimed by another node'), 'head 100'],
   ['is visible at the head', { kind: 'head_shows', hash: OWN }, reason(REASONS.hashNotDeepEnough, 'claimed here'), 'head 100'],
   ['was accepted and then reset', { kind: 'was_reset', transactionHash: TRANSACTION }, reason(REASONS.awaitingHash, 'the claimed hash was reset'), TRANSACTION],
-])('a node whose claim %s reports the right reason and progress', (_, report, why, progress) => {
+])('the right reason and progress are reported for a claim that %s', (_, report, why, progress) => {
   expect(claimFacts(report, OWN, 100n)).toEqual({ reason: why, progress });
 });

@@ -14,11 +14,11 @@ describe('an early tick', () => {
     [5, 32_000],
     [6, 60_000],
     [1_000, 60_000],
-  ])('after %i attempts without progress begins after %i ms', (attempt, delayMs) => {
+  ])('that follows %i attempts without progress begins after %i ms', (attempt, delayMs) => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
-  test('always begins after at least 1 s and at most one beat', () => {
+  test('always begins after at least 1 s and at most one regular interval', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
         const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);

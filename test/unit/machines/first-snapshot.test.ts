@@ -47,34 +47,34 @@ describe('a first snapshot stays missing when', () => {
   });
 });
 
-describe('a node becomes ready without a first snapshot', () => {
+describe('a node without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('once three rounds in a row have asked every member and a beat has passed since the first of them', () => {
+  test('becomes ready once three rounds in a row have asked every member and a beat has passed since the first of them', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('and keeps asking: a later complete snapshot still counts', () => {
+  test('keeps asking when it is ready: a later complete snapshot still counts', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('and does not begin to wait for a snapshot again when no member answers later', () => {
+  test('does not begin to wait again when it is ready and no member answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('but not when a node_tick between two rounds asked no member, because then the rounds are not in a row', () => {
+  test('does not become ready when a node_tick between two rounds asked no member, because then the rounds are not in a row', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');
   });
 
-  test('even when a member makes the rounds hang or throw, because such rounds count as failed', () => {
+  test('becomes ready even when a member makes the rounds hang or throw, because such rounds count too', () => {
     const hung = after([0, 1_000, 60_000].map((atMs) => ({ ...roundInVain(3), atMs })));
     expect(hung.state).toBe('none');
   });
 
-  test('but not after a single round that hung, even if there was no other member', () => {
+  test('does not become ready after a single round that hung, even if there was no other member', () => {
     expect(after([{ ...roundInVain(1), atMs: 0 }]).state).toBe('missing');
   });
 });

@@ -50,7 +50,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(2);
   });
 
-  test('runs early after a failed read, with growing pauses, and once per beat again when the node is ready', async () => {
+  test('runs early after a failed read, with growing pauses, and again once per beat when the node is ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {
@@ -232,7 +232,7 @@ describe('a missing first snapshot', () => {
     expect(readinessView(node.snapshot, HASH, nowMs)).toMatchObject({ state: 'ready', firstSnapshot: 'none' });
   });
 
-  test('makes the node measure its wait from the request, not from the start of the node_tick', async () => {
+  test('makes the node measure its wait from its first request for a snapshot, not from the start of the node_tick', async () => {
     const node = startNode();
     await node.advance(9_000);
     await tickToSnapshot(node);
@@ -241,7 +241,7 @@ describe('a missing first snapshot', () => {
     expect(node.snapshot.context.firstSnapshot).toEqual({ state: 'missing', firstAskedAtMs: 9_000, fullRounds: 1 });
   });
 
-  test('makes the node count its rounds from zero after a node_tick that asks no member', async () => {
+  test('makes the node count its rounds from zero again after a node_tick that asks no member', async () => {
     const node = startNode();
     await tickToSnapshot(node);
     await node.settle('fetchSnapshot', inVain);

@@ -56,7 +56,7 @@ async function readyNode(options?: { readonly outageMs?: number }): Promise<Node
 
 const LOST = new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
 
-describe('a ready node stops being ready in the tick that sees', () => {
+describe('a ready node stops being ready in the tick in which it sees', () => {
   test.each<[string, (node: Node) => Promise<void>, ReadinessState, Reason]>([
     [
       'that it is not a member',
@@ -86,7 +86,7 @@ describe('a ready node stops being ready in the tick that sees', () => {
       reason(REASONS.stepTimedOut, 'checkingEligibility'),
     ],
     [
-      'the hash zero, even if the claim hangs',
+      'a zero hash, even if the claim hangs',
       async (node) => {
         await node.eligible({ kind: 'unset' });
       },

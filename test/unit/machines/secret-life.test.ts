@@ -84,14 +84,14 @@ describe('a secret from a member', () => {
   });
 });
 
-describe('the store is known to be new', () => {
+describe('the store', () => {
   test.each<[string, readonly SecretEvent[], boolean]>([
-    ['when this node made the secret', [held(A), shows(A)], true],
-    ['when the secret was configured and a transaction of this process set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A, true)], true],
-    ['but not when the secret was configured and a different node may have set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A)], false],
-    ['but not when the secret came from a member', [shows(A), received(A)], false],
-    ['but not when the claim was reset before the chain showed the secret', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
-    ['even when the chain shows its secret again after a reset', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
+    ['is known to be new when this node made the secret', [held(A), shows(A)], true],
+    ['is known to be new when the secret was configured and a transaction of this process set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A, true)], true],
+    ['is not known to be new when the secret was configured and another node may have set its hash', [shows(ZERO_HASH), held(A, 'given'), due, shows(A)], false],
+    ['is not known to be new when the secret came from a member', [shows(A), received(A)], false],
+    ['is not known to be new when the claim was reset before the chain showed the secret', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }, shows(A)], false],
+    ['is still known to be new when the chain shows its secret again after a reset', [held(A), shows(A), shows(ZERO_HASH), shows(A)], true],
   ])('%s', (_, events, claimedHere) => {
     expect(secretStanding(after(...events).life)).toEqual({ kind: 'confirmed', store: { secret: A, claimedHere } });
   });
@@ -130,7 +130,7 @@ test('an event or a query that the state does not allow throws', () => {
 });
 
 describe('in every reachable state', () => {
-  test('the rules of the protocol are true after every event, also in the vault', () => {
+  test('after every event, the reducer and the vault obey the rules of the protocol', () => {
     // The model carries out the effects. A rule is broken if the state of the vault then differs from the state of the reducer.
     const seen = new Map([['', NO_MODEL]]);
     const hashes = [ZERO_HASH, A, B];
@@ -150,7 +150,7 @@ describe('in every reachable state', () => {
     expect(seen.size).toBeGreaterThan(100);
   });
 
-  test('at least one row of the table begins there', () => {
+  test('the table has at least one row for that state', () => {
     const rows = transitionTable();
     expect(new Set(rows.map(({ given }) => given)).size).toBe(reachableStates().length);
   });

@@ -18,16 +18,16 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
   expect(viewAgeMs(VIEW, now, { maxAgeMs })).toBe(ageMs);
 });
 
-describe('the master secret is handed out', () => {
+describe('the master secret', () => {
   test.each<[string, number, Partial<FreshnessLimits>, boolean]>([
-    ['while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
-    ['but not with an older view', 108_001, {}, false],
-    ['with a view of any age when CHAIN_MAX_AGE_SECONDS is 0', 10_000_000, { maxAgeMs: 0 }, true],
+    ['is handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
+    ['is not handed out when the view is older', 108_001, {}, false],
+    ['is handed out with a view of any age when CHAIN_MAX_AGE_SECONDS is 0', 10_000_000, { maxAgeMs: 0 }, true],
   ])('%s', (_, ms, limits, may) => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
   });
 
-  test('but never before the first good view', () => {
+  test('is never handed out before the first good view', () => {
     expect(isFreshEnough(null, after(0), { ...LIMITS, maxAgeMs: 0 })).toBe(false);
   });
 });

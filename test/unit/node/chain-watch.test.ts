@@ -70,7 +70,7 @@ describe('a read of the chain that fails', () => {
     expect(watch.figures()).toMatchObject({ viewAgeMs: 73_000, failing: null });
   });
 
-  test('because its step timed out is reported with that reason', async () => {
+  test('is reported as a timeout if its step ends before the answer', async () => {
     const { watch } = start();
     const step = new AbortController();
     const reading = watch.readForTick(step.signal);
@@ -80,8 +80,8 @@ describe('a read of the chain that fails', () => {
   });
 });
 
-describe('the master secret may be handed out', () => {
-  test('while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old, and not before the first view', async () => {
+describe('the master secret', () => {
+  test('may be handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old, and not before the first view', async () => {
     const { clock, watch, read } = start();
     expect(watch.mayHandOut()).toBe(false);
     await read();
@@ -91,7 +91,7 @@ describe('the master secret may be handed out', () => {
     expect(watch.mayHandOut()).toBe(false);
   });
 
-  test('at any age of the view when ages are not checked', async () => {
+  test('may be handed out at any age of the view if ages are not checked', async () => {
     const { clock, watch, read } = start({ maxAgeMs: 0 });
     await read();
     await clock.advance(10_000_000);
@@ -99,8 +99,8 @@ describe('the master secret may be handed out', () => {
   });
 });
 
-describe('the view is fresh enough for answering requests', () => {
-  test('until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail, and not before the first good read', async () => {
+describe('the view', () => {
+  test('is fresh enough for answering requests until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail, and not before the first good read', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);
     await read();
@@ -112,7 +112,7 @@ describe('the view is fresh enough for answering requests', () => {
     expect(watch.figures().isFresh).toBe(false);
   });
 
-  test('only until the first failed read when CHAIN_OUTAGE_SECONDS is 0', async () => {
+  test('is fresh enough for answering requests only until the first failed read if CHAIN_OUTAGE_SECONDS is 0', async () => {
     const { clock, world, watch, read } = start({ outageMs: 0 });
     await read();
     await clock.advance(10_000_000);

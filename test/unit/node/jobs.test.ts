@@ -276,13 +276,13 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport, object]>([
     ['waits in the mempool', { kind: 'pending', transactionHash: TRANSACTION }, { reason: reason(REASONS.awaitingHash), progress: TRANSACTION }],
     ['is refused', { kind: 'refused', detail: 'NotAuthorizedToSetHash' }, { reason: reason(REASONS.failedToSetHash, 'NotAuthorizedToSetHash'), progress: '' }],
-    ['came after the claim of another node', { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
+    ["came after another node's claim", { kind: 'head_shows', hash: hashOf(9) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed by another node'), progress: 'head 100' }],
     ['is visible at the head', { kind: 'head_shows', hash: hashOf(1) }, { reason: reason(REASONS.hashNotDeepEnough, 'claimed here'), progress: 'head 100' }],
   ])('that %s is reported', async (_, report, facts) => {
     expect(await startJobs().claim(report)).toEqual(facts);
   });
 
-  test('makes one candidate and sends its hash in every tick', async () => {
+  test('makes a candidate only once, and sends its hash in every tick', async () => {
     const { claim, seen, vault } = startJobs();
     for (let tick = 0; tick < 3; tick += 1) await claim();
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(1)], randoms: 1 });
@@ -328,7 +328,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('is recognized as a claim of this node even if its answer was lost, because no other node has the secret', async () => {
+  test('is recognized as a claim of this node even if the answer to it was lost, because no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
@@ -337,7 +337,8 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['is visible at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a configured secret that %s is treated as a claim of this node only if the transaction of this node set the hash, because other nodes may have the same secret', async (_, report) => {
+  ])('of a configured secret that %s counts as a claim of this node only if a transaction of this node set the hash', async (_, report) => {
+    // Other nodes may have the same configured secret.
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
       give(7);

@@ -1,4 +1,4 @@
-/** The metrics on a loopback port (`METRICS_PORT`): readers on this machine get them, but foreign web pages do not. */
+/** The metrics on a loopback port (`METRICS_PORT`): readers on this machine get them, but web pages of other sites do not. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { serveMetrics, type MetricsServer } from '../../../src/observe/metrics/loopback-server.ts';
@@ -46,7 +46,7 @@ describe('the loopback port', () => {
     expect(answer.text).not.toContain('up 1');
   });
 
-  test('is reported as an error if it is already in use', async () => {
+  test('causes an error if it is already in use', async () => {
     await expect(serveMetrics(server.port, PAGE)).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });
 

@@ -184,7 +184,7 @@ describe('a claim', () => {
     expect(transactions().map(({ nonce }) => nonce)).toEqual([7, 7]);
   });
 
-  test('of another hash does not wait for the previous claim', async () => {
+  test('for another hash does not wait for the previous claim', async () => {
     const { claim, transactions } = startChain();
     await claim();
     await claim(OTHER_HASH);
@@ -246,7 +246,7 @@ describe('when the answer of the RPC to a transaction is', () => {
 });
 
 describe('a claim that is refused because of its price', () => {
-  test('gets fees that are an eighth higher at each further attempt, also in later ticks, until the RPC accepts it', async () => {
+  test('gets fees that are an eighth higher with each new attempt, even in later ticks, until the RPC accepts it', async () => {
     const { state, claim, transactions } = startChain();
     state.sayings = [refusing('could not replace existing tx')];
     for (let tick = 0; tick < 3; tick += 1) expect((await claim()).kind).toBe('refused');

@@ -45,7 +45,7 @@ test.each<[string, string, HttpAnswer, object]>([
   ['a number that is not hex', 'eth_getTransactionCount', http({ result: 7 }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['empty hex instead of a block', 'eth_getBlockByNumber', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['a block without a time', 'eth_getBlockByNumber', http({ result: { number: '0x1' } }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
-  ['half a byte of data', 'eth_getCode', http({ result: '0x1' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
+  ['data with an odd number of hex digits', 'eth_getCode', http({ result: '0x1' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['empty hex instead of a hash', 'eth_sendRawTransaction', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['a receipt that is a string', 'eth_getTransactionReceipt', http({ result: '0x' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],
   ['an error that is a string', 'eth_call', http({ error: 'secret' }), { kind: 'unreadable', failure: { failure: 'malformed' } }],

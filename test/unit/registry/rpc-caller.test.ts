@@ -1,5 +1,5 @@
 /**
- * One call of the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so each call is attempted up
+ * One call to the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so each call is attempted up
  * to six times. The test advances the clock itself, and no real timer runs.
  */
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
@@ -109,7 +109,7 @@ describe('a call', () => {
     expect(seen[0]?.signal.aborted).toBe(true);
   });
 
-  test('succeeds with the answer of a slow backend after 3 s, although it was also sent to other backends', async () => {
+  test('succeeds when the first backend answers only after 3 s and the other backends do not answer', async () => {
     const { clock, call } = start((number, signal) => (number === 1 ? new Promise((resolve) => void clock.setTimeout(() => resolve(GOOD()), 3_000)) : silent(signal)));
     const outcome = call();
     await clock.advance(3_000);

@@ -121,7 +121,7 @@ describe.each([
 });
 
 describe('all data is read at the same block, six blocks below the head:', () => {
-  test('an instance that was registered after that block is not a member yet', async () => {
+  test('an instance that was registered after the pinned block is not a member yet', async () => {
     await register(0);
     await settleChain();
     await register(1);
@@ -134,7 +134,7 @@ describe('all data is read at the same block, six blocks below the head:', () =>
     expect((await reader.readView(signal)).membership.members).toHaveLength(2);
   });
 
-  test('an instance that was stopped after that block is still a member, although the head no longer lists it', async () => {
+  test('an instance that was stopped after the pinned block is still a member, although the head no longer lists it', async () => {
     await register(0);
     await settleChain();
     await running.chain.setInstanceStatus(wallet(0), INSTANCE_STATUS.STOPPED);
@@ -165,14 +165,14 @@ describe('all data is read at the same block, six blocks below the head:', () =>
     expect((await reader.readView(signal)).membership.members).toHaveLength(0);
   });
 
-  test('the time is the time of that block', async () => {
+  test('the time of the view is the time of the pinned block', async () => {
     await settleChain();
     const view = await start().reader.readView(signal);
     const { timestamp } = await running.chain.client.getBlock({ blockNumber: view.block });
     expect(view.timestampMs).toBe(Number(timestamp) * 1000);
   });
 
-  test('the hash is the hash at that block, not at the head', async () => {
+  test('the hash is read at the pinned block, not at the head', async () => {
     await settleChain();
     const { reader } = start();
     const view = await reader.readView(signal);
@@ -224,7 +224,7 @@ describe('the pinned block never becomes lower:', () => {
     expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
   });
 
-  test('a head that is too low makes the read fail with that reason, so that a stopped instance does not become a member again', async () => {
+  test('a head that is too low makes the read fail, and the reason says so: a stopped instance must not become a member again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -290,7 +290,7 @@ test('a block with a time ahead of the clock makes the read fail with a reason t
 describe('an entry that cannot be read', () => {
   const SELECTORS = { instance: toFunctionSelector('getInstanceByWallet(address)'), version: toFunctionSelector('getVersion(uint256,uint256)') };
 
-  /** A reader that gets empty answers to views with this selector and text, both to single calls and in a multicall. */
+  /** A reader that gets empty answers to calls that contain the selector and text in `bad`, both alone and in a multicall. */
   function startWith() {
     const bad = { selector: '', text: '' };
     const started = start({}, ({ method, params }) => {
@@ -367,7 +367,7 @@ describe('contracts that cannot be read:', () => {
     await expect(reader.readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
   });
 
-  test('a NovaAppRegistry that was deployed after the pinned block makes the refresh fail with that reason', async () => {
+  test('a NovaAppRegistry that was deployed after the pinned block makes the refresh fail with a reason that says so', async () => {
     const head = Number(await running.chain.client.getBlockNumber({ cacheTime: 0 }));
     const { reader } = start({ confirmations: head });
     await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry is not deep enough yet');

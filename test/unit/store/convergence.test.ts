@@ -1,6 +1,6 @@
 /**
- * Replicas converge (protocol.md §4, Merge and Local write; §9.9): stores become equal, regardless of the order in which records arrive. The
- * histories consist of local writes of up to five nodes, with clock skew, restarts, deletes, lifetimes and ties.
+ * Replicas converge (protocol.md §4, Merge and Local write; §9.9): stores become equal, regardless of the order in which records arrive.
+ * The histories consist of local writes by up to five nodes, with clock skew, restarts, deletes, lifetimes and ties.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -13,7 +13,7 @@ const KEYS = ['a', 'b'];
 const NODES = 5;
 /** Long enough that no record is dropped because of its age during these histories. */
 const LONG = { tombstoneRetentionMs: 1_000_000_000 };
-/** A time after all writes according to every clock. */
+/** A time that is later than all writes on the clock of every node. */
 const LATE_MS = START_MS + 200_000;
 
 interface Action {
@@ -189,7 +189,7 @@ function orders<Thing>(things: readonly Thing[]): Thing[][] {
 describe('two concurrent writes of a key', () => {
   const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
 
-  test('lose on every node to a write of a node that has seen both, even if the clock of that node is far behind', () => {
+  test('lose on every node to a write from a node that has seen both, even if the clock of that node is far behind', () => {
     fc.assert(
       fc.property(side, side, skews, fc.boolean(), fc.boolean(), fc.constantFrom(0, 1, 40_000), (left, right, aheadMs, turned, deletes, laterMs) => {
         const versions = [left, right].map(({ fill, ttlMs, deletes: isDeleted, writes }, node) => {

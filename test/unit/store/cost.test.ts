@@ -38,15 +38,15 @@ describe(`at ${SIZES.join(' and ')} keys, the number of visited records is the s
     ['writing a new key', 1, (store) => store.put(APP, 'new', bytesOf(28), 0, START_MS)],
     ['writing a key again', 1, (store) => store.put(APP, 'k50', bytesOf(28), 0, START_MS)],
     ['deleting a key', 1, (store) => store.delete(APP, 'k51', START_MS)],
-    ['merging a new key', 1, (store) => store.merge(APP, foreign('merged'), START_MS)],
-    ['merging into a key', 1, (store) => store.merge(APP, foreign('k52'), START_MS)],
+    ['merging a record with a new key', 1, (store) => store.merge(APP, foreign('merged'), START_MS)],
+    ['merging a record with a known key', 1, (store) => store.merge(APP, foreign('k52'), START_MS)],
     ['refusing a malformed record', 0, (store) => store.merge(APP, { key: 'k' }, START_MS)],
-    ['the totals of the store', 0, (store) => store.totals(START_MS)],
-    ['the digest of the store', 0, (store) => store.rootDigest()],
-    ['the log entries of the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
-    ['the log entries after the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
-    ['the expiry of one record', 1, (store) => store.letAge(START_MS + 11)],
-    ['the removal of two tombstones and an expired record after the retention', 3, (store) => store.letAge(START_MS + 500_000)],
+    ['computing the totals of the store', 0, (store) => store.totals(START_MS)],
+    ['computing the digest of the store', 0, (store) => store.rootDigest()],
+    ['reading the log entries of the last three writes', 3, (store) => [...store.writesAfter(store.lastSequenceNumber - 3)]],
+    ['reading the log entries after the last write', 0, (store) => [...store.writesAfter(store.lastSequenceNumber)]],
+    ['expiring one record', 1, (store) => store.letAge(START_MS + 11)],
+    ['removing two tombstones and an expired record after the retention', 3, (store) => store.letAge(START_MS + 500_000)],
   ])('%s', (_, wanted, run) => {
     expect(visits(run)).toEqual(SIZES.map(() => wanted));
   });

@@ -32,7 +32,7 @@ const looks: Record<string, (store: RecordStore) => unknown> = {
   totals: (store) => store.totals(EXPIRED_MS),
 };
 
-describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writer) => {
+describe.each(['this node', 'a peer'] as const)('an expired record that was written by %s', (writer) => {
   test.each([
     ['get', null],
     ['delete', null],
@@ -48,7 +48,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record of %s', (writ
   test.each([
     ['was read and found absent', Object.values(looks)],
     ['was not read', []],
-  ])('that %s is followed by a write with a later clock and time, which wins on other nodes even if the system clock was set back', (_, before) => {
+  ])('that %s: the next write has a later clock and time, and wins on other nodes even if the system clock was set back', (_, before) => {
     const { store, other, held } = startExpired(writer);
     for (const look of before) look(store);
     const written = store.put(APP, 'k', bytesOf(28, 2), 0, SET_BACK_MS);

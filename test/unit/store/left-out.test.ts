@@ -84,7 +84,7 @@ describe('a full list of left-out keys', () => {
     for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
   };
 
-  test('does not remember a further key, so for an hour every key is treated as left out', () => {
+  test('does not take another key, so every key is treated as left out for an hour', () => {
     const keys = new LeftOut();
     leave(keys, MAX_LEFT_OUT);
     expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
@@ -99,7 +99,7 @@ describe('a full list of left-out keys', () => {
     expect(keys.isOverfull(START_MS)).toBe(false);
   });
 
-  test('makes the store treat every key as left out when a further key is left out', () => {
+  test('makes the store treat every key as left out when another key is left out', () => {
     const { store } = openStore('a', { maxStoreBytes: 100 });
     for (let index = 0; index <= MAX_LEFT_OUT; index += 1) store.merge(APP, record({ key: `k${index}` }), START_MS);
     expect([leftOut(store, 'any'), leftOut(store, 'any', START_MS + OVERFLOW_MS)]).toEqual([true, false]);

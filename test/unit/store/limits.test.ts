@@ -1,4 +1,4 @@
-/** The limits of a write (protocol.md §10, Quota; §4, Ages; §9.7): a refused write changes nothing, and no stored write is evicted. */
+/** The limits on writes (protocol.md §10, Quota; §4, Ages; §9.7): a refused write changes nothing, and no stored write is evicted. */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';
@@ -86,7 +86,7 @@ describe('the quota of an app', () => {
   });
 });
 
-test("a node's own write is unseen until a peer has stored exactly that write", () => {
+test("a node's own write is unseen until a peer has reported that it has exactly that write", () => {
   const { store } = openStore('a');
   const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).sequenceNumber;
   const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).sequenceNumber;
@@ -117,7 +117,7 @@ describe('the limit of the whole store', () => {
     expectFull(store, START_MS, () => store.put('8', 'b', bytesOf(28), 0, START_MS));
   });
 
-  test('allows a delete when it refuses a larger write', () => {
+  test('allows a delete even when it refuses a write, and the delete makes room for a smaller write', () => {
     const { store } = openStore('a', { maxStoreBytes: app + 2_000 });
     store.put(APP, 'a', bytesOf(600), 0, START_MS);
     expectFull(store, START_MS, () => store.put(APP, 'b', bytesOf(600), 0, START_MS));

@@ -213,7 +213,7 @@ export class NaiveStore {
     return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes;
   }
 
-  /** Whether a stored clock has a higher count for a key than this node has ever issued. */
+  /** Whether the record's clock has a higher count under the node's clock key than this node has ever issued. */
   isForged(appId: string, key: string, clockKey = this.#ownKey): boolean {
     return (this.find(appId, key)?.record.version[clockKey] ?? 0) > this.lastSequenceNumber;
   }

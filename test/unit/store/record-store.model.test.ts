@@ -21,7 +21,10 @@ interface Story {
   readonly ownKey: string;
   /** Earlier records of the store, which peers send again. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
-  /** The clock key that this node uses when its counts were forged. Until a write shows it, this is another key of the same length. */
+  /**
+   * The clock key that the store uses in place of `ownKey` once a peer has forged a count for `ownKey`. Until a write shows this key, a
+   * placeholder of the same length stands in.
+   */
   spareKey: string;
   nowMs: number;
 }
@@ -68,7 +71,7 @@ function expectAlike(story: Story, store: RecordStore): void {
   expect([...store.writesAfter(above)].map(({ sequenceNumber }) => sequenceNumber)).toEqual(naive.writesAfter(above).map(({ ownSequenceNumber }) => ownSequenceNumber));
 }
 
-/** A step that is carried out on both stores. Afterwards both stores must be equal. */
+/** A step that runs on both stores. Afterwards, both stores must be equal. */
 function step(text: string, run: (story: Story, store: RecordStore) => void): Step {
   return {
     check: () => true,

@@ -64,7 +64,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual([17]);
   });
 
-  test('still fires when the previous timer is cancelled while that timer is due', () => {
+  test('still fires when an earlier timer is cancelled after it became due', () => {
     const wheel = new TimingWheel<string>();
     const [first, second] = [wheel.schedule('first', 1_000), wheel.schedule('second', 2_000)];
     wheel.schedule('third', 8_000);
@@ -79,7 +79,7 @@ describe('a timer', () => {
     const wheel = new TimingWheel<number>();
     for (let atMs = 500; atMs <= 20_000; atMs += 500) wheel.schedule(atMs, atMs);
     const taken: (number | undefined)[] = [];
-    // Between two timers, the time advances alternately by less than one slot and by more than one slot.
+    // The calls of `takeDue` are alternately 100 ms and 900 ms apart: less and more than one slot.
     for (let nowMs = 2_000; taken.length < 40; nowMs += taken.length % 2 === 0 ? 100 : 900) taken.push(wheel.takeDue(nowMs)?.what);
     expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
   });

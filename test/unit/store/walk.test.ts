@@ -53,7 +53,7 @@ describe('a walk', () => {
     for (const [at, { cursor }] of steps.entries()) expect(names(store, { cursor })).toEqual(all.slice(at + 1));
   });
 
-  test('of one app or of some of its buckets returns only their records', () => {
+  test('can be limited to one app, or to some buckets of one app', () => {
     const { store } = filled(300);
     expect(names(store, { app: '10' }).sort()).toEqual(Array.from({ length: 300 }, (_, index) => `10 k${index}`).sort());
     expect(names(store, { app: '11' })).toEqual([]);
@@ -109,7 +109,7 @@ test('for any changes between its steps and pages, a walk repeats no record and 
   fc.assert(
     fc.property(fc.uniqueArray(name, { maxLength: 50, selector: String }), fc.array(change, { maxLength: 120 }), (start, changes) => {
       const { store } = openStore('a');
-      /** The number of the current life of each key. A key that is dropped and added again begins a new life. */
+      /** A number for the current life of each key. A key that is dropped and added again begins a new life, with a new number. */
       const lives = new Map<string, number>();
       let life = 0;
       const put = ([appId, key]: readonly [string, string]): void => {

@@ -68,7 +68,7 @@ describe('the limit of the whole store', () => {
     expect([store.heldBytes, store.refusedFull]).toEqual([limit, 3]);
   });
 
-  test('is the same limit for local writes and merges', () => {
+  test('is the same for local writes and for merges', () => {
     const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 28) });
     expect(put(store, APP, 'k', 100)).toBe('written');
     expect(store.merge(APP, foreign('m', 29), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });

@@ -79,7 +79,7 @@ describe('a write that waits', () => {
     expect(two.outcome).toBe(2);
   });
 
-  test('leaves nothing in memory after its end, whether it was acknowledged or not', async () => {
+  test('leaves nothing in memory when it has ended, whether it was acknowledged or not', async () => {
     const { clock, acknowledgements, wait, note } = start();
     wait(7, 1);
     wait(8, 1, { key: 'late' });

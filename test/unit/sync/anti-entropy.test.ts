@@ -22,7 +22,7 @@ function expectEqual(...nodes: readonly ReplicatingNode[]): void {
 }
 
 describe('two stores', () => {
-  test('that are equal are compared with one request', async () => {
+  test('are compared with one request if they are equal', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 50; index += 1) a.put(`k${index}`, 'value');
@@ -31,7 +31,7 @@ describe('two stores', () => {
     expect(b.types()).toEqual(['digest_request']);
   });
 
-  test('that are both empty are compared with one request', async () => {
+  test('are compared with one request if both are empty', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.compareWith(b);
@@ -99,7 +99,7 @@ describe('two stores', () => {
     expect(b.received.flatMap(({ inner }) => (inner['type'] === 'digest_request' && inner['app'] !== undefined ? [inner['app']] : [])).sort()).toEqual(['2000', '3']);
   });
 
-  test('of many apps are repaired page by page', async () => {
+  test('are repaired page by page if they hold many apps', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (const app of ['1', '2', '30', '40', '500']) b.put('k', 'there', { app });

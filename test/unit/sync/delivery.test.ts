@@ -75,8 +75,8 @@ const hasBad = (keys: readonly string[]): boolean => keys.some((key) => key.star
 
 describe('batches', () => {
   test.each<[string, readonly string[], Peer, readonly (readonly string[])[]]>([
-    ['one batch with all records', ['a', 'b', 'c'], takes, [['a', 'b', 'c']]],
-    ['none when there are no records', [], takes, []],
+    ['combined into one when all records fit', ['a', 'b', 'c'], takes, [['a', 'b', 'c']]],
+    ['not made when there are no records', [], takes, []],
     ['separate for a record that is too large for some peers', ['a', 'large', 'c'], takes, [['a'], ['large'], ['c']]],
     ['half as large after a failure, and twice as large after an answer', ['a', 'bad', 'c', 'd', 'e'], fails(hasBad, refusedWith(500)), [
       ['a', 'bad', 'c', 'd', 'e'],
@@ -88,8 +88,8 @@ describe('batches', () => {
       ['c'],
       ['d', 'e'],
     ]],
-    ['single records when a peer refuses records that it does not list', ['a', 'bad', 'c'], refuses((key) => (key === 'bad' ? 'malformed' : null), 0), [['a', 'bad', 'c'], ['a'], ['bad'], ['c']]],
-    ['an empty batch after a large body that made the peer close the connection', ['large'], fails((keys) => keys.includes('large'), UNREACHABLE), [['large'], []]],
+    ['reduced to single records when a peer refuses records that it does not list', ['a', 'bad', 'c'], refuses((key) => (key === 'bad' ? 'malformed' : null), 0), [['a', 'bad', 'c'], ['a'], ['bad'], ['c']]],
+    ['followed by an empty batch when a large body makes the peer close the connection', ['large'], fails((keys) => keys.includes('large'), UNREACHABLE), [['large'], []]],
   ])('are %s', (_, keys, peer, sent) => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
@@ -132,18 +132,18 @@ describe('a record', () => {
   });
 });
 
-describe('the peer is treated as broken', () => {
+describe('a peer', () => {
   test.each<[string, Peer]>([
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
-    ['its answer proves that it is wrong', () => new PeerError('bad_signature', 'not signed')],
-    ['it fails at a sample for a different reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
-  ])('immediately when %s', (_, peer) => {
+    ['its answer has a bad signature', () => new PeerError('bad_signature', 'not signed')],
+    ['it fails at a sample for another reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
+  ])('is treated as broken immediately when %s', (_, peer) => {
     const { delivery, fates } = deliver(names(100), peer);
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
   });
 
-  test('when it fails at too many records in a row and at each of a few samples of the remaining records', () => {
+  test('is treated as broken when it fails at too many records in a row and at each of a few samples of the remaining records', () => {
     const { delivery, sent, fates } = deliver(names(1_000), () => refusedWith(500));
     expect(delivery.state.kind).toBe('broken');
     expect(sent.filter((keys) => keys.length === 1)).toHaveLength(MAX_SUSPECTS_IN_A_ROW + MAX_SAMPLES);
@@ -151,13 +151,13 @@ describe('the peer is treated as broken', () => {
     expect(fates.size).toBe(MAX_SUSPECTS_IN_A_ROW);
   });
 
-  test('but not while it accepts samples: then all good records arrive', () => {
+  test('is not treated as broken while it accepts samples, and all good records arrive', () => {
     const { delivery, states, fates } = deliver([...names(20, 'bad'), ...names(50)], fails(hasBad, refusedWith(500)));
     expect([delivery.state.kind, states.includes('sampling')]).toEqual(['over', true]);
     expect([...fates].every(([key, fate]) => fate === (key.startsWith('bad') ? 'suspect' : 'taken'))).toBe(true);
   });
 
-  test('when enough of the last records fail in a row, although earlier records have arrived', () => {
+  test('is treated as broken when it fails at enough of the last records in a row, even if it accepted earlier records', () => {
     const { delivery } = deliver([...names(20), ...names(12, 'bad')], fails(hasBad, refusedWith(500)));
     expect([delivery.anyPassed, delivery.state.kind]).toEqual([true, 'broken']);
   });

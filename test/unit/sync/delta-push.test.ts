@@ -151,7 +151,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
   });
 
-  test('starts again when a request of the peer contains a new store_id', async () => {
+  test('starts again when a request from the peer contains a new store_id', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('starts again or does not change, depending on the message of the peer: %s', async (_, message, acknowledged) => {
+  ])('starts again only if a message from the peer shows that the store of the peer is new: %s', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -236,7 +236,7 @@ describe('a peer that accepts only smaller bodies', () => {
     const a = network.add('a');
     const b = network.add('b', { maxSyncPayloadBytes: 100_000 });
     for (let index = 0; index < 40; index += 1) a.put(`k${String(index).padStart(2, '0')}`, Buffer.alloc(index === 17 ? 60_000 : 3_000));
-    // A refusal contains no next nonce, so the node has to wait for each further nonce.
+    // A refusal contains no next nonce, so the node has to wait for each new nonce.
     const done = how === 'pushed' ? a.tick(true) : a.compareWith(b);
     await network.pass(60_000);
     await done;
@@ -377,7 +377,7 @@ describe('a record that a peer refuses permanently', () => {
 });
 
 describe('a record that a peer refuses for the time being', () => {
-  test('because the clock of the peer is behind is sent again with growing pauses until the peer accepts it, and no other record waits for it', async () => {
+  test('is sent again with growing pauses while the clock of the peer is behind, and no other record waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     // b refuses a record whose time is too far ahead of b's clock.
@@ -402,7 +402,7 @@ describe('a record that a peer refuses for the time being', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 0, behindRecords: 0 });
   });
 
-  test('because the store of the peer is full is sent again until there is room', async () => {
+  test('is sent again until there is room in the store of the peer', async () => {
     const network = new Network();
     const a = network.add('a');
     const b = network.add('b', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
@@ -510,9 +510,9 @@ describe('an older peer', () => {
   });
 
   test.each([
-    ['answers 413', 'open', { refused: { too_large: 1 }, behindRecords: 0, waitingRetries: 0 }],
-    ['closes the connection', 'closes large bodies', { refused: {}, behindRecords: 1, waitingRetries: 1 }],
-  ] as const)('gets all records except those that are too large for it when it %s (§9.6)', async (_, way, figures) => {
+    ['answers large bodies with 413', 'open', { refused: { too_large: 1 }, behindRecords: 0, waitingRetries: 0 }],
+    ['closes the connection when a body is large', 'closes large bodies', { refused: {}, behindRecords: 1, waitingRetries: 1 }],
+  ] as const)('that %s gets all records that are small enough for it (§9.6)', async (_, way, figures) => {
     const { network, a, older } = startWithOlder();
     network.setWay(a, older, way);
     for (const [key, bytes] of [['before', 10], ['large', 1_048_576], ['after', 10], ['also large', 700_000], ['last', 10]] as const) a.put(key, Buffer.alloc(bytes));
@@ -553,8 +553,8 @@ describe('an older peer', () => {
   });
 });
 
-describe('acknowledged by n', () => {
-  test('is true for a record that the peer merged, and for a record that the peer skipped', async () => {
+describe('the number of acknowledgements', () => {
+  test('includes a peer that merged the record, and a peer that skipped it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const merged = waitingFor(a, a.put('k', 'value'), 1);
@@ -568,7 +568,7 @@ describe('acknowledged by n', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('is true for an earlier write when the peer has a later write of the same key', async () => {
+  test('of an earlier write includes a peer that has a later write of the same key', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('may be the first of many such records: the good records after them still arrive when all records are %s', async (how) => {
+  test.each(['pushed', 'compared'])('does not stop the good records after it, even if there are many such records and all are %s', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -614,7 +614,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     if (how === 'pushed') expect(a.replicaOf(b).view()).toMatchObject({ waitingRetries: 20, lastError: null });
   });
 
-  test('is not suspected when the peer breaks half-way: a few requests reveal this, and the acknowledged sequence does not change', async () => {
+  test('is not blamed when the peer itself breaks half-way: the node notices this after a few requests, and the acknowledged sequence does not change', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let taken = 0;
@@ -653,7 +653,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(Math.min(...[...a.replicaOf(b).progress.retries.all()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
-  test('is not suspected when the peer fails at every request: a few requests reveal this, and the acknowledged sequence does not change', async () => {
+  test('is not blamed when the peer fails at every request: the node notices this after a few requests, and the acknowledged sequence does not change', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {

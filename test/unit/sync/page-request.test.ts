@@ -1,5 +1,5 @@
 /**
- * Requests for pages of records (protocol.md §10, Pages) by a first snapshot and by anti-entropy. A page is never larger
+ * How a first snapshot and anti-entropy request pages of records (protocol.md §10, Pages). A page is never larger
  * than the largest answer that this node accepts, because otherwise no page would ever arrive.
  */
 import { describe, expect, test } from '@jest/globals';
@@ -43,7 +43,7 @@ describe('a page', () => {
 
   test.each([
     ['the last page', { data: { '7': [] } }, { data: { '7': [] }, complete: true, sure: false, nextCursor: null }],
-    ['a page with a next page', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
+    ['a page that is not the last', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
     ['a page from a member that lacks its own first snapshot', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, sure: false, nextCursor: null }],
     ['a page from a member that is sure', { data: {}, sure: true }, { data: {}, complete: true, sure: true, nextCursor: null }],
   ])('is read: %s', async (_, answer, page) => {

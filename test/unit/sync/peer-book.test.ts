@@ -26,7 +26,7 @@ describe('requests for nonces', () => {
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000, 6_000, 9_000]);
   });
 
-  test('are never more than five in a burst, even after a long pause', async () => {
+  test('are sent in bursts of at most five, even after a long pause', async () => {
     const { clock, book } = startBook();
     await clock.advance(3_600_000);
     const waits = Array.from({ length: 6 }, () => book.reserveNonceRequest(PEER));

@@ -135,7 +135,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('does not exist yet when the peer refuses the first request: the error then reports how far the clock of the peer is off', async () => {
+  test('does not exist yet when the peer refuses the first request: the error then reports how far off the clock of the peer is', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
@@ -181,7 +181,7 @@ describe('a peer whose answers have no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('and that answers %s with 429 gets no request until its Retry-After has passed, and a call waits for at most the last 5 s of that time', async (_, behaviour) => {
+  ])('gets no request until its Retry-After has passed if it answers %s with 429; a call waits for at most the last 5 s of that time', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -229,7 +229,7 @@ function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest)
 
 type Bend = (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest) => TransportAnswer | Promise<TransportAnswer>;
 
-describe('an answer is refused and the peer is remembered as wrong:', () => {
+describe('an answer', () => {
   const stranger = new PeerSide('stranger');
 
   test.each<[string, string, Bend]>([
@@ -278,7 +278,7 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
     ['whose status is not ok', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'error' })],
     ['without a status', 'bad_answer', (peer, _, __, request) => peer.sealedAnswer(request, {})],
     ['that echoes another request', 'wrong_echo', (peer, _, __, request) => peer.sealedAnswer(request, { status: 'ok', request_id: 'f'.repeat(32) })],
-  ])('%s', async (_, failure, bend) => {
+  ])('%s is refused, and the peer is remembered as wrong', async (_, failure, bend) => {
     const running: { node?: AskingNode } = {};
     const peer: PeerSide = new PeerSide('peer', { bend: (answer, request) => bend(peer, running.node!, answer, request) });
     const node = startAskingNode([peer]);
@@ -293,7 +293,7 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
     expect(node.book.takeNonce(peer.member)).toBeNull();
   });
 
-  test('without an echo, from a peer that has already echoed a request', async () => {
+  test('without an echo is refused if the peer has already echoed a request, and the peer is remembered as wrong', async () => {
     const behaviour: PeerBehaviour = {};
     const { peer, node, exchange } = start(behaviour);
     await exchange();
@@ -303,19 +303,19 @@ describe('an answer is refused and the peer is remembered as wrong:', () => {
   });
 });
 
-describe('an answer is accepted', () => {
-  test('without an echo, from a peer that has never echoed a request', async () => {
+describe('an acceptable answer', () => {
+  test('may have no echo if the peer has never echoed a request', async () => {
     const { exchange } = start({ echoes: false });
     expect(await exchange()).toMatchObject({ status: 'ok' });
     expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('with unknown fields', async () => {
+  test('may have unknown fields', async () => {
     const { exchange } = start({ answer: () => ({ novelty: { deep: true } }) });
     expect(await exchange()).toMatchObject({ novelty: { deep: true } });
   });
 
-  test('and its store_id is remembered', async () => {
+  test('makes the node remember its store_id', async () => {
     const { peer, node, exchange } = start({ answer: () => ({ store_id: 'aaaabbbbccccdddd' }) });
     await exchange();
     expect(node.book.stateOf(peer.member).storeId).toBe('aaaabbbbccccdddd');
@@ -324,9 +324,9 @@ describe('an answer is accepted', () => {
 
 describe('an answer that the enclave of this node does not open', () => {
   test.each<[string, DependencyError, object]>([
-    ['is too large if the enclave refuses it with 413, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
-    ['is a failure of the enclave if the enclave refuses it with 403', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
-    ['is a failure of the enclave if the enclave takes too long', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
+    ['is reported as too large if the enclave refuses it with 413, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
+    ['is reported as a failure of the enclave if the enclave refuses it with 403', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
+    ['is reported as a failure of the enclave if the enclave takes too long', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
   ])('%s', async (_, error, thrown) => {
     const { peer, node, exchange } = start();
     Object.assign(node.enclave, { decrypt: () => Promise.reject(error) });
@@ -352,26 +352,26 @@ describe('a peer that does not answer in time', () => {
   });
 });
 
-describe('a peer that is unreachable or not ready is not remembered as wrong:', () => {
+describe('a failed exchange', () => {
   test.each<[string, PeerBehaviour, Partial<PeerError>]>([
     ['500 instead of a nonce', { nonce: () => answerOf(500, {}) }, { failure: 'refused', status: 500 }],
     ['503 with Retry-After', { bend: () => answerOf(503, {}, { 'retry-after': '7' }) }, { failure: 'refused', status: 503, retryAfterMs: 7_000 }],
     ['a redirect', { bend: () => answerOf(302, {}, { location: 'https://elsewhere.test' }) }, { failure: 'refused', status: 302 }],
     ['an answer that is too large', { answer: () => ({ data: 'x'.repeat(100_000) }) }, { failure: 'too_large' }],
-  ])('%s', async (_, behaviour, failure) => {
+  ])('does not make the node remember the peer as wrong: %s', async (_, behaviour, failure) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject(failure);
     expect(node.book.isWrong(peer.member)).toBe(false);
   });
 
-  test('no connection to the peer', async () => {
+  test('is reported as unreachable if the node cannot connect to the peer', async () => {
     const node = startAskingNode([]);
     const { member } = new PeerSide('absent');
     const options = { timeoutMs: 1, maxAnswerBytes: 1, signal: new AbortController().signal };
     expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
   });
 
-  test('no answer until the caller aborts', async () => {
+  test('is reported as aborted if the caller aborts it before the answer', async () => {
     const { exchange, controller } = start({ nonce: never });
     const failed = failureOf(exchange());
     await settle();

@@ -146,7 +146,7 @@ describe('a record that a peer refused for now', () => {
     expect(writer.progress.hasBacklog).toBe(false);
   });
 
-  test('does not make the push fail when all such records fail again', () => {
+  test('does not make a push fail, even if every such record fails again', () => {
     const writer = new Writer();
     for (let index = 0; index < 20; index += 1) writer.write(`bad${index}`);
     for (let index = 0; index < 20; index += 1) writer.write(`good${index}`);
@@ -159,7 +159,7 @@ describe('a record that a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is no longer sent to a peer that reports only counts once that peer has answered a batch that contains it', () => {
+  test('is not sent again to a peer that reports only counts, once that peer has answered a batch with the record', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));

@@ -105,7 +105,7 @@ describe('peers', () => {
 });
 
 describe('a tick', () => {
-  test('of the interval compares with the next peer in turn, but a tick that a write caused does not compare', async () => {
+  test('caused by the interval starts a comparison with the next peer, but a tick caused by a write does not', async () => {
     const { nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, ...peers] = nodes;
     const compared = () => peers.map((peer) => peer.types().filter((type) => type === 'digest_request').length);
@@ -127,7 +127,7 @@ describe('a tick', () => {
     expect(triesOf(a, network.requests)).toBe(before);
   });
 
-  test('with a failed comparison does not delay pushes', async () => {
+  test('does not delay pushes when its comparison fails', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {
@@ -233,7 +233,7 @@ describe('lanes', () => {
     expect(new Set(pushes.map(({ member }) => member.wallet)).size).toBe(100);
   });
 
-  test('all work again after a time in which the node was not ready', async () => {
+  test('all work again when the node becomes ready again', async () => {
     const { replicator, controller, pushes, tick, write } = startAlone(100);
     write(1);
     await tick();
@@ -402,7 +402,7 @@ describe('the membership', () => {
     expect(pushes.map(({ member }) => member.wallet)).toEqual([members[1]!.wallet]);
   });
 
-  test('has one refresh at a time, regardless of the number of ticks', async () => {
+  test('has only one refresh at a time, regardless of the number of ticks', async () => {
     const { pushes, refreshes, state, tick, write } = startAlone(1);
     state.refreshes = true;
     write(1);
@@ -522,7 +522,7 @@ describe('the last push', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('of a stale node ends, although the node holds back records that others may have deleted', async () => {
+  test('of a stale node ends, even if the node holds back records that others may have deleted', async () => {
     const { network, nodes } = startNodes('a', 'c');
     const [a, c] = nodes;
     c.put('x', 'value');
@@ -567,7 +567,7 @@ describe('anti-entropy', () => {
     network.setWay(a, b, 'cut');
     a.put('k', 'value');
     await a.tick();
-    // The peer rests after the failure, so the anti-entropy of this tick has to wait.
+    // After a failure, the node waits before it contacts the peer again, so the anti-entropy of this tick has to wait.
     await a.tick();
     await clock.advance(RETENTION_MS + 1);
     expect(a.staleness.isStale()).toBe(true);
@@ -581,7 +581,7 @@ describe('anti-entropy', () => {
 });
 
 describe('rounds of anti-entropy', () => {
-  /** Starts rounds. Each running round has its member and a function that ends it. */
+  /** A replicator whose rounds of anti-entropy do not end until the test ends them or they time out. */
   function startRounds(members: number) {
     const alone = startAlone(members);
     const rounds: { readonly member: Member; readonly end: () => void; isOver: boolean }[] = [];
@@ -617,7 +617,7 @@ describe('rounds of anti-entropy', () => {
     for (let tick = 0; tick < 40; tick += 1) {
       await interval();
       expect(underWay().length).toBeLessThanOrEqual(2);
-      // One of the two rounds is slow.
+      // At every fourth tick, the oldest round ends.
       if (tick % 4 === 3) underWay()[0]?.end();
       await settle();
     }

@@ -10,7 +10,7 @@ import { APP, Network, RETENTION_MS, startNodes, type ReplicatingNode } from '..
 
 const HOUR_MS = 3_600_000;
 
-/** The answer of a node to a message, or the code of its refusal. */
+/** A node's answer to a message, or the code of its refusal. */
 async function statusOf(asked: ReplicatingNode, by: ReplicatingNode, type: string): Promise<unknown> {
   return asked.inbound.handle(by.member, { type }).catch((error: unknown) => (error as RefusalError).code);
 }
@@ -38,7 +38,7 @@ async function startWithStale() {
   b.delete('of c, gone');
   for (const node of [a, b]) await node.tick(true);
   await longCut(network, [a, b]);
-  // The tombstones have expired and are dropped.
+  // After one more hour, the tombstones have expired and are dropped.
   await network.pass(HOUR_MS, HOUR_MS);
   for (const node of [a, b]) {
     node.store.letAge(clock.nowMs());
@@ -110,7 +110,7 @@ describe('a stale node', () => {
     expect(c.read('of c, gone')).toBeNull();
   });
 
-  test('drops a record that only another stale node sent, because it may be deleted elsewhere', async () => {
+  test('drops a record that only another stale node sent, because other nodes may have deleted it', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     a.put('gone', 'value');
@@ -158,7 +158,7 @@ describe('a stale node', () => {
 });
 
 describe('nodes that are all stale', () => {
-  test('drop nothing: in the end, each node has the records of all of them', async () => {
+  test('drop nothing: in the end, each node has the records of all nodes', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -235,11 +235,11 @@ describe('a write that no other node has ever seen', () => {
   });
 });
 
-describe('a write that no peer has, although the acknowledged sequences have passed it', () => {
+describe('a write that no peer has', () => {
   test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
     ['an older peer refuses such a large body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
     ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
-  ])('survives a network cut: %s', async (_, key, addPeer, length) => {
+  ])('survives a network cut, although the peer has answered it: %s', async (_, key, addPeer, length) => {
     const network = new Network();
     const a = addPeer(network);
     const c = network.add('c');
@@ -349,7 +349,7 @@ test('a record that a peer pushed before a node requested its snapshot stays, al
   expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test('at the limit on tombstones, a node does not drop its own tombstone while a peer lacks it, even if the acknowledged sequence of that peer has passed it', async () => {
+test('at the limit on tombstones, a node keeps its own tombstone while a peer lacks it, even if that peer has acknowledged later writes', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');

@@ -99,7 +99,7 @@ describe('the fetch', () => {
     await expect(outcome).rejects.toThrow('the step is over');
   });
 
-  test('ends at the first good answer: it ignores later answers and asks no further member', async () => {
+  test('ends at the first good answer: it ignores later answers and asks no more members', async () => {
     const late = Promise.withResolvers<undefined>();
     const slow: PeerBehaviour = { answer: async () => late.promise };
     const { clock, peers, outcome, log } = start({ a: slow, b: source(SECRET), c: source(SECRET), d: source(SECRET) });
@@ -111,7 +111,7 @@ describe('the fetch', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
-  test('begins with the members that have not proved wrong', async () => {
+  test('asks a member that proved wrong only after the others', async () => {
     const peers = [new PeerSide('a', source(WRONG_SECRET)), new PeerSide('b', source(SECRET))];
     const node = startAskingNode(peers, { holdsSecret: false });
     node.book.noteWrong(peers[0]!.member);
@@ -161,7 +161,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('from a peer with the wrong secret, and the log contains no secret', async () => {
+  test('from a peer with the wrong secret, and no secret is logged', async () => {
     const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);

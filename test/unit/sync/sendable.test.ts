@@ -10,7 +10,7 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** At this time, no record is too far ahead for a peer. */
+/** A time at which no record is too far ahead for a peer. */
 const LATER_MS = START_MS + 30_000;
 /** The maximum size of a page, in bytes of JSON text. It is the smallest `max_bytes` that a request may have. */
 const PAGE_BYTES = 4_096;

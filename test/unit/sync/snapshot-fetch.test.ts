@@ -124,7 +124,7 @@ describe('a complete snapshot', () => {
   });
 });
 
-describe('the sureness listener gets the right reports about a member', () => {
+describe('the sureness listener hears the outcome of a fetch from a member', () => {
   test.each<[string, PeerBehaviour, readonly string[]]>([
     ['that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
     ['that is not sure', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('are not reported when the node has no peers: the fetch asks no one', async () => {
+  test('are not counted when the node has no peers: the fetch asks no one', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });

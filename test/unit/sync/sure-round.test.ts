@@ -54,7 +54,7 @@ describe('before a node is ready', () => {
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('it is sure with all records of one sure member when the other member is not ready', async () => {
+  test('if the other member is not ready, it is sure once it has all records of one sure member', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -93,7 +93,7 @@ describe('while a node serves', () => {
     await firstTick();
   });
 
-  test('it is not sure with the records of one member while the other member may have different records', async () => {
+  test('it is not sure while the other member may have records that it lacks', async () => {
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
     await network.clock.advance(2_000);
     await serve();
@@ -114,7 +114,7 @@ describe('while a node serves', () => {
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it asks no further member once it is sure', async () => {
+  test('it asks no more members once it is sure', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     const before = network.requests.length;
@@ -157,7 +157,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
   });
 
-  test('with all records of a member that became sure only after it had sent them', async () => {
+  test('when it has all records of a member that became sure only after it had sent them', async () => {
     a.sureWord = false;
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
@@ -184,6 +184,6 @@ test('a node whose peers are all older is sure once it has all records of every 
   expect(n.sureness.isSure()).toBe(false);
   await serve();
   expect([n.sureness.figures().by, held()]).toEqual(['all_members', ALL]);
-  // Each member refuses the type digest_request at most once.
+  // `n` does not send a digest_request again to an older member that has refused one.
   for (const { name } of older) expect(network.requests.filter(({ to, status }) => to === name && status === 403).length).toBeLessThanOrEqual(1);
 });

@@ -1,5 +1,5 @@
 /**
- * Leaves garbage and a grown young generation, as the start of a node does. Prints the sizes of the heap's spaces before and after
+ * Creates garbage and makes the young generation grow, as the start of a node does. Prints the sizes of the heap's spaces before and after
  * `releaseStartMemory`.
  */
 import process from 'node:process';

@@ -34,7 +34,7 @@ function readAll(log: EventLog, lastId: string | null = null, chunk = 1): Visual
   }
 }
 
-test('numbers rise by one, and each chart is added once', () => {
+test('event numbers rise by one, and each chart is added once', () => {
   const log = new EventLog('one', NO_LIMITS);
   begin(log, 'a');
   begin(log, 'b');

@@ -52,7 +52,7 @@ test('a recording begins with the chart and the whole state', () => {
   ]);
 });
 
-test('an event that moves the machine is a step with the taken edge, the states and the changed values', () => {
+test('an event that moves the machine is recorded as a step with the edge taken, the states and the changed values', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'turn' });
   expect(steps()).toEqual([
@@ -60,20 +60,20 @@ test('an event that moves the machine is a step with the taken edge, the states 
   ]);
 });
 
-test('a step without a target contains neither states nor unchanged values', () => {
+test('a step that leaves the states and values unchanged is recorded without them', () => {
   const { actor, steps } = watched(() => ({}));
   actor.send({ type: 'note' });
   expect(steps()).toEqual([{ kind: 'step', atMs: 7, source: 'crossing', event: 'note', edges: [edgeTo('light', 'note')] }]);
 });
 
-test('a transition that happens without an event is a separate step', () => {
+test('a transition that happens without an event is recorded as a separate step', () => {
   const { actor, steps } = watched();
   for (let turn = 0; turn < 5; turn += 1) actor.send({ type: 'turn' });
   const always = chart.edges.find(({ kind }) => kind === 'always')!.id;
   expect(steps().filter((event) => event.kind === 'step' && event.edges.includes(always))).toHaveLength(1);
 });
 
-test('an event that no edge handles is a step without edges, and the name of an event that the machine does not know is not recorded', () => {
+test('an event that no edge handles is recorded as a step without edges, and without its name if the machine does not know the event', () => {
   const { actor, steps } = watched();
   actor.send({ type: 'mend' });
   actor.send({ type: 'break' });

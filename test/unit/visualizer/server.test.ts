@@ -134,8 +134,8 @@ describe('access', () => {
     ['an origin on another port of this machine', () => ({ origin: 'http://127.0.0.1:1' }), 403],
     ['our origin with https', (port) => ({ origin: `https://127.0.0.1:${port}` }), 403],
     ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
-    ['a script tag of another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a script tag of a page on another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a script tag on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
+    ['a script tag in a page from another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a link on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
   ])('is allowed or refused for %s', async (_, headers, status) => {
     const { server } = await serve();
@@ -155,7 +155,7 @@ describe('access', () => {
     ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the origin of a page on port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('is allowed or refused for %s at port %d, and the default port of http may be omitted', (_, port, headers, status) => {
+  ])('is allowed or refused for %s on port %d, and the default port of http may be omitted', (_, port, headers, status) => {
     expect(refusalOf(headers, port, true)?.status).toBe(status);
   });
 
@@ -219,7 +219,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('are also followed by heartbeats in a trace, as empty lines', async () => {
+  test('are followed by empty lines as heartbeats in a trace', async () => {
     const { server, log, clock } = await serve();
     begin(log);
     const answer = await open(server, '/trace?follow=true');
@@ -228,7 +228,7 @@ describe('events', () => {
     await beat;
   });
 
-  test('include the last event before the server closes', async () => {
+  test('are all sent before the server closes, even the last one', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -238,7 +238,7 @@ describe('events', () => {
     await last;
   });
 
-  test('cause one call of onFirstReader, when the first reader connects', async () => {
+  test('make the server call onFirstReader only once, when the first reader connects', async () => {
     let comers = 0;
     const { server } = await serve({ onFirstReader: () => void (comers += 1) });
     await open(server, '/events');

@@ -1,12 +1,12 @@
 /** Lookup tables for a chart, computed once. */
 import type { Chart, ChartEdge, ChartState } from '../../wire.ts';
 
-/** A compound state. Each period outside its initial child is a span. */
+/** A compound state for which the page shows spans. Each period outside the state's initial child is one span. */
 export interface SpanState {
   readonly state: string;
   readonly name: string;
   readonly idle: string | null;
-  /** Label of the shown value that tells how a span ended. */
+  /** Label of the shown value that says how a span ended. */
   readonly outcome: string | null;
 }
 

@@ -6,8 +6,9 @@ export const EVENTS_LIMIT = 20_000;
 export const KEYFRAME_EVERY = 64;
 /** Maximum number of rows in the list of events. */
 export const LISTED_LIMIT = 400;
-/** Maximum number of spans, of marks and of stays that are kept for each source, both live and for a trace file. */
+/** For each source of live events, the page keeps at most this many spans, this many marks and this many stays in a state. */
 export const LANE_LIMIT = 3_000;
+/** The same limit for each source in a trace file. */
 export const TRACE_LANE_LIMIT = 50_000;
 /** Maximum size of a trace file that the page opens. Bytes. */
 export const TRACE_LIMIT_BYTES = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /**
- * The moment that a page shows: the latest moment, a moment that the reader went to, or the current moment of a replay. Clocks are
- * arguments.
+ * The moment that a page shows: the latest moment, a moment that the reader went to, or the current moment of a replay. Callers pass in the
+ * clocks.
  */
 import type { History } from './history.ts';
 

@@ -7,7 +7,7 @@ import { History } from './history.ts';
 import { Lanes } from './lanes.ts';
 import { setBack } from './model.ts';
 
-/** Events of several sources may be out of order by less than this. A larger step back means that a clock was set back. Milliseconds. */
+/** Events from several sources may be out of order by less than this. A larger step back means that a clock was set back. Milliseconds. */
 const CLOCK_STEP_MS = 10_000;
 
 export const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';

@@ -4,7 +4,7 @@ import type { ChartIndex } from '../core/chart-index.ts';
 import { s } from './dom.ts';
 
 const CORNER_PX = 6;
-/** Height of the area that selects a compound state: only its title. */
+/** Height of a compound state's title. A click selects the state only if it is on the title. */
 const TITLE_PX = 30;
 
 export type Picked = { readonly state: string } | { readonly edges: readonly string[] };
@@ -146,7 +146,7 @@ function arrowHeads(): SVGDefsElement {
   return s('defs', {}, head);
 }
 
-/** The path of a line with round corners. */
+/** The path of a line with rounded corners. */
 function pathOf(points: readonly Point[]): string {
   const [first, ...rest] = points;
   if (first === undefined) return '';

@@ -10,7 +10,7 @@ import { neighbourOf } from '../core/neighbour.ts';
 import { drawChart, type ChartElements, type Picked, type Target } from './chart-elements.ts';
 import { s, setAttributes } from './dom.ts';
 
-/** A shorter drag is treated as a click. Pixels. */
+/** Minimum length of a drag; anything shorter is a click. Pixels. */
 const DRAG_PX = 4;
 const KEY_PAN_PX = 60;
 

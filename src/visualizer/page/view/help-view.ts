@@ -1,4 +1,4 @@
-/** The help: the page's keys and signs. */
+/** The help dialogue, which explains the page's keys and signs. */
 import { KEY_ROWS } from '../core/keys.ts';
 import { button, h } from './dom.ts';
 

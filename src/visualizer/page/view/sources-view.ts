@@ -124,7 +124,7 @@ type Table = Extract<ShownValue, { readonly rows: unknown }>;
 const isTable = (value: ShownValue): value is Table => value !== null && typeof value === 'object' && 'rows' in value;
 const isMoment = (value: ShownScalar): value is ShownMoment => value !== null && typeof value === 'object';
 
-/** Maximum number of rows that are shown of one table. */
+/** Maximum number of rows that are shown from one table. */
 const ROWS_LIMIT = 100;
 
 function changeTable(table: HTMLTableElement, { rows }: Table, nowMs: number): void {

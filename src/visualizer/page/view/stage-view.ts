@@ -11,9 +11,9 @@ import { DetailsView } from './details-view.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import type { Frame } from './frame.ts';
 
-/** The choice of the whole machine in one drawing. */
+/** The tab that shows the whole machine in one drawing. */
 const WHOLE = 'whole';
-/** The choice of all regions side by side. */
+/** The tab that shows all regions side by side. */
 const ALL = 'all';
 
 export interface StageModules {
@@ -79,7 +79,7 @@ export class StageView {
     this.#modules.changed();
   }
 
-  /** Shows the next choice: each region, then all regions, then the whole machine, then the first region again. */
+  /** Shows the next tab: each region, then all regions, then the whole machine, then the first region again. */
   cycle(by: 1 | -1): void {
     const choices = this.#choices();
     const at = this.#showsAll() ? choices.indexOf(ALL) : choices.indexOf(this.#shown[0] ?? WHOLE);

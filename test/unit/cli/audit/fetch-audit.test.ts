@@ -77,7 +77,7 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['401', { status: 401, body: '{}' }, 'the node refuses the token'],
   ['404', { status: 404, body: '{}' }, 'the node has no audit: its AUDIT_TOKEN_SHA256 is not set'],
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
-  ['a body that is not a page', { body: '<html>' }, 'the answer of the node is not a page of an audit'],
+  ['a body that is not a page', { body: '<html>' }, "the node's answer is not a page of an audit"],
   ['an empty page that announces more entries', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
 ])('an answer with %s makes the fetch fail with the reason', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));

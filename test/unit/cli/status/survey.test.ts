@@ -69,7 +69,7 @@ describe('a survey', () => {
     expect([...network.asked].sort()).toEqual(['http://a/nodes', 'http://a/status', 'http://b/status', 'http://c/status']);
   });
 
-  test('reports for each node without a good answer what went wrong', async () => {
+  test('reports what went wrong for each node without a good answer', async () => {
     const refused = new DependencyError('peer', 'unreachable', '');
     refused.cause = Object.assign(new Error(), { code: 'ECONNREFUSED' });
     const network = new Network({
@@ -100,7 +100,7 @@ describe('a survey', () => {
     for (const { timeoutMs } of network.requests) expect(timeoutMs).toBeLessThanOrEqual(TIMEOUT_MS);
   });
 
-  test('waits for a member that it discovers late only until the common timeout', async () => {
+  test('waits only until the common timeout, even for a member that it discovers late', async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://b/status': 'hang' });
     const late: Transport = {
       request: async (request) => {

@@ -90,15 +90,15 @@ describe('the state of a node', () => {
 });
 
 test.each([
-  ['all nodes are ready with one secret', [answering('a'), answering('b')], 0],
-  ['a node of another implementation reports no hash', [answering('a'), answering('b', { hash: null })], 0],
-  ['a node of another implementation reports no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
-  ['the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
-  ['the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
-  ['a node is not ready', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
-  ['a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
-  ['no node answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
-] as const)('the exit code is correct when %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
+  ['is 0 when all nodes are ready with one secret', [answering('a'), answering('b')], 0],
+  ['is 0 when a node of another implementation reports no hash', [answering('a'), answering('b', { hash: null })], 0],
+  ['is 0 when a node of another implementation reports no cluster', [answering('a'), { ...answering('b'), answer: parseStatus({ node: { service_available: true } }) }], 0],
+  ['is 3 when the clusters differ', [answering('a'), answering('b', { app: 7 })], 3],
+  ['is 3 when the secrets differ', [answering('a'), answering('b', { hash: '0x1' })], 3],
+  ['is 3 when a node is not ready', [answering('a'), answering('b', { state: 'bootstrapping' })], 3],
+  ['is 3 when a node is gone', [answering('a'), silent('b', 'no answer within 3 s')], 3],
+  ['is 1 when no node answers', [silent('a', 'connection refused'), silent('b', 'connection refused')], 1],
+] as const)('the exit code %s', (_name, nodes, code) => expect(exitCodeOf(report(nodes))).toBe(code));
 
 test('the exit code is 3 when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
 
@@ -108,10 +108,10 @@ test('a peer that had an error and has recovered is not shown', () => {
   expect(report([answering('a', { peers: [{ ...peers[0], last_success_ms: null }] })]).nodes[0]!.peers_behind).toHaveLength(1);
 });
 
-describe('the key for detecting changes', () => {
+describe('the key that shows whether a report has changed', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('stays the same when only constantly changing figures differ', () => {
+  test('stays the same when only figures that change all the time differ', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 
@@ -143,7 +143,7 @@ describe('lines for a terminal', () => {
     ]);
   });
 
-  test('have colours only for the states, and without colours have the same text', () => {
+  test('have colours only for the states, and the text is the same without colours', () => {
     const painted = statusLines(given, { colours: true, columns: null, rows: null }).join('\n');
     expect(painted).toContain('http://a  \u001b[32mready\u001b[39m ');
     expect(painted).toContain('http://b  \u001b[31munreachable\u001b[39m ');

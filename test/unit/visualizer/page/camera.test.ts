@@ -1,4 +1,4 @@
-/** The visible part of a drawing: it is fitted until the reader moves it, and labels stay readable unless the reader makes them smaller. */
+/** The visible part of a drawing. The page chooses it until the reader moves it, and labels stay readable until the reader zooms out. */
 import { describe, expect, test } from '@jest/globals';
 import { Camera, type CameraOptions } from '../../../../src/visualizer/page/core/camera.ts';
 
@@ -19,7 +19,7 @@ function inWindow(camera: Camera, box: typeof FAR) {
   return { left: box.x * scale + x, top: box.y * scale + y, right: (box.x + box.width) * scale + x, bottom: (box.y + box.height) * scale + y };
 }
 
-describe('without actions of the reader,', () => {
+describe('before the reader moves the view,', () => {
   test('a small drawing is shown in the middle and slightly enlarged', () => {
     const { x, y, scale } = opened(SMALL).seen;
     expect([scale, x * 2 + SMALL.width * scale, y * 2 + SMALL.height * scale]).toEqual([1.35, WINDOW.width, WINDOW.height]);

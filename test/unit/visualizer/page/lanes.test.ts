@@ -19,7 +19,7 @@ const start = [chart(), state(0, 'a', activeIn('closed'), {}, true)];
 const oil = (atMs: number, child: 'hinges' | 'lock' | 'idle', shown = {}): NewEvent => step(atMs, 'a', child === 'hinges' ? 'oil' : 'next', ['e'], activeIn('closed', child), shown);
 
 describe('the lane of a source', () => {
-  test('has a stay for each headline, with its reason', () => {
+  test('has one stay for each state that the headline has shown, with the reason', () => {
     expect(laneOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open'), { reason: 'warm' })).stays).toEqual([
       { state: 'closed', reason: null, fromMs: 0, toMs: 5 },
       { state: 'open', reason: 'warm', fromMs: 5, toMs: null },

@@ -9,9 +9,9 @@ const aslant = at('aslant', 40, 40);
 const below = at('below', 0, 60);
 
 test.each([
-  ['right', { x: 1, y: 0 }, [far, near], 'near'],
-  ['right, with a nearer box that is diagonal', { x: 1, y: 0 }, [aslant, near], 'near'],
-  ['down', { x: 0, y: 1 }, [near, below], 'below'],
-  ['left, where there is no box', { x: -1, y: 0 }, [near, far, aslant], undefined],
-  ['up, when there is no other box', { x: 0, y: -1 }, [from], undefined],
-])('the neighbour of a box: %s', (_, direction, all, name) => expect(neighbourOf(from, direction, [from, ...all])?.name).toBe(name));
+  ['to the right is the nearest box on that side', { x: 1, y: 0 }, [far, near], 'near'],
+  ['to the right is not a diagonal box, even if that box is less far to the right', { x: 1, y: 0 }, [aslant, near], 'near'],
+  ['below is the nearest box on that side', { x: 0, y: 1 }, [near, below], 'below'],
+  ['to the left is missing if no box is on that side', { x: -1, y: 0 }, [near, far, aslant], undefined],
+  ['above is missing if there is no other box', { x: 0, y: -1 }, [from], undefined],
+])('the neighbour %s', (_, direction, all, name) => expect(neighbourOf(from, direction, [from, ...all])?.name).toBe(name));

@@ -32,16 +32,16 @@ test('each event updates the history, the lanes and the number of failures', () 
 describe('a step', () => {
   const { history } = recorded(EVENTS);
   test.each([
-    ['to the next event', nextEvent(history, 2, 1), 3],
-    ['to the previous event', nextEvent(history, 2, -1), 1],
-    ['after the last event leads nowhere', nextEvent(history, 8, 1), null],
-    ['to the next failure', nextFailure(history, 3, 1), 7],
-    ['to the next failure after the last failure leads to the first', nextFailure(history, 7, 1), 3],
-    ['to the previous failure before the first failure leads to the last', nextFailure(history, 3, -1), 7],
-    ['to the next change of a headline skips events without a change', nextChange(history, 2, 1, 'a'), 6],
-    ['to the previous change of a headline', nextChange(history, 8, -1, 'a'), 6],
-    ['to a change of a missing source leads nowhere', nextChange(history, 2, 1, 'z'), null],
-    ['to the first state', firstState(history), 2],
+    ['leads to the next event', nextEvent(history, 2, 1), 3],
+    ['leads to the previous event', nextEvent(history, 2, -1), 1],
+    ['leads nowhere after the last event', nextEvent(history, 8, 1), null],
+    ['leads to the next failure', nextFailure(history, 3, 1), 7],
+    ['leads forward from the last failure to the first', nextFailure(history, 7, 1), 3],
+    ['leads back from the first failure to the last', nextFailure(history, 3, -1), 7],
+    ['leads to the next change of a headline and skips events without a change', nextChange(history, 2, 1, 'a'), 6],
+    ['leads to the previous change of a headline', nextChange(history, 8, -1, 'a'), 6],
+    ['leads nowhere if the source does not exist', nextChange(history, 2, 1, 'z'), null],
+    ['leads to the first state', firstState(history), 2],
   ])('%s', (_, place, expected) => expect(place).toBe(expected));
 
   test('to a failure leads nowhere when there was no failure', () => expect(nextFailure(recorded([chart()]).history, 1, 1)).toBeNull());

@@ -18,13 +18,13 @@ const found = (filter: Partial<Filter>): readonly number[] => events.filter((eve
 describe('a filter finds', () => {
   test.each<[string, Partial<Filter>, readonly number[]]>([
     ['all events', {}, [1, 2, 3, 4, 5, 6]],
-    ['events with all words, in upper or lower case', { text: 'Closed OPEN push' }, [3]],
-    ['the name of the target state of an edge', { text: '→ open' }, [3]],
-    ['the text of a note', { text: 'network' }, [5]],
-    ['the events of a source, and events without a source', { source: 'a' }, [1, 2, 3, 4, 5]],
-    ['all events except some kinds', { without: new Set(['step', 'chart'] as const) }, [2, 5, 6]],
+    ['events that contain all words, in upper or lower case', { text: 'Closed OPEN push' }, [3]],
+    ['a step by the name of the state that its edge leads to', { text: '→ open' }, [3]],
+    ['a note by its text', { text: 'network' }, [5]],
+    ['the events of one source, and events without a source', { source: 'a' }, [1, 2, 3, 4, 5]],
+    ['all events except those of some kinds', { without: new Set(['step', 'chart'] as const) }, [2, 5, 6]],
     ['events of one type', { type: 'oil' }, [4]],
-    ['nothing for an unknown word', { text: 'nowhere' }, []],
+    ['nothing for a word that no event contains', { text: 'nowhere' }, []],
   ])('%s', (_, filter, places) => expect(found(filter)).toEqual(places));
 });
 
