@@ -1,4 +1,4 @@
-/** Builds the node command of the package and the image, for benchmarks in a checkout. */
+/** Builds the same node command that the package and the image contain, so that benchmarks can run it from a checkout. */
 import { join } from 'node:path';
 import { bundleNode, NODE_PROGRAM } from '../scripts/bundle/bundle-node.ts';
 

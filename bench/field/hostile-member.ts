@@ -23,7 +23,10 @@ import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 
 const TIMEOUT_MS = 15_000;
-/** A node accepts a count that is ahead of its clock by at most the allowed clock skew plus this number (protocol.md §10, Bounds). */
+/**
+ * A node accepts a count in a vector clock up to its own time in Unix milliseconds, plus `MAX_CLOCK_SKEW_MS`, plus this number
+ * (protocol.md §10, Bounds).
+ */
 const COUNT_LEAD = 2 ** 20;
 const CLOCK_ENTRIES = 1_000;
 const CLOCK_RECORDS = 8;

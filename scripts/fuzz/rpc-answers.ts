@@ -1,6 +1,6 @@
 /**
- * Random answers of an RPC: a read must return a view whose parts have the correct form, or fail with a planned error. A claim must return
- * a report or fail with a planned error.
+ * Random answers of an RPC: a read must return a view whose parts have the correct form, or fail with an expected error. A claim must
+ * return a report or fail with an expected error.
  */
 import fc from 'fast-check';
 import type { Hash32, Wallet } from '../../src/domain/ids.ts';

@@ -29,7 +29,10 @@ export interface Runs {
 
 export interface Mutant {
   readonly name: string;
-  /** Section of protocol.md, such as `§9.4`; `own`: a mistake that we could make ourselves. */
+  /**
+   * The section of protocol.md that describes the mistake, such as `§9.4`; `own`: a mistake that protocol.md does not describe, but that
+   * this implementation could make.
+   */
   readonly section: string;
   /** The fault in one sentence. */
   readonly what: string;

@@ -351,7 +351,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'sync-body-limit',
     section: '§9.6',
-    what: '/sync refuses a body as too large because of a value that the API for apps accepts.',
+    what: '/sync refuses a body as too large even though the API for apps accepts the value that it carries.',
     replace: [{ file: 'http/sync-route.ts', find: `readBody(options.maxSyncPayloadBytes)`, put: `readBody(128 * 1024)` }],
     runs: QUIET,
   },

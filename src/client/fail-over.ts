@@ -167,9 +167,10 @@ export class FailOver {
   }
 
   /**
-   * Judges a failed attempt. After a 400 or 403, the list is read again, because the node's enclave may have rebooted with a new key. The
-   * call continues if the node's registration has changed. Any other refusal is a failed attempt until a second node returns the same error
-   * code.
+   * Decides whether the call continues after a failed attempt. After a 400 or 403, the list of nodes is read again, because the node's
+   * enclave may have rebooted with a new key; if its registration has changed, the call continues. Otherwise a refusal ends the call only
+   * if its error code is final by itself, if a second node has returned the same code, or if the node accepted this client's last write of
+   * the key and now says that the key is absent.
    * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {

@@ -1,8 +1,8 @@
 /**
  * Decides when the next node_tick runs (protocol.md §10, Early ticks). If the node is not ready at the end of a tick, or the tick could not
- * read the chain, the next tick runs early, after a delay that grows from one second to the regular beat (`domain/backoff.ts`). An early
- * tick also retries a first snapshot that failed. Progress restarts the backoff. A new reason for failing is not progress: if it were, two
- * alternating reasons would keep the delay at one second. The caller is `settleTick` in `model.ts`.
+ * read the chain, the next tick runs early, after a delay that grows from one second to the regular interval (`domain/backoff.ts`). An
+ * early tick also retries a first snapshot that failed. Progress restarts the backoff. A new reason for failing is not progress: if it
+ * were, two alternating reasons would keep the delay at one second. The caller is `settleTick` in `model.ts`.
  */
 import { backoffMs } from '../domain/backoff.ts';
 import type { ReasonText } from '../domain/reasons.ts';

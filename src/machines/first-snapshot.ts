@@ -49,7 +49,7 @@ export interface SnapshotRound {
 /**
  * @param askedAtMs monotonic, at the start of the round
  * @param nowMs monotonic, at the end of the round
- * @param beatMs the regular beat of node_tick
+ * @param beatMs the interval of regular node_ticks
  */
 export function judgeFirstSnapshot(
   before: FirstSnapshotProgress,

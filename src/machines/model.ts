@@ -199,7 +199,8 @@ export function settleTick(context: NodeContext, options: NodeMachineOptions, po
   };
   const backoff =
     short === null ? NO_BACKOFF : nextBackoff(context.backoff, { text: short.reason.text, progress, rank: RANK[short.type] });
-  // The delay of a regular tick counts from the start of this tick, the delay of an early tick from its end.
+  // If the next tick is a regular one, its delay runs from the start of the tick that has just ended. If it is an early one, its delay runs
+  // from the end of that tick.
   const delayMs =
     ending === null
       ? Math.max(0, startedMonotonicMs + options.nodeTickMs - nowMs)

@@ -1,20 +1,20 @@
 /**
- * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. A caller makes a new secret as soon as
- * one node answers 404, and each new process starts with an empty store. So a node refuses requests for a key that it lacks until it
- * certainly holds everything that the other nodes hold.
+ * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. An app that gets 404 from even one
+ * node generates a new value for the key, and each new process starts with an empty store. So a node refuses requests for a key that it
+ * lacks until it certainly holds everything that the other nodes hold.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
  * conditions is true, and stays sure until it begins a new store:
  *
  *   claimed       it claimed the hash itself and has handed the secret to no one yet, so no one else can have written records
  *   alone         it is the only member
- *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member
- *                 if there may be one: a single member could report an empty store as complete
+ *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member,
+ *                 unless it is known that there is none: a single member could report an empty store as complete
  *   all_members   it merged everything from every other member, sure or not
  *   in_vain       it has asked the members for an hour without success
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
- * member is sure only from that member's answer. So it waits for a silent member, but no longer than `silenceMs`.
+ * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
  */
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';

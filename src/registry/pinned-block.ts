@@ -7,7 +7,7 @@
 export interface ChainRules {
   /** Blocks between the head and the block that is read. */
   readonly confirmations: number;
-  /** `CHAIN_ID`. If undefined, the first chain id that is seen becomes the expected one. */
+  /** `CHAIN_ID`. If undefined, the first chain ID that is seen becomes the expected one. */
   readonly chainId?: number | undefined;
   /** `MAX_CLOCK_SKEW_MS`. */
   readonly maxClockSkewMs: number;
@@ -28,7 +28,7 @@ export type PinnedBlock =
 export function pinBlock(rules: ChainRules, seen: SeenChain, shown: { readonly chainId: number; readonly head: bigint }): PinnedBlock {
   const chainId = rules.chainId ?? seen.chainId;
   if (chainId !== null && shown.chainId !== chainId) {
-    return { ok: false, how: `shows the chain ${shown.chainId}, not ${chainId}: NODE_URL or CHAIN_ID is wrong`, again: false };
+    return { ok: false, how: `reports the chain ID ${shown.chainId}, not ${chainId}: NODE_URL or CHAIN_ID is wrong`, again: false };
   }
   const confirmations = BigInt(rules.confirmations);
   const block = shown.head - confirmations;

@@ -123,7 +123,7 @@ export class ViewReader {
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
-      throw this.#failure(`shows the chain ${chainId} in one answer and ${chainIdNow} in the next: its backends belong to different chains`);
+      throw this.#failure(`reports the chain ID ${chainId} in one answer and ${chainIdNow} in the next: its backends belong to different chains`);
     }
     return found;
   }
@@ -206,7 +206,7 @@ export class ViewReader {
 
   async #failList(result: ViewResult & { ok: false }, block: bigint, signal: AbortSignal): Promise<never> {
     const shallow = result.why === 'empty' && (await this.#appearedSince(this.#options.novaAppRegistry, block, signal));
-    const message = shallow ? 'NovaAppRegistry is not deep enough yet' : `the list of instances cannot be read: ${result.why}`;
+    const message = shallow ? 'NovaAppRegistry was deployed too recently: its deployment does not have enough confirmations yet' : `the list of instances cannot be read: ${result.why}`;
     throw new DependencyError('chain', 'malformed', message, { endpoint: this.#rpc.endpoint, call: 'getActiveInstances' });
   }
 

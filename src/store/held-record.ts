@@ -1,6 +1,6 @@
 /**
- * One key of one app as the store keeps it: the record, and its links in each of the store's data structures. This object is the record
- * itself, because a separate object for the record would take 32 bytes more for each key.
+ * What the store holds for one key of one app: the fields of the record, and its links in each of the store's data structures. Both are in
+ * one object, because a separate object for the record would take 32 more bytes for each key.
  */
 import type { Digest64 } from '../crypto/record-digest.ts';
 import type { PackedBytes } from './packed-bytes.ts';
@@ -15,7 +15,7 @@ export type Presence = 'present' | 'absent' | 'gone';
 export class HeldRecord implements StoredRecord {
   readonly appId: string;
   readonly bucket: number;
-  /** Higher for each new key. Pages list the records of a bucket in the order of their places. */
+  /** Increases with each new key. Pages list the records of a bucket in ascending order of `place`. */
   readonly place: number;
   readonly key: string;
   value: PackedBytes | null;
@@ -31,7 +31,7 @@ export class HeldRecord implements StoredRecord {
   timer: Timer<HeldRecord> | null = null;
   /** The record's entry in the log of this node's own writes. */
   logEntry: LogEntry<HeldRecord> | null = null;
-  /** Neighbours in the bucket, in the order of their places. */
+  /** Neighbours in the bucket, in ascending order of `place`. */
   before: HeldRecord | null = null;
   next: HeldRecord | null = null;
 

@@ -59,7 +59,10 @@ export function isWritable({ key, value, ttlMs }: Pick<StoredRecord, 'key' | 'va
   return isKey(key) && isCount(ttlMs) && fits;
 }
 
-/** How far a node's sequence numbers may be ahead of its clock. They run ahead if the node makes more than one write per millisecond. */
+/**
+ * By how much a count may exceed the latest acceptable time in Unix milliseconds. A node's sequence numbers run ahead of its time if it
+ * makes more than one write per millisecond.
+ */
 const COUNT_HEADROOM = 2 ** 20;
 
 /** Whether a record's time or one of its counts is further ahead than clocks are allowed to be (protocol.md §4, Refused; §10, Bounds). */

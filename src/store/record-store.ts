@@ -245,7 +245,7 @@ export class RecordStore {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
   }
 
-  /** Notes that a peer has merged this node's write of the key, or already has a later record. */
+  /** Notes that a peer has reported that it has this node's write of the key, or a newer record of the key. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';

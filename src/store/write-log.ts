@@ -11,7 +11,7 @@ export interface LogEntry<What> {
   /** Null once the entry is superseded: the key was written again, or its record was removed. */
   what: What | null;
   readonly bytes: number;
-  /** `taken`: a peer has reported that it has this record or a later one. `replaced`: a record from a peer has replaced it since. */
+  /** `taken`: a peer has reported that it has this record or a newer one. `replaced`: a record from a peer has replaced it since. */
   state: 'untaken' | 'taken' | 'replaced';
 }
 

@@ -6,7 +6,10 @@
 import type { Clock, TimerId } from '../domain/ports.ts';
 
 export interface HedgeOptions {
-  /** Time between the start of one attempt and the start of the next. Milliseconds. */
+  /**
+   * Maximum time between the starts of two consecutive attempts, while fewer than `maxParallel` attempts are running. A failed attempt
+   * starts the next one at once. Milliseconds.
+   */
   readonly headStartMs: number;
   /** Maximum number of attempts at the same time. */
   readonly maxParallel: number;

@@ -68,7 +68,7 @@ export class PushPlan {
     return this.#state;
   }
 
-  /** Whether anything was sent, and the peer is not broken. */
+  /** True if something was sent and the peer is not at fault. */
   get succeeded(): boolean {
     return this.#said && this.#state.kind !== 'broken';
   }

@@ -17,7 +17,7 @@ import type { PeerBook } from './peer-book.ts';
 import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 
-/** Time between asking one member and asking the next. Milliseconds. */
+/** If no member has sent the secret within this time, the next member is asked as well. Milliseconds. */
 const HEAD_START_MS = 250;
 const MAX_PARALLEL = 4;
 

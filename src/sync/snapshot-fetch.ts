@@ -5,9 +5,9 @@
  * `machines/first-snapshot.ts` decides whether that is enough, `machines/early-tick.ts` decides when a failed snapshot is requested again,
  * and `machines/limits.ts` decides how long the step may take.
  *
- * A call always returns within its timeout, and reports how many members it asked. Each member has a timeout too, unless it is the last
- * member to ask. So no member can use endless pages to prevent a node from becoming ready. If a member's store is too large for one call,
- * the next call continues at the place where the member's pages stopped.
+ * A call always returns within its timeout, and reports how many members it asked. Each member has a timeout too, unless no other member is
+ * left to be asked. So no member can use endless pages to prevent a node from becoming ready. If a member's store is too large for one
+ * call, the next call continues at the place where the member's pages stopped.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
@@ -25,7 +25,7 @@ import type { PeerConversation } from './peer-conversation.ts';
 import { PeerError } from './peer-error.ts';
 import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
-/** Time between asking one member for its first page and asking the next. Milliseconds. */
+/** If no complete member has sent its first page within this time, the next member is asked as well. Milliseconds. */
 const HEAD_START_MS = 500;
 const MAX_PARALLEL = 4;
 /**
@@ -230,7 +230,8 @@ export class SnapshotFetch {
 
   /**
    * Merges a page. Bad records are counted, but the member is not blamed, because it may have received them from another member.
-   * @returns null if all records were rejected and some of them were left out, or if this node's store was emptied
+   * @returns null if all records were rejected, at least one of them for a temporary reason (for example no room), or if this node's store
+   * was emptied
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;

@@ -128,7 +128,7 @@ describe('the first failed line names', () => {
   });
 
   test('an RPC of the wrong chain', async () => {
-    expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC shows the chain ${CHAIN_ID}, but CHAIN_ID is 84532` });
+    expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC reports the chain ID ${CHAIN_ID}, but CHAIN_ID is 84532` });
   });
 
   test('an address without a contract', async () => {

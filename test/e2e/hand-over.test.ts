@@ -101,7 +101,7 @@ async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Reco
   await joiner.start(LONG_BEAT);
   const heard = () => said(joiner, sentence, end).find(({ member }) => member === liar.wallet);
   await waitUntil({ what: 'the joiner logging the answer of the liar', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () =>
-    heard() === undefined ? 'the joiner has not logged it' : null,
+    heard() === undefined ? 'the joiner has not logged this line' : null,
   );
   expect((await viewOf(joiner)).readiness.state).toBe('syncing-secret');
   front.passAll();

@@ -271,7 +271,7 @@ describe('shutdown', () => {
   });
 
   test('when the machine stops with an error, the error is logged, the server closes, and the exit code is 1', async () => {
-    // The state machine calls the system only for the time and for the jitter of an early tick. Here, the call for the jitter fails.
+    // Makes the state machine fail: the call that draws the random jitter of an early tick throws an error.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
     const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;
     const { command, port } = await startLonelyNode({}, ['--import', `data:text/javascript,${encodeURIComponent(broken)}`, 'src/cli/nova-kms.ts']);

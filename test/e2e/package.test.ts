@@ -129,7 +129,7 @@ describe('the command line of the package', () => {
     expect(await nova('deriv')).toEqual({ code: 2, stdout: '', stderr: "error: unknown command 'deriv' (Did you mean derive?)\n" });
   });
 
-  test('exits with code 1 when the system has too old a Node and the package was installed without a newer one', async () => {
+  test("exits with code 1 when the system's Node is too old and no newer Node was installed with the package", async () => {
     const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
     const old = new StartedCommand(process.execPath, ['--import', `data:text/javascript,${change}`, join(installed, 'bin', 'nova-kms.mjs'), '--help']);
     const { code, stdout, stderr } = await old.ended;

@@ -8,7 +8,7 @@ import { SeedsProcesses } from '../../scripts/sim-mutants/seeds-process.ts';
 const folder = mkdtempSync(join(tmpdir(), 'seeds-process-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A copy of the sources whose simulator runs `simulate` for a seed. @returns its folder */
+/** Writes a stub source tree whose simulator executes the code `simulate` for each seed. @returns the folder of the tree */
 function sourcesWith(simulate: string): string {
   const root = mkdtempSync(join(folder, 'root-'));
   const sim = join(root, 'src', 'sim');

@@ -35,7 +35,7 @@ function judgeChainId(chainId: Reading<number>, expected: number | undefined): F
   if (!chainId.ok) return failed(check, chainId.why, SEE_RPC);
   if (expected === undefined) return ok(check, `${chainId.value}; CHAIN_ID is unset, so any chain is accepted`);
   if (chainId.value === expected) return ok(check, String(expected));
-  return failed(check, `the RPC shows the chain ${chainId.value}, but CHAIN_ID is ${expected}`, 'set NODE_URL to an RPC of the chain in CHAIN_ID, or CHAIN_ID to the chain that the RPC shows');
+  return failed(check, `the RPC reports the chain ID ${chainId.value}, but CHAIN_ID is ${expected}`, 'set NODE_URL to an RPC of the chain in CHAIN_ID, or CHAIN_ID to the ID that the RPC reports');
 }
 
 function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectations): Finding {

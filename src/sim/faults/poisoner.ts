@@ -16,9 +16,9 @@ const FRESH_ENTRIES = 1_000;
 const FUTURE_MS = 10 * 60_000;
 const INVENTED_APPS = 5;
 const LONG_KEY_CHARS = 60_000;
-/** Nodes accept a forged count that is at most this far ahead of their time of day (protocol.md §10, Bounds). */
+/** Nodes accept a forged count up to their own time in Unix milliseconds plus this number (protocol.md §10, Bounds). */
 const FORGED_AHEAD = 2 ** 20;
-/** Nodes must refuse a forged count that is this far ahead. */
+/** Nodes must refuse a forged count that is their own time in Unix milliseconds plus this number. */
 const FAR_AHEAD = 10_000_000;
 const WRITTEN_KEYS = 40;
 

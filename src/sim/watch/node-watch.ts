@@ -252,8 +252,8 @@ export class NodeWatch {
     if (!registered.has(receiver.toLowerCase())) report('nothing is sealed to a key that is not registered', `${life.name} sealed a text to a key that is not registered`);
     const { vault } = life.node.inside;
     if (plaintext.startsWith('{"type":"delta"')) {
-      checks.note('a node that is not ready sends nothing of its store');
-      if (this.#state !== 'ready' && !life.stopping) report('a node that is not ready sends nothing of its store', `${life.name} is ${this.#state}`);
+      checks.note('a node that is not ready sends nothing from its store');
+      if (this.#state !== 'ready' && !life.stopping) report('a node that is not ready sends nothing from its store', `${life.name} is ${this.#state}`);
     }
     if (/"sealed":\{/.test(plaintext)) {
       const { maxAgeMs, nodeTickMs } = life.node.inside.freshness;

@@ -12,7 +12,7 @@ const BUCKETS = 256;
 const MAX_COUNT = 2 ** 52;
 /** Maximum number of entries that a node keeps in a clock. */
 export const MAX_CLOCK_ENTRIES = 64;
-/** How far a count may be ahead of the latest acceptable time. */
+/** By how much a count may exceed the latest acceptable time in Unix milliseconds. */
 const COUNT_HEADROOM = 1_048_576;
 
 /** Whether each count in `a` is at least as large as the count in `b` under the same key. */

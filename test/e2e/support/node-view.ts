@@ -94,6 +94,6 @@ export function said(node: ClusterNode, sentence: string, from = 0): readonly Re
 /** Waits for a log line with this message. */
 export async function waitForLine(node: ClusterNode, sentence: string, timeoutMs: number, from = 0): Promise<void> {
   await waitUntil({ what: `${node.name} logging "${sentence}"`, timeoutMs, everyMs: LOOK_EVERY_MS }, async () =>
-    said(node, sentence, from).length > 0 ? null : 'it has not logged it',
+    said(node, sentence, from).length > 0 ? null : 'it has not logged this line',
   );
 }

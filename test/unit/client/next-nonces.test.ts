@@ -106,7 +106,7 @@ describe('unused nonces of earlier answers', () => {
     expect([spare.take(A), spare.take(A)]).toEqual(['young', null]);
   });
 
-  test('are kept for at most 64 per node: the oldest is dropped', () => {
+  test('are limited to 64 per node: the oldest is dropped when one more arrives', () => {
     const spare = new SpareNonces({ clock: new ManualClock() });
     for (let nth = 1; nth <= 65; nth += 1) spare.keep(A, String(nth));
     const taken = Array.from({ length: 65 }, () => spare.take(A));

@@ -208,7 +208,7 @@ describe('a secret from a peer', () => {
     expect(() => vault.openReceived(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('can be requested by at most 64 simultaneous requests', () => {
+  test('can have at most 64 open requests at a time', () => {
     const vault = emptyVault();
     const requests = Array.from({ length: 64 }, () => vault.beginSecretRequest());
     expect(new Set(requests.map(({ ecdhPubkey }) => ecdhPubkey)).size).toBe(64);

@@ -31,8 +31,8 @@ describe('a first snapshot stays missing when', () => {
 
   test.each<[string, readonly (SnapshotRound & { atMs: number })[]]>([
     ['one of the other members did not answer', [{ ...silent, atMs: 0 }]],
-    ['all members were asked three times within one beat', [0, 1_000, 2_000].map((atMs) => ({ ...silent, atMs }))],
-    ['there were only two rounds, although a beat has passed', [0, 70_000].map((atMs) => ({ ...silent, atMs }))],
+    ['all members were asked three times within one node_tick interval', [0, 1_000, 2_000].map((atMs) => ({ ...silent, atMs }))],
+    ['there were only two rounds, although one node_tick interval has passed', [0, 70_000].map((atMs) => ({ ...silent, atMs }))],
     [
       'one of the rounds did not ask all members',
       [
@@ -51,7 +51,7 @@ describe('a node without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('becomes ready once three rounds in a row have asked every member and a beat has passed since the first of them', () => {
+  test('becomes ready after three consecutive rounds that asked every member in vain, but not before one node_tick interval has passed since the first round', () => {
     expect(inVain.state).toBe('none');
   });
 
@@ -63,7 +63,7 @@ describe('a node without a first snapshot', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('does not become ready when a node_tick between two rounds asked no member, because then the rounds are not in a row', () => {
+  test('does not become ready when a node_tick between two rounds asked no member, because then the rounds are not consecutive', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');

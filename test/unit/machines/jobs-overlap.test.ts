@@ -39,7 +39,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(1);
   });
 
-  test('runs again one beat after the start of a node_tick that made the node ready', async () => {
+  test('runs again one interval after the start of a node_tick that made the node ready', async () => {
     const node = startNode();
     await node.advance(5_000);
     await tickToReady(node);
@@ -50,7 +50,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(2);
   });
 
-  test('runs early after a failed read, with growing pauses, and again once per beat when the node is ready', async () => {
+  test('runs early after a failed read, with growing pauses, and again once per interval when the node is ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {

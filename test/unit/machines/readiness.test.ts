@@ -167,7 +167,7 @@ describe('a read of the chain that fails', () => {
 
   test('makes the node unready within a second after the last good view has become too old', async () => {
     const node = await readyNode();
-    // The view is already one beat old, because `readyNode` waits for one beat.
+    // The view is already one node_tick interval old, because `readyNode` waits for one such interval.
     await failFor(node, OUTAGE_MS - BEAT_MS);
     expect(node.state).toBe('ready');
     await node.advance(1_000);
@@ -271,7 +271,7 @@ describe('a step', () => {
     expect(node.snapshot.context.tick.last?.outcome).toBe(`node_tick step timed out: ${step}`);
   });
 
-  test('that takes longer than a beat causes the next node_tick to be dropped', async () => {
+  test('that takes longer than the node_tick interval causes the next node_tick to be dropped', async () => {
     const node = new Node();
     await node.eligible(TAKEN_OVER);
     await node.settle('installSyncKey', { stale: false });

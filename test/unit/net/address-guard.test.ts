@@ -46,8 +46,8 @@ describe('an enclave may connect to', () => {
   test.each([
     ['a public IPv4 address', '93.184.215.14'],
     ['a private network', '10.0.0.1'],
-    ['a neighbour of a metadata service', '100.100.100.201'],
-    ['a private IPv6 network', 'fd00:ec2::255'],
+    ['the address just above the metadata service of Alibaba', '100.100.100.201'],
+    ['the address just above the metadata service of AWS over IPv6', 'fd00:ec2::255'],
     ['the address just below the loopback network', '126.255.255.255'],
     ['the address just above the loopback network', '128.0.0.1'],
     ['the address just below the link-local network', '169.253.255.255'],

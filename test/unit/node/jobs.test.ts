@@ -393,7 +393,7 @@ describe('step 3, the claim', () => {
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1)], randoms: 1 });
   });
 
-  test('after a reset of the confirmed hash uses a fresh secret', async () => {
+  test('uses a fresh secret after the confirmed hash was reset', async () => {
     const { claim, look, seen } = startJobs();
     await claim();
     await look(hashOf(1));

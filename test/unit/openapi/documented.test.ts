@@ -17,7 +17,7 @@ describe('an answer agrees with the document', () => {
     ['when it is a 404 in an envelope', { ...DERIVE, method: 'DELETE', path: '/kms/data', status: 404 }],
     ['when it is plain text', { path: '/livez', contentType: 'text/plain; charset=utf-8', json: undefined }],
     ['when it says that the route does not exist', { path: '/nothing', status: 404, json: REFUSED }],
-    ['when it answers HEAD without a body', { method: 'HEAD', json: undefined }],
+    ['when it is the answer to a HEAD request and has no body', { method: 'HEAD', json: undefined }],
   ])('%s', (_, answer) => expect(undocumented({ ...HEALTH, ...answer })).toBeNull());
 });
 

@@ -24,8 +24,8 @@ describe('the pinned block', () => {
     ['a head that is lower by more than the number of confirmations', RULES, SEEN, shown(93n), 'shows a head that is 7 blocks behind one that it showed before: it or its backend has to catch up', true],
     ['a head from long ago', RULES, SEEN, shown(7n), 'shows a head that is 93 blocks behind one that it showed before: it or its backend has to catch up', true],
     ['a chain that is too short', RULES, NEW, shown(5n), 'shows a chain that is younger than 6 blocks', true],
-    ['a chain that differs from the previous chain', RULES, SEEN, shown(200n, 1), 'shows the chain 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
-    ['a chain whose id is not CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'shows the chain 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
+    ['a chain that differs from the previous chain', RULES, SEEN, shown(200n, 1), 'reports the chain ID 1, not 84532: NODE_URL or CHAIN_ID is wrong', false],
+    ['a chain whose id is not CHAIN_ID', { ...RULES, chainId: 1 }, NEW, shown(100n), 'reports the chain ID 84532, not 1: NODE_URL or CHAIN_ID is wrong', false],
   ])('cannot be chosen because of %s', (_, rules, seen, chain, how, again) => {
     expect(pinBlock(rules, seen, chain)).toEqual({ ok: false, how, again });
   });

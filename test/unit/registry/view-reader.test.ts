@@ -251,9 +251,9 @@ describe('the pinned block never becomes lower:', () => {
     await settleChain();
     const { reader, shown } = startShown();
     let asked = 0;
-    // The second request for the chain id reaches the other chain.
+    // The second request for the chain ID reaches the other chain.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) === 2 ? 1 : null) });
-    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next: its backends belong to different chains');
+    await expect(reader.readView(signal)).rejects.toThrow('reports the chain ID 31337 in one answer and 1 in the next: its backends belong to different chains');
     expect(reader.highestBlock).toBe(0n);
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
@@ -265,16 +265,16 @@ describe('the pinned block never becomes lower:', () => {
     let asked = 0;
     // The RPC changes its chain before the third round trip.
     Object.defineProperty(shown, 'chainId', { get: () => ((asked += 1) > 2 ? 1 : null) });
-    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 31337 in one answer and 1 in the next');
+    await expect(reader.readView(signal)).rejects.toThrow('reports the chain ID 31337 in one answer and 1 in the next');
     expect(reader.highestBlock).toBe(0n);
   });
 
-  test('a chain id that differs from the first chain id makes the read fail', async () => {
+  test('a chain ID that differs from the first chain ID makes the read fail', async () => {
     await settleChain();
     const { reader, shown } = startShown();
     await reader.readView(signal);
     shown.chainId = 1;
-    await expect(reader.readView(signal)).rejects.toThrow('shows the chain 1, not 31337');
+    await expect(reader.readView(signal)).rejects.toThrow('reports the chain ID 1, not 31337');
   });
 });
 
@@ -370,7 +370,7 @@ describe('contracts that cannot be read:', () => {
   test('a NovaAppRegistry that was deployed after the pinned block makes the refresh fail with a reason that says so', async () => {
     const head = Number(await running.chain.client.getBlockNumber({ cacheTime: 0 }));
     const { reader } = start({ confirmations: head });
-    await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry is not deep enough yet');
+    await expect(reader.readView(signal)).rejects.toThrow('NovaAppRegistry was deployed too recently: its deployment does not have enough confirmations yet');
   });
 
   test('a chain that has fewer blocks than the number of confirmations makes the refresh fail', async () => {

@@ -12,7 +12,10 @@ export interface NaiveEntry {
   record: WireRecord;
   /** True until an operation runs after the record has expired. */
   present: boolean;
-  /** Whether the record is due to be forgotten. Such a record stays while the store keeps all records. */
+  /**
+   * Whether the record is due to be forgotten. While the store is forbidden to forget anything (`keepsEverything`), even such a record
+   * stays.
+   */
   overdue: boolean;
   /** The sequence number of this node's last write of the key, or 0. */
   ownSequenceNumber: number;

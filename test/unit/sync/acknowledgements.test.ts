@@ -37,7 +37,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(2);
   });
 
-  test('is also acknowledged by a later write of the same key, but not by an earlier write', async () => {
+  test('also counts as acknowledged when a peer acknowledges a later write of the same key, but not an earlier one', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 6);
@@ -46,14 +46,14 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(1);
   });
 
-  test.each([{ key: 'other' }, { appId: '2' }])('is not acknowledged by another record: %j', async (other) => {
+  test.each([{ key: 'other' }, { appId: '2' }])('does not count as acknowledged when a peer acknowledges another record: %j', async (other) => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 9, other);
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('is not acknowledged by another record whose app id and key look alike when they are joined', async () => {
+  test('does not count as acknowledged when a peer acknowledges another record whose app id and key look the same when they are joined', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });

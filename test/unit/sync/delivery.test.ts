@@ -115,7 +115,7 @@ describe('a record', () => {
     ['is refused when a batch with only this record is too large', () => refusedWith(413), 'too_large'],
     ['is accepted when the peer reports only counts and the count is complete', (keys) => ({ merged: keys.length }), 'taken'],
     ['is in doubt when the peer reports only counts and the count is incomplete', () => ({ merged: 0 }), 'in doubt'],
-    ['is a suspect when the peer fails at a batch with only this record', () => refusedWith(400), 'suspect'],
+    ['is a suspect when the peer fails on a batch with only this record', () => refusedWith(400), 'suspect'],
   ])('%s', (_, peer, fate) => {
     expect(deliver(['k'], peer).fates.get('k')).toBe(fate);
   });
@@ -137,13 +137,13 @@ describe('a peer', () => {
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
     ['its answer has a bad signature', () => new PeerError('bad_signature', 'not signed')],
-    ['it fails at a sample for another reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
+    ['it fails on a sample for another reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
   ])('is treated as broken immediately when %s', (_, peer) => {
     const { delivery, fates } = deliver(names(100), peer);
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
   });
 
-  test('is treated as broken when it fails at too many records in a row and at each of a few samples of the remaining records', () => {
+  test('is treated as broken when it fails on too many records in a row and on each of a few samples of the remaining records', () => {
     const { delivery, sent, fates } = deliver(names(1_000), () => refusedWith(500));
     expect(delivery.state.kind).toBe('broken');
     expect(sent.filter((keys) => keys.length === 1)).toHaveLength(MAX_SUSPECTS_IN_A_ROW + MAX_SAMPLES);
@@ -157,7 +157,7 @@ describe('a peer', () => {
     expect([...fates].every(([key, fate]) => fate === (key.startsWith('bad') ? 'suspect' : 'taken'))).toBe(true);
   });
 
-  test('is treated as broken when it fails at enough of the last records in a row, even if it accepted earlier records', () => {
+  test('is treated as broken when it fails on enough of the last records in a row, even if it accepted earlier records', () => {
     const { delivery } = deliver([...names(20), ...names(12, 'bad')], fails(hasBad, refusedWith(500)));
     expect([delivery.anyPassed, delivery.state.kind]).toEqual([true, 'broken']);
   });
@@ -182,7 +182,7 @@ test('each record gets exactly one outcome, which depends on how the peer treats
         };
         const { delivery, fates, sent } = deliver(names(treatments.length), peer);
         expect(sent.length).toBeLessThanOrEqual(12 * treatments.length + 12);
-        // A peer is treated as broken only if it has failed at many records.
+        // A peer is treated as broken only if it has failed on many records.
         if (delivery.state.kind === 'broken') {
           expect(treatments.filter((treatment) => treatment === 'breaks').length).toBeGreaterThanOrEqual(MAX_SUSPECTS_IN_A_ROW);
           return;

@@ -653,7 +653,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(Math.min(...[...a.replicaOf(b).progress.retries.all()].map(({ attempt }) => attempt))).toBeGreaterThan(2);
   });
 
-  test('is not blamed when the peer fails at every request: the node notices this after a few requests, and the acknowledged sequence does not change', async () => {
+  test('is not blamed when the peer fails on every request: the node notices this after a few requests, and the acknowledged sequence does not change', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = () => {

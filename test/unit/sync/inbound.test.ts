@@ -341,7 +341,7 @@ describe('a delta', () => {
     expect(merged).toEqual(['m1', 'm2']);
   });
 
-  test.each<[unknown]>([[[]], ['x'], [17], [null]])('whose data are %j is refused with 400', async (data) => {
+  test.each<[unknown]>([[[]], ['x'], [17], [null]])('whose `data` is %j is refused with 400', async (data) => {
     expect(await codeOf(start().handle({ type: 'delta', data }))).toBe('bad_request');
   });
 });

@@ -52,8 +52,8 @@ describe('a page', () => {
   });
 
   test.each([
-    ['without data', {}],
-    ['whose data are not an object', { data: [] }],
+    ['without `data`', {}],
+    ['whose `data` is not an object', { data: [] }],
     ['whose cursor is empty', { data: {}, next_cursor: '' }],
     ['whose cursor leads back to the same page', { data: { '7': ['r'] }, next_cursor: 'x' }],
     ['that is empty but has a next page', { data: {}, next_cursor: 'y' }],

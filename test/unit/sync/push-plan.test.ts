@@ -106,11 +106,11 @@ describe('a push', () => {
 
   test.each<[string, Peer, number, string]>([
     ['is unreachable', () => AWAY, 0, 'broken'],
-    ['fails at every request', () => BROKEN, 0, 'broken'],
+    ['fails on every request', () => BROKEN, 0, 'broken'],
     ['reports only counts, and not which records it accepted', () => ({ merged: 0 }), 3, 'over'],
     ['refuses all records permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
     ['refuses all records for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
-    ['fails at one of the records', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
+    ['fails on one of the records', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
   ])('of three records moves the acknowledged sequence only when the peer answers: a peer that %s', (_, peer, acknowledged, end) => {
     const writer = new Writer();
     for (const key of ['a', 'b', 'c']) writer.write(key);

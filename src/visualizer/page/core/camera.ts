@@ -55,7 +55,7 @@ export class Camera {
     if (this.#window.width > 0) this.#home(active);
   }
 
-  /** Shows the whole drawing, however small. */
+  /** Fits the whole drawing into the window, even if it becomes too small to read. */
   fitAll(): void {
     this.#held = true;
     this.#show(this.#fitScale());

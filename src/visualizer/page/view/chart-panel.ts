@@ -82,7 +82,7 @@ export class ChartPanel {
     this.#move(() => this.#camera.fit(this.#activeBox()));
   }
 
-  /** Shows the whole drawing, however small. */
+  /** Fits the whole drawing into the window, even if it becomes too small to read. */
   fitAll(): void {
     this.#move(() => this.#camera.fitAll());
   }

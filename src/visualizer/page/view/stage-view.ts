@@ -46,7 +46,7 @@ export class StageView {
       button('−', { key: '-', title: 'Smaller' }, () => this.zoomBy(0.8)),
       button('+', { key: '+', title: 'Larger' }, () => this.zoomBy(1.25)),
       button('fit', { key: 'f', title: 'Readable, and follows the active states' }, () => this.fit()),
-      button('all', { key: 'Shift+F', title: 'The whole drawing, however small' }, () => this.fitAll()),
+      button('all', { key: 'Shift+F', title: 'The whole drawing, even if it becomes too small to read' }, () => this.fitAll()),
     );
     this.element = h(
       'section',

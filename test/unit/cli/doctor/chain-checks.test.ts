@@ -33,9 +33,9 @@ describe('the head', () => {
     ['passes at any age when no maximum is set', head(9_000_000), is(5), { ...EXPECTED, maxAgeMs: 0 }, null],
     ['passes when it is ahead of the local clock by no more than the tolerance', head(-15_000), is(5), EXPECTED, null],
     ['fails when it is ahead of the local clock by more than the tolerance', head(-16_000), is(5), EXPECTED, ['chain.head_age', "the head's time is 16 s ahead of this host's clock"]],
-    ['fails when it belongs to a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC shows the chain 6, but CHAIN_ID is 5']],
+    ['fails when it belongs to a different chain', head(0), is(6), EXPECTED, ['chain.chain_id', 'the RPC reports the chain ID 6, but CHAIN_ID is 5']],
     ['passes for any chain when no CHAIN_ID is set', head(0), is(6), { ...EXPECTED, chainId: undefined }, null],
-    ['fails when the chain id cannot be read', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
+    ['fails when the chain ID cannot be read', head(0), silent, EXPECTED, ['chain.chain_id', silent.why]],
     ['fails when it cannot be read', silent, is(5), EXPECTED, ['chain.rpc', silent.why]],
   ] as const)('%s', (_, seen, chainId, expected, wanted) => {
     expect(failure(judgeHead(seen, chainId, expected, NOW_MS))).toEqual(wanted);
