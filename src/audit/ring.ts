@@ -10,15 +10,13 @@ import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Maximum length of all texts together. Each entry needs another `ENTRY_OVERHEAD_BYTES`, which do not count here. */
+  /** Maximum length of the texts of all entries together. The slots of `maxEntries` take another 44 bytes each, which are not included. */
   readonly maxBytes: number;
 }
 
 const HASH_BYTES = 32;
-/** What a slot needs besides the text of its entry: the hash, and the place and length of the text. */
-export const ENTRY_OVERHEAD_BYTES = HASH_BYTES + Float64Array.BYTES_PER_ELEMENT + Uint32Array.BYTES_PER_ELEMENT;
 
-export interface HeldEntry {
+interface HeldEntry {
   readonly text: string;
   readonly hash: string;
 }
