@@ -50,7 +50,7 @@ async function exchange(port: number, pieces: readonly Uint8Array[]): Promise<st
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
-  // If the node closes the connection while data is still arriving, the connection is reset. That is no fault.
+  // If the node closes the connection while data is still arriving, the connection is reset. That is not a fault.
   socket.on('error', () => undefined);
   const closed = Promise.withResolvers<boolean>();
   socket.once('close', () => closed.resolve(true));

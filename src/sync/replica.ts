@@ -79,7 +79,7 @@ export class Replica {
   }
 
   /**
-   * Counts the peer's records that this node could not merge. This is no failure of the peer, which may have got them from another node.
+   * Counts the peer's records that this node could not merge. This is not a fault of the peer, which may have got them from another node.
    */
   noteLeftOut(leftOut: Readonly<Record<string, number>>): void {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
