@@ -134,7 +134,7 @@ export default {
     },
     {
       name: 'the-product-runs-without-development-packages',
-      comment: 'The emulator, the development cluster and the bundler of the page may use them; a node and the client may not.',
+      comment: 'The emulator, the development cluster and the bundler of the page may use development packages; a node and the client may not.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(?:(?:dev|cli|enclave/emulator)/|visualizer/bundle-page\\.ts$)' },
       to: { dependencyTypes: ['npm-dev'] },

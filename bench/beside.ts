@@ -27,8 +27,8 @@ const BIG_BYTES = 1_048_576;
 /** How long the node's event loop may be blocked at a time while one caller lists keys. Milliseconds. */
 const BLOCK_AIM_MS = 20;
 /**
- * The p99 of derives rises while another caller gets large answers. This is the maximum allowed ratio of the rise on the node to the rise
- * on the floor. The machine and the enclave cause the rise on the floor.
+ * The p99 of derives rises while another caller gets large answers. It also rises on the floor (a minimal server), because the node and the
+ * floor share the machine and the enclave. This is the maximum allowed ratio of the rise on the node to the rise on the floor.
  */
 const P99_RISE_AIM = 1.25;
 const WARM_UP_DERIVES = 1_000;

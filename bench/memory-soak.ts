@@ -106,7 +106,7 @@ export async function soak(minutes: number, program: string | undefined): Promis
   }
 }
 
-/** Ignores the error that a key has expired or was deleted. */
+/** Ignores the answer that a key is absent, because it has expired or was deleted. */
 function orAbsent(error: unknown): void {
   if (!(error instanceof KmsClientError && error.serverCode === 'not_found')) throw error;
 }

@@ -1,10 +1,10 @@
 /**
  * `npm run bench:memory`: the resident memory of a node as it runs in the package and in the image. It measures a node that is idle, a node
- * under load, a node with many keys, and a node that receives many keys in one snapshot. Then it runs the load of a day in half an hour
- * (`memory-soak.ts`), during which the memory must not grow.
+ * under load, a node with many keys, and a node that receives many keys in one snapshot. Then it sends the requests of a whole day in half
+ * an hour (`memory-soak.ts`), during which the memory must not grow.
  *
- * `--minutes N` sets how long the load of a day takes; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` uses
- * fewer keys and shorter loads, so that it can run with every build.
+ * `--minutes N` sets the length of this last part; 0 leaves it out. `--sources` runs the nodes from the sources. `--quick` uses fewer keys
+ * and shorter loads, so that it can run with every build.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';

@@ -1,9 +1,9 @@
 /**
- * `npm run bench:requests`: measures what requests from apps to one node cost. A request includes the nonce, the caller's signature, the
- * registry, both envelopes, and the caller's work in this process. The benchmark compares derives with the least that they can cost in
- * Node.js (`floor.ts`), with the same callers and the same enclave. It also measures gets and puts in namespaces of three sizes, and lists
- * of the largest namespace. All workloads take turns, so that other load on the machine affects them equally. If there is much other load,
- * compare the processor time of the process that answers.
+ * `npm run bench:requests`: measures what requests from apps to one node cost. The cost includes the nonce, the caller's signature, the
+ * registry, both envelopes, and the caller's work in this process. The benchmark compares derives with the floor, which is the least that
+ * they can cost in Node.js (`floor.ts`), with the same callers and the same enclave. It also measures gets and puts in namespaces of three
+ * sizes, and lists of the largest namespace. All workloads take turns, so that other load on the machine affects them equally. If there is
+ * much other load, compare the processor time of the process that answers.
  *
  * `--turns N` and `--seconds S` set the number of turns and their length. `--only PART` runs only that part: `derive`, `data` or `beside`.
  */
@@ -147,7 +147,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
     const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
     process.stdout.write(`list of ${largest} keys: as much CPU as ${overFloor.toFixed(2)} lists or ${inDerives.toFixed(1)} derives on the floor, aim ${LIST_AIM_DERIVES}\n`);
-    aimAt(`a list of ${largest} keys takes at most the CPU of ${LIST_AIM_DERIVES} derives on the floor`, inDerives <= LIST_AIM_DERIVES);
+    aimAt(`a list of ${largest} keys takes at most as much CPU time as ${LIST_AIM_DERIVES} derives on the floor`, inDerives <= LIST_AIM_DERIVES);
     const held = SIZES.reduce((sum, size) => sum + size, 0);
     process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes arrived, ${residentMiB(node.pid!)} MiB at the end\n`);
   } finally {

@@ -28,7 +28,7 @@ interface Shape {
   readonly share?: number;
   /** Maximum allowed memory of a record in a run of the usual size. Bytes. */
   readonly most?: number;
-  /** Runs once all records are in the store. */
+  /** Runs when all records are in the store. */
   readonly then?: (store: RecordStore) => void;
 }
 

@@ -1,4 +1,4 @@
-/** A workload, which is measured in turns: a request, its caller, the process that answers, and the figures of all turns. */
+/** Workloads that take turns. A workload has a request, callers, and a process that answers. Figures are kept for each turn. */
 import type { KmsClient } from '../src/client/kms-client.ts';
 import { benchKey } from './bench-key.ts';
 import { exactCpuMs } from './process-figures.ts';

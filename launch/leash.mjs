@@ -8,7 +8,7 @@ import { isMainThread } from 'node:worker_threads';
 
 /** A cluster needs less time than this to shut down all its nodes cleanly. Milliseconds. */
 const END_WITHIN_MS = 30_000;
-/** Time between two checks that the program that forked this process is still running. Milliseconds. */
+/** If the launched program forked this process: time between two checks whether that program is still running. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
 // Children of this program must not use the pipe, so they do not inherit the variable.
@@ -20,8 +20,8 @@ function end() {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_WITHIN_MS).unref();
 }
 
-// A process that the program forked, such as a worker of Jest, loads this file too. A listener for `disconnect` would keep that process
-// alive.
+// A process that the program forked, such as a worker of Jest, loads this file too. It checks with a timer whether the program is still
+// running, because a listener for `disconnect` would keep the process alive.
 if (isMainThread && process.connected === true) {
   const timer = setInterval(() => {
     if (process.connected) return;

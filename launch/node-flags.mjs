@@ -3,7 +3,7 @@
  * to set any options. docs/decisions/0024 has the measurements.
  */
 
-/** The part of the heap (old space) that is not for the store. The store's values are in the same heap, so its size is added. MiB. */
+/** The part of the heap (old space) that is not for the store. `nodeFlags` adds the store, which is in the same heap. MiB. */
 const BESIDE_STORE_MIB = 512;
 /** The default of `MAX_STORE_BYTES` in src/config/settings.ts. Bytes. */
 const DEFAULT_MAX_STORE_BYTES = 512 * 1024 * 1024;
@@ -23,7 +23,7 @@ export function nodeFlags(environment) {
     // Size of each half of the young generation, in MiB. By default, each half may grow to 16 MiB. With 1 MiB, many objects of a request
     // outlive a collection, so collections take a quarter of a derive's processor time.
     '--max-semi-space-size=4',
-    // Lets a node return the memory of its start to the system (src/system/start-memory.ts).
+    // After its start, lets a node return unneeded memory to the system (src/system/start-memory.ts).
     '--expose-gc',
     // One helper thread of V8 is enough for two processors. Each thread costs memory.
     '--v8-pool-size=1',

@@ -47,8 +47,8 @@ export function runtime() {
     (isNewEnough()
       ? process.execPath
       : fail(
-          `Node ${REQUIRED_MAJOR} or newer is needed, and none is installed for ${process.platform}-${process.arch}: ` +
-            `this is ${process.version}. Install Node ${REQUIRED_MAJOR} and run the command again.`,
+          `Node ${REQUIRED_MAJOR} or newer is needed, and none is installed for ${process.platform}-${process.arch}. ` +
+            `This command runs on Node ${process.version}. Install Node ${REQUIRED_MAJOR} and run the command again.`,
         ))
   );
 }

@@ -11,7 +11,7 @@ import process from 'node:process';
 import { readDockerfile, type Stage } from '../test/support/dockerfile.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** The only npm settings that the stage inherits: where to find packages. With all of them, its npm would use this checkout. */
+/** The only npm settings that the stage inherits: where to find packages. If it inherited all settings, its npm would use this checkout. */
 const NPM_SETTINGS = ['npm_config_registry', 'npm_config_cache', 'npm_config_userconfig', 'npm_config_globalconfig'];
 
 interface Built {

@@ -62,7 +62,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nova-kms-checks-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const startedMs = performance.now();
 
-/** Runs a check and prints its output. If the check fails, this process and everything that it runs end. */
+/** Runs a check and prints its output. If the check fails, ends this process and all other running checks. */
 async function check(name, arguments_) {
   const checkStartedMs = performance.now();
   const code = wanted.length === 1 ? await run(arguments_) : await runQuietly(name, arguments_);

@@ -84,7 +84,7 @@ export class Answers {
   }
 }
 
-/** The message of an error without numbers, so that equal reasons are counted together. */
+/** The message of an error, with `N` in place of its numbers, so that equal reasons are counted together. */
 function messageOf(text: string): string {
   const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.slice(0, 160).replaceAll(/\d+/g, 'N');

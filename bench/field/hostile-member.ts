@@ -1,7 +1,7 @@
 /**
- * A hostile registered member. Like any member, it has the master secret. It sends records with forged counts of the nodes, records with a
- * thousand new clock entries, records with times in the future, and tombstones of invented apps. As a server, it acknowledges records that
- * it does not keep, and claims to be sure although its store is empty.
+ * A hostile registered member. Like any member, it has the master secret. It sends records whose clocks contain forged counts for the
+ * nodes, records with a thousand new clock entries, records with times in the future, and tombstones of invented apps. As a server, it
+ * acknowledges records that it does not keep, and claims to be sure although its store is empty.
  */
 import { randomBytes } from 'node:crypto';
 import { generateP384 } from '../../src/crypto/p384.ts';
@@ -109,7 +109,7 @@ export class HostileMember {
     this.#count(attack);
   }
 
-  /** Sends a node a record whose clock contains a count of that node which the node has not reached yet. @throws PeerError */
+  /** Sends a node a record whose clock has a count for that node that the node has not reached yet. @throws PeerError */
   async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
     const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
     const now = systemClock.nowMs();

@@ -90,7 +90,7 @@ const FOR_NODE = {
   legalComments: 'none',
   logLevel: 'warning',
   logOverride: { 'import-is-undefined': 'silent' },
-  // CommonJS packages require Node's own modules.
+  // The bundle is an ES module, which has no `require`, but the CommonJS packages in it load Node's own modules with `require`.
   banner: { js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);" },
 } as const satisfies BuildOptions;
 

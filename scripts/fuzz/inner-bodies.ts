@@ -1,4 +1,4 @@
-/** The contents of a valid envelope: almost valid messages from apps and peers. A refused message must change nothing. */
+/** Sends almost valid messages from apps and peers, in envelopes that are usually valid. A refused message must change nothing. */
 import fc from 'fast-check';
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';

@@ -58,7 +58,7 @@ const PARSERS: Readonly<Record<string, Check>> = {
     try {
       parseStrictJson(bytes);
     } catch (error) {
-      promise(error instanceof SyntaxError || error instanceof TypeError, 'an error that does not say that the input is not JSON');
+      promise(error instanceof SyntaxError || error instanceof TypeError, 'an error that is neither a SyntaxError nor a TypeError');
     }
   },
   config: (text) => {

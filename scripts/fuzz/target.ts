@@ -17,7 +17,10 @@ export interface Running<Case> {
   close(): Promise<void>;
 }
 
-/** Lets the compiler check that `check` accepts these cases. The type of the result hides them, so that one list can hold all targets. */
+/**
+ * Lets the compiler check that `check` accepts the cases that `cases` generates. The type of the result does not contain the type of the
+ * cases, so that one list can hold all targets.
+ */
 export function target<Case>(definition: Target<Case>): Target {
   return definition;
 }

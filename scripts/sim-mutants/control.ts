@@ -13,7 +13,7 @@ export class Control {
   }
 
   run(runs: Runs, seed: string): Promise<Ending> {
-    // The id is made from the complete options, including defaults, so that runs with the same effective options share one run.
+    // The id is made from the complete options, including defaults, so that mutants with the same effective options share one run.
     const id = JSON.stringify([scenarioOptionsOf(runs, seed), runs.steps ?? []]);
     const known = this.#known.get(id) ?? this.#processes.run({ root: this.#root, runs, seeds: [seed] });
     this.#known.set(id, known);

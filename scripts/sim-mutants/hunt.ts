@@ -47,7 +47,7 @@ export class Hunt {
     return this.#wallMs;
   }
 
-  /** Whether there are seeds left for one more process. */
+  /** Whether one more process may run seeds: the mutant has not been found yet, and some seeds have not been started. */
   get hasSeeds(): boolean {
     return this.#finding === null && this.#left.length > 0;
   }
@@ -66,7 +66,7 @@ export class Hunt {
     this.#found.abort();
   }
 
-  /** Ends the hunt when no process is running and no seed is left. @returns true only for the call that ends the hunt */
+  /** Ends the hunt if no process is running and none may be started. @returns true only for the call that ends the hunt */
   endsNow(): boolean {
     if (this.#hasEnded || this.#underWay > 0 || this.hasSeeds) return false;
     this.#hasEnded = true;

@@ -16,7 +16,7 @@ export interface Runs {
   readonly nodes?: number;
   readonly apps?: number;
   readonly hours?: number;
-  /** Requests of all apps per simulated second. */
+  /** Requests per simulated second, from all apps together. */
   readonly requests?: number;
   readonly faults?: FaultLevel;
   /** Rates or durations of faults that differ from those of the level in `faults`. */

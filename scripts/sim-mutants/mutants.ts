@@ -756,7 +756,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'count-too-far-ahead-taken',
     section: '§10 Bounds',
-    what: 'A count may be ahead of the clock by any amount.',
+    what: 'A count in a vector clock may be ahead of the system clock by any amount.',
     replace: [{ file: 'store/record-codec.ts', find: `return updatedAtMs > latestMs || largestCount(version) > latestMs + COUNT_HEADROOM;`, put: `return updatedAtMs > latestMs;` }],
     runs: { rates: { "liar: others' counts": { perHour: 6 } } },
   },
@@ -788,7 +788,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'apps-uncounted',
     section: '§10 Bounds',
-    what: 'The memory of apps is not included in the bytes that MAX_STORE_BYTES limits.',
+    what: 'The memory that each app takes is not included in the bytes that MAX_STORE_BYTES limits.',
     replace: [{ file: 'store/contents.ts', find: `return this.#bytes + this.#namespaces.size * APP_BYTES;`, put: `return this.#bytes;` }],
   },
   {

@@ -10,7 +10,7 @@ import { HASH_BEFORE_FIRST, type ChainPoint } from './entry.ts';
 
 export interface RingLimits {
   readonly maxEntries: number;
-  /** Maximum length of the texts of all entries together. The slots of `maxEntries` take another 44 bytes each, which are not included. */
+  /** Maximum length of the texts of all entries together. Each of the `maxEntries` slots takes another 44 bytes, which are not included. */
   readonly maxBytes: number;
 }
 
@@ -25,7 +25,7 @@ export class AuditRing {
   readonly #limits: RingLimits;
   readonly #texts: Buffer;
   readonly #hashes: Buffer;
-  /** Where the text of each slot begins. Counts all bytes since the start; the remainder by `maxBytes` is the place in `#texts`. */
+  /** Where the text of each slot begins: the count of all bytes since the start. Modulo `maxBytes`, it is the place in `#texts`. */
   readonly #starts: Float64Array;
   readonly #lengths: Uint32Array;
   /** Where the newest text ends, counted in the same way. */

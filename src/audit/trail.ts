@@ -17,7 +17,7 @@ const CHAIN_ID_BYTES = 16;
 export interface AuditTrailModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Pick<Random, 'bytes'>;
-  /** Called after each entry that needs a signature: all but checkpoints. */
+  /** Called after each entry that needs a signature: all but checkpoints. It is not called for the `start` entry. */
   readonly onUnsigned: () => void;
 }
 
@@ -56,7 +56,7 @@ export class AuditTrail implements Audit {
     this.#onUnsigned();
   }
 
-  /** Returns the newest entry, to be signed. If entries were dropped, it first adds an entry that says so, which is then the newest. */
+  /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
   pointToSign(): ChainPoint {
     this.#sayDropped();
     return this.#ring.last;

@@ -72,7 +72,7 @@ export class NonceBook {
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Looks up a nonce, and uses it up even if it has expired. Nonces are compared as strings. */
+  /** Looks up a nonce. If the result is `ok`, the nonce is then used up. Nonces are compared as strings. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';

@@ -5,7 +5,7 @@ import { NODE } from './node/row.ts';
 
 export const COMMANDS: readonly CommandRow[] = [
   NODE,
-  { name: 'check-config', summary: 'print the configuration that a node would read, and every problem in it', load: () => import('./node/check-config.ts') },
+  { name: 'check-config', summary: 'print the configuration that a node would use, or every problem in it', load: () => import('./node/check-config.ts') },
   { name: 'doctor', summary: 'explain why a node is not ready, or would not become ready', load: () => import('./doctor/doctor.ts') },
   { name: 'status', summary: 'show every node of a cluster on one screen', load: () => import('./status/status.ts') },
   { name: 'audit', summary: 'fetch the audit of a node, and verify it', load: () => import('./audit/audit.ts') },

@@ -1,6 +1,6 @@
 /**
- * Splits a stream of bytes into lines. Joining the unfinished line with each new chunk would take quadratic time, so each byte is read once
- * and copied at most once.
+ * Splits a stream of bytes into lines. The parts of a line are joined only when the line ends, because joining them after each
+ * chunk would take quadratic time. Each byte is read once and copied at most once.
  *
  * Only `\n` ends a line. readline also ends lines at other characters, but JSON strings may contain those.
  */

@@ -22,7 +22,7 @@ export type KmsClientErrorCode =
   | 'refused'
   /** No node signed its answer to this request with its registered wallet. */
   | 'bad_answer_signature'
-  /** Every node that was asked sent a wrong or malformed answer. */
+  /** In every attempt, the answer was wrong or malformed, or nothing could be encrypted to the registered key of the node. */
   | 'bad_answer';
 
 /** How one attempt with one node failed. */

@@ -1,6 +1,6 @@
 /**
  * Holds the app's keys in this process, for development. It offers what the enclave API offers to an app in an enclave (protocol.md §7),
- * and never opens two envelopes with the same (key, nonce) pair.
+ * and refuses a second envelope with the same sender and nonce.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';

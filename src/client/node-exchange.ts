@@ -82,8 +82,8 @@ export class NodeExchange {
   }
 
   /**
-   * @throws AttemptError when another node may succeed; KmsClientError when no node can; the signal's reason when it is aborted; any error
-   * of the identity
+   * @throws AttemptError when the node failed to answer; KmsClientError when the node refused the request, or when the caller's own enclave
+   * failed; the signal's reason when it is aborted; any error of the identity
    */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;

@@ -75,7 +75,7 @@ export const DEFAULTS = {
 export const REGISTRY_TIMEOUT_MS = 15_000;
 /** Minimum time between two reads of the list, including failed reads. */
 export const REGISTRY_PAUSE_MS = 5_000;
-/** How long a node that failed is asked last, unless it sent `Retry-After`. */
+/** For this time after a failure, a node comes last in the order of the nodes. A `Retry-After` from the node replaces this time. */
 export const FAILED_NODE_MS = 30_000;
 /** Pause before the next round for a node that sent no `Retry-After`. */
 export const ROUND_PAUSE_MS = 1_000;

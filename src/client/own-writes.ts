@@ -35,7 +35,7 @@ export class OwnWrites {
     return isSame(this.#byKey.get(key)?.node, node);
   }
 
-  /** Whether this node accepted the last write of any key: listings ask that node first. */
+  /** Whether this node accepted the client's most recent write, regardless of its key. If so, a request that lists keys asks it first. */
   tookLast(node: KmsNode): boolean {
     return isSame(this.#last?.node, node);
   }

@@ -46,7 +46,7 @@ function publicKeyObject(publicKeyDer: string): KeyObject {
   }
 }
 
-/** Converts a bare uncompressed point, which other nodes accept too, to DER. Other strings are returned unchanged. */
+/** Converts a bare uncompressed point to DER, because other nodes also accept such points. Returns other strings unchanged. */
 export function toDer(publicKey: string): string {
   const isPoint = publicKey.length === 2 * POINT_BYTES && publicKey.startsWith('04');
   return isPoint ? SPKI_PREFIX.toString('hex') + publicKey : publicKey;
@@ -77,7 +77,7 @@ export class P384KeyPair {
   #privateKey: KeyObject | null;
   readonly #shared: LRUCache<string, Uint8Array>;
 
-  /** @param scalar 48 bytes, big endian; wiped, even when it is refused. @throws P384Error when it is not in 1..n-1 */
+  /** @param scalar 48 bytes, big endian; wiped, even when its value is refused. @throws P384Error when it is not in 1..n-1 */
   constructor(scalar: Uint8Array) {
     if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');

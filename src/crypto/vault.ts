@@ -181,7 +181,7 @@ export class Vault {
     return this.#syncKey.mac(canonical).toString('hex');
   }
 
-  /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid, as all nodes send it. */
+  /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid: all nodes send that. */
   verifySyncHmac(canonical: string, signature: string): boolean {
     return this.#syncKey !== null && constantTimeEqual(this.syncHmac(canonical), signature);
   }

@@ -33,7 +33,7 @@ export interface Anvil {
   stop(): Promise<void>;
 }
 
-/** The path of the Anvil in node_modules, or of one on the PATH if there is none. @throws Error with one line that says what to do */
+/** The path of Anvil in node_modules; if it is missing there, its path on the PATH. @throws Error with one line that says what to do */
 function anvilPath(): string {
   const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));

@@ -15,7 +15,7 @@ const LISTEN_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
 
-/** The program with the node command in a checkout. */
+/** The `nova-kms` program, run from the sources of a checkout. */
 const SOURCES = 'src/cli/nova-kms.ts';
 
 export interface ClusterNodeOptions {

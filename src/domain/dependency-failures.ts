@@ -92,7 +92,7 @@ export function noAnswer(call: DependencyCall, thrown: unknown, isAborted: boole
 }
 
 function connectionWords(thrown: unknown): string {
-  // Recognized by name: the HTTP client for peers and the RPC may create `HTTPParserError` without a code.
+  // These errors are recognized by name, because undici may create an `HTTPParserError` without a code.
   if (thrown instanceof Error && (thrown.name === 'HTTPParserError' || thrown.name === 'NotHttpError')) return ': it does not speak HTTP';
   const code = causeCode(thrown);
   if (code === null) return '';

@@ -38,7 +38,7 @@ interface Logged {
 
 export class FailureLog {
   readonly #modules: FailureLogModules;
-  /** In the order in which they were last logged. */
+  /** The remembered failures; the one that was logged longest ago is first. */
   readonly #logged = new Map<string, Logged>();
   readonly #seen = new WeakSet();
   #faults: Faults = { count: 0, last: null };

@@ -162,5 +162,5 @@ export interface FetchAnswer {
   text(): Promise<string>;
 }
 
-/** Sends a request to the chain's RPC. The platform's `fetch` is such a function. */
+/** Sends a request to the chain's RPC. The `fetch` of Node.js also has this type. */
 export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>;

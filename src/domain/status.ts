@@ -44,7 +44,7 @@ export interface NodeStatus {
     readonly master_secret_hash: string | null;
     readonly membership_block: number | null;
     readonly membership_age_ms: number | null;
-    /** Age of the last good view of the chain, measured from the time of its block. */
+    /** Age of the last good view of the chain (`machines/view-age.ts`). */
     readonly view_age_ms: number | null;
     /** When reads of the chain began to fail, and why the last read failed; null while reads succeed. */
     readonly chain_failing: { readonly since_ms: number; readonly why: string } | null;

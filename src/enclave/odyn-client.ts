@@ -36,7 +36,7 @@ interface OperationRule {
   readonly isGet: boolean;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether a failed call may be sent again. The API may already have carried it out, if only its answer was lost. */
+  /** Whether the call may be sent again after its connection failed. The API then carries it out twice if it had got the first request. */
   readonly again: boolean;
 }
 

@@ -14,7 +14,7 @@ interface Connection {
   readonly underWay: Map<ServerResponse, IncomingMessage>;
   /** True: no further request of this socket is carried out. */
   isFull: boolean;
-  /** Number of consecutive checks that found an unsent part of the first answer, although this answer is complete. */
+  /** Number of consecutive checks in which part of the oldest answer was unsent, although the node had finished writing it. */
   stalledLooks: number;
 }
 

@@ -53,7 +53,7 @@ const PEER_RATE_PER_MINUTE = 6_000;
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 8, maxWaiting: 64, waitTimeoutMs: 5_000 };
 const SNAPSHOTS_UNDER_WAY: UnderWayLimits = { ...UNDER_WAY, maxUnderWay: 2 };
 
-/** @param countClient counts a request that has no peer's proof, for its client; peers have a separate limit (protocol.md §8) */
+/** @param countClient counts a request without a peer's proof against its client's limit; peers have a separate limit (protocol.md §8) */
 export function syncHandlers(options: SyncOptions, modules: SyncModules, countClient: (request: Request) => void): (RequestHandler | ErrorRequestHandler)[] {
   const secretConfirmed = requireConfirmedSecret(modules);
   const { handler } = modules;

@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: immediately, or when the nudge interval after the previous such sync_tick ends.',
+        description: 'Runs sync_tick after a write: immediately, or at the end of the nudge interval that the previous such sync_tick began.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

@@ -15,7 +15,7 @@ export interface Backoff {
   readonly reasons: readonly ReasonText[];
   /** The last progress that a tick made: a head or a transaction. */
   readonly progress: string;
-  /** The highest rank that a tick has reached since the last tick that ended in ready; -1: there has been no tick since then. */
+  /** The highest rank that a tick has reached since the last tick whose verdict was `node.prepared`; -1: no tick has ended since then. */
   readonly furthest: number;
 }
 

@@ -67,7 +67,7 @@ export interface TickContext {
   readonly hash: HashFacts | null;
   /** How the tick ends; null until that is decided. */
   readonly verdict: Verdict | null;
-  /** The head or the transaction that shows this tick's progress; empty: no progress. The backoff compares it with the previous tick's. */
+  /** The head or the transaction that shows this tick's progress; empty: no progress. The backoff compares it with the last progress. */
   readonly progress: string;
   /** Monotonic milliseconds at which this tick began to ask for the first snapshot; null if it has not asked. */
   readonly askedAtMs: number | null;

@@ -83,7 +83,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       withdrawing: {
-        description: 'If the chain no longer shows the secret of this node, the node leaves ready before any other step.',
+        description: 'If the chain no longer shows the hash of the secret of this node, the node stops being ready before any other step.',
         always: [
           // Even a successful read may show a chain that no longer produces blocks.
           { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },

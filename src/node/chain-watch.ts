@@ -68,7 +68,7 @@ export class ChainWatch {
 
   /**
    * Reads the chain for a node_tick. A hash that cannot be read is read again at the same block. If it stays unreadable, the read counts
-   * as failed and leaves everything as it was.
+   * as failed, and the previous view remains in use.
    * @throws DependencyError when no view could be read
    */
   async readForTick(signal: AbortSignal): Promise<ChainView> {

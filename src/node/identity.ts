@@ -1,8 +1,8 @@
 /**
  * Who this node is: its enclave's wallet and teePubkey, and which member has that wallet (protocol.md §1, step 2).
  *
- * It is built before every room that needs the identity, and is the only place that asks the enclave for it. Until the first answer there
- * is no identity, and no member counts as this node.
+ * `NodeIdentity` is built before every room that needs the identity, and is the only place that asks the enclave for it. Until the first
+ * answer there is no identity, and no member counts as this node.
  */
 import { retry, within } from '../domain/deadline.ts';
 import type { Wallet } from '../domain/ids.ts';

@@ -104,7 +104,7 @@ export class NodeJobs {
     });
   }
 
-  /** Step 1. If the chain no longer shows the hash of the secret, the secret stops serving here, regardless of how the tick ends. */
+  /** Step 1. If the chain no longer shows the hash of the secret, the secret stops serving in this step, however the tick ends. */
   async readChain(signal: AbortSignal): Promise<ChainFacts | ChainFailure> {
     const view = await this.#modules.chainWatch.readForTick(signal);
     if (view.hash.kind === 'unreadable') return { failed: reason(REASONS.cannotReadHash, view.hash.detail) };
@@ -129,7 +129,7 @@ export class NodeJobs {
     return standing;
   }
 
-  /** Refreshes the membership before this node sends anything to members outside a node_tick. */
+  /** Refreshes the membership if it is too old. Called before outbound work outside node_tick. */
   async refreshForOutbound(signal: AbortSignal): Promise<void> {
     const { chainWatch, identity, onMembership } = this.#modules;
     const membership = await chainWatch.refreshForOutbound(signal);
@@ -242,7 +242,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks members whether they are sure, so that this node can become sure. Called on entering ready and with each regular sync_tick. */
+  /** Asks members whether they are sure, so that this node can become sure: when it becomes ready, and at each regular sync_tick. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -1,7 +1,7 @@
 /**
  * Maps a stack frame of a bundle to its place in the sources. Node's own `--enable-source-maps` keeps all source maps in memory, where they
- * take 28 MiB. So this file reads a map only when it must map a frame. That is rare, because only faults are logged with a stack. It
- * keeps the places that it found but not the map, so a repeated fault does not read the map again.
+ * take 28 MiB. So this file reads a map only when it must map a frame. That is rare, because only faults are logged with a stack. The
+ * places found are kept, but not the map. So a repeated fault does not read the map again.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';

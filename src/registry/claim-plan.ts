@@ -3,7 +3,7 @@
  * tip, so tip and max fee have limits. The planner waits STUCK_AFTER_BLOCKS blocks for a pending claim to be mined, then replaces it under
  * the same nonce. A claim that was refused because of its price is sent again with fees raised by an eighth, until it is accepted or
  * the cap is reached. When the cap is reached, the next attempt starts with fresh fees, because the pool may have dropped the transaction
- * that had to be outbid. A node that gave up permanently would never claim.
+ * that had to be outbid. The planner never gives up permanently, because the node would then never claim.
  */
 
 /** Gas limit of a claim. */
@@ -25,7 +25,7 @@ export interface ClaimFees {
   readonly maxFeePerGas: bigint;
 }
 
-/** The last attempt to send a claim, regardless of the claimed hash. */
+/** The last attempt to send a claim, for this or any other hash. */
 export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The head at the time of sending. */
@@ -55,7 +55,7 @@ const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const raised = (fee: bigint): bigint => (fee * RAISE_NUMERATOR) / RAISE_DENOMINATOR + 1n;
 
-/** @param maxTip `CLAIM_MAX_TIP_GWEI` in wei, MIN_TIP or more @returns null if fees within the caps are too low to be mined */
+/** @param maxTip `CLAIM_MAX_TIP_GWEI` in wei, MIN_TIP or more @returns null if a claim with fees within the caps would not be mined */
 export function freshFees({ baseFee, tip }: Pick<ChainFacts, 'baseFee' | 'tip'>, maxTip: bigint): ClaimFees | null {
   const maxPriorityFeePerGas = min(max(tip, MIN_TIP), maxTip);
   return withinCap({ maxPriorityFeePerGas, maxFeePerGas: 2n * baseFee + maxPriorityFeePerGas }, baseFee);

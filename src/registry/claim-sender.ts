@@ -25,7 +25,7 @@ const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = 
   no_funds: 'the wallet cannot pay for the claim',
   refused: 'the RPC did not accept the claim',
 };
-const TOO_DEAR = 'a claim that miners would include costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow';
+const TOO_DEAR = 'a claim that miners would include needs a higher tip than CLAIM_MAX_TIP_GWEI, or more than 0.05 ether in all';
 
 /** The calldata of a claim. */
 export function claimCalldata(hash: Hash32): Hex {
@@ -121,7 +121,7 @@ export class ClaimSender {
     // The nonces and fees of another wallet do not apply.
     if (this.#last?.wallet !== wallet) this.#last = null;
     const facts = await this.#readFacts(wallet, signal);
-    // A backend that lags behind still shows zero, even if the hash has been claimed since then.
+    // A backend that lags behind may still show zero although the hash has already been claimed.
     if (facts.head < this.#leastHead()) return { kind: 'refused', detail: 'the RPC shows an older block than before' };
     const reset = await this.#findReset(hash, wallet, facts, signal);
     if (reset !== null) return { kind: 'was_reset', transactionHash: reset };
@@ -135,8 +135,8 @@ export class ClaimSender {
   }
 
   /**
-   * Finds a transaction that set this hash although the head shows zero. If there is one, the owner has reset the hash
-   * since then, and a hash that was reset is never claimed again (protocol.md §10).
+   * Called when the head shows zero. Finds an earlier transaction of this process that set this hash. If there is one, the owner has
+   * reset the hash, and a hash that was reset is never claimed again (protocol.md §10).
    */
   async #findReset(hash: Hash32, wallet: Wallet, facts: ChainFacts, signal: AbortSignal): Promise<Hash32 | null> {
     if (this.#sent?.hash !== hash) return null;

@@ -54,7 +54,10 @@ const FORMS: Readonly<Record<string, Form>> = {
 /** Methods that run contract code and can therefore revert. */
 const RUNS_CODE: ReadonlySet<string> = new Set(['eth_call', 'eth_estimateGas']);
 
-/** How common nodes say that the EVM stopped: Geth uses words (`max code size exceeded`), revm uses names (`CreateContractSizeLimit`). */
+/**
+ * How common Ethereum nodes say that the EVM stopped: Geth uses words (`max code size exceeded`), revm uses names
+ * (`CreateContractSizeLimit`).
+ */
 const EVM_STOPPED = /revert|out ?of ?gas|code ?size|contract ?size|initcode|opcode|evm error/i;
 
 /** Maximum value of `Retry-After`. Milliseconds. */

@@ -18,7 +18,7 @@ import { judgeRpcAnswer, type HttpAnswer, type RpcAnswer, type RpcErrorAnswer } 
 export const RPC_TIMEOUT_MS = 5_000;
 /** Maximum number of attempts for one call. */
 export const CALL_ATTEMPTS = 6;
-/** How long an attempt may have no answer before the next one starts in parallel. Milliseconds. */
+/** How long an attempt may go unanswered before the next one starts in parallel. Milliseconds. */
 export const COMPANY_AFTER_MS = 1_000;
 /** The longest `Retry-After` that a call waits for; the steps that call the RPC have timeouts of 20 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
@@ -150,7 +150,7 @@ export class RpcCaller {
     }
   }
 
-  /** The outcome of the first attempt to end; `silent` if none ends in COMPANY_AFTER_MS. @param mayCompany whether another may start */
+  /** The outcome of the first attempt to end; `silent` if none ends within COMPANY_AFTER_MS and `mayCompany` allows another attempt. */
   async #first(underWay: ReadonlySet<Promise<Outcome>>, mayCompany: boolean): Promise<Outcome | 'silent'> {
     if (!mayCompany) return Promise.race(underWay);
     const { clock } = this.#modules;

@@ -14,11 +14,11 @@ import type { ViewCall, ViewFault, ViewResult } from './view-call.ts';
 export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 /** Maximum number of views in one call through Multicall3. */
 const CALLS_PER_MULTICALL = 200;
-/** Maximum number of views in one deployless call: nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
+/** Maximum number of views in one deployless call: Ethereum nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
 /** Maximum number of calls of a view that returns empty answers: one of two backends may be bad, and six bad answers in a row are rare. */
 const ASKED = 6;
-/** Number of attempts of a multicall before its views are called one by one. */
+/** Maximum number of attempts to make a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
 
 /** How the RPC accepts many views in one call. This is learnt from its answers. */
@@ -69,7 +69,7 @@ export class Views {
     this.#last = last;
   }
 
-  /** Looks for Multicall3 until it is found. Call it in the same trip as another request, so that it costs no extra trip. */
+  /** Looks for Multicall3, unless it was found earlier. Call this in the same trip as another request, to save a trip. */
   async findMulticall(): Promise<void> {
     if (this.#support.hasMulticall3) return;
     const code = await getCode(this.#client, { address: MULTICALL3 });

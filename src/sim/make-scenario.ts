@@ -83,7 +83,7 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 }
 
 /**
- * Faults that accompany other faults: a claim fault after a reset, a reorganisation after a change of the chain, and a chain head that
+ * Faults that accompany other faults: a claim fault after a reset, a reorganisation after a change on the chain, and a chain head that
  * stands still while a revoked liar asks a node for the secret. For some lies an honest node crashes, so that a liar can answer that node
  * when it restarts.
  */

@@ -11,7 +11,7 @@ import type { Simulation } from './simulation.ts';
 
 /** A node must be ready again within this number of node_ticks. */
 const TICKS = 3;
-/** Long enough that no time written during the longest clock jump is still in the future. */
+/** After this time, no timestamp that was written during the longest clock jump is still in the future. */
 const SETTLING_MS = 60_000;
 const LOOK_MS = 1_000;
 

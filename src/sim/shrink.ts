@@ -61,7 +61,7 @@ function cutAfter(scenario: Scenario, { violation }: SimulationResult): Scenario
   return { ...scenario, durationMs: Math.ceil(endMs), steps: scenario.steps.filter(({ atMs }) => atMs <= endMs) };
 }
 
-/** One scenario without the last node for each remaining node, which takes over the removed node's steps. */
+/** Removes the last node. Returns one scenario for each remaining node: in it, that node takes over the removed node's steps. */
 function withoutLastNode(scenario: Scenario): Scenario[] {
   const nodes = scenario.nodes - 1;
   const gone = nodeName(nodes);

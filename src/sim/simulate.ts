@@ -41,7 +41,7 @@ export interface SimulationResult {
 const SECRET_INVARIANT = 'no secret is in the trace';
 /** After each stretch of this simulated time, a run reports its progress, and ends if the `until` text has appeared. Milliseconds. */
 const STRETCH_MS = 60_000;
-/** The stretch of a run with an `until` text. */
+/** The length of a stretch when there is an `until` text. Milliseconds. */
 const LISTENING_STRETCH_MS = 1_000;
 
 export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {

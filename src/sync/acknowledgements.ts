@@ -7,7 +7,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Maximum number of writes that wait at the same time. `wait` refuses any more, but these writes replicate anyway. */
+/** Maximum number of writes that wait at the same time. `wait` refuses further writes, but they replicate anyway. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {

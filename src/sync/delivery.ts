@@ -73,7 +73,7 @@ export class Delivery<Entry extends Sent> {
     return this.#suspects;
   }
 
-  /** Whether the peer answered at least one batch of records, so that it is not completely broken. */
+  /** Whether the peer answered at least one batch of records, which shows that it is not completely broken. */
   get anyPassed(): boolean {
     return this.#anyPassed;
   }

@@ -110,10 +110,10 @@ export class SyncInbound {
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
       throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
     }
-    // This entry of the membership is from an earlier read. The sender may have been revoked since then.
+    // If the sender's entry in the membership is from an earlier read, the sender may have been revoked since then.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');
     const request = masterSecretRequest.safeParse(message);
-    if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey is missing or is not hex without 0x');
+    if (!request.success) throw new RefusalError('bad_request', 'ecdh_pubkey must be hex without 0x');
     const sealed = vault.sealMasterSecret(request.data.ecdh_pubkey.toLowerCase());
     this.#modules.onHandedOut();
     log.info('master secret handed to a member', { member: sender.wallet });

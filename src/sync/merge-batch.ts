@@ -39,7 +39,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
     await pause();
     for (const wire of Array.isArray(records) ? (records as unknown[]) : []) {
       await pause();
-      // The store was emptied during the pause, because the secret changed. These records belong to the old secret.
+      // If the store was emptied during the pause, the secret has changed, and these records belong to the old secret.
       if (store.storeId !== storeId) throw new RefusalError('service_unavailable', 'the store was emptied');
       const verdict = store.merge(appId, wire, clock.nowMs());
       onVerdict?.(appId, wire, verdict);

@@ -1,4 +1,4 @@
-/** How an exchange with a peer can fail. This node writes the message itself; the message contains nothing that the peer sent. */
+/** How an exchange with a peer can fail. The error's message is this node's own text and contains nothing that the peer sent. */
 import { ExpectedError } from '../domain/errors.ts';
 
 export type PeerFailure =

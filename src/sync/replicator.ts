@@ -117,7 +117,7 @@ export class Replicator {
     return course;
   }
 
-  /** Called when a lane has stopped working. @param signal the signal under which the lane was working or waiting */
+  /** Called when a lane has finished or broken off its work. @param signal the signal under which the lane was working or waiting */
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;

@@ -1,7 +1,7 @@
 /**
- * After a wait, sends recent records once more to a peer that does not say which records it refused (protocol.md §10, Rejections). The
- * peer may have refused a record because the peer's clock is behind. Recent records that are first sent during the wait are sent once more
- * after a second wait. Pure.
+ * Decides which recent records are sent once more, after a wait, to a peer that does not say which records it refused (protocol.md §10,
+ * Rejections). The peer may have refused a record because the peer's clock is behind. Recent records that are first sent during the wait
+ * are sent once more after a second wait. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 
@@ -34,7 +34,7 @@ export function bookResend(booked: Resend | null, entries: readonly OwnWrite[], 
   return { ...booked, nextFrom: booked.nextFrom ?? from };
 }
 
-/** What to send after a second wait, once the given records have been sent. @param to the current acknowledged sequence */
+/** What to send after another wait, when the records of this resend have been sent. @param to the current acknowledged sequence */
 export function nextResend({ nextFrom }: Resend, to: number, now: Now): Resend | null {
   return nextFrom === null ? null : resendOf(nextFrom, to, now);
 }

@@ -236,7 +236,7 @@ export class SnapshotFetch {
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
     try {
-      // An incomplete member may have missed later changes to the records that it sends, so no verdict about them is reported.
+      // A member without its own first snapshot may have missed later changes to the records that it sends, so no verdict is reported.
       const report = await mergeBatch(data, complete && onVerdict !== undefined ? { ...merging, onVerdict } : merging);
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);

@@ -15,7 +15,7 @@ import type { Replicas } from './replicas.ts';
 
 /** Maximum number of members asked at the same time. This node may hold a page of records from each of them in memory. */
 const MAX_PARALLEL = 4;
-/** How long a node asks members before it becomes ready. It asks the remaining members when it is ready. Milliseconds. */
+/** Maximum time that a node spends on asking members before it becomes ready. It asks the remaining members later. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
 /** Timeout of one round. A comparison of stores that takes longer continues in the next round. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;

@@ -1,4 +1,4 @@
-/** Follows one sync_tick for a watcher of the node, until every lane that the tick woke has stopped working. */
+/** Follows one sync_tick for a watcher of the node, until every lane that the tick woke has finished its work or has failed. */
 /** Called when a sync_tick begins. Returns the function that is called with the tick's outcome. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
@@ -24,26 +24,26 @@ export class TickCourse {
     return this.#isOver;
   }
 
-  /** Call this for each lane that works after the tick has woken it. */
+  /** Call this after the tick has woken a lane, if the lane is now working. */
   add(lane: Lane): void {
     this.#open.add(lane);
     this.#woken += 1;
   }
 
-  /** The tick has woken all its lanes. */
+  /** Call this when the tick has woken all lanes. */
   begin(): void {
     this.#isBegun = true;
     this.#look();
   }
 
-  /** A lane has stopped working. */
+  /** Call this when a lane has finished its work or has failed. */
   rested(lane: Lane, failed: boolean): void {
     if (!this.#open.delete(lane)) return;
     if (failed) this.#failed += 1;
     this.#look();
   }
 
-  /** The node is no longer ready. */
+  /** Call this when the node has stopped being ready. */
   abort(): void {
     this.#finish('aborted');
   }

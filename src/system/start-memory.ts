@@ -4,10 +4,10 @@
  * first time.
  */
 
-/** The pause of a collection grows with the heap. A larger heap holds records that the node needs, so it is not collected here. Bytes. */
+/** The pause during a collection grows with the heap. A larger heap holds needed records, so it is not collected here. Bytes. */
 const MAX_HEAP_BYTES = 64 * 1024 * 1024;
 
-/** Returns memory to the system, about 9 MiB. Takes about a tenth of a second. Does nothing if Node runs without `--expose-gc`. */
+/** Returns about 9 MiB of memory to the system. Takes about a tenth of a second. Does nothing if Node runs without `--expose-gc`. */
 export function releaseStartMemory(heapBytes: number): void {
   if (heapBytes > MAX_HEAP_BYTES) return;
   // `last-resort` also shrinks the young generation.

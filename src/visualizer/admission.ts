@@ -1,7 +1,8 @@
 /**
  * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs pages from other
  * sites. A foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be
- * ours, and `sec-fetch-site` must not show another site. No answer has a header that allows another origin to read it.
+ * ours, and `sec-fetch-site` may show another site only when the user follows a link. No answer has a header that allows another origin to
+ * read it.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';

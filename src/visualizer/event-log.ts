@@ -152,7 +152,7 @@ export class EventLog implements EventSink {
   }
 
   /**
-   * There are never more keyframes than dropped events, so the numbers of dropped events are enough for all keyframes. A keyframe for a
+   * There are never more keyframes than dropped events, so each keyframe can have the sequence number of a dropped event. A keyframe for a
    * chart replaces the event of that chart, a keyframe for a state replaces a state event of the same source, and a keyframe for an end
    * replaces the dropped end.
    */

@@ -25,8 +25,9 @@ const HOST = '127.0.0.1';
 const MAX_CONNECTIONS = 64;
 /** Maximum number of connections that read the log at the same time. */
 export const MAX_READERS = 16;
-/** Maximum size of a command's body, and of all headers of a request together. Bytes. */
+/** Maximum size of a command's body. Bytes. */
 export const MAX_COMMAND_BYTES = 1_024;
+/** Maximum size of all headers of a request together. Bytes. */
 const MAX_HEADER_BYTES = 8 * 1024;
 /** Maximum length of a name in a command. Characters. */
 const MAX_NAME_CHARS = 64;

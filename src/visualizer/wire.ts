@@ -49,8 +49,8 @@ export interface ChartEvent extends Numbered {
  * reader already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
  * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers its events.
  *
- * This event replaces everything that was known about the source. It also cuts off all open spans. If the state is inside a span, that may
- * be a newer span. An `end` directly after this event means that the source had already ended.
+ * This event replaces everything that was known about the source. It also cuts off all open spans. If the source is inside a span now, that
+ * span may have begun during the gap. An `end` directly after this event means that the source had already ended.
  */
 export interface StateEvent extends Numbered {
   readonly kind: 'state';

@@ -367,7 +367,7 @@ test('the page keeps the light theme after a reload, and fits the screen of a ph
   await opened.screenshot('machine-phone-390x844');
 });
 
-test('the page does not report that the clock was set back when the server sends old states again after it has dropped events', async () => {
+test('when the server has dropped events and sends old states again, the page does not report that the clock was set back', async () => {
   const long = new Watched('live', 'long');
   const one = long.start('crossing-1');
   long.start('crossing-2').end();

@@ -150,7 +150,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     expect(await audit('fetch', first.localUrl, changed)).toMatchObject({ code: 3, stderr: expect.stringContaining('does not verify: line') });
   });
 
-  test('a wrong token is refused in one line, and so is an incomplete command line', async () => {
+  test('a wrong token and an incomplete command line are each refused with a one-line message', async () => {
     const command = new StartedCommand('node', ['bin/nova-kms.mjs', 'audit', 'fetch', first.localUrl, join(folder, 'none')], { AUDIT_TOKEN: 'another' });
     expect(await command.ended).toEqual({ code: 1, stdout: '', stderr: 'the node refuses the token\n' });
     await command.clear();

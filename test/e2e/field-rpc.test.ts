@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('does not give the secret to a revoked member when the head of its RPC moves back to a block before the revocation', async () => {
+  test('when the head of its RPC moves back to a block before the revocation of a member, still does not give the secret to that member', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();
@@ -140,7 +140,7 @@ test('the node calls the RPC at exactly the configured address, with its trailin
   try {
     const { cluster, rpc } = world;
     await cluster.node(1).start();
-    await waitFor('a question', () => rpc.noted.length > 0);
+    await waitFor('a request to the RPC', () => rpc.noted.length > 0);
     expect(new Set(rpc.noted.map(({ path }) => path))).toEqual(new Set(['/v1/key/']));
     await cluster.node(1).kill();
     rpc.redirect = 'https://elsewhere.example/v1/key';

@@ -93,7 +93,7 @@ test('a killed node fetches the secret from a member when it starts again', asyn
   expect(await fingerprintFrom(app, joiner)).toBe(fingerprint);
 });
 
-/** Starts the joiner. The front holds back its request to the holder until the joiner has logged the answer of `liar`. */
+/** Starts the joiner. The front holds back the joiner's request to the holder until the joiner has logged the answer from `liar`. */
 async function joinAfterHearing(liar: AskedNode, sentence: string): Promise<Record<string, unknown>> {
   await joiner.kill();
   const end = endOfLines(joiner);

@@ -5,10 +5,10 @@
  * again after it was killed.
  *
  * If the test runs as root, it uses chroot. Otherwise the dynamic linker of the image runs the node with the image's libraries, and the
- * test prints that. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a
+ * test says so. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a
  * read-only container.
  *
- * A control group limits the node to the memory of a small enclave. If no control group can be created, the test prints that and checks the
+ * A control group limits the node to the memory of a small enclave. If no control group can be created, the test says so and checks the
  * peak memory of the node instead. That check is weaker: without the limit, a node may use more memory than it needs.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';

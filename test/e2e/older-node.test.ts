@@ -58,7 +58,7 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
   return held === null ? null : Buffer.from(held.value).toString();
 }
 
-/** Waits until this node holds these values under these keys. */
+/** Waits until `read` returns the expected value for every key. @param where the name of the node that `read` asks */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
   await waitUntil({ what: `all values on ${where}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
@@ -92,8 +92,8 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
     const key = `from older/${index}`;
     const record = older.write(app.appId, key, `value ${index}`);
     written.set(key, `value ${index}`);
-    // The older node sends one message per record to each node: far more than it would accept from a peer, which is
-    // one message in two seconds. A node skips a record that it already got through anti-entropy with the other real node.
+    // The older node sends one message per record to each node. It would itself accept only one message in two seconds from a peer.
+    // A node skips a record that it already got through anti-entropy with the other real node.
     for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', total: 1, rejected: 0 });
   }
   const gone = [...written.keys()].slice(0, 5);
@@ -107,7 +107,7 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
 test('a record that the older node pushed to only one of the real nodes also reaches the other real node', async () => {
   const told = older.write(app.appId, 'pushed only to a', 'value');
   expect(await older.push(a, app.appId, [told])).toMatchObject({ total: 1, rejected: 0 });
-  await shows('b', (key) => readFrom(b, key), new Map([['pushed only to a', 'value']]));
+  await shows('node b', (key) => readFrom(b, key), new Map([['pushed only to a', 'value']]));
 });
 
 test('the later write wins on both sides, regardless of which node wrote it', async () => {
@@ -129,7 +129,7 @@ test('a value that is too large for the older node does not block other writes, 
   await app.client.put({ key: 'large', value: large }, { node: a.wallet });
   await app.client.put({ key: 'after the large one', value: bytes('value') }, { node: a.wallet });
   await shows('the older node', (key) => older.read(app.appId, key), new Map([['after the large one', 'value']]));
-  await waitUntil({ what: 'the large value on b', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'b does not have it' : null));
+  await waitUntil({ what: 'the large value on node b', timeoutMs: WAIT_TIMEOUT_MS }, async () => ((await app.client.get('large', { node: b.wallet })) === null ? 'node b does not have it' : null));
   expect(older.read(app.appId, 'large')).toBeNull();
 });
 
@@ -142,7 +142,7 @@ test('the older node gets a complete snapshot in one answer, with tombstones and
 
 test('the real nodes have stopped asking the older node for digests, because it refused their first requests', async () => {
   const refusals = (): number => older.served.filter(({ status }) => status === 403).length;
-  // A node ignores a refusal that arrives after its timeout, so on a busy machine it may have asked more than once before this test.
+  // A node ignores a refusal that arrives after the request has timed out. So on a busy machine, it may already have asked more than once.
   const before = refusals();
   for (const node of [a, b]) {
     const { run } = (await viewOf(node)).readiness.sync_ticks;

@@ -135,7 +135,7 @@ describe('the command line of the package', () => {
     const { code, stdout, stderr } = await old.ended;
     await old.clear();
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^Node 24 or newer is needed, and none is installed for linux-riscv64: this is v20\.19\.5\. Install Node 24 and run the command again\.\n$/);
+    expect(stderr).toMatch(/^Node 24 or newer is needed, and none is installed for linux-riscv64\. This command runs on Node v20\.19\.5\. Install Node 24 and run the command again\.\n$/);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
  * Nodes stop being ready and become ready again (protocol.md §1, §6, and §10 "A reset hash"). These are real nodes on a real chain; the
- * test decides when a block is mined. Node 3 is registered with another version.
+ * test decides when a block is mined. Node 3 is registered with a different version from nodes 1 and 2.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -201,7 +201,7 @@ describe('before the claim is deep enough', () => {
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
-  test('all nodes use the secret of another node when a reorganisation replaces the claim with the claim of that node', async () => {
+  test('when a reorganisation replaces the claim with the claim of a second node, all nodes use the secret of the second node', async () => {
     const { winner, loser } = await twoClaims();
     await cluster.chain.mine(3);
     await reorganise(cluster.chain, 4, await rawTransaction(cluster.chain, loser.transaction));

@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a request for the secret is refused when the sealed secret is longer than 32 bytes, and is not cut to 32 bytes', () => {
+  test('to a request for the secret is refused when the sealed secret is longer than 32 bytes: the secret is not cut to 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);

@@ -316,10 +316,9 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('fails the search if a secret appears in %s', async (_, leak) => {
+  ] as const)('the search fails if a secret appears in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
-    // The secrets are passed in, not fetched again, because a node that is not ready at this moment hands out no secret.
     const found = await expectNoSecrets(cluster, { secrets: leaked, outputs }).catch((error: unknown) => error);
     expect(found).toBeInstanceOf(SecretLeakError);
     const names = (found as SecretLeakError).findings.map(({ secret }) => secret);

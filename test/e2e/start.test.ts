@@ -67,7 +67,7 @@ interface Row {
   readonly delete_ms: number;
 }
 
-/** Expects the reason in one line and no other output. */
+/** Expects a reason of one line and no other output. */
 function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected = 1): void {
   expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: expected, stdout: '', lines: 1 });
   expect(stderr).toMatch(reason);
@@ -198,7 +198,6 @@ describe('npm start', () => {
 });
 
 describe('a running cluster', () => {
-  /** A running cluster of one node. */
   async function runningCluster(): Promise<StartedCommand> {
     const command = npmStart('--json', '--nodes', '1', '--identity', join(folder, 'app.json'));
     await command.until('the cluster running', ({ stdout }) => stdout.includes('"event":"running"'));
@@ -287,7 +286,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'an invalid option is refused in one line before anything is started',
+    'an invalid option is refused with a one-line message before anything is started',
     async () => {
       const cases: readonly (readonly [string, RegExp, code?: number])[] = [
         ['--nodes 0', /'--nodes <n>'.*from 1 to 16\.$/m],
@@ -320,7 +319,7 @@ describe('the command line of npm start', () => {
     ['v18.20.4', 'with which npm install fails', /^Node 20\.19 or newer is needed .*; this is Node v18\.20\.4\.$/m],
     ['v20.18.3', 'which is slightly too old', /^Node 20\.19 or newer is needed .*; this is Node v20\.18\.3\.$/m],
   ])(
-    'node %s, %s, is refused in one line',
+    'Node %s, %s, is refused with a one-line message',
     async (version, _name, reason) => {
       const change = `Object.defineProperty(process,'version',{value:'${version}'})`;
       expectRefusal(await elsewhere(change, 'scripts/start.mjs', '--once').ended, reason);
@@ -328,7 +327,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'node 20 on a platform for which the lockfile has no newer node is refused in one line',
+    'Node 20 on a platform for which the lockfile has no newer Node is refused with a one-line message',
     async () => {
       const change = "Object.defineProperty(process,'version',{value:'v20.19.5'});Object.defineProperty(process,'arch',{value:'riscv64'})";
       const end = await elsewhere(change, 'scripts/start.mjs', '--once').ended;
@@ -337,7 +336,7 @@ describe('the command line of npm start', () => {
   );
 
   test(
-    'a platform for which the lockfile has no Anvil is refused in one line',
+    'a platform for which the lockfile has no Anvil is refused with a one-line message',
     async () => {
       const change = "Object.defineProperty(process,'arch',{value:'riscv64'})";
       const { code, stderr } = await elsewhere(change, 'src/cli/nova-kms.ts', 'dev', '--once', '--json').ended;

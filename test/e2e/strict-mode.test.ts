@@ -109,7 +109,7 @@ async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): 
 describe('without the proxy', () => {
   afterEach(() => nodes[2].stop());
 
-  test('a node does not connect to a peer on loopback, neither by name nor by address, and logs the reason', async () => {
+  test('a node does not connect to a peer on loopback, whether by name or by address, and logs the reason', async () => {
     const [, , alone] = nodes;
     const before = fronts[0]!.connections;
     await alone.start();

@@ -168,7 +168,7 @@ test('the stream does not contain the token', () => {
   expect(JSON.stringify(events)).not.toContain(session.token);
 });
 
-test('npm start ends with 1 and one line about the port if the port of the page is in use', async () => {
+test('npm start exits with 1 and prints one line about the port if the port of the page is in use', async () => {
   const other = new StartedCommand('node', ['scripts/start.mjs', '--visualizer-port', new URL(url).port], {});
   const { code, stdout, stderr } = await other.ended;
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

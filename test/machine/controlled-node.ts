@@ -68,7 +68,7 @@ export class ControlledNode {
     return this.actor.getSnapshot();
   }
 
-  /** The abort signal of the last call of the slot. */
+  /** The abort signal of the slot's last call. */
   signalOf(slot: SlotName): AbortSignal {
     return this.#call(slot).signal;
   }

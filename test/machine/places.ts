@@ -77,7 +77,7 @@ function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Sc
     case 'probePeers':
       return as([undefined]);
     case 'replicate':
-      throw new Error('replication has no output: it ends when the node leaves ready');
+      throw new Error('replication has no output: it ends when the node stops being ready');
   }
 }
 
@@ -110,7 +110,7 @@ function claimsOf(secret: SecretModel, secrets: readonly Hash32[]): Outcome[] {
   }
 }
 
-/** An event of the machine, and the secret when it arrives. */
+/** An event of the machine, and the secret at the moment when the event arrives. */
 export interface Move {
   readonly event: AnyEvent;
   readonly secret: SecretModel;

@@ -1,8 +1,8 @@
 /**
- * A proxy in front of a node that accepts inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app under
- * `/kms` and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. Requests to other routes pass
- * unchanged. The proxy compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented is a
- * fault too. If the proxy finds a fault, it answers with 599, a status that the document never has.
+ * A proxy in front of a node. The proxy accepts inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app
+ * under `/kms` and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. Requests to other routes
+ * pass unchanged. The proxy compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented
+ * is a fault too. If the proxy finds a fault, it answers with 599, a status that the document never has.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -25,7 +25,7 @@ describe('in a test of ticks,', () => {
     expect([simulation.stateOf('a'), simulation.reasonOf('a')]).toEqual(['ineligible', 'self not in KMS node list']);
   });
 
-  test('the test can send requests as an app, and gets the answers of the node', async () => {
+  test('the test can send requests as an app, and gets answers from the node', async () => {
     const simulation = await Simulation.start({ seed: 'asks', nodes: 2 });
     expect((await simulation.ask({ do: 'get', node: 'a', key: 'k' })).outcome).toBe('unready');
     await simulation.run(20_000);

@@ -23,7 +23,7 @@ export async function runningChain() {
 
 export type RunningChain = Awaited<ReturnType<typeof runningChain>>;
 
-/** An account of the development chain with funds for gas. It is not the owner's account. @param index from 1 */
+/** An account of the development chain with funds for gas. @param index 0 is the account of the contracts' owner */
 export function accountOf(url: string, index: number) {
   const account = mnemonicToAccount(DEV_MNEMONIC, { addressIndex: index });
   return { account, client: createWalletClient({ account, chain: foundry, transport: http(url) }) };
@@ -42,7 +42,7 @@ export async function installMulticall3({ chain, url }: Pick<RunningChain, 'chai
   await chain.test.setCode({ address: MULTICALL3, bytecode: code as Hex });
 }
 
-/** Replaces an answer of the chain: returns the new answer, such as `{ result: null }`, or null to keep the chain's answer. */
+/** Replaces an answer from the chain: returns the new answer, such as `{ result: null }`, or null to keep the chain's answer. */
 export type Mar = (question: { readonly method: string; readonly params: readonly unknown[]; readonly number: number }) => object | null;
 
 /**

@@ -46,7 +46,7 @@ export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
     port,
     requests,
     /** Resolves when this many requests have arrived. */
-    received: (count: number) => wait(`the request number ${count}`, () => requests.length >= count),
+    received: (count: number) => wait(`request number ${count}`, () => requests.length >= count),
     /** Resolves when no connection is left. */
     deserted: () => wait('the end of all connections', () => open === 0),
     close: async () => {

@@ -16,8 +16,8 @@ import { verdictLines, verdictOf } from './report.ts';
 
 const MORE = `
 fetch URL FILE appends new entries of a node's audit to the file, one JSON object per
-line. It continues after the last entry of the file, and accepts only entries that
-follow from that entry.
+line. It continues after the last entry of the file, and verifies the new entries
+before it appends them.
 The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
 entries and drops the oldest, so fetch often.
 

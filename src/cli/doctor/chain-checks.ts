@@ -160,7 +160,7 @@ export function judgeFunds(funds: Reading<InspectedFunds>, isHashZero: boolean):
   const has = `the wallet has ${ether(balanceWei)} ETH`;
   if (!isHashZero) return ok(check, `${has}; it needs none while a hash is set`);
   if (balanceWei >= neededWei) return ok(check, `${has}; a claim costs at most about ${ether(neededWei)} ETH`);
-  return failed(check, `${has}, but a claim may cost ${ether(neededWei)} ETH`, "send ETH to the enclave's wallet, or let a node that has enough claim the hash");
+  return failed(check, `${has}, but a claim may cost ${ether(neededWei)} ETH`, "send ETH to the enclave's wallet, or let a node with enough ETH claim the hash");
 }
 
 const WEI_PER_MICRO_ETHER = 10n ** 12n;

@@ -1,4 +1,4 @@
-/** Checks the enclave API: calls once, with meaningless data, each operation that a node needs. */
+/** Checks the enclave API: tries out each operation that a node needs, with meaningless data. */
 import { constantTimeEqual } from '../../crypto/hash.ts';
 import { recoverEip191 } from '../../crypto/signature.ts';
 import { DependencyError } from '../../domain/errors.ts';

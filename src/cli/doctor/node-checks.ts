@@ -58,7 +58,7 @@ export interface NodeExpectations {
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {
-    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or make it reachable; remove a member that is gone permanently from the registry')];
+    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or make it reachable; if it is a member that is gone permanently, remove it from the registry')];
   }
   return [
     ok(`${room}.reachable`, who),
@@ -98,5 +98,5 @@ export async function judgeStores(nodes: readonly AskedNode[], modules: NodeModu
   const compared = await compareStores(look, modules.clock, signal);
   if (compared.nodes < 2) return notChecked(check, storesLine(compared));
   if (compared.stores === 1) return ok(check, storesLine(compared));
-  return failed(check, storesLine(compared), 'unless writes kept arriving, see replication in the /status of each node: which peers are behind, and why');
+  return failed(check, storesLine(compared), 'this is normal while writes keep arriving; otherwise, replication in the /status of each node shows which peers are behind, and why');
 }

@@ -125,7 +125,7 @@ export function defineSimOptions(command: Command): void {
     .option('--apps <n>', 'apps that send requests', wholeNumber(1, 100), 2)
     .option('--hours <h>', 'simulated time until the faults end', numberBetween(0.001, 1_000), 0.5)
     .addOption(new Option('--faults <level>', 'none, light, default, brutal, or a JSON file of rates').argParser(readFaults).default(readFaults('default'), 'default'))
-    .option('--requests <n>', 'requests per simulated second, of all apps together', numberBetween(0, 1_000), 0.2)
+    .option('--requests <n>', 'requests per simulated second, from all apps together', numberBetween(0, 1_000), 0.2)
     .addOption(new Option('--set <NAME=value>', 'an environment variable of the nodes; can be repeated').argParser(readSetting).default({}, 'none'))
     .option('--trace <file>', 'write the trace to this file (only with one seed)')
     .option('--events <file>', 'write events for the visualiser to this file (only with one seed); show them with npm run visualize -- <file>')

@@ -1,6 +1,6 @@
 /**
  * The metrics of one node. Requests, calls, records and faults are counted when they happen; the state of the node is read at each scrape.
- * To count a request costs only a look-up in maps and an addition.
+ * Counting a request costs only a look-up in maps and an addition.
  */
 import type { ReplicationFigures } from '../../domain/figures.ts';
 import type { CallOutcome, Meter, MeteredRequest, PushVerdict } from '../../domain/meter.ts';

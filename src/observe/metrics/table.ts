@@ -76,7 +76,7 @@ const TICK_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 export const METRICS = {
   readiness_state: { type: 'gauge', unit: 'flag', help: '1 for the state that the node is in, 0 for the others.', labels: ['state'], series: every(READINESS_STATES) },
-  secret_state: { type: 'gauge', unit: 'flag', help: '1 for the state of the master secret on this node, 0 for the others: none, made here, or given by a member.', labels: ['state'], series: every(SECRET_STATES) },
+  secret_state: { type: 'gauge', unit: 'flag', help: 'State of the master secret on this node: uninitialized (there is none), generated (made here or set in the configuration) or synced (received from a member). 1 for the current state, 0 for the others.', labels: ['state'], series: every(SECRET_STATES) },
   secret_holders: { type: 'gauge', unit: 'count', help: 'Members that are known to hold the confirmed master secret: this node, and each member whose last answer came within 10 minutes and used the same sync key.', ...ALONE },
   members: { type: 'gauge', unit: 'count', help: 'Members of the cluster in the last good view of the chain.', ...ALONE },
   first_snapshot_complete: { type: 'gauge', unit: 'flag', help: '1 when the first snapshot is installed or not needed, 0 when it is missing or no member could send one.', ...ALONE },
@@ -92,7 +92,7 @@ export const METRICS = {
   http_requests_total: { type: 'counter', unit: 'count', help: 'Requests by route, method and code of the answer; 499 is a connection that ended before the answer.', labels: ['route', 'method', 'code'], series: HTTP_SERIES },
   http_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Time from the headers of a request until its answer was sent.', labels: ['route'], series: every(ROUTES), buckets: REQUEST_SECONDS },
   http_requests_in_flight: { type: 'gauge', unit: 'count', help: 'Requests that are being answered.', ...ALONE },
-  enclave_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of calls of the enclave API; refused means that the API refused the call. Aborted calls are not counted.', labels: ['operation', 'outcome'], series: every(ENCLAVE_OPERATIONS, ENCLAVE_OUTCOMES), buckets: CALL_SECONDS },
+  enclave_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of calls to the enclave API; refused means that the API refused the call. Aborted calls are not counted.', labels: ['operation', 'outcome'], series: every(ENCLAVE_OPERATIONS, ENCLAVE_OUTCOMES), buckets: CALL_SECONDS },
 
   peer_pending_records: { type: 'gauge', unit: 'count', help: 'Writes of this node that the peer does not have yet.', ...PER_PEER },
   peer_pending_bytes: { type: 'gauge', unit: 'bytes', help: 'Bytes of writes of this node that were never sent to the peer.', ...PER_PEER },
@@ -100,7 +100,7 @@ export const METRICS = {
   sync_records_total: {
     type: 'counter',
     unit: 'count',
-    help: 'Records of peers that this node judged (in), and writes of this node that a peer has accounted for (out).',
+    help: 'Records that arrived from peers and were judged by this node (in), and writes of this node that a peer has accounted for (out).',
     labels: ['direction', 'outcome'],
     series: [...every(['in'], ['merged', 'skipped', 'rejected']), ...every(['out'], ['taken', 'rejected'])],
   },

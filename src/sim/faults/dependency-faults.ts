@@ -38,7 +38,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave closing': (closeShare) => ({ closeShare }),
 };
 
-/** Whether a node must stay ready during a backend fault (protocol.md §6). A node believes a false revert: its view may lack a member. */
+/** Whether a node must stay ready during a backend fault (protocol.md §6). False reverts are excepted: a node believes them. */
 export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
   return kind !== 'backend reverting';
 }

@@ -17,7 +17,7 @@ import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, typ
 import { ZERO_HASH } from '../../domain/ids.ts';
 
 /**
- * How long a fault may have effects after its end: a change of the registry must first be CONFIRMATIONS blocks deep, and the nodes must
+ * How long a fault may have effects after its end: a change in the registry must first be CONFIRMATIONS blocks deep, and the nodes must
  * then read it. Milliseconds.
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;

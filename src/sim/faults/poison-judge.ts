@@ -19,7 +19,7 @@ export class PoisonJudge {
     if (victim === undefined || victim.lies !== null) return;
     // A node may refuse a message from a faulty enclave, or a message that was sealed to the node's previous process.
     if (this.#hasBadEnclave() || victim.life?.enclave.teePubkey !== teePubkey) return;
-    this.#scene.report('a poisoned record affects no other record', `${victim.name} refuses everything that came with it`);
+    this.#scene.report('a poisoned record affects no other record', `${victim.name} refuses a whole message because of a bad record`);
   }
 
   #hasBadEnclave(): boolean {

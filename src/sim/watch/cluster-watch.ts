@@ -195,7 +195,7 @@ export class ClusterWatch {
       const { life } = node.inside.secret;
       return instance.wallet === sender && life.stage === 'at_head' && life.secret.hash === hash;
     });
-    if (knows || timeline.nowMs - resetMs >= CLAIM_ECHO_MS) report(invariant, `a claim of ${hash.slice(0, 10)}`);
+    if (knows || timeline.nowMs - resetMs >= CLAIM_ECHO_MS) report(invariant, `the hash ${hash.slice(0, 10)} is claimed again`);
   }
 
   #noteDerived(life: Life, { app_id: appId, path, key }: Record<string, unknown>): void {
@@ -213,12 +213,12 @@ export class ClusterWatch {
     let last: Write | null = null;
     for (const write of this.history.all()) {
       if (write.writer !== life || write.key !== key || write.appId !== String(appId)) continue;
-      // The key may have been written again since then. The answer to a delete has no time, so this uses the latest tombstone.
+      // The key may have been written again after this write. The answer to a delete has no time, so the latest tombstone is used.
       if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
     }
     if (last === null) return;
     const others = new Set([...last.holders.keys()].map(({ instance }) => instance).filter((instance) => instance !== life.instance));
-    if (others.size < acks) report(invariant, `${life.name} reports ${acks} acknowledgements for ${String(key)}, but ${others.size} nodes have it`, life.name);
+    if (others.size < acks) report(invariant, `${life.name} reports ${acks} acknowledgements for ${String(key)}, but only ${others.size} other nodes have the write`, life.name);
   }
 
   /** Notes a view for the revocation rule. A view above the true head comes from a different chain and is ignored. */
@@ -233,7 +233,7 @@ export class ClusterWatch {
     const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
     if (instance === undefined || life.instance.everLied) return;
     const absentMs = this.#revocations.absentForMs(instance.wallet);
-    if (absentMs > CHAIN_MAX_AGE_MS + config.nodeTickMs) report(invariant, `${life.name} gave it the secret ${Math.round(absentMs / 1_000)} s after another node had read that it is not a member`, life.name);
+    if (absentMs > CHAIN_MAX_AGE_MS + config.nodeTickMs) report(invariant, `${life.name} gave the secret to an instance ${Math.round(absentMs / 1_000)} s after a node had read that this instance is not a member`, life.name);
   }
 
   #onState(life: Life, state: string): void {
@@ -265,7 +265,7 @@ export class ClusterWatch {
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // Only a write that the others still hold is expected: a later record may have replaced it and been forgotten since then.
+      // Only a write that the others still hold is expected: a later record may have replaced it and may have been forgotten itself.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
@@ -311,7 +311,7 @@ export class ClusterWatch {
       const { vault, secret } = life.node.inside;
       if (!isCalm(life, NOTICED_MS)) continue;
       checks.note(invariant);
-      if (secret.claimableHash() === hash && vault.servingHash() !== hash) report(invariant, `${life.name} has waited ${NOTICED_MS} ms`, life.name);
+      if (secret.claimableHash() === hash && vault.servingHash() !== hash) report(invariant, `${life.name} has not noticed it within ${NOTICED_MS} ms`, life.name);
     }
   }
 }

@@ -73,7 +73,7 @@ export class NodeWatch {
     const { run } = snapshot.context.tick;
     if (run !== this.#run) {
       checks.note('one node_tick at a time');
-      if (run !== this.#run + 1 || this.#step !== 'idle') report('one node_tick at a time', `${life.name} began tick ${run} in ${this.#step} of tick ${this.#run}`);
+      if (run !== this.#run + 1 || this.#step !== 'idle') report('one node_tick at a time', `${life.name} began tick ${run} while tick ${this.#run} was in ${this.#step}`);
       this.#run = run;
       this.tickBeganMs = this.#modules.nowMs();
     }
@@ -90,8 +90,8 @@ export class NodeWatch {
     const state = readinessState(snapshot);
     const syncTicks = snapshot.context.syncTicks.run;
     if (syncTicks !== this.#syncTicks) {
-      checks.note('sync_tick runs only in ready');
-      if (state !== 'ready') report('sync_tick runs only in ready', `${life.name} is ${state}`);
+      checks.note('sync_tick runs only in `ready`');
+      if (state !== 'ready') report('sync_tick runs only in `ready`', `${life.name} is ${state}`);
       this.#syncTicks = syncTicks;
     }
     if (state === this.#state) return;
@@ -112,7 +112,7 @@ export class NodeWatch {
     if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
     const invariant = 'a Multicall3 that was missing once is looked for again';
     checks.note(invariant);
-    if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view by a separate call`);
+    if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view with a separate call`);
   }
 
   /** Called after each event of this process. */
@@ -224,7 +224,7 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has accepted');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // A node does not send a record that it has dropped because of its age, or whose replacement it has dropped. The peer may lack it.
+        // The node may have dropped this record, or its replacement, because of its age. Then nothing was sent, so the peer may lack it.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);

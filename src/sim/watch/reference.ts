@@ -27,7 +27,7 @@ export function union(a: Clock, b: Clock): Clock {
 }
 
 /**
- * The entries that a node keeps of a clock (protocol.md §10, Bounds). When a clock has more than 64 entries, entries whose key has a `/`
+ * The entries of a clock that a node keeps (protocol.md §10, Bounds). When a clock has more than 64 entries, entries whose key has a `/`
  * are dropped first. Smaller counts are dropped before larger ones, and equal counts in the order of their keys.
  */
 export function cutOf(clock: Clock): Clock {

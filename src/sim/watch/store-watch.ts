@@ -1,6 +1,6 @@
 /**
- * Checks one store against `reference.ts`. After each operation, it compares the result with the record that the store held before. Each
- * full check compares all counts and digests with the records themselves.
+ * Checks one store against `reference.ts`. After each operation, it checks that the result follows from the record that the store held
+ * before. Each full check compares all counts and digests with the records themselves.
  */
 import type { WireRecord } from '../../domain/records.ts';
 import type { RecordStore } from '../../store/record-store.ts';
@@ -145,7 +145,7 @@ export class StoreWatch {
     this.#checkVisits(store.visits - visits, 'local write');
     const after = store.recordOf(appId, key);
     if (write === null) return write;
-    checks.note('a local write is later than everything that its node has seen of the key');
+    checks.note('a local write is later than every record of the key that its node has seen');
     const seen = this.#shadows.get(idOf(appId, key))?.record ?? before;
     if (after === null) {
       report('a write is held after it was accepted', `${key} of app ${appId} on ${this.#life.name}`);
@@ -154,10 +154,10 @@ export class StoreWatch {
     const known = seen !== null && nowMs < goneFromMs(seen, this.#options.retentionMs) && this.#latestMs < goneFromMs(seen, this.#options.retentionMs);
     if (known && Object.keys(seen.version).length < MAX_CLOCK_ENTRIES) {
       if (!covers(after.version, seen.version) || covers(seen.version, after.version)) {
-        report('a local write is later than everything that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its clock`);
+        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its clock`);
       }
       if (after.updated_at_ms !== Math.max(nowMs, seen.updated_at_ms + 1)) {
-        report('a local write is later than everything that its node has seen of the key', `${key} of app ${appId} on ${this.#life.name}: its time`);
+        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its time`);
       }
     }
     if (write.sequenceNumber <= this.#lastSequenceNumber) {
@@ -182,10 +182,10 @@ export class StoreWatch {
     const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
     const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
     const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
-    checks.note('a write uses a clock key of its node that was not forged');
+    checks.note('a write uses a clock key of its node without a forged count');
     const [clockKey] = used;
     if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
-      report('a write uses a clock key of its node that was not forged', `${after.key} on ${this.#life.name}`);
+      report('a write uses a clock key of its node without a forged count', `${after.key} on ${this.#life.name}`);
     }
   }
 

@@ -9,7 +9,7 @@ export interface VaultWatchModules {
   readonly checks: Checks;
 }
 
-/** Runs the checks after each call of `observe` of the process's master secret. */
+/** Wraps the `observe` method of the process's master secret, to run the checks after each call. */
 export function watchVault(life: Life, { report, checks }: VaultWatchModules): void {
   const { secret, vault } = life.node.inside;
   const observe = secret.observe.bind(secret);
@@ -18,7 +18,7 @@ export function watchVault(life: Life, { report, checks }: VaultWatchModules): v
     checks.note('the vault holds exactly the known secrets');
     const known = knownHashes(secret.life);
     if (known.length !== vault.heldHashes().length || known.some((hash) => !vault.heldHashes().includes(hash))) {
-      report('the vault holds exactly the known secrets', `${life.name} knows ${known.length} and holds ${vault.heldHashes().length}`);
+      report('the vault holds exactly the known secrets', `${life.name} knows ${known.length} secrets and holds ${vault.heldHashes().length}`);
     }
     if (event.type !== 'chain.shows') return step;
     checks.note('a node uses only the secret whose hash the chain showed last');

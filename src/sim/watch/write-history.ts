@@ -21,7 +21,8 @@ export interface Write {
   readonly holders: Map<Life, number>;
   /**
    * Instances that received the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
-   * older record there (protocol.md §4, Ages). That is a violation only if at most one honest instance did not receive the delete in time.
+   * older record there (protocol.md §4, Ages). If two or more
+   * honest instances missed the delete, this is expected. Otherwise it is a violation.
    */
   readonly inTime: Set<string>;
   /** true: the writer has written the key again or has lost its store. */

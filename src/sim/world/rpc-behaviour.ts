@@ -22,7 +22,7 @@ export type BackendFaultKind = (typeof BACKEND_FAULTS)[number];
 
 export interface BackendFault {
   readonly kind: BackendFaultKind;
-  /** The backend's lag in blocks, or the seconds of its `Retry-After`. */
+  /** How far the backend lags behind, in blocks; or the value of its `Retry-After`, in seconds. */
   readonly amount: number;
 }
 

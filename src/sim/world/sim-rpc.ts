@@ -286,7 +286,7 @@ export class SimRpc {
   }
 }
 
-/** Caps of a claim's tip and of its total cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
+/** Caps on a claim's tip and on its total cost (protocol.md §8, `CLAIM_MAX_TIP_GWEI`). Wei. */
 const MAX_TIP = 50_000_000_000n;
 const MAX_FEE = 50_000_000_000_000_000n;
 

@@ -29,7 +29,7 @@ import { TimelineView } from './view/timeline-view.ts';
 
 /** How often the page is drawn when no events arrive, so that the shown ages stay correct. */
 const REFRESH_MS = 250;
-/** Times after this moment are times of day; earlier times come from a simulated clock. Unix milliseconds, in 2001. */
+/** A moment in 2001. Later times come from a real clock; earlier times come from a simulated clock. Unix milliseconds. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;
 
 export class App {
@@ -53,7 +53,6 @@ export class App {
   readonly #notices = new NoticesView();
   readonly #files = new TraceFiles({ open: (text, name) => this.#openTrace(text, name), refuse: (why) => this.#notices.say(why, true) });
 
-  /** What each action does. */
   readonly #actions: Readonly<Record<KeyAction, () => void>> = {
     live: () => this.#live(),
     pause: () => this.#pause(),

@@ -1,4 +1,4 @@
-/** Nodes in the same environment as on the platform: strict mode, TLS fronts, an egress proxy, and clients that use both. */
+/** A cluster in the same environment as on the platform: strict mode, a TLS front for each node, and an egress proxy between the nodes. */
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { HttpProxy } from './http-proxy.ts';

@@ -25,7 +25,7 @@ import type { Output, Secret } from './secret-search.ts';
 
 export interface InProcessNode {
   readonly inspector: InspectorRecord;
-  /** Secrets in the traffic between the node and its enclave. No output may contain them. */
+  /** Secrets in the traffic of the node with its enclave and with callers. No output may contain them. */
   readonly secrets: readonly Secret[];
   /** The log of the node, and the events of the inspector. */
   outputs(): readonly Output[];
@@ -104,7 +104,7 @@ export async function startInProcessNode(
   };
 }
 
-/** Records as secrets the proofs that callers send to this node. */
+/** Adds the proofs in the headers of a received request to `secrets`. */
 function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   for (const name of ['x-app-signature', 'x-kms-signature']) {
     const bytes = Buffer.from(String(headers[name] ?? '').replace(/^0x/, ''), 'hex');

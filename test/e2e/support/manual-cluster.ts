@@ -68,7 +68,6 @@ export async function startManualCluster({ rpcProxies = false, ...options }: Man
   };
 }
 
-/** Starts all nodes at the same time. */
 export async function startAll(cluster: Cluster): Promise<void> {
   await Promise.all(cluster.nodes.map((node) => node.start()));
 }

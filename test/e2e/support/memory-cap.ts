@@ -11,8 +11,7 @@ interface Version {
   readonly parent: string;
   readonly limit: string;
   /**
-   * The file with the limit on swap: in version 1 on memory and swap together, in version 2 on swap only. A kernel without swap may have
-   * neither file.
+   * The file that limits swap: in version 1 memory and swap together, in version 2 swap only. A kernel without swap may not have this file.
    */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;

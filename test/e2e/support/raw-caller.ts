@@ -41,7 +41,7 @@ export interface Target {
   readonly teePubkey: TeePubkey;
 }
 
-/** Plain HTTP to nodes. Keeps the answers, so that a test can search them for secrets. Nonces are public and are not kept. */
+/** Plain HTTP to nodes. Keeps all answers except those of `/nonce`, so that a test can search them for secrets. */
 export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;

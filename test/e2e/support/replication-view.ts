@@ -39,7 +39,7 @@ export async function waitForAbsence(app: DevApp, nodes: readonly ClusterNode[],
   });
 }
 
-/** The node's values of these keys, as `key fingerprint` or `key absent`, so that no test prints a value. */
+/** The node's values for these keys, as `key fingerprint` or `key absent`, so that no test prints a value. */
 export async function valuesOn(app: DevApp, node: ClusterNode, keys: readonly string[]): Promise<readonly string[]> {
   const seen: string[] = [];
   await forEachOf(keys, READERS, async (key) => {

@@ -1,5 +1,5 @@
-# One of two backends is 156 blocks behind. Its answers are not accepted as a view. So no node returns to an old block, leaves
-# ready or sends a claim because of them.
+# One of two backends is 156 blocks behind. Its answers are not accepted as a view. So they do not make a node return to an old
+# block, stop being ready or send a claim.
 
 > cluster nodes=3
 > run 40s

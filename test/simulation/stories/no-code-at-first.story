@@ -1,5 +1,5 @@
-# The first backend that is asked for the contract Multicall3 answers that it does not exist. The node cannot use
-# calls without an address instead, because all backends refuse them. The node asks again and becomes ready.
+# A restarted node asks whether the contract Multicall3 exists, and the first backend answers that it does not. All backends
+# refuse calls without an address, so the node cannot use those instead. It asks again and becomes ready.
 
 > cluster nodes=3 seed=s2
 > run 40s

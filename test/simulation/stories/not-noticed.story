@@ -1,5 +1,5 @@
-# An instance is stopped and misses writes. It is active again before its node has noticed the stop. A restarted node gets the
-# secret from this node, but does not treat the store of this node as complete (protocol.md §10, First snapshot).
+# An instance is stopped and misses writes. Then it is active again, but its node has not noticed that yet. A node without a
+# secret gets the secret from this node, but does not treat this node's store as complete (protocol.md §10, First snapshot).
 
 > cluster nodes=4 seed=2 DATA_SYNC_INTERVAL_SECONDS=60
 > fault partition on d for 108s

@@ -1,5 +1,5 @@
-# The third call of a read gets an empty answer, so no version can be read. The node treats that as a failed read, not as an
-# empty membership.
+# One backend of each node's RPC gives useless answers: empty, null or reverted. If no version can be read because of them, the
+# node treats that as a failed read, not as an empty membership.
 
 > cluster nodes=3 seed=s2
 > run 40s

@@ -20,15 +20,15 @@ function ofApp(appId: bigint): AppRecord {
 
 describe('an app', () => {
   test.each<[string, AppRecord, number]>([
-    ['of an enrolled version', good, 100],
-    ['of a deprecated version', { ...good, version: { id: 1n, status: 'DEPRECATED' } }, 100],
+    ['with an enrolled version', good, 100],
+    ['with a deprecated version', { ...good, version: { id: 1n, status: 'DEPRECATED' } }, 100],
     ['whose id is the largest integer that JSON numbers can represent', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
   ])('%s is authorized', (_, record, appId) => {
     expect(authorizeApp(record)).toEqual({ authorized: true, appId });
   });
 
   test.each<[string, AppRecord, string]>([
-    ['of an unknown wallet', instance({ id: 0n }), 'registered'],
+    ['with an unknown wallet', instance({ id: 0n }), 'registered'],
     ...(['STOPPED', 'FAILED', 'UNKNOWN'] as InstanceStatus[]).map(
       (status): [string, AppRecord, string] => [`whose instance is ${status}`, instance({ status }), 'instance'],
     ),

@@ -164,7 +164,7 @@ describe('a 404 for a key', () => {
     expect(await outcomeOf(client.get('absent'))).toBe('bad_answer');
   });
 
-  test('is refused if the sealed answer inside has status 200', async () => {
+  test('is refused if its envelope contains a successful answer', async () => {
     const { client, node } = await start(NEWER);
     node.bend = (answer) => ({ ...answer, status: 404 });
     expect(await outcomeOf(client.get('red'))).toBe('bad_answer');

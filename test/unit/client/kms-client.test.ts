@@ -253,11 +253,11 @@ describe('Retry-After', () => {
 
 describe('a call ends with', () => {
   test.each<[string, number, unknown, KmsClientErrorCode, string | undefined]>([
-    ['refused when both nodes refuse the request', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
-    ['refused when both nodes refuse the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
-    ['refused when both nodes refuse the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
-    ['refused when both nodes refuse the size of the request', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
-    ['bad_answer when the body of a refusal is not valid', 403, '<html>secret</html>', 'bad_answer', undefined],
+    ['`refused` when both nodes refuse the request', 400, { code: 'bad_request' }, 'refused', 'bad_request'],
+    ['`refused` when both nodes refuse the app', 403, { code: 'forbidden' }, 'refused', 'forbidden'],
+    ['`refused` when both nodes refuse the proof', 403, { code: 'unauthorized' }, 'refused', 'unauthorized'],
+    ['`refused` when both nodes refuse the size of the request', 413, { code: 'payload_too_large' }, 'refused', 'payload_too_large'],
+    ['`bad_answer` when the body of a refusal is not valid', 403, '<html>secret</html>', 'bad_answer', undefined],
   ])('%s', async (_, httpStatus, body, code, serverCode) => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(httpStatus, body)));
@@ -267,13 +267,13 @@ describe('a call ends with', () => {
     expect(asked()).toEqual([1, 1]);
   });
 
-  test('refused when the only node refuses', async () => {
+  test('`refused` when the only node refuses', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('refused when the node that the caller chose refuses, even if another node would answer', async () => {
+  test('`refused` when the node that the caller chose refuses, even if another node would answer', async () => {
     const { client, nodes, asked } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://a.test' }))).code).toBe('refused');
@@ -286,7 +286,7 @@ describe('a call ends with', () => {
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
   });
 
-  test('bad_answer_signature when no node signs correctly', async () => {
+  test('`bad_answer_signature` when no node signs correctly', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = (answer) => ({ ...answer, headers: {} })));
     const error = await failureOf(client.derive({ path: 'p' }));
@@ -294,7 +294,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ url }) => url)).toEqual(['https://a.test', 'https://b.test']);
   });
 
-  test('unavailable when the last attempt has failed', async () => {
+  test('`unavailable` when the last attempt has failed', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b'], { maxAttempts: 5 });
     nodes.forEach((node) => (node.bend = status(500)));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -303,7 +303,7 @@ describe('a call ends with', () => {
     expect(asked().reduce((sum, count) => sum + count)).toBe(5);
   });
 
-  test('timeout when all attempts together reach the timeout of the client', async () => {
+  test('`timeout` when all attempts together reach the timeout of the client', async () => {
     const { client, clock, nodes } = start(['a', 'b'], { timeoutMs: 3_000, attemptTimeoutMs: 2_000 });
     nodes.forEach((node) => (node.nonce = never));
     const failed = failureOf(client.derive({ path: 'p' }));
@@ -313,7 +313,7 @@ describe('a call ends with', () => {
     expect(error.attempts.map(({ failure }) => failure)).toEqual(['timeout']);
   });
 
-  test('timeout when the call reaches the timeout that the caller set for it', async () => {
+  test('`timeout` when the call reaches the timeout that the caller set for it', async () => {
     const { client, clock, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const failed = failureOf(client.derive({ path: 'p' }, { timeoutMs: 500 }));
@@ -321,7 +321,7 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
-  test('timeout only after the time that a write may wait for acknowledgements, even if the timeout of the client is shorter', async () => {
+  test('`timeout` only after the time that a write may wait for acknowledgements, even if the timeout of the client is shorter', async () => {
     const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
     nodes[0]!.nonce = never;
     let failed: unknown = null;
@@ -333,7 +333,7 @@ describe('a call ends with', () => {
     expect(failed).toMatchObject({ code: 'timeout' });
   });
 
-  test('aborted when the caller aborts', async () => {
+  test('`aborted` when the caller aborts', async () => {
     const { client, nodes } = start(['a']);
     nodes[0]!.nonce = never;
     const controller = new AbortController();
@@ -343,23 +343,23 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('aborted');
   });
 
-  test('no_nodes when the registry lists no node', async () => {
+  test('`no_nodes` when the registry lists no node', async () => {
     expect((await failureOf(start([]).client.derive({ path: 'p' }))).code).toBe('no_nodes');
   });
 
-  test('no_nodes when the node that the caller chose is not listed', async () => {
+  test('`no_nodes` when the node that the caller chose is not listed', async () => {
     const { client, asked } = start(['a']);
     expect((await failureOf(client.derive({ path: 'p' }, { node: 'https://z.test' }))).code).toBe('no_nodes');
     expect(asked()).toEqual([0]);
   });
 
-  test('registry_unavailable when no read of the registry has succeeded', async () => {
+  test('`registry_unavailable` when no read of the registry has succeeded', async () => {
     const { client, registry } = start(['a']);
     registry.failing = true;
     expect((await failureOf(client.derive({ path: 'p' }))).code).toBe('registry_unavailable');
   });
 
-  test('identity_unavailable when the enclave of the app cannot be reached', async () => {
+  test('`identity_unavailable` when the enclave of the app cannot be reached', async () => {
     const refusal = new DependencyError('enclave', 'unreachable', 'the enclave API cannot be reached');
     const identity = { address: async () => Promise.reject(refusal), publicKey: async () => Promise.reject(refusal), sign: async () => Promise.reject(refusal), encrypt: async () => Promise.reject(refusal), decrypt: async () => Promise.reject(refusal) };
     const { client } = start(['a', 'b'], { identity });

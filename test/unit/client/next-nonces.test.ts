@@ -52,7 +52,7 @@ describe('a client', () => {
     expect(asked(node)).toBe(3);
   });
 
-  test('requests a fresh nonce from the same node when that node refuses the nonce of its previous answer as unknown', async () => {
+  test('requests a fresh nonce from the same node when that node refuses the nonce from its previous answer as unknown', async () => {
     const { client, nodes, asked, used } = start(['a', 'b']);
     const [a, b] = nodes as [NodeSide, NodeSide];
     await client.derive({ path: 'p' }, { node: a.member.url });
@@ -61,7 +61,7 @@ describe('a client', () => {
     expect([asked(a), used(a), asked(b)]).toEqual([2, [PEER_NONCE, NEXT[0], PEER_NONCE], 0]);
   });
 
-  test('drops all nonces of a node when the node refuses one as unknown, because the node has restarted', async () => {
+  test('drops all nonces from a node when that node refuses one as unknown, because the node has restarted', async () => {
     const { client, node, used } = start();
     await Promise.all(Array.from({ length: 4 }, () => client.derive({ path: 'p' })));
     const before = used(node).length;
@@ -86,7 +86,7 @@ describe('a client', () => {
   });
 });
 
-describe('unused nonces of earlier answers', () => {
+describe('unused nonces from earlier answers', () => {
   const A = `0x${'aa'.repeat(20)}` as Wallet;
   const B = `0x${'bb'.repeat(20)}` as Wallet;
 

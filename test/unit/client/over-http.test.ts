@@ -106,7 +106,7 @@ describe('an app', () => {
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'refused', status: 403, serverCode: 'forbidden' });
   });
 
-  test('gets the error unavailable, not a refusal, when the nodes cannot read the chain', async () => {
+  test('gets the error `unavailable`, not a refusal, when the nodes cannot read the chain', async () => {
     const { client, registry } = await start();
     registry.down = true;
     const error = await failureOf(client.derive({ path: 'p' }));

@@ -85,7 +85,7 @@ describe('a refusal is final', () => {
     },
   );
 
-  test('only after a third node has decided if the second node refuses with a different code', async () => {
+  test('when a third node repeats the code of one of two different refusals', async () => {
     const { call, asked } = start(BAD_REQUEST, FORBIDDEN, FORBIDDEN, 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', serverCode: 'forbidden', failures: ['refused', 'refused'] });
     expect(asked).toEqual([0, 1, 2]);

@@ -70,7 +70,7 @@ describe('an instance', () => {
     expect((await byWallet(wallet('f'))).id).toBe(0n);
   });
 
-  test('can change its status, teePubkey, URL and verification', async () => {
+  test('has the status, teePubkey, URL and verification that were set last', async () => {
     const { chain } = running;
     await chain.register({ url: 'http://two.test', teePubkey: 'aa' as TeePubkey, wallet: wallet('2') });
     await chain.setInstanceStatus(wallet('2'), INSTANCE_STATUS.FAILED);

@@ -194,7 +194,7 @@ describe('operators', () => {
     expect(await read('isOperator', [operator(1)])).toBe(false);
   });
 
-  test('are listed once each, and the list stays complete when an operator in the middle is removed', async () => {
+  test('are listed once each, and the list stays complete when an operator that is not the last is removed', async () => {
     for (const number of [1, 2, 3, 2]) await change('addOperator', number);
     expect(await read('operatorCount')).toBe(3n);
     await change('removeOperator', 1);

@@ -36,7 +36,7 @@ function peerKeys(): P384KeyPair {
   return p384FromScalar('11'.repeat(48));
 }
 
-/** The answer of a peer: a secret, sealed to the key of the request. */
+/** The answer from a peer: a secret, sealed to the key of the request. */
 function sealedTo(ecdhPubkey: string, bytes: Uint8Array) {
   return sealSecret(peerKeys(), ecdhPubkey, new Uint8Array(12).fill(7), bytes);
 }
@@ -208,7 +208,7 @@ describe('a secret from a peer', () => {
     expect(() => vault.openReceived(request, {})).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('can have at most 64 open requests at a time', () => {
+  test('can be requested at most 64 times simultaneously', () => {
     const vault = emptyVault();
     const requests = Array.from({ length: 64 }, () => vault.beginSecretRequest());
     expect(new Set(requests.map(({ ecdhPubkey }) => ecdhPubkey)).size).toBe(64);
@@ -248,9 +248,9 @@ describe('the vault, when it receives or wipes secrets,', () => {
 describe('an app', () => {
   test.each<[string, number, string, string | undefined, string | null]>([
     ['gets a key for its path', 100, 'path', undefined, null],
-    ['gets a key for the reserved path with a context, which is a different key', 100, 'data_key', 'x', null],
+    ['gets a key for the reserved path with a context, but that key is not its storage key', 100, 'data_key', 'x', null],
     ['gets a key for a path that only resembles the reserved path', 100, ' data_key', undefined, null],
-    ['gets a key for the path of the sync key, which is not the sync key, because the app id is different', 100, 'sync_hmac_key', undefined, null],
+    ['gets a key for the path of the sync key, but not the sync key itself, because the app id is different', 100, 'sync_hmac_key', undefined, null],
     ['does not get its storage key', 100, 'data_key', undefined, 'bad_request'],
     ['does not get its storage key with an empty context', 100, 'data_key', '', 'bad_request'],
     ['does not get a key of app 0', 0, 'path', undefined, 'forbidden'],

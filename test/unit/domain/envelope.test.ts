@@ -10,7 +10,7 @@ const read = { senderPubkey: good.sender_tee_pubkey, nonce: good.nonce, encrypte
 describe('an envelope', () => {
   test.each<[string, unknown, object]>([
     ['with an empty plaintext', good, read],
-    ['with 0x and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
+    ['with 0x before each field and in upper case', { sender_tee_pubkey: `0x${'AB'.repeat(120)}`, nonce: `0x${good.nonce}`, encrypted_data: `0x${'CD'.repeat(16)}` }, read],
     ['with a legacy nonce of 32 bytes', { ...good, nonce: '01'.repeat(32) }, { ...read, nonce: '01'.repeat(32) }],
     ['with unknown fields', { ...good, version: 2, ['__proto__']: 1 }, read],
   ])('is accepted %s', (_, body, sealed) => {

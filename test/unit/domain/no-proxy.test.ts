@@ -1,4 +1,7 @@
-/** Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. The error quotes the invalid entry. */
+/**
+ * Which hosts `NO_PROXY` matches (protocol.md §7, §8): names, addresses, ranges and ports. An invalid entry is refused, and the error
+ * quotes it.
+ */
 import { describe, expect, test } from '@jest/globals';
 import { parseNoProxy } from '../../../src/domain/no-proxy.ts';
 

@@ -6,7 +6,7 @@ test.each<[string, () => Uint8Array]>([
   ['fresh', () => secretBytes(32)],
   ['copied', () => copyOfSecret(Buffer.from('07'.repeat(32), 'hex'))],
   ['read from hex', () => secretFromHex('07'.repeat(32))],
-])('%s bytes have a separate buffer of exactly the same size', (_, make) => {
+])('%s bytes have a separate buffer, which is exactly as long as they are', (_, make) => {
   const bytes = make();
   expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([32, 0, 32]);
 });
@@ -16,7 +16,7 @@ test('valid hex is decoded, and any other string is refused', () => {
   expect(() => secretFromHex('zz')).toThrow(TypeError);
 });
 
-test('copying leaves the given bytes unchanged', () => {
+test('overwriting a copy leaves the original bytes unchanged', () => {
   const given = new Uint8Array([1, 2]);
   copyOfSecret(given).fill(0);
   expect([...given]).toEqual([1, 2]);

@@ -1,4 +1,4 @@
-/** `npm run emulator` (protocol.md §7): one emulated enclave API, which prints its address as one line of JSON. */
+/** `npm run emulator` (protocol.md §7) starts one emulated enclave API and prints its address as one line of JSON. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';

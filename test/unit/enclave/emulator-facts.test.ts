@@ -105,7 +105,7 @@ describe('an error', () => {
     expect(await api.request(method, path, method === 'POST' ? {} : undefined)).toEqual({ status, type: null, text: '', json: null });
   });
 
-  test.each(['inside', 'requested'])('closes the connection without an answer if it is internal or a requested fault: %s', async (where) => {
+  test.each(['inside', 'requested'])('that happens inside the API, or is requested as a fault, closes the connection without an answer (%s)', async (where) => {
     const broken = await runningEmulator('broken', true);
     if (where === 'inside') broken.enclave.random32 = () => { throw new RangeError('none left'); };
     else await broken.request('POST', '/emulator/fault', { route: '/v1/random', kind: 'close', times: 1 });

@@ -94,7 +94,7 @@ describe('randomness', () => {
 });
 
 describe('the encryption key', () => {
-  test('is returned as DER with 0x, and in PEM', async () => {
+  test('is returned as DER in hex with 0x, and as PEM', async () => {
     const { json } = await node.request('GET', '/v1/encryption/public_key');
     expect(json['public_key_der']).toBe(`0x${node.enclave.teePubkey}`);
     const key = createPublicKey(json['public_key_pem'] as string);
@@ -159,7 +159,7 @@ describe('a message that one enclave has sealed', () => {
     expect(answer.text).not.toContain('refused');
   });
 
-  test('can be sealed only for a P-384 key, and any other key is refused', async () => {
+  test('was sealed for a P-384 key: any other key is refused', async () => {
     const body = { plaintext: 'x', client_public_key: '0xabcd' };
     expect((await app.request('POST', '/v1/encryption/encrypt', body)).status).toBe(400);
   });

@@ -216,7 +216,7 @@ describe('connections', () => {
     expect(sockets.size).toBe(2);
   });
 
-  test('number at most 32, and further calls wait for a free one', async () => {
+  test('are limited to 32, and further calls wait for a free connection', async () => {
     const { client, sockets, server } = await startCounting(signs);
     await Promise.all(Array.from({ length: 100 }, () => client.sign('x')));
     expect({ requests: server.requests.length, connections: sockets.size }).toEqual({ requests: 100, connections: 32 });
@@ -276,7 +276,7 @@ describe('connections', () => {
 });
 
 describe('the client', () => {
-  test('refuses an answer that is larger than any answer of the API can be', async () => {
+  test('refuses an answer that is larger than any valid answer from the API', async () => {
     const { client, server } = await startMisbehaving((_, response) => {
       const chunk = 'x'.repeat(1024 * 1024);
       const pump = (): void => {

@@ -1,4 +1,4 @@
-/** A secret is read from JSON of exactly one form. Then its digits are overwritten in the buffer that contains the JSON. */
+/** A secret is read from a field of JSON that occurs once and has the right form. Its digits are then overwritten in the buffer. */
 import { expect, test } from '@jest/globals';
 import { takeSecretField } from '../../../src/enclave/secret-field.ts';
 

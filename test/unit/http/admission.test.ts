@@ -11,7 +11,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** Each test has its own object, so that unfinished work of an earlier test cannot add answers to it. */
+/** The answers that one test holds back. Each test has its own object, so that unfinished work of an earlier test cannot change it. */
 interface Hold {
   /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
@@ -85,7 +85,7 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
 /** Waits until this number of proofs has been checked. Requests above the limit wait only after that check, so their nonces are used up. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
-describe('requests of an app', () => {
+describe('requests from an app', () => {
   test('are carried out 32 at a time: all others wait and are answered later', async () => {
     const first = await times(40, () => list(app));
     await looksAt(40);
@@ -134,7 +134,7 @@ describe('requests of an app', () => {
     expect(await (await list(app)).answered).toBe('200');
   });
 
-  test('do not use the places of another app if they contain its wallet but not its proof', async () => {
+  test('that claim the wallet of another app, without its proof, do not use the places of that app', async () => {
     await times(31, () => list(app));
     await until('the answers being sealed', () => hold.held.length === 31);
     const forged = { ...(await otherApp.proof(node, 'x-app')), 'x-app-wallet': app.wallet };
@@ -144,7 +144,7 @@ describe('requests of an app', () => {
   });
 });
 
-describe('requests of a peer', () => {
+describe('requests from a peer', () => {
   test('are carried out 8 at a time', async () => {
     await times(9, () => sync(peer, { type: 'digest_request' }));
     await looksAt(9);

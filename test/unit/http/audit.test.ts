@@ -131,7 +131,7 @@ describe('the audit records', () => {
     expect(trail.page(0, 1_000)).not.toMatch(/a path|a key/);
   });
 
-  test('each handover of the secret and each page of a snapshot, but no other message of a peer', async () => {
+  test('each handover of the secret and each page of a snapshot, but no other message from a peer', async () => {
     const { publicKeyDer } = generateP384(new SeededRandom('ephemeral'));
     expect(await askAsPeer({ type: 'digest_request' })).toBe(200);
     expect(await askAsPeer({ type: 'master_secret_request', ecdh_pubkey: publicKeyDer })).toBe(200);
@@ -145,7 +145,7 @@ describe('the audit records', () => {
     ]);
   });
 
-  test('only callers that have proved their identity', async () => {
+  test('only requests from callers that have proved their identity', async () => {
     for (const path of ['/kms/derive', '/sync']) expect((await fetch(`${node.url}${path}`, { method: 'POST', body: '{}' })).status).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' }, { 'x-app-timestamp': '1' })).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' })).toBe(200);

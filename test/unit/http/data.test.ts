@@ -159,7 +159,7 @@ describe('a value', () => {
     expect((await raw('/kms/data')).body['keys']).toEqual(['k']);
   });
 
-  test('is encrypted with the key of its app in the store, and is sealed in transit', async () => {
+  test('is encrypted in the store with the key of its app, and is sealed in transit', async () => {
     await start();
     await put('k', 'a readable value');
     const record = node.store.recordOf('100', 'k')!;
@@ -369,7 +369,7 @@ describe('a key', () => {
     ['no value in the query', '/kms/data?key'],
     ['unencoded bytes', Buffer.concat([Buffer.from('/kms/data/'), Buffer.from('é')])],
     ['unencoded bytes in the query', Buffer.concat([Buffer.from('/kms/data?key='), Buffer.from('é')])],
-  ])('with %s in the request line is answered with 400', async (_, target) => {
+  ])('cannot be read, and the answer is 400, if the request line contains %s', async (_, target) => {
     await start();
     await put('Ã©');
     expect(await raw(target)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
@@ -461,7 +461,7 @@ describe('the quota of an app', () => {
     expect((await put('k4', 'x'.repeat(270), {}, otherApp)).status).toBe(200);
   });
 
-  test('for tombstones that a peer has not acknowledged refuses a delete with 507, and the key stays', async () => {
+  test('includes a limit on tombstones that a peer has not acknowledged: a delete above that limit is refused with 507, and the key stays', async () => {
     await start({ maxTombstonesPerApp: 1 });
     node.replicas.keepOnly([PEER]);
     await put('k1');
@@ -513,7 +513,7 @@ describe('acknowledgements (acks)', () => {
     expect([await valueOf('k'), node.acknowledgements.size]).toEqual(['value', 0]);
   });
 
-  test('a write that asks for no acks, or for 0 acks, does not wait, and its answer has no field acks', async () => {
+  test('a write without `acks`, or with `acks` 0, does not wait, and its answer has no field `acks`', async () => {
     await start();
     expect((await put('k', 'value', { acks: 0 })).body).not.toHaveProperty('acks');
     expect((await put('k')).body).not.toHaveProperty('acks');
@@ -611,7 +611,7 @@ describe('a node that is not sure of its store', () => {
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('sends the same 503 as a sure node that left out the record of the requested key', async () => {
+  test('sends the same 503 that a sure node sends for a key whose record it has left out', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

@@ -68,7 +68,7 @@ describe('GET /metrics', () => {
     ['the wrong scheme', { authorization: `Basic ${Buffer.from(`:${TOKEN}`).toString('base64')}` }],
     ['the token without a scheme', { authorization: TOKEN }],
     ['the token twice', bearer(`${TOKEN} ${TOKEN}`)],
-  ])('refuses %s, and the answer contains the expected scheme', async (_, headers) => {
+  ])('refuses a request with %s, and the answer contains the expected scheme', async (_, headers) => {
     const url = await start({ metrics: METRICS });
     const answer = await fetch(`${url}/metrics`, { headers });
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="metrics"']);

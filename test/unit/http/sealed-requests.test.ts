@@ -218,7 +218,7 @@ describe('a peer', () => {
     ['is missing', ''],
     ['is for a different message', 'ab'.repeat(32)],
     ['is not valid hex', 'x'],
-  ])('whose HMAC %s is forbidden', async (_, signature) => {
+  ])('whose HMAC %s gets the error "forbidden"', async (_, signature) => {
     await start();
     expect((await ask('peer', SNAPSHOT, { headers: { 'x-sync-signature': signature } })).body).toMatchObject({ code: 'forbidden' });
   });

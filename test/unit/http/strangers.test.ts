@@ -71,9 +71,9 @@ const nonsense = (): Promise<number> =>
 
 const FLOODS: readonly (readonly [string, () => Promise<number>])[] = [
   ['nonces', () => statusOf('GET', '/nonce')],
-  ['invalid proofs in the name of the wallet', nonsense],
-  ['proofs in the name of the wallet with valid nonces, signed by a stranger', forged],
-  ['valid proofs of a wallet that is not an app', () => list(stranger)],
+  ['invalid proofs in the name of the authorized wallet', nonsense],
+  ['proofs in the name of the authorized wallet, with valid nonces but signed by a stranger', forged],
+  ['valid proofs of a wallet that belongs to no app', () => list(stranger)],
   ['requests without a proof', () => statusOf('GET', '/kms/data')],
   ['requests to routes that do not exist', () => statusOf('GET', '/kms/nothing')],
   ['requests with a method that the route does not accept', () => statusOf('PATCH', '/kms/data')],

@@ -59,7 +59,7 @@ describe('a node without a first snapshot', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('does not begin to wait again when it is ready and no member answers later', () => {
+  test('that has become ready stays ready when no member answers later', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 

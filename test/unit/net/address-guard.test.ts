@@ -1,4 +1,4 @@
-/** Where an enclave may connect (protocol.md §10): never to itself or to link-local addresses, in any notation. */
+/** Where an enclave may connect (protocol.md §10): never to itself, link-local addresses or metadata services, in any notation. */
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createConnector, ForbiddenTargetError, isForbiddenTarget } from '../../../src/net/address-guard.ts';

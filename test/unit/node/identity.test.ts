@@ -48,7 +48,7 @@ describe('the identity of this node', () => {
     expect([identity.ownEntry(null), identity.others(null)]).toEqual([undefined, []]);
   });
 
-  test('has the teePubkey from the latest answer of the enclave', async () => {
+  test('has the teePubkey that the enclave reported last', async () => {
     let key = PUBKEY;
     const { identity } = identityOf({ publicKey: async () => key });
     await identity.refresh(SIGNAL);

@@ -166,7 +166,7 @@ describe('step 1, the membership', () => {
 });
 
 describe('step 2, the eligibility', () => {
-  test('is decided from a fresh answer of the enclave and the view of this tick', async () => {
+  test('is decided from a fresh answer from the enclave and from the view of this tick', async () => {
     let key = PUBKEY;
     const judged: string[] = [];
     const { jobs, identity } = startJobs({
@@ -202,7 +202,7 @@ describe('step 1, the chain hash', () => {
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret stops the secret from serving immediately, even if the tick fails later (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret immediately stops the secret from serving, even if the tick fails later (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -337,7 +337,7 @@ describe('step 3, the claim', () => {
   test.each<[string, ClaimReport]>([
     ['is visible at the head', { kind: 'head_shows', hash: hashOf(7) }],
     ['is pending', { kind: 'pending', transactionHash: TRANSACTION }],
-  ])('of a configured secret that %s counts as a claim of this node only if a transaction of this node set the hash', async (_, report) => {
+  ])('of a configured secret counts as a claim of this node only if a transaction of this node set the hash (a claim that %s)', async (_, report) => {
     // Other nodes may have the same configured secret.
     for (const hasClaimed of [false, true]) {
       const { claim, look, give, world } = startJobs();
@@ -576,7 +576,7 @@ describe('the membership before outbound work', () => {
     await Promise.all([first, second]);
   });
 
-  test('is not read while a node_tick reads it, and a node_tick waits until this read has ended', async () => {
+  test('is not read while a node_tick reads it, and a node_tick waits while it is being read for outbound work', async () => {
     const { jobs, reads } = startReading();
     const tick = jobs.readChain(SIGNAL);
     const outbound = jobs.refreshForOutbound(SIGNAL);

@@ -1,4 +1,4 @@
-/** The master secret with a real vault (protocol.md §5, §9.1, §10): the vault carries out each decision in the same call. */
+/** The master secret with a real vault (protocol.md §5, §9.1, §10): the vault carries out the reducer's decisions in the same call. */
 import { describe, expect, test } from '@jest/globals';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
 import { keccak256 } from '../../../src/crypto/hash.ts';
@@ -102,7 +102,7 @@ describe('a reset of the chain hash', () => {
     expect([vault.servingHash(), master.standing()]).toEqual([null, { kind: 'wanted' }]);
   });
 
-  test('makes the node accept only a secret with the new chain hash from a peer', () => {
+  test('makes the node accept from a peer only a secret with the new chain hash', () => {
     const { master, shows, receive } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));

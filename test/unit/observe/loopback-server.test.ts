@@ -36,8 +36,8 @@ describe('the loopback port', () => {
   });
 
   test.each<readonly [string, string, { readonly method?: string; readonly host?: string }, number]>([
-    ['a foreign host name that resolves to this machine', '/metrics', { host: 'rebound.example' }, 421],
-    ['a different port', '/metrics', { host: '127.0.0.1:1' }, 421],
+    ['a Host header with a foreign name that resolves to this machine', '/metrics', { host: 'rebound.example' }, 421],
+    ['a Host header with a different port', '/metrics', { host: '127.0.0.1:1' }, 421],
     ['a different path', '/status', {}, 404],
     ['a write', '/metrics', { method: 'POST' }, 405],
   ])('refuses %s', async (_, path, options, status) => {

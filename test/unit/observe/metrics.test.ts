@@ -1,6 +1,6 @@
 /**
  * A scrape shows every series of the table, from the start and in every state. The values come from the node and from its edges (HTTP
- * requests, RPC calls, calls of the enclave, sync).
+ * requests, RPC calls, calls to the enclave, sync).
  */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ReplicationFigures } from '../../../src/domain/figures.ts';
@@ -180,7 +180,7 @@ describe('the known holders of the secret', () => {
     ['only this node when the peer has never answered', true, [peer(PEER, { lastSuccessMs: null })], 1],
     ['only this node when the last call to the peer failed', true, [peer(PEER, { lastError: 'timeout' })], 1],
     ['this node and a peer whose last answer is just recent enough', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS })], 2],
-    ['only this node when the last answer of the peer is too old', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS - 1 })], 1],
+    ['only this node when the last answer from the peer is too old', true, [peer(PEER, { lastSuccessMs: NOW_MS - HOLDER_AGE_MS - 1 })], 1],
   ])('are %s', (_, secretConfirmed, peers, holders) => {
     expect(secretHolders({ secretConfirmed, peers, nowMs: NOW_MS })).toBe(holders);
   });

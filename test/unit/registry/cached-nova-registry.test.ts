@@ -64,7 +64,7 @@ describe('a wallet', () => {
     expect(reads).toHaveLength(2);
   });
 
-  test('becomes too old while the machine sleeps, although the monotonic clock does not advance', async () => {
+  test('is read again after the machine has slept longer than the time to live, although the monotonic clock did not advance', async () => {
     const { clock, reads, lookUp } = startRegistry();
     await lookUp(known(APP));
     const unixMs = clock.nowMs.bind(clock);

@@ -1,4 +1,4 @@
-/** Which transaction is sent for a claim (protocol.md §6): its EIP-1559 fees and their bounds, and when the node waits or replaces it. */
+/** Which transaction is sent for a claim (protocol.md §6): its fees and their bounds, and when the node waits or replaces an older one. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {

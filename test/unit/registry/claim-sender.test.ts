@@ -277,7 +277,7 @@ describe('a claim that is refused because of its price', () => {
     state.sayings = [refusing('transaction underpriced')];
     let report = await claim();
     for (let tick = 0; tick < 200 && !JSON.stringify(report).includes('CLAIM_MAX_TIP_GWEI'); tick += 1) report = await claim();
-    expect(report).toEqual({ kind: 'refused', detail: 'a claim that miners would include costs more than CLAIM_MAX_TIP_GWEI or 0.05 ether allow' });
+    expect(report).toEqual({ kind: 'refused', detail: 'a claim that miners would include needs a higher tip than CLAIM_MAX_TIP_GWEI, or more than 0.05 ether in all' });
     const [first] = transactions();
     // The pool has dropped the transaction that had to be replaced.
     state.sayings = [{ result: HASH }];

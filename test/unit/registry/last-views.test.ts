@@ -25,14 +25,14 @@ describe('the last answer', () => {
     ['in a different order', [version(2n), version(1n)]],
     ['without one of the calls', [version(1n)]],
     ['followed by one more call', [version(1n), version(2n), version(3n)]],
-    ['that are an empty list', []],
+    ['that is empty', []],
     ['to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
     ['of a different function', [version(1n), version(2n, { functionName: 'other' })]],
     ['with a different ABI', [version(1n), version(2n, { abi: [...ABI] })]],
     ['with a different argument', [version(1n), version(3n)]],
     ['with fewer arguments', [version(1n), version(2n, { args: [7n] })]],
     ['with an argument of a different type', [version(1n), version(2n, { args: [7n, '2'] })]],
-  ])('is not found for calls %s', (_, calls) => {
+  ])('is not found for a list of calls %s', (_, calls) => {
     const views = new LastViews();
     views.remember(lastOf([version(1n), version(2n)]));
     expect(views.find(calls)).toBeUndefined();

@@ -303,7 +303,7 @@ describe('an entry that cannot be read', () => {
     return { ...started, bad };
   }
 
-  test.each(['instance', 'version'] as const)('does not remove its member for PEER_CACHE_TTL_SECONDS: the member stays as it was last read, with a mark (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('does not remove its member for PEER_CACHE_TTL_SECONDS: the member stays as it was last read, and is marked as such (%s)', async (kind) => {
     await register(0);
     await register(1, { versionId: 2 });
     await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);

@@ -13,7 +13,7 @@ const KEYS = ['a', 'b'];
 const NODES = 5;
 /** Long enough that no record is dropped because of its age during these histories. */
 const LONG = { tombstoneRetentionMs: 1_000_000_000 };
-/** A time that is later than all writes on the clock of every node. */
+/** A time after all writes, according to the clock of every node. */
 const LATE_MS = START_MS + 200_000;
 
 interface Action {
@@ -259,7 +259,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
 
-  test('use a second new clock key when a member has forged counts for the first new clock key', () => {
+  test('are counted under a second new clock key when a member has forged counts for the first new clock key', () => {
     const { store, ownKey } = openStore('a');
     const forge = (key: string, clockKey: string): unknown =>
       store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -276,8 +276,8 @@ describe("sequence numbers of a node's own writes", () => {
   });
 
   test.each([
-    ['at the maximum (the allowed clock skew plus the allowed lead) are accepted', 0, 'merged'],
-    ['above the maximum are rejected', 1, 'rejected'],
+    ['in merged clocks are accepted up to the maximum (the allowed clock skew plus the allowed lead)', 0, 'merged'],
+    ['in merged clocks are rejected above the maximum', 1, 'rejected'],
   ])('%s, for any clock key', (_, above, kind) => {
     const { store, ownKey } = openStore('a');
     const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;

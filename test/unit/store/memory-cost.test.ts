@@ -1,4 +1,4 @@
-/** `MAX_STORE_BYTES` (protocol.md §10, Bounds): the store counts at least as many bytes as the heap grows, for records of any shape. */
+/** `MAX_STORE_BYTES` (protocol.md §10, Bounds): the store counts at least as many bytes as the heap grows by, for records of any kind. */
 import { execFile } from 'node:child_process';
 import process from 'node:process';
 import { promisify } from 'node:util';

@@ -45,7 +45,7 @@ function mergedClock(held: WireRecord['version'], incoming: WireRecord['version'
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
 
-/** Cuts a clock. Entries with `/` are dropped first, in the order of their count and key. The entry of `staying` is never dropped. */
+/** Cuts a clock. Entries with `/` in the key are dropped first, by count and then by key. The entry of the key `staying` stays. */
 function cutClock(clock: WireRecord['version'], staying?: string): WireRecord['version'] {
   const left = new Map(Object.entries(clock));
   while (left.size > 64) {

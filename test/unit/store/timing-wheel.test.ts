@@ -64,7 +64,7 @@ describe('a timer', () => {
     expect(takeAll(wheel, 9_000).map(({ what }) => what)).toEqual([17]);
   });
 
-  test('still fires when an earlier timer is cancelled after it became due', () => {
+  test('still fires when an earlier timer that is already due is cancelled', () => {
     const wheel = new TimingWheel<string>();
     const [first, second] = [wheel.schedule('first', 1_000), wheel.schedule('second', 2_000)];
     wheel.schedule('third', 8_000);

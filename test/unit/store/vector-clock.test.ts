@@ -19,7 +19,7 @@ describe('the order of two clocks', () => {
     [{ a: 1 }, { a: 1, b: 1 }, 'earlier'],
     [{ a: 2 }, { a: 1, b: 1 }, 'concurrent'],
     [{ a: 1 }, { A: 1 }, 'concurrent'],
-  ])('of %j compared with %j is "%s"', (a, b, order) => {
+  ])('(%j compared with %j) is "%s"', (a, b, order) => {
     expect(compareClocks(clock(a), clock(b))).toBe(order);
   });
 

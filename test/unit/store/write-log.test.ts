@@ -16,7 +16,7 @@ describe("the log of a node's own writes", () => {
     [29, [30]],
     [30, []],
     [99, []],
-  ])('after the sequence number %i returns only later entries', (above, numbers) => {
+  ])('returns only the entries after the sequence number %i', (above, numbers) => {
     const log = new WriteLog<string>();
     for (const sequenceNumber of [10, 20, 30]) log.append(sequenceNumber, 'k', 1);
     expect(numbersAfter(log, above)).toEqual(numbers);

@@ -54,7 +54,7 @@ describe('two stores', () => {
     ['a tombstone on this node', (a) => void a.delete('shared'), { shared: null }],
     ['a tombstone on the peer', (_, b) => void b.delete('shared'), { shared: null }],
     [
-      'a tombstone on this node for a record that only the peer has',
+      'a tombstone on this node for a record that the peer still has',
       (a, b) => {
         a.put('k', 'value');
         b.store.merge(APP, a.store.recordOf(APP, 'k'), 1_790_000_000_000);

@@ -137,7 +137,7 @@ describe('a peer', () => {
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
     ['its answer has a bad signature', () => new PeerError('bad_signature', 'not signed')],
-    ['it fails on a sample for another reason', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
+    ['it answers 500, and then cannot be reached for a sample', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
   ])('is treated as broken immediately when %s', (_, peer) => {
     const { delivery, fates } = deliver(names(100), peer);
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
@@ -157,7 +157,7 @@ describe('a peer', () => {
     expect([...fates].every(([key, fate]) => fate === (key.startsWith('bad') ? 'suspect' : 'taken'))).toBe(true);
   });
 
-  test('is treated as broken when it fails on enough of the last records in a row, even if it accepted earlier records', () => {
+  test('is treated as broken when it fails on too many records in a row at the end, even if it accepted earlier records', () => {
     const { delivery } = deliver([...names(20), ...names(12, 'bad')], fails(hasBad, refusedWith(500)));
     expect([delivery.anyPassed, delivery.state.kind]).toEqual([true, 'broken']);
   });
@@ -204,7 +204,7 @@ test('each record gets exactly one outcome, which depends on how the peer treats
   );
 });
 
-test('a failure of a batch that was never sent throws', () => {
+test('reporting the failure of a batch that was never sent throws', () => {
   const delivery = new Delivery([entry('k')]);
   expect(() => delivery.failed(UNREACHABLE)).toThrow('was not sent');
 });

@@ -380,7 +380,7 @@ describe('a record that a peer refuses for the time being', () => {
   test('is sent again with growing pauses while the clock of the peer is behind, and no other record waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // b refuses a record whose time is too far ahead of b's clock.
+    // Node b refuses a record whose time is too far ahead of its clock.
     const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
     a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
     a.put('now', 'value');
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('does not stop the good records after it, even if there are many such records and all are %s', async (how) => {
+  test.each(['pushed', 'compared'])('does not stop the good records after it, even if there are many bad records (all records are %s)', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

@@ -29,7 +29,7 @@ interface StartOptions {
   readonly holdsSecret?: boolean;
   readonly firstSnapshot?: FirstSnapshotState;
   readonly mayHandOut?: boolean;
-  /** Keys of the records in the store, each of at least 1,000 bytes. */
+  /** Keys of the records in the store. Each record has at least 1,000 bytes. */
   readonly holds?: readonly string[];
 }
 
@@ -306,7 +306,7 @@ describe('a snapshot', () => {
     ['complete', undefined],
     ['missing', false],
     ['none', false],
-  ])('from a node whose first snapshot is %s has the field complete: %s', async (firstSnapshot, complete) => {
+  ])('from a node whose first snapshot is %s has the field `complete`: %s', async (firstSnapshot, complete) => {
     expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
   });
 

@@ -32,7 +32,7 @@ function start() {
 const answer = (status: number): TransportAnswer => ({ status, headers: {}, body: new Uint8Array() });
 
 describe('a probe', () => {
-  test.each([200, 503, 404])('of a peer that answers %i records the status and the duration', async (status) => {
+  test.each([200, 503, 404])('of a peer that answers with the status %i notes the status and the duration', async (status) => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     await clock.advance(42);
@@ -42,7 +42,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: true, httpCode: status, durationMs: 42, checkedAtMs: clock.nowMs() });
   });
 
-  test('of a peer that does not answer records that it is unreachable', async () => {
+  test('of a peer that does not answer notes that the peer is unreachable', async () => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     requests[0]!.reject(new DependencyError('peer', 'timeout', 'the peer took longer than 3000 ms'));
@@ -50,7 +50,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[0]!.wallet)).toEqual({ reachable: false, httpCode: null, durationMs: null, checkedAtMs: clock.nowMs() });
   });
 
-  test('of a peer whose answer is larger than the limit records that it is reachable', async () => {
+  test('of a peer whose answer is larger than the limit notes that the peer is reachable', async () => {
     const { clock, requests, probe } = start();
     const done = probe.probePeers(MEMBERS.slice(0, 1), signal);
     await clock.advance(7);

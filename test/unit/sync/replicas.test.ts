@@ -105,7 +105,7 @@ describe('a peer', () => {
     expect(replica.progress.hasTaken(5)).toBe(true);
   });
 
-  test('rests longer after each failure, and does not rest after a success', async () => {
+  test('is left alone for longer after each failure, and a success resets that time', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     for (const restMs of [500, 1_000, 2_000]) {
@@ -121,7 +121,7 @@ describe('a peer', () => {
     expect(replica.isResting).toBe(false);
   });
 
-  test('rests for the time that it requested, or until it sends a request', async () => {
+  test('is left alone for the time that it requested, or until it sends a request', async () => {
     const { clock, replicas } = start();
     const replica = replicas.of(B);
     replica.noteFailure('busy', 30_000);

@@ -32,7 +32,7 @@ describe('peers', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 3, acknowledgedUpTo: 0 });
   });
 
-  test.each(['hang', 'cut'] as const)('get all records that they missed after their connection was set to "%s"', async (way) => {
+  test.each(['hang', 'cut'] as const)('get all records that they missed while their connection was set to "%s"', async (way) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b] = nodes;
     network.setWay(a, b, way);
@@ -141,7 +141,7 @@ describe('a tick', () => {
     }
   });
 
-  test('aborts its push when the node leaves ready', async () => {
+  test('aborts its push when the node stops being ready', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'hang');
@@ -446,7 +446,7 @@ describe('the last push', () => {
     expect([b.read('k'), b.read('last'), c.read('last')]).toEqual(['value', 'value', 'value']);
   });
 
-  test('repeats a push that was aborted when the node left ready', async () => {
+  test('repeats a push that was aborted when the node stopped being ready', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'hang');
@@ -490,7 +490,7 @@ describe('the last push', () => {
     expect(await cutOff).toEqual(new Error('the limit'));
   });
 
-  test('continues until the last request of an app has ended, and sends the writes of such requests immediately', async () => {
+  test('continues until the last request from an app has ended, and sends the writes of these requests immediately', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let drained = false;
@@ -505,7 +505,7 @@ describe('the last push', () => {
     await done;
   });
 
-  test('makes one more attempt with a failed peer when the last request has ended', async () => {
+  test('makes one more attempt with a failed peer when the last request from an app has ended', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');

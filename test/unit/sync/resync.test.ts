@@ -23,7 +23,7 @@ async function longCut(network: Network, speaking: readonly ReplicatingNode[]): 
   }
 }
 
-/** a and b keep running while c is cut off. During that time, `gone` is deleted and its tombstone is dropped. */
+/** Nodes `a` and `b` keep running while `c` is cut off. During that time, `gone` is deleted and its tombstone is dropped. */
 async function startWithStale() {
   const { network, clock, nodes } = startNodes('a', 'b', 'c');
   const [a, b, c] = nodes;
@@ -99,7 +99,7 @@ describe('a stale node', () => {
     const { network, a, b, c } = await startWithStale();
     network.isolate(c, 'open');
     c.resync.begin();
-    // b writes the record and pushes it to c, but not to a. c has an older version of it.
+    // Node `b` writes the record and pushes it to `c`, but not to `a`. Node `c` has an older version of the record.
     network.setWay(b, a, 'cut');
     b.put('gone', 'again');
     await b.tick(true);
@@ -115,7 +115,7 @@ describe('a stale node', () => {
     const [a, b, c, d] = nodes;
     a.put('gone', 'value');
     await a.tick(true);
-    // c has neither the record nor its tombstone. d has the record, but not its tombstone.
+    // Node `c` has neither the record nor its tombstone. Node `d` has the record, but not its tombstone.
     c.store.forget(APP, 'gone');
     network.isolate(c);
     network.isolate(d);
@@ -129,7 +129,7 @@ describe('a stale node', () => {
       expect([node.keys(), node.records()]).toEqual([[], []]);
     }
     expect([a.staleness.isStale(), c.staleness.isStale(), d.staleness.isStale()]).toEqual([false, true, true]);
-    // c first reaches only the other stale node, and later the members that are up to date.
+    // Node `c` first reaches only the other stale node, and later the members that are up to date.
     network.setWay(c, d, 'open');
     expect(await c.fetchSnapshot()).toMatchObject({ completeFrom: null, answered: 1 });
     expect(c.read('gone')).toBe('value');
@@ -217,7 +217,7 @@ describe('a write that no other node has ever seen', () => {
     c.put('seen', 'value');
     await c.tick(true);
     c.put('unseen', 'value');
-    // The others can still send to c, so c does not become stale yet. After that, c is isolated.
+    // The others can still send to `c`, so `c` does not become stale yet. After that, `c` is isolated.
     for (const node of [a, b]) network.setWay(c, node, 'cut');
     a.put('from a', 'value');
     await a.tick(true);
@@ -237,7 +237,7 @@ describe('a write that no other node has ever seen', () => {
 
 describe('a write that no peer has', () => {
   test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
-    ['an older peer refuses such a large body', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
+    ['an older peer refuses a body of this size', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
     ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
   ])('survives a network cut, although the peer has answered it: %s', async (_, key, addPeer, length) => {
     const network = new Network();
@@ -284,7 +284,7 @@ describe('a write that no peer has', () => {
 });
 
 describe('a stale node does not resend', () => {
-  /** c has written `x`. While c is cut off, the others delete `x` and drop its tombstone. Then c comes back and ticks. */
+  /** Node `c` has written `x`. While `c` is cut off, the others delete `x` and drop its tombstone. Then `c` comes back and ticks. */
   async function comesBack(network: Network, c: ReplicatingNode, others: readonly [ReplicatingNode, ReplicatingNode]): Promise<void> {
     const [, b] = others;
     network.isolate(c);
@@ -295,7 +295,7 @@ describe('a stale node does not resend', () => {
     await longCut(network, [b]);
     await network.pass(HOUR_MS, HOUR_MS);
     for (const node of others) {
-      // Mark these two nodes as never cut off.
+      // Only `c` was cut off, so the test clears the staleness of these two nodes.
       node.staleness.resolve();
       node.store.forgetOverdue();
       node.store.letAge(network.clock.nowMs());
@@ -337,7 +337,7 @@ describe('a stale node does not resend', () => {
   });
 });
 
-test('a record that a peer pushed before a node requested its snapshot stays, although the source of the snapshot lacks the record', async () => {
+test('a stale node keeps a record that a peer pushed to it before it requested a snapshot, although the source of the snapshot lacks the record', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');
   network.setWay(b, a, 'cut');

@@ -111,7 +111,7 @@ describe('the fetch', () => {
     expect(log.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
-  test('asks a member that proved wrong only after the others', async () => {
+  test('asks the other members before a member that proved wrong', async () => {
     const peers = [new PeerSide('a', source(WRONG_SECRET)), new PeerSide('b', source(SECRET))];
     const node = startAskingNode(peers, { holdsSecret: false });
     node.book.noteWrong(peers[0]!.member);

@@ -1,4 +1,4 @@
-/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and what happens if no member is complete. */
+/** The first snapshot (protocol.md §10, First snapshot and Pages): its source, its pages, and what happens if no snapshot is complete. */
 import { describe, expect, test } from '@jest/globals';
 import { sleep } from '../../../src/domain/deadline.ts';
 import type { StoreId } from '../../../src/domain/ids.ts';
@@ -69,9 +69,9 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
   const heard: string[] = [];
   const nameOf = ({ wallet }: Member): string => [...byName].find(([, peer]) => peer.member.wallet === wallet)![0];
   const sureness: SureListener = {
-    onAnswered: (member, sure) => void heard.push(`${nameOf(member)} ${sure ? 'is sure' : 'answers'}`),
-    onSilent: (member) => void heard.push(`${nameOf(member)} is silent`),
-    onMerged: (member, { sure, leftOut: some }) => void heard.push(`${nameOf(member)} gave ${some ? 'not all' : 'all'}${sure ? ', and is sure' : ''}`),
+    onAnswered: (member, sure) => void heard.push(`node ${nameOf(member)} ${sure ? 'is sure' : 'answers'}`),
+    onSilent: (member) => void heard.push(`node ${nameOf(member)} is silent`),
+    onMerged: (member, { sure, leftOut: some }) => void heard.push(`node ${nameOf(member)} gave ${some ? 'only some' : 'all'} records${sure ? ', and is sure' : ''}`),
   };
   const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, sureness, yieldNow: async () => undefined });
   const controller = new AbortController();
@@ -100,7 +100,7 @@ describe('a complete snapshot', () => {
 
   test.each([
     ['complete: true', { complete: true }],
-    ['an answer without the field complete, as older nodes send it', {}],
+    ['an answer without the field `complete`, as older nodes send it', {}],
   ])('is recognized from %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
@@ -126,16 +126,16 @@ describe('a complete snapshot', () => {
 
 describe('the sureness listener hears the outcome of a fetch from a member', () => {
   test.each<[string, PeerBehaviour, readonly string[]]>([
-    ['that is sure', source({ keys: ['k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
-    ['that is not sure', source({ keys: ['k1'] }), ['a answers', 'a gave all']],
-    ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['a answers', 'a gave all']],
-    ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['a answers', 'a is sure', 'a gave all']],
-    ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['a is sure', 'a gave not all, and is sure']],
-    ['with records on an earlier page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['a is sure', 'a is sure', 'a gave not all, and is sure']],
-    ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['a is sure', 'a gave all, and is sure']],
-    ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['a is sure', 'a answers']],
-    ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['a answers']],
-    ['that does not treat this node as a member', REFUSING, ['a is silent']],
+    ['that is sure', source({ keys: ['k1'], sure: true }), ['node a is sure', 'node a gave all records, and is sure']],
+    ['that is not sure', source({ keys: ['k1'] }), ['node a answers', 'node a gave all records']],
+    ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['node a answers', 'node a gave all records']],
+    ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['node a answers', 'node a is sure', 'node a gave all records']],
+    ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['node a is sure', 'node a gave only some records, and is sure']],
+    ['with records on an earlier page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
+    ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['node a is sure', 'node a gave all records, and is sure']],
+    ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['node a is sure', 'node a answers']],
+    ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['node a answers']],
+    ['that does not treat this node as a member', REFUSING, ['node a is silent']],
   ])('%s', async (_, behaviour, expected) => {
     const { outcome, heard } = start({ a: behaviour });
     await outcome;
@@ -183,7 +183,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('has all its records merged, up to the last page, when no member is complete', async () => {
+  test('has all its records merged, up to the last page, when no member sends a complete snapshot', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -207,7 +207,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k1', 'k2']);
   });
 
-  test('has its records merged when a complete member fails half-way', async () => {
+  test('has its records merged when the member with the complete snapshot fails half-way', async () => {
     const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);
@@ -291,7 +291,7 @@ describe('endless pages', () => {
     expect(tookMs).toBeLessThanOrEqual(SOURCE_TIMEOUT_MS + 2_000);
   });
 
-  test('do not prevent the records of incomplete members from being merged', async () => {
+  test('do not prevent the merge of records from a member that lacks its own first snapshot', async () => {
     const { clock, outcome, merged } = startSlow((pages) => ({ a: pages('a', 1_000), b: INCOMPLETE('k1') }));
     expect((await outcomeOf(clock, outcome)).outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toContain('k1');
@@ -333,7 +333,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(cursorsOf(peers[0]!).slice(before, before + 2)).toContain(undefined);
   });
 
-  test('is not complete when the member has become incomplete, and the fetch starts at the first page', async () => {
+  test('is not complete when the member now reports complete: false, and the fetch starts at the first page', async () => {
     const { clock, outcome, ask, peers } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     await outcomeOf(clock, outcome);
     const before = peers[0]!.syncRequests.length;

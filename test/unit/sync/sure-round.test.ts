@@ -54,7 +54,7 @@ describe('before a node is ready', () => {
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('if the other member is not ready, it is sure once it has all records of one sure member', async () => {
+  test('it is sure once it has all records of one sure member, if the other member is not ready', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -70,7 +70,7 @@ describe('before a node is ready', () => {
     expect([...a.types(), ...b.types()]).not.toContain('delta');
   });
 
-  test.each(['a', 'b'])('it gets every record even if %s sends an empty snapshot as a complete one', async (name) => {
+  test.each(['a', 'b'])('it gets every record even if node %s sends an empty snapshot and reports it as complete', async (name) => {
     lieWithEmptyStore(name === 'a' ? a : b);
     await firstTick();
     await serve();
@@ -93,7 +93,7 @@ describe('while a node serves', () => {
     await firstTick();
   });
 
-  test('it is not sure while the other member may have records that it lacks', async () => {
+  test('it is not sure while the other member may have records that the node lacks', async () => {
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
     await network.clock.advance(2_000);
     await serve();
@@ -133,7 +133,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
-  test('while a record of its sources is too far ahead of its clock, but it is sure once it has the record', async () => {
+  test('while a record from its sources has a time too far ahead of its clock, but it is sure once it has the record', async () => {
     a.store.merge('100', { ...a.store.recordOf('100', 'k1'), key: 'later', updated_at_ms: network.clock.nowMs() + 60_000 }, network.clock.nowMs() + 60_000);
     b.store.merge('100', a.store.recordOf('100', 'later'), network.clock.nowMs() + 60_000);
     await firstTick();
@@ -157,7 +157,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.isSure(), n.sureness.hasBecomeSure(), n.sureness.figures()]).toEqual([false, true, { sure: false, by: 'all_members', waitsFor: [] }]);
   });
 
-  test('when it has all records of a member that became sure only after it had sent them', async () => {
+  test('although it has all records of a member, if that member became sure only after sending them', async () => {
     a.sureWord = false;
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');

@@ -160,7 +160,7 @@ test.each([
   ['of another process', 'two-11'],
   ['that was never used', 'one-99'],
   ['in the wrong form', '11'],
-])('a reader that sends an id %s gets all events from the beginning', (_, lastId) => {
+])('a reader that sends an id %s gets the chart, the state and all kept events', (_, lastId) => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);

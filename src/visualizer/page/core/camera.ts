@@ -61,7 +61,7 @@ export class Camera {
     this.#show(this.#fitScale());
   }
 
-  /** @param at what is drawn at this point of the window stays there; default: the centre */
+  /** @param at the point of the window whose content stays in place; default: the centre */
   zoomBy(factor: number, at: Point = { x: this.#window.width / 2, y: this.#window.height / 2 }): void {
     this.#held = true;
     const { scale: before, x, y } = this.#seen;

@@ -22,7 +22,7 @@ export interface Step {
 
 export interface Span {
   readonly name: string;
-  /** Name of the span's row. Each kind of work has its own row. */
+  /** Name of the span's row. Spans with the same name are in the same row. */
   readonly row: string;
   readonly fromMs: number;
   toMs: number | null;

@@ -22,7 +22,7 @@ export interface BarState {
   readonly speed: number;
   readonly commands: boolean;
   readonly failures: number;
-  /** Number of events after the shown place; 0 in the live view and while a replay runs. */
+  /** Number of events that are newer than the moment shown; 0 in the live view and while a replay runs. */
   readonly newer: number;
 }
 

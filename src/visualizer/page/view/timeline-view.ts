@@ -81,7 +81,6 @@ export class TimelineView {
     this.#modules.changed();
   }
 
-  /** Shows the whole history. */
   showWhole(): void {
     this.#whole = true;
     this.#endMs = null;

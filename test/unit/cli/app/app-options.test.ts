@@ -1,6 +1,6 @@
 /**
- * The identity with which a command acts as an app: files, variables and their precedence. No error message contains a key. Also the exit
- * codes of failed calls, `check-config`, and when output may have colours.
+ * The identity with which a command acts as an app: files, variables and their precedence. No error message contains a key. This file also
+ * tests the exit codes of failed calls, `check-config`, and when output may have colours.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

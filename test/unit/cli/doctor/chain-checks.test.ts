@@ -1,4 +1,4 @@
-/** The doctor's checks of values from the chain. Each row has the values, and the first check that fails with its message. */
+/** The doctor's checks of values from the chain. Each row has the values, the first check that fails, and its message. */
 import { describe, expect, test } from '@jest/globals';
 import { judgeContracts, judgeFunds, judgeHead, judgeInstance, type ChainExpectations } from '../../../../src/cli/doctor/chain-checks.ts';
 import { findingLines, reportOf, type Finding } from '../../../../src/cli/doctor/finding.ts';
@@ -61,7 +61,7 @@ describe('the contracts', () => {
     ['fail when KMSRegistry has a different app id', { kmsAppId: is(7n) }, ['contracts.kms_app_id', 'KMSRegistry has the app 7, but KMS_APP_ID is 49']],
     ['fail when the contract is not a KMSRegistry', { kmsAppId: { ok: false, why: 'kmsAppId reverted' } }, ['contracts.kms_app_id', 'KMSRegistry: kmsAppId reverted']],
     ['fail when KMSRegistry uses a different NovaAppRegistry', { wiredRegistry: is(wallet('9')) }, ['contracts.wiring', `KMSRegistry uses the registry ${wallet('9')}, but NOVA_APP_REGISTRY_ADDRESS is ${REGISTRY}`]],
-    ['fail when there is no such app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
+    ['fail when NovaAppRegistry lacks the app', { app: is({ exists: false, status: 'UNKNOWN', dappContract: KMS }) }, ['contracts.app', 'NovaAppRegistry has no app 49']],
     ['fail when the app is inactive', { app: is({ exists: true, status: 'INACTIVE', dappContract: KMS }) }, ['contracts.app', 'the app 49 is INACTIVE']],
     ['fail when the app belongs to a different contract', { app: is({ exists: true, status: 'ACTIVE', dappContract: wallet('9') }) }, ['contracts.app', `the app's dappContract is ${wallet('9')}, but KMS_REGISTRY_ADDRESS is ${KMS}`]],
     ['fail when the hash cannot be read', { secretHash: silent }, ['contracts.secret_hash', `KMSRegistry: ${silent.why}`]],
@@ -69,7 +69,7 @@ describe('the contracts', () => {
     expect(failure(judgeContracts({ ...GOOD, ...change }, EXPECTED))).toEqual(wanted);
   });
 
-  test('are not checked if they depend on a missing contract', () => {
+  test('are not checked further if one of them is missing', () => {
     const outcomes = judgeContracts({ ...GOOD, hasKmsRegistry: is(false) }, EXPECTED).map(({ outcome }) => outcome);
     expect(outcomes).toEqual(['ok', 'failed', 'not checked', 'not checked', 'not checked', 'not checked']);
   });

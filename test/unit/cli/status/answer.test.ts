@@ -7,7 +7,7 @@ import { parseNodes, parseStatus } from '../../../../src/cli/status/answer.ts';
 const WALLET = `0x${'aB'.repeat(20)}`;
 
 describe('a status', () => {
-  test('of an older node is read, and the fields that it lacks become null', () => {
+  test('from an older node is read, and the fields that it lacks become null', () => {
     const read = parseStatus({
       node: { tee_wallet: WALLET, node_url: 'http://a', service_available: true, master_secret_initialized: true },
       cluster: { kms_app_id: 49, registry_address: '0xABC', total_instances: 3 },

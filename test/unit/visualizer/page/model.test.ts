@@ -43,7 +43,7 @@ describe('the model of a source', () => {
     expect(modelOf(chart(), step(1, 'a', 'push', [OPENS], activeIn('open'))).sources.size).toBe(0);
   });
 
-  test('that was kept is not changed by later events', () => {
+  test('is never changed in place: a later event makes a new model', () => {
     const before = modelOf(chart(), state(1, 'a', activeIn('closed')));
     const kept = structuredClone(before.sources.get('a'));
     fold(before, { n: 3, ...step(2, 'a', 'push', [OPENS], activeIn('open'), { reason: 'x' }) });
