@@ -69,7 +69,7 @@ function operationLines(title: string, { summary, security, parameters = [], req
   return [
     `### ${title}`,
     '',
-    `${summary}. For ${scheme === undefined ? 'everyone' : WHO[scheme]!}.`,
+    `${summary}. Callers: ${scheme === undefined ? 'everyone' : WHO[scheme]!}.`,
     '',
     ...parameters.map(({ name, in: where, description }) => `- \`${name}\` (${where}): ${description}`),
     ...(requestBody === undefined ? [] : [`- body: ${bodyOf(requestBody)}`]),
