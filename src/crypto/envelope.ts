@@ -3,6 +3,7 @@
  * order, then the nonce; AES-256-GCM. In a running node, the enclave API does this. The emulator, apps that hold their own keys, and tests
  * use this code.
  */
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { TeePubkey } from '../domain/ids.ts';
 import type { SealedText } from '../domain/ports.ts';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from './aead.ts';
@@ -27,16 +28,19 @@ export class EnvelopeError extends Error {
   }
 }
 
-function messageKey(keys: P384KeyPair, peer: string, nonce: Uint8Array, info: string): Uint8Array {
+/** A key object, because a cipher takes bytes slowly: Node.js first throws and catches an error. */
+function messageKey(keys: P384KeyPair, peer: string, nonce: Uint8Array, info: string): KeyObject {
   const points = [pointOf(keys.publicKeyDer), pointOf(peer)].sort((a, b) => Buffer.compare(a, b));
-  return hkdfSha256(keys.sharedSecret(peer), Buffer.concat([...points, nonce]), info, 32);
+  const bytes = hkdfSha256(keys.sharedSecret(peer), Buffer.concat([...points, nonce]), info, 32);
+  const key = createSecretKey(bytes);
+  bytes.fill(0);
+  return key;
 }
 
 /** @param nonce 12 bytes, never used twice between the same two keys */
 export function sealText(keys: P384KeyPair, receiver: TeePubkey, plaintext: string, nonce: Uint8Array, info: string): SealedText {
   const key = messageKey(keys, receiver, nonce, info);
   const sealed = aesGcmSeal(key, nonce, Buffer.from(plaintext, 'utf8'));
-  key.fill(0);
   return {
     senderPubkey: keys.publicKeyDer,
     nonce: Buffer.from(nonce).toString('hex'),
@@ -49,7 +53,7 @@ export function openText(keys: P384KeyPair, sealed: SealedText, info: string): s
   // Only the first 12 bytes of a legacy 32-byte nonce are used.
   const nonce = Buffer.from(sealed.nonce, 'hex').subarray(0, AEAD_NONCE_BYTES);
   if (nonce.length !== AEAD_NONCE_BYTES) throw new EnvelopeError('malformed');
-  let key: Uint8Array;
+  let key: KeyObject;
   try {
     key = messageKey(keys, sealed.senderPubkey, nonce, info);
   } catch (error) {
@@ -57,7 +61,6 @@ export function openText(keys: P384KeyPair, sealed: SealedText, info: string): s
     throw error;
   }
   const opened = aesGcmOpen(key, nonce, Buffer.from(sealed.encryptedData, 'hex'));
-  key.fill(0);
   if (opened === null) throw new EnvelopeError('does not decrypt');
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(opened);
