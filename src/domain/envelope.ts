@@ -41,6 +41,18 @@ export function envelopeJson({ senderPubkey, nonce, encryptedData }: SealedText)
   return `{"sender_tee_pubkey":"${senderPubkey}","nonce":"${nonce}","encrypted_data":"${encryptedData}"}`;
 }
 
+/** The bytes of `envelopeJson`, without the copy that joining strings of megabytes would need. */
+export function envelopeBytes(sealed: SealedText): Buffer {
+  const end = '"}';
+  const { encryptedData } = sealed;
+  const start = envelopeJson({ ...sealed, encryptedData: '' }).slice(0, -end.length);
+  const bytes = Buffer.allocUnsafeSlow(start.length + encryptedData.length + end.length);
+  bytes.write(start, 0, 'latin1');
+  bytes.write(encryptedData, start.length, 'latin1');
+  bytes.write(end, start.length + encryptedData.length, 'latin1');
+  return bytes;
+}
+
 /** Whether the key in an envelope is the registered one; both are lower-case hex here. */
 export function isRegisteredSender(sealed: SealedText, registered: TeePubkey | ''): boolean {
   return registered !== '' && sealed.senderPubkey === registered;

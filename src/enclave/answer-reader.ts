@@ -12,6 +12,7 @@ const MAX_TRAILERS = 32;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
 const START = 'HTTP/1.';
+const NO_BYTES = Buffer.alloc(0);
 const CHUNK_SIZE = /^([\da-f]{1,8})[ \t]*(?:;.*)?$/i;
 
 /** The server sent bytes that are not a valid HTTP/1.1 answer. The message quotes none of them. */
@@ -45,6 +46,9 @@ export class AnswerReader {
   #trailers = 0;
   /** An incomplete head or line. */
   #unread: Buffer | null = null;
+  /** Receives a body whose length is known and that takes several reads. */
+  #target: Buffer | null = null;
+  /** The pieces of a body whose length is not known. */
   #pieces: Buffer[] = [];
   /** How many pieces, counted from the first, are copies. The other pieces are views of the bytes of the current read. */
   #copies = 0;
@@ -71,6 +75,7 @@ export class AnswerReader {
 
   /** Overwrites the kept bytes of an incomplete answer. */
   wipe(): void {
+    this.#target?.fill(0);
     for (const piece of this.#pieces) piece.fill(0);
   }
 
@@ -190,11 +195,17 @@ export class AnswerReader {
   #addPiece(bytes: Buffer): Buffer {
     const isLast = bytes.length >= this.#left;
     const piece = isLast ? bytes.subarray(0, this.#left) : bytes;
+    if (this.#bytes + piece.length > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
+    if (piece.length === 0) return isLast ? bytes : NO_BYTES;
+    if (this.#part === 'body' && this.#left !== Infinity && (!isLast || this.#bytes > 0)) {
+      this.#target ??= Buffer.allocUnsafeSlow(this.#left);
+      this.#target.set(piece, this.#bytes);
+    } else {
+      this.#pieces.push(piece);
+    }
     this.#bytes += piece.length;
-    if (this.#bytes > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
-    if (piece.length > 0) this.#pieces.push(piece);
     this.#left -= piece.length;
-    return isLast ? bytes.subarray(piece.length) : bytes.subarray(0, 0);
+    return isLast ? bytes.subarray(piece.length) : NO_BYTES;
   }
 
   /** Copies the pieces that are views, because the next read overwrites the bytes of this read. */
@@ -203,6 +214,7 @@ export class AnswerReader {
   }
 
   #whole(): Buffer {
+    if (this.#target !== null) return this.#target;
     const pieces = this.#pieces;
     if (pieces.length === 1) return pieces[0]!;
     const whole = Buffer.concat(pieces);

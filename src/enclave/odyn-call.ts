@@ -9,14 +9,17 @@ export interface OdynCallOptions<Answer> {
   readonly asked: DependencyCall;
   readonly timeoutMs: number;
   readonly maxAnswerBytes: number;
-  /** Head and body. */
-  readonly request: string;
+  /** The request's head. */
+  readonly head: string;
+  /** The request's body; empty for a GET. */
+  readonly body: string;
   /** Reads an answer. @param body overwritten when the function returns. @throws DependencyError */
   readonly read: (status: number, body: Buffer) => Answer;
 }
 
 export class OdynCall<Answer> implements Waiting, Exchange {
-  readonly request: string;
+  readonly head: string;
+  readonly body: string;
   readonly maxAnswerBytes: number;
   readonly #options: OdynCallOptions<Answer>;
   #connections: OdynConnections | null = null;
@@ -25,7 +28,8 @@ export class OdynCall<Answer> implements Waiting, Exchange {
   #ended: Error | null = null;
 
   constructor(options: OdynCallOptions<Answer>) {
-    this.request = options.request;
+    this.head = options.head;
+    this.body = options.body;
     this.maxAnswerBytes = options.maxAnswerBytes;
     this.#options = options;
   }

@@ -65,8 +65,8 @@ export interface OdynClientModules {
 /** The parts of a call that depend only on its operation. They are made once. */
 interface OperationCall {
   readonly asked: DependencyCall;
-  /** The head of a request, up to the place where the length of its body follows. For a GET, the whole request. */
-  readonly head: string;
+  /** The head of a request, up to the place where the length of its body follows. For a GET, the whole head. */
+  readonly start: string;
   readonly maxAnswerBytes: number;
   readonly read: (status: number, body: Buffer) => unknown;
 }
@@ -133,11 +133,12 @@ export class OdynClient implements Enclave, Attester {
     this.#deadlines.close();
   }
 
-  /** @param body undefined for a GET */
-  async #call<Name extends Operation>(operation: Name, body: object | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
-    const { asked, head, maxAnswerBytes, read } = this.#operations[operation];
-    const request = head + (body === undefined ? '' : withLength(JSON.stringify(body)));
-    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, request, read: read as (status: number, body: Buffer) => Answer<Name> });
+  /** @param content undefined for a GET */
+  async #call<Name extends Operation>(operation: Name, content: object | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+    const { asked, start, maxAnswerBytes, read } = this.#operations[operation];
+    const body = content === undefined ? '' : JSON.stringify(content);
+    const head = body === '' ? start : `${start}${Buffer.byteLength(body)}\r\n\r\n`;
+    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, head, body, read: read as (status: number, body: Buffer) => Answer<Name> });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
     if (signal?.aborted === true) call.end(signal.reason as Error);
     else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
@@ -168,10 +169,10 @@ export class OdynClient implements Enclave, Attester {
 function operationCall(operation: Operation, url: URL, endpoint: string): OperationCall {
   const { path, name, isGet } = OPERATIONS[operation];
   const asked: DependencyCall = { dependency: 'enclave', endpoint, call: name, setting: 'ODYN_URL' };
-  const start = `${isGet ? 'GET' : 'POST'} ${url.pathname.replace(/\/+$/, '')}${path} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  const fields = `${isGet ? 'GET' : 'POST'} ${url.pathname.replace(/\/+$/, '')}${path} HTTP/1.1\r\nhost: ${url.host}\r\n`;
   return {
     asked,
-    head: start + (isGet ? '\r\n' : 'content-type: application/json\r\ncontent-length: '),
+    start: fields + (isGet ? '\r\n' : 'content-type: application/json\r\ncontent-length: '),
     maxAnswerBytes: operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES,
     read: (status, body) => {
       if (status !== 200) throw statusFailure(asked, status);
@@ -180,11 +181,6 @@ function operationCall(operation: Operation, url: URL, endpoint: string): Operat
       return operation === 'random' ? readRandom(asked, body) : readJson(operation, asked, body);
     },
   };
-}
-
-/** What follows `head` in a POST: the length of the body, the end of the head, and the body. */
-function withLength(body: string): string {
-  return `${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }
 
 /** @throws DependencyError malformed */

@@ -11,6 +11,9 @@ import { AnswerReader, type AnswerLimit } from './answer-reader.ts';
 const READ_BYTES = 64 * 1024;
 const received = Buffer.from(new ArrayBuffer(READ_BYTES));
 
+/** A longer body is written as bytes, so that it is not copied to join it to the head. Characters. */
+const MAX_JOINED_CHARS = 16 * 1024;
+
 export interface OdynAddress {
   readonly host: string;
   readonly port: number;
@@ -19,8 +22,10 @@ export interface OdynAddress {
 
 /** A request and its answer. Either `onAnswer` or `onFailure` is called, exactly once, unless the exchange is dropped first. */
 export interface Exchange extends AnswerLimit {
-  /** Head and body. */
-  readonly request: string;
+  /** The request's head. */
+  readonly head: string;
+  /** The request's body; empty for a GET. */
+  readonly body: string;
   /** Must not throw. @param body is overwritten after the function has returned */
   onAnswer(status: number, body: Buffer): void;
   onFailure(error: Error): void;
@@ -50,12 +55,26 @@ export class OdynConnection {
   }
 
   send(exchange: Exchange): void {
-    const { request } = exchange;
+    const { head, body } = exchange;
     this.#exchange = exchange;
     this.#reader = new AnswerReader(exchange);
     this.#socket.ref();
+    if (body.length > MAX_JOINED_CHARS) {
+      this.#writeLong(head, body);
+      return;
+    }
+    const request = head + body;
     // Writing an ASCII string as latin1 is faster, because Node need not look for longer characters.
     this.#socket.write(request, Buffer.byteLength(request) === request.length ? 'latin1' : 'utf8');
+  }
+
+  #writeLong(head: string, body: string): void {
+    const bytes = Buffer.from(body);
+    this.#socket.cork();
+    this.#socket.write(head, 'latin1');
+    // The body may contain a value of an app.
+    this.#socket.write(bytes, () => bytes.fill(0));
+    this.#socket.uncork();
   }
 
   /** Closes the connection and drops its exchange, if there is one. */

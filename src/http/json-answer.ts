@@ -3,6 +3,8 @@
  * again, and checks cache conditions, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
+import { envelopeBytes, envelopeJson } from '../domain/envelope.ts';
+import type { SealedText } from '../domain/ports.ts';
 
 /** Node copies a string to join it to the headers. A string longer than this is written as bytes, which avoids the copy. Characters. */
 const MAX_JOINED_CHARS = 16 * 1024;
@@ -13,13 +15,29 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
+  if (text.length > MAX_JOINED_CHARS) {
+    sendJsonBytes(response, status, Buffer.from(text));
+    return;
+  }
   const bytes = Buffer.byteLength(text);
+  setHead(response, status, bytes);
   // An ASCII string, such as an envelope, has one byte per character. Node writes latin1 faster, because it does not look for longer
   // characters.
-  const encoding = bytes === text.length ? 'latin1' : 'utf8';
+  response.end(text, bytes === text.length ? 'latin1' : 'utf8');
+}
+
+export function sendEnvelope(response: ServerResponse, status: number, sealed: SealedText): void {
+  if (sealed.encryptedData.length > MAX_JOINED_CHARS) sendJsonBytes(response, status, envelopeBytes(sealed));
+  else sendJsonText(response, status, envelopeJson(sealed));
+}
+
+function sendJsonBytes(response: ServerResponse, status: number, bytes: Buffer): void {
+  setHead(response, status, bytes.length);
+  response.end(bytes);
+}
+
+function setHead(response: ServerResponse, status: number, bytes: number): void {
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');
   response.setHeader('content-length', bytes);
-  if (text.length > MAX_JOINED_CHARS) response.end(Buffer.from(text, encoding));
-  else response.end(text, encoding);
 }

@@ -6,12 +6,12 @@
 import type { Request, RequestHandler } from 'express';
 import { isJsonObject, parseJson } from '../crypto/json.ts';
 import { responseMessage } from '../crypto/messages.ts';
-import { envelopeJson, isRegisteredSender, parseEnvelope } from '../domain/envelope.ts';
+import { isRegisteredSender, parseEnvelope } from '../domain/envelope.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
 import type { Admission } from './admission.ts';
-import { sendJsonText } from './json-answer.ts';
+import { sendEnvelope } from './json-answer.ts';
 
 export interface SealedCaller {
   readonly teePubkey: TeePubkey;
@@ -97,7 +97,7 @@ export function sendSealed<Locals extends SealedLocals>(
       answerSignature === undefined ? sign(enclave, locals) : answerSignature,
     ]);
     if (signature !== null) response.setHeader(signatureHeader, signature);
-    sendJsonText(response, status, envelopeJson(sealed));
+    sendEnvelope(response, status, sealed);
     locals.admission.noteWorkEnded();
   };
 }

@@ -1,7 +1,7 @@
 /** The form of the envelope (protocol.md §3, Envelope): an invalid envelope is refused before anything is decrypted. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { envelopeBytes, envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 
 const good = { sender_tee_pubkey: 'ab'.repeat(120), nonce: '01'.repeat(12), encrypted_data: 'cd'.repeat(16) };
@@ -59,6 +59,9 @@ describe('the sender', () => {
   });
 });
 
-test('an envelope is written as the same JSON that JSON.stringify returns', () => {
-  expect(envelopeJson(parseEnvelope(good)!)).toBe(JSON.stringify(toWireEnvelope(parseEnvelope(good)!)));
+test('an envelope is written as the same JSON that JSON.stringify returns, as text and as bytes', () => {
+  const sealed = parseEnvelope(good)!;
+  const json = JSON.stringify(toWireEnvelope(sealed));
+  expect(envelopeJson(sealed)).toBe(json);
+  expect(envelopeBytes(sealed).toString()).toBe(json);
 });

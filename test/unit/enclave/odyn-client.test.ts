@@ -89,6 +89,12 @@ describe('with the emulated enclave API', () => {
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });
 
+  test('a text that is written as bytes arrives as it was sent', async () => {
+    const { client, enclave } = await startEnclave('a');
+    const text = 'é'.repeat(100_000);
+    expect(await client.decrypt(await client.encrypt(text, enclave.teePubkey))).toBe(text);
+  });
+
   test('the base URL may have a path and a trailing slash', async () => {
     const { client, server } = await startMisbehaving(json({ address: `0x${'AB'.repeat(20)}` }));
     const { client: below } = startClient(`${server.url}/enclave/`);
