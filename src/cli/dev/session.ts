@@ -83,9 +83,14 @@ export class DevSession {
 
   /** Ends all processes and removes the identity file. */
   async close(): Promise<void> {
-    await this.#identity.remove();
-    await this.#cluster?.close();
-    await this.#visualizer?.close();
+    // The cluster begins to close before the first `await`. Otherwise a node that the user is restarting could still start.
+    const closed = this.#cluster?.close();
+    try {
+      await this.#identity.remove();
+    } finally {
+      await closed;
+      await this.#visualizer?.close();
+    }
   }
 
   /** Kills all processes immediately, for a user who does not want to wait. */
