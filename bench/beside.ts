@@ -93,7 +93,7 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     };
     const ours = worksOf('', node.localUrl, { client: toNode, pid: node.pid! });
     const floors = worksOf(', floor', floor.url, { client: toFloor, pid: floor.pid });
-    // Puts each workload on the floor directly after the same workload on the node.
+    // Each workload is measured on the node, and directly afterwards on the floor server.
     const works = ours.works.flatMap((work, place) => [work, floors.works[place]!]);
     await warmUp(works, WARM_UP_DERIVES);
     for (const large of [...ours.large, ...floors.large]) for (let count = 0; count < WARM_UP_ANSWERS; count += 1) await large.ask();

@@ -44,7 +44,7 @@ export interface AppModules {
   readonly errors: ErrorModules;
   /** Makes the OpenAPI document as JSON; called once. Absent: there is no `/openapi.json`. */
   readonly openApi?: (() => Promise<string>) | undefined;
-  /** Null: there is no audit. */
+  /** Null: there is no audit log. */
   readonly audit: AuditModules | null;
 }
 

@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: immediately, or at the end of the nudge interval that the previous such sync_tick began.',
+        description: 'Runs sync_tick after a write: immediately, or at the end of the nudge interval, which begins with each such sync_tick.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

@@ -37,7 +37,7 @@ const WRITE_ERRORS = [...APP_ERRORS, 504, 507];
 const NOT_FOUND = { 404: ['SealedError'] } as const;
 
 export const APP_OPERATIONS = {
-  'POST /kms/derive': { summary: 'Derives a key of the app', security: 'app', sealed: { request: ['DeriveRequest'], answers: { 200: ['DeriveAnswer'] } }, errors: APP_ERRORS },
+  'POST /kms/derive': { summary: 'Derives a key for the app', security: 'app', sealed: { request: ['DeriveRequest'], answers: { 200: ['DeriveAnswer'] } }, errors: APP_ERRORS },
   'GET /kms/data': {
     summary: 'Returns one value if `key` is given, otherwise lists the keys of the app',
     security: 'app',

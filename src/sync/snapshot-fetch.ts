@@ -37,7 +37,7 @@ export const SNAPSHOT_TIMEOUT_MS = 110_000;
 export const SOURCE_TIMEOUT_MS = 30_000;
 /** Maximum number of first pages of incomplete members that are kept for later. All others are requested again. */
 const MAX_KEPT_PAGES = 4;
-/** Maximum age of a `Stop` from which a member's pages may continue. Records that change meanwhile arrive as deltas. Milliseconds. */
+/** Maximum age of a `Stop` (the place where a fetch ended) from which a later fetch may continue. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
 
 export interface SnapshotOutcome {

@@ -132,7 +132,7 @@ function testWith(installed: PrometheusTools): void {
       const firedMs = await waitForAlerts('the alerts about the killed node', (firing) => [down, notReady, lagging].every((name) => firing.has(name)));
       await killed.start();
       const resolvedMs = await waitForAlerts('the end of the alerts', (firing) => [down, notReady, lagging].every((name) => !firing.has(name)));
-      process.stderr.write(`NotReady and PeerLagging fired ${firedMs} ms after the kill and the write, and were over ${resolvedMs} ms after the start\n`);
+      process.stderr.write(`NotReady and PeerLagging fired ${firedMs} ms after the kill and the write, and stopped firing ${resolvedMs} ms after the start\n`);
       expect((await app.client.get('while one is down', { node: killed.wallet }))?.value).toEqual(new Uint8Array(Buffer.from('value')));
     });
   });

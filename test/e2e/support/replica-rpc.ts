@@ -60,7 +60,7 @@ export class ReplicaRpc {
     return this.#server.url;
   }
 
-  /** How often a method was called. */
+  /** How many times a method was called. */
   count(method: string): number {
     return this.noted.filter((request) => request.method === method).length;
   }
