@@ -1,6 +1,6 @@
 /**
- * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports have only one direction: code that decides must not import code
- * that carries out its decisions. Every room must be in this table.
+ * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go in one direction only: code that decides must not import
+ * code that carries out its decisions. Every room must be in this table.
  */
 
 /** For each room, the other rooms that it may import. */

@@ -58,7 +58,7 @@ function manyClients({ reroute = new Map(), nonces = 'fetched' }: BenchClientOpt
       const { origin } = new URL(request.url);
       const url = (reroute.get(origin) ?? origin) + request.url.slice(origin.length);
       const address = `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
-      // A node sends a next nonce only on request.
+      // A node sends a next nonce only if the request has this header.
       const headers = Object.entries(request.headers ?? {}).filter(([name]) => nonces === 'next' || name !== 'x-nova-next-nonce');
       return transport.request({ ...request, url, headers: { ...Object.fromEntries(headers), 'x-forwarded-for': address } });
     },

@@ -1,9 +1,9 @@
 /**
  * The last part of `npm run bench:requests`: how much one caller that gets large answers slows down 16 other callers. It measures derives
- * alone, while another caller lists 50,000 keys again and again, and while another caller reads a 1 MiB value again and again. Each case
- * runs on a node and on the floor (`floor.ts`, a minimal server for comparison), in turns. The node and the floor share the enclave and the
- * processors, so derives on the floor become slower too. The aim limits how much more they slow down on the node. The bench also measures
- * how long the node's event loop is blocked.
+ * in three cases: without another caller, with a caller that lists 50,000 keys again and again, and with a caller that reads a 1 MiB value
+ * again and again. Each case runs on a node and on the floor server (`floor.ts`, a minimal server for comparison), in turns. Both servers
+ * share the enclave and the processors, so derives on the floor server become slower too. The aim limits how much more they slow down on
+ * the node. The bench also measures how long the node's event loop is blocked.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';
@@ -27,8 +27,8 @@ const BIG_BYTES = 1_048_576;
 /** How long the node's event loop may be blocked at a time while one caller lists keys. Milliseconds. */
 const BLOCK_AIM_MS = 20;
 /**
- * The p99 of derives rises while another caller gets large answers. It also rises on the floor (a minimal server), because the node and the
- * floor share the machine and the enclave. This is the maximum allowed ratio of the rise on the node to the rise on the floor.
+ * The p99 of derives rises while another caller gets large answers. It also rises on the floor server, because the node and the floor
+ * server share the machine and the enclave. This is the maximum allowed ratio of the rise on the node to the rise on the floor server.
  */
 const P99_RISE_AIM = 1.25;
 const WARM_UP_DERIVES = 1_000;
@@ -104,8 +104,8 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     const p99 = (name: string): number => percentile(figures[works.findIndex((work) => work.name === name)]!.latenciesMs, 99);
     for (const name of ['derive beside lists', 'derive beside gets of 1 MiB']) {
       const [rise, floorRise] = [p99(name) / p99('derive'), p99(`${name}, floor`) / p99('derive, floor')];
-      process.stdout.write(`${name}, ${CALLERS} callers: p99 is ${rise.toFixed(2)} times the p99 of derives alone; on the floor, ${floorRise.toFixed(2)} times\n`);
-      aimAt(`p99 of ${name} rises at most ${P99_RISE_AIM} times as much as on the floor`, rise <= P99_RISE_AIM * floorRise);
+      process.stdout.write(`${name}, ${CALLERS} callers: p99 is ${rise.toFixed(2)} times the p99 of derives alone; on the floor server, ${floorRise.toFixed(2)} times\n`);
+      aimAt(`p99 of ${name} rises at most ${P99_RISE_AIM} times as much as on the floor server`, rise <= P99_RISE_AIM * floorRise);
     }
     const listBlocks = ownMs(figures[works.findIndex(({ name }) => name === 'list')]!);
     process.stdout.write(`longest block of the event loop while one caller lists ${KEYS} keys: ${median(listBlocks).toFixed(1)} ms, median of turns, aim ${BLOCK_AIM_MS}\n`);

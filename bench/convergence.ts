@@ -125,7 +125,7 @@ function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
   };
 }
 
-/** Counts only pushes, because the interval between comparisons is longer than the measurement. */
+/** All counted `/sync` requests are pushes, because the interval between comparisons is longer than the measurement. */
 async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
   const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
   const cluster = await startCluster({
@@ -180,7 +180,7 @@ if (runs('cost')) {
   const rows: (string | number)[][] = [['nodes', 'pushes per write', 'aim', 'nonces', 'bytes', `pushes per write with ${BURST_WRITERS} writers`, 'bytes']];
   for (const size of SIZES) {
     const { single, burst } = await measureCost(size);
-    aimAt(`${size - 1} pushes per write with ${size} nodes`, single.pushes <= size - 1);
+    aimAt(`at most ${size - 1} pushes per write with ${size} nodes`, single.pushes <= size - 1);
     rows.push([size, single.pushes.toFixed(2), size - 1, single.others.toFixed(2), Math.round(single.bytes), burst.pushes.toFixed(2), Math.round(burst.bytes)]);
   }
   process.stdout.write(`traffic between nodes: first for one write after another, then for many simultaneous writes on one node\n${table(rows)}\n`);

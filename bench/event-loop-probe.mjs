@@ -15,8 +15,8 @@ const SAY_EVERY_MS = 50;
 const NS_PER_MS = 1_000_000;
 
 /**
- * Three figures of the main thread: how long it ran, how long it waited for a processor (both in nanoseconds), and how often it was
- * scheduled.
+ * Three figures of the main thread: how long it ran, how long it waited for a processor (both in nanoseconds), and how many times it
+ * was scheduled.
  */
 const SCHEDULE = '/proc/self/schedstat';
 const schedule = openSchedule();

@@ -1,4 +1,4 @@
-/** Starts the program `floor.ts` as a separate process, with the enclave and the secret of a node. */
+/** Starts the floor server (`floor.ts`) as a separate process, with the enclave and the secret of a node. */
 import { z } from 'zod';
 import { CapturedOutput } from '../src/dev/captured-output.ts';
 import { ManagedProcess } from '../src/dev/managed-process.ts';
@@ -12,9 +12,9 @@ export interface FloorOptions {
   readonly node: ClusterNode;
   /** The secret in hex. */
   readonly secret: string;
-  /** The only caller that the floor knows. */
+  /** The only caller that the floor server knows. */
   readonly caller: { readonly wallet: Wallet; readonly teePubkey: TeePubkey; readonly appId: number };
-  /** Keys that the floor holds from the start. Default: none. */
+  /** Keys that the floor server holds from the start. Default: none. */
   readonly keys?: { readonly count: number; readonly valueBytes: number };
 }
 

@@ -47,7 +47,7 @@ interface Sample {
   readonly heap: number;
 }
 
-/** @param minutes the length of the run @param program the program of the nodes */
+/** @param minutes the length of the run @param program the program that the nodes run; undefined: the sources */
 export async function soak(minutes: number, program: string | undefined): Promise<void> {
   const lines: { readonly heap: number; readonly rss: number }[] = [];
   const cluster = await startCluster({

@@ -1,14 +1,14 @@
 /**
  * `npm run bench:observed`: how much observation adds to the cost of a derive. Observation means metrics that are scraped each second, and
- * the audit.
+ * the audit log.
  *
  * Two nodes with the same settings differ by more than the allowed cost of observation, even in one process. So the benchmark uses one node
  * (`switched-node.ts`), and switches its observation on and off while the callers never pause. Each switch begins a segment, in which the
  * CPU time of a fixed number of requests is measured. Segments are so short that other load on the machine affects neighbouring segments
  * equally. Twelve segments form a cycle, in the order off, on, on, off. Each cycle has two results: the difference between its segments
  * with observation and those without it, and the difference between two halves of its segments without it. The second result shows the
- * error of the measurement. The results are printed as shares of the CPU time that a derive takes on the floor (`floor.ts`, a minimal
- * server for comparison), which is measured before and after the cycles.
+ * error of the measurement. The results are printed as shares of the CPU time that a derive takes on the floor server (`floor.ts`, a
+ * minimal server for comparison), which is measured before and after the cycles.
  *
  * `--cycles N` sets the number of cycles.
  */
@@ -25,7 +25,7 @@ import { median } from './statistics.ts';
 import { SteadyLoad } from './steady-load.ts';
 import { measure, warmUp, type Work } from './works.ts';
 
-/** Maximum allowed cost of observation for a derive, as a share of the CPU time of a derive on the floor. */
+/** Maximum allowed cost of observation for a derive, as a share of the CPU time of a derive on the floor server. */
 const AIM = 0.05;
 const CALLERS = 16;
 /** Off and on, in an order that is the same forwards and backwards. */

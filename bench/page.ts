@@ -1,7 +1,8 @@
 /**
  * `npm run bench:page`: how long a reader waits for the visualiser's page when it shows the state machine of a node. It measures the time
  * from the request for the page to the first drawing, for the first reader and for later readers, and the layout in a new worker. Then it
- * opens a page on many events and measures the time to the last event, the memory, and the time back to the first event.
+ * opens the page with many recorded events, and measures the time until the last event is shown, the memory, and the time until the page
+ * is back at the first event.
  */
 import type { Page } from 'playwright-core';
 import { chartOf } from '../src/chart/chart-of.ts';
@@ -89,7 +90,7 @@ try {
   await page.goto(fullServer.url);
   const startedMs = performance.now();
   await untilTrue(page, `(document.querySelector('.count')?.textContent ?? '').includes('of ${EVENTS + SOURCES.length + 1}')`);
-  print(`a page that is opened on ${EVENTS} events shows the last event`, `${Math.round(performance.now() - startedMs)} ms`);
+  print(`time until a page with ${EVENTS} events shows the last event`, `${Math.round(performance.now() - startedMs)} ms`);
   const inspector = await page.context().newCDPSession(page);
   await inspector.send('Performance.enable');
   await inspector.send('HeapProfiler.collectGarbage');
@@ -99,7 +100,7 @@ try {
   const backStartedMs = performance.now();
   await page.keyboard.press('Home');
   await untilTrue(page, "document.querySelector('.mode').textContent.includes('newer')");
-  print('back to the first event', `${Math.round(performance.now() - backStartedMs)} ms`);
+  print('time until the page is back at the first event', `${Math.round(performance.now() - backStartedMs)} ms`);
 } finally {
   for (const close of closers.reverse()) await close();
 }

@@ -36,10 +36,11 @@ const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSe
 };
 /** Maximum allowed ratio of the CPU time of a get or put at any size to the CPU time at the smallest size. */
 const SIZE_AIM = 1.1;
-/** Sizes that are also measured on the floor. */
+/** Sizes that are also measured on the floor server. */
 const FLOOR_SIZES = [100, 50_000];
 /**
- * Maximum allowed CPU time of a list of the largest size, expressed as a number of derives on the floor: 27 derives of 0.59 ms take 16 ms.
+ * Maximum allowed CPU time of a list of the largest size, expressed as a number of derives on the floor server: 27 derives of 0.59 ms take
+ * 16 ms.
  */
 const LIST_AIM_DERIVES = 27;
 const WARM_UP_LISTS = 20;
@@ -61,7 +62,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
   try {
     const ask: Ask = (client) => client.derive({ path: 'bench' }, { node: node.wallet });
     const [ours, least] = await Promise.all([toNode, toFloor].map((client) => client.derive({ path: 'equal' }, { node: node.wallet })));
-    if (Buffer.compare(ours!.key, least!.key) !== 0) throw new Error('the floor derives a different key from the node');
+    if (Buffer.compare(ours!.key, least!.key) !== 0) throw new Error('the floor server and the node derive different keys');
     const works = CALLERS.flatMap((callers): Work[] => [
       { name: 'derive', size: null, client: toNode, callers, ask, pid: node.pid! },
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
@@ -74,7 +75,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
       const [cpu, perSecond] = [medianRatio(nodes.cpuMs, floors.cpuMs), medianRatio(nodes.perSecond, floors.perSecond)];
       const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
-      process.stdout.write(`node over floor, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
+      process.stdout.write(`node over floor server, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
       const aim = FLOOR_AIMS[callers]!;
       aimAt(`with ${callers} callers, a derive takes at most ${aim.cpu} times the floor's CPU`, cpu <= aim.cpu);
       if (aim.perSecond !== undefined) aimAt(`with ${callers} callers, derives per second are at least ${aim.perSecond} times the floor's`, perSecond >= aim.perSecond);
@@ -141,7 +142,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     for (const name of ['get', 'put']) {
       const overSmallest = (size: number): number => medianRatio(cpuOf(name, size), cpuOf(name, SIZES[0]!));
       process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over CPU at ${SIZES[0]} keys: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
-      process.stdout.write(`; over the floor at ${FLOOR_SIZES.join(' and ')}: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
+      process.stdout.write(`; node over floor server at ${FLOOR_SIZES.join(' and ')} keys: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
       aimAt(`at every size, a ${name} costs at most ${SIZE_AIM} times as much as at ${SIZES[0]} keys`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));

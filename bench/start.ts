@@ -2,7 +2,7 @@
  * `npm run bench:start`: the time from the start of a process to the first node_tick, which is its first request to the chain. The sources
  * of a checkout, the modules of the package and the bundle of the package are measured in turn.
  *
- * `--turns N` sets how often each of them is measured.
+ * `--turns N` sets how many times each of them is measured.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:store-memory [RECORDS]`: checks that the heap grows by at most the bytes that the store counts against `MAX_STORE_BYTES`
- * (protocol.md §10, Bounds), for records of many shapes. It measures the constants of src/store/memory-cost.ts.
+ * (protocol.md §10, Bounds), for records of many shapes. This checks the constants in src/store/memory-cost.ts.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';

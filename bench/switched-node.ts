@@ -1,7 +1,7 @@
 /**
- * One node in a process, whose observation (metrics and audit) is switched on by the signal SIGUSR2 and off by SIGHUP. The node has two
- * Express apps: one is wired as a node that is observed, the other as a node that is not. Each request goes to the app that is switched on,
- * so both apps share the machine, the store, the enclave, the connections and the compiled code.
+ * One node in a process, whose observation (metrics and audit log) is switched on by the signal SIGUSR2 and off by SIGHUP. The node has
+ * two Express apps: one is wired as a node that is observed, the other as a node that is not. Each request goes to the app that is switched
+ * on, so both apps share the machine, the store, the enclave, the connections and the compiled code.
  */
 import process from 'node:process';
 import { exitWithParent } from '../src/cli/exit-with-parent.ts';
@@ -31,7 +31,7 @@ const { clock, node, odyn, metered } = await connectNode(read.config, log, (erro
 });
 if (metered === null) throw new Error('the node needs METRICS_TOKEN_SHA256');
 
-// Both apps use the same enclave, so its calls are switched here.
+// Both apps use the same enclave, so the metrics of its calls are switched on and off here.
 const { meter } = metered;
 const count = meter.enclaveEnded.bind(meter);
 Object.assign(meter, {
@@ -54,7 +54,7 @@ const measure = measureRequests(meter, clock);
 const doNothing = (): void => undefined;
 const { host, port } = read.config.bindAddress;
 await listen({ host, port }, {
-  // A request for the metrics may overtake the signal.
+  // A request for the metrics may arrive before the signal.
   listener: (request, response) => (observing || request.url === '/metrics' ? observedListener : plainListener)(request, response),
   clock,
   messages: messageClassesOf(observed),

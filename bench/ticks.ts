@@ -91,7 +91,7 @@ try {
     const { trips, members } = await roundTrips(cluster, slow.url);
     if (members !== size) throw new Error(`the chain lists ${members} members instead of ${size}`);
     const durations = await tickDurations(node, TICKS_MEASURED);
-    aimAt(`${MAX_TRIPS} round trips with ${size} instances`, trips <= MAX_TRIPS);
+    aimAt(`at most ${MAX_TRIPS} round trips with ${size} instances`, trips <= MAX_TRIPS);
     rows.push([size, trips, median(durations), Math.max(...durations)]);
   }
   process.stdout.write(`RPC latency ${LATENCY_MS} ms, ${TICKS_MEASURED} ticks each\n${table(rows)}\n`);

@@ -6,9 +6,9 @@ import { Socket } from 'node:net';
 import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 
-/** A cluster needs less time than this to shut down all its nodes cleanly. Milliseconds. */
+/** How long the program may take to end before it is killed. A cluster needs less time to shut down all its nodes. Milliseconds. */
 const END_WITHIN_MS = 30_000;
-/** If the launched program forked this process: time between two checks whether that program is still running. Milliseconds. */
+/** In a process that the launched program forked: time between two checks that the program is still running. Milliseconds. */
 const LOOK_EVERY_MS = 500;
 
 // Children of this program must not use the pipe, so they do not inherit the variable.
@@ -20,7 +20,7 @@ function end() {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), END_WITHIN_MS).unref();
 }
 
-// A process that the program forked, such as a worker of Jest, loads this file too. It checks with a timer whether the program is still
+// A process that the program forked, such as a Jest worker, loads this file too. It checks with a timer whether the program is still
 // running, because a listener for `disconnect` would keep the process alive.
 if (isMainThread && process.connected === true) {
   const timer = setInterval(() => {

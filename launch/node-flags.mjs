@@ -23,7 +23,7 @@ export function nodeFlags(environment) {
     // Size of each half of the young generation, in MiB. By default, each half may grow to 16 MiB. With 1 MiB, many objects of a request
     // outlive a collection, so collections take a quarter of a derive's processor time.
     '--max-semi-space-size=4',
-    // After its start, lets a node return unneeded memory to the system (src/system/start-memory.ts).
+    // Lets a node return unneeded memory to the system after its start (src/system/start-memory.ts).
     '--expose-gc',
     // One helper thread of V8 is enough for two processors. Each thread costs memory.
     '--v8-pool-size=1',

@@ -21,7 +21,7 @@ function starters() {
   }
 }
 
-/** If npm or npx started this process, calls `gone` once after npm or npx has ended. The timer does not keep the process alive. */
+/** If npm or npx started this process, calls `gone` once, when npm or npx has ended. The timer does not keep the process alive. */
 export function whenStarterIsGone(gone) {
   if (process.env.npm_lifecycle_event === undefined) return;
   const atFirst = starters();

@@ -8,8 +8,8 @@ import { childEnvironment, fail, MODULES, ROOT, runtime } from '../launch/runtim
 
 /**
  * Installs the packages of the lockfile if any of them is missing. Only `npm start` and `npm test` use this function, because newcomers run
- * these commands first. `npm ci` first empties node_modules, so a failed install would remove packages. It is used only if node_modules
- * does not exist.
+ * these commands first. `npm ci` is used only if node_modules does not exist: it first empties node_modules, so a failed install would
+ * remove packages.
  */
 export function ensureInstalled() {
   if (missingPackages(true).length === 0) return;

@@ -1,6 +1,6 @@
 /**
  * Runs jest on the product's runtime, with ES modules. All arguments go to jest. A bare word selects tests whose path contains the word. It
- * is passed as `--testPathPatterns`, because `--selectProjects` would take it for the name of a project.
+ * is passed as `--testPathPatterns`, because after `--selectProjects`, Jest would take a bare word for the name of another project.
  */
 import process from 'node:process';
 import { requireInstalled } from '../launch/installed.mjs';

@@ -54,7 +54,8 @@ async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control):
 }
 
 /**
- * Runs all hunts in `jobs` processes. A worker stays with its hunt. When no hunt is left to start, it takes seeds from a running hunt.
+ * Runs all hunts, with at most `jobs` processes at a time. Each of the `jobs` workers stays with one hunt until no seeds are left to start.
+ * When no hunt is left to start, a worker takes seeds from a running hunt.
  * @param onOver called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each attempt at a node ended.
+ * Two kinds of app: one with our client, one with an imitation of the platform's client. Both report how each request to a node ended.
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../../src/client/kms-client.ts';

@@ -107,7 +107,7 @@ export class HostileCallers {
     socket.once('close', limit.cancel);
   }
 
-  /** Sends valid proofs of unregistered wallets. */
+  /** Sends valid proofs from unregistered wallets. */
   async #sendStrangers(node: ClusterNode): Promise<void> {
     const target = targetOf(node);
     for (let nth = 0; nth < STRANGERS; nth += 1) {

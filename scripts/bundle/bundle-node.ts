@@ -21,7 +21,7 @@ export const EXTERNAL = ['secp256k1', 'elkjs', 'esbuild'];
 
 /** A module without exports. */
 const NO_EXPORTS = 'export {};';
-/** A module whose every export is an empty class. A package may construct or extend some of these classes while it loads. */
+/** A module in which every export is an empty class. While a package loads, it may construct or extend some of these classes. */
 const IDLE_CLASSES = 'module.exports = new Proxy({}, { get: () => class {} });';
 
 interface UnusedPart {
@@ -38,7 +38,7 @@ const UNUSED: readonly UnusedPart[] = [
   { path: /\/undici\/lib\/milo\/[^/]+\.js$/, why: 'an experimental HTTP parser, which is off', instead: IDLE_CLASSES },
   {
     path: /\/undici\/lib\/(?:mock|cache|web)\/.+\.js$/,
-    why: 'undici loads them only to export them: mocks, caches, and fetch with its parts; our bodies are strings',
+    why: 'mocks, caches and fetch, which undici loads only to export them; our bodies are strings',
     instead: IDLE_CLASSES,
   },
 ];

@@ -20,7 +20,7 @@ export async function startNodeUnderTest(): Promise<NodeOverHttp> {
 /** The statuses that protocol.md §2 lists, and those that the HTTP layer sends by itself. */
 const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
 
-/** @throws Error when no request may lead to this status, or when the body of an error has the wrong form */
+/** @throws Error when a node must never answer with this status, or when the body of an error has the wrong form */
 export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;

@@ -38,7 +38,7 @@ export interface Mutant {
   readonly what: string;
   readonly replace: readonly Replacement[];
   readonly runs?: Runs;
-  /** The seed to try first, if the first seeds do not find the mutant. */
+  /** A seed that finds the mutant, if the first of the usual seeds do not. It is tried before them. */
   readonly seed?: string;
 }
 

@@ -77,7 +77,7 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
-/** An app keeps the maximum number of requests to a node under way, through the platform's ingress. There is no other fault. */
+/** In each flood, an app has the maximum number of unfinished requests to a node, through the platform's ingress. No other fault. */
 const HELD: Runs = {
   nodes: 3,
   hours: 0.1,
@@ -156,7 +156,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'unreadable-is-absent',
     section: '§6',
-    what: 'An empty answer is treated as an absent instance or version, without a retry.',
+    what: 'An empty answer is taken to mean that the instance or version is absent, without a retry.',
     replace: [
       { file: 'registry/last-read.ts', find: `result?.ok === true || result?.why === 'reverted'`, put: `result !== undefined` },
       { file: 'registry/last-read.ts', find: `result.ok ? valueOf(result.value) : null`, put: `result?.ok === true ? valueOf(result.value) : null` },
@@ -351,7 +351,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'sync-body-limit',
     section: '§9.6',
-    what: '/sync refuses a body as too large even though the API for apps accepts the value that it carries.',
+    what: '/sync refuses a body as too large even though the API for apps accepts the value in the body.',
     replace: [{ file: 'http/sync-route.ts', find: `readBody(options.maxSyncPayloadBytes)`, put: `readBody(128 * 1024)` }],
     runs: QUIET,
   },
@@ -655,7 +655,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'reset-claim-sent-again',
     section: 'own',
-    what: 'A claim is sent again although the head has already shown it.',
+    what: 'A claim is sent again although the head has already shown its hash.',
     replace: [
       {
         file: 'machines/secret-life.ts',
@@ -681,8 +681,8 @@ const OWN: readonly Mutant[] = [
     return this.#planAgain(progress.retries.due(this.#modules.sendAbove()), 0);`,
       },
     ],
-    // A push takes milliseconds. A write and its wake-up must happen during one push. A later write would be pushed together with the
-    // missed write, so there are few writes.
+    // The fault shows only when a write happens during a push, which takes milliseconds. The next push would also send the missed write,
+    // so there are few writes.
     runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
@@ -794,7 +794,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'root-digest-stale',
     section: '§10 Comparison',
-    what: 'The digest of all apps is computed only once.',
+    what: 'The digest of all apps is computed once and never updated.',
     replace: [
       { file: 'store/contents.ts', find: `    this.#bytes += storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes += storeBytes(held);` },
       { file: 'store/contents.ts', find: `    this.#bytes -= storeBytes(held);\n    this.#root = null;`, put: `    this.#bytes -= storeBytes(held);` },
@@ -815,7 +815,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'stopped-stay-members',
     section: 'own',
-    what: 'A node that was listed once stays a member, even after it is stopped.',
+    what: 'A node that has ever been listed stays a member, even after it is stopped.',
     replace: [
       { file: 'registry/view-reader.ts', find: `.slice(0, MAX_LISTED).map(toWallet);`, put: `.slice(0, MAX_LISTED).map(toWallet).concat(this.#lastListed);` },
       { file: 'registry/membership-rules.ts', find: "  if (instance.status !== 'ACTIVE') return `instance is ${instance.status}`;\n", put: `` },
@@ -974,7 +974,7 @@ const ABSENCE: readonly Mutant[] = [
   {
     name: 'one-member-is-believed',
     section: '§10',
-    what: 'A node becomes sure once it has all records of one member that says it is sure, regardless of what other members say.',
+    what: 'A node becomes sure when it has all records of one member that calls itself sure, regardless of what other members say.',
     replace: [{ file: 'machines/sureness.ts', find: ` || (mergedWhileSure === 1 && !facts.some(mayBeSure))`, put: ` || mergedWhileSure === 1` }],
     runs: cBeginsAgain({}, [fault(65, 'liar: empty snapshot', 'b', 300), { ...fault(70, 'partition', 'c', 75), other: 'a' } as Step]),
   },

@@ -1,6 +1,6 @@
 /**
- * Runs seeds on one copy of the sources in a separate process, so that a mutant can damage only that process. It prints a line of JSON for
- * each seed, and ends after the first seed that breaks a rule.
+ * Runs seeds on one copy of the sources in a separate process, so that a mutant can damage only that process. The process prints a line of
+ * JSON for each seed, and ends after the first seed that breaks a rule.
  */
 import { join } from 'node:path';
 import process from 'node:process';

@@ -1,6 +1,6 @@
 /**
- * Has the enclave sign the newest entry of the audit when `checkpoint-plan.ts` says so. Only one signature is made at a time, each has a
- * timeout, and no request waits for a signature. A failed attempt is repeated with backoff; the unsigned entries stay in the ring.
+ * Has the enclave sign the newest entry of the audit log when `checkpoint-plan.ts` says so. Only one signature is made at a time, each has
+ * a timeout, and no request waits for a signature. A failed attempt is repeated with backoff; the unsigned entries stay in the ring.
  */
 import { auditMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';

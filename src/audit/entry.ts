@@ -1,7 +1,7 @@
 /**
- * The entries of an audit and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the previous entry's hash, in hex, and
- * the entry as canonical JSON. For the first entry, 64 zeros replace the previous hash. So changing, removing or adding an entry changes
- * every later hash, and a signature over one hash covers all entries up to it.
+ * The entries of an audit log and their hash chain (docs/audit.md). The hash of an entry is SHA-256 over the previous entry's hash, in hex,
+ * and the entry as canonical JSON. For the first entry, 64 zeros replace the previous hash. So changing, removing or adding an entry
+ * changes every later hash, and a signature over one hash covers all entries up to it.
  *
  * The chain also shows what the node has dropped: a `dropped` entry contains the number of the newest entry that the node no longer
  * keeps. In place of the dropped entries, a reader gets a gap, with the hash from which the chain continues.
@@ -85,7 +85,7 @@ const checkpoint = z.strictObject({ ...chained, op: z.literal('checkpoint'), of:
 const dropped = z.strictObject({ ...chained, op: z.literal('dropped'), up_to: sequence });
 const gap = z.strictObject({ op: z.literal('gap'), chain: chainId, from: sequence, to: sequence, hash });
 
-/** A line of an audit as a reader gets it. A line with any other field is not valid. */
+/** A line of an audit log as a reader gets it. A line with any other field is not valid. */
 export const auditLine = z.discriminatedUnion('op', [start, event, checkpoint, dropped, gap]);
 export type AuditLine = z.infer<typeof auditLine>;
 export type ChainedLine = Exclude<AuditLine, { op: 'gap' }>;

@@ -1,8 +1,8 @@
 /**
- * Keeps the newest entries of an audit, with limits on their number and size. Their sequence numbers have no gaps, so each number has a
+ * Keeps the newest entries of an audit log, with limits on their number and size. Their sequence numbers have no gaps, so each number has a
  * fixed slot. The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  *
- * The entries are bytes outside the heap: if they were objects, every garbage collection would visit a hundred thousand of them. The
+ * The entries are bytes outside the heap: if they were objects, every garbage collection would visit tens of thousands of them. The
  * operating system allocates this memory only when it is first written.
  */
 import { invariant } from '../domain/errors.ts';
@@ -25,7 +25,7 @@ export class AuditRing {
   readonly #limits: RingLimits;
   readonly #texts: Buffer;
   readonly #hashes: Buffer;
-  /** Where the text of each slot begins: the count of all bytes since the start. Modulo `maxBytes`, it is the place in `#texts`. */
+  /** Where the text of each slot begins, in bytes counted since the ring was created. Modulo `maxBytes`, this is the place in `#texts`. */
   readonly #starts: Float64Array;
   readonly #lengths: Uint32Array;
   /** Where the newest text ends, counted in the same way. */

@@ -1,14 +1,14 @@
 /**
- * The audit of one process (docs/audit.md): takes events, chains them, keeps the newest entries and returns pages to a reader. Recording an
- * event costs two hashes and does not wait for anything. Entries that no reader fetches in time are dropped and counted, and the chain
- * records this.
+ * The audit log of one process (docs/audit.md): takes events, chains them, keeps the newest entries and returns pages to a reader.
+ * Recording an event costs two hashes and does not wait for anything. Entries that no reader fetches in time are dropped and counted, and
+ * the chain records this.
  */
 import type { Audit, AuditEvent } from '../domain/audit.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { checkpointText, droppedText, eventText, gapText, nextHash, startText, withHash, type Checkpoint, type ChainPoint } from './entry.ts';
 import { AuditRing, type RingLimits } from './ring.ts';
 
-/** How much a node keeps for its readers: at 1,000 requests a second, about the last 45 seconds. */
+/** How much a node keeps for its readers: at 1,000 requests a second, about the last minute. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
 /** Room for a `dropped` entry. Characters. */
 const DROPPED_TEXT_CHARS = 128;
@@ -17,7 +17,7 @@ const CHAIN_ID_BYTES = 16;
 export interface AuditTrailModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Pick<Random, 'bytes'>;
-  /** Called after each entry that needs a signature: all but checkpoints. It is not called for the `start` entry. */
+  /** Called after each entry that needs a signature, except the first (`start`). Only checkpoints need no signature. */
   readonly onUnsigned: () => void;
 }
 
@@ -68,7 +68,8 @@ export class AuditTrail implements Audit {
 
   /**
    * A page as JSON: `{"chain","entries":[..],"more"}`, oldest first, entries with their hash. It begins with a gap if the next entry was
-   * dropped. @param after the number of the last entry that the reader has; 0: none
+   * dropped.
+   * @param after the number of the last entry that the reader has; 0: none
    * @param limit the maximum number of entries in the page, at least 1
    */
   page(after: number, limit: number): string {

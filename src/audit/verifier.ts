@@ -1,7 +1,7 @@
 /**
- * Checks the lines of an audit one by one, without the node (docs/audit.md). The numbers must rise by one, and each hash must follow from
- * the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One file
- * may hold several chains, one for each start of the node.
+ * Checks the lines of an audit log one by one, without the node (docs/audit.md). The numbers must rise by one, and each hash must follow
+ * from the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One
+ * file may hold several chains, one for each start of the node.
  *
  * The verifier cannot detect that lines were removed at the end, or that lines after the last checkpoint were changed. It reports how many
  * entries no checkpoint covers.
@@ -136,7 +136,7 @@ export class AuditVerifier {
     const { hash, ...entry } = line;
     const { seq: sequence } = entry;
     this.#entries += 1;
-    if (this.#chain === null) this.#object('the audit does not begin with a start or a gap');
+    if (this.#chain === null) this.#object('the audit log does not begin with a start or a gap');
     const expected = this.#last.sequence + 1;
     if (sequence !== expected) this.#object(`found entry ${sequence}, expected entry ${expected}`);
     else if (nextHash(this.#last.hash, canonicalJson(entry)) !== hash) this.#object(`the hash of entry ${sequence} does not follow from the entries before it`);

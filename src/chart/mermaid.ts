@@ -40,7 +40,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** For an edge into its own source: the box from whose other children the arrows start. It is that source, or a region inside it. */
+  /** For an edge from the box `at` to a state inside it: the box whose other children the arrows leave. It is `at`, or a region of it. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);

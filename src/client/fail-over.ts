@@ -109,7 +109,7 @@ export class FailOver {
     }
   }
 
-  /** Asks each node once. @returns the answer, or how long to wait before the next round */
+  /** Asks every remaining node once. @returns the answer, or how long to wait before the next round */
   async #round<Answer>(call: Call<Answer>): Promise<Answered<Answer> | { readonly pauseMs: number }> {
     const { clock } = this.#modules;
     let pauseMs = Infinity;
@@ -153,7 +153,7 @@ export class FailOver {
     const left = all.filter(({ wallet }) => !call.done.has(wallet));
     if (left.length === 0) throw exhausted(call);
     const failedUntilMs = (wallet: Wallet): number => this.#failures.untilMs(wallet, nowMs);
-    // A node that failed recently is asked last, even if it accepted the write. Otherwise every read would wait for that node.
+    // A node that failed recently is asked last, even if it accepted this client's last write. Otherwise every read would wait for it.
     return orderNodes(left, call.turn, failedUntilMs, (node) => failedUntilMs(node.wallet) === 0 && this.#tookWhatIsAsked(call.request, node));
   }
 
@@ -213,7 +213,7 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/** The error of a call without an answer: the first refusal; otherwise the fault that all answers share; otherwise `unavailable`. */
+/** The error of a failed call: the first refusal; otherwise, if every answer was wrong, the error for that; otherwise `unavailable`. */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);

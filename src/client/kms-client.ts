@@ -65,7 +65,7 @@ export class KmsClient {
   }
 
   /**
-   * Derives a key of this app: HKDF-SHA256 over the cluster's master secret. The same path always results in the same key, regardless of
+   * Derives a key for this app: HKDF-SHA256 over the cluster's master secret. The same path always results in the same key, regardless of
    * which node answers.
    * @throws KmsClientError
    */

@@ -1,5 +1,5 @@
 /**
- * Protections that a node has used once and must use from then on (protocol.md §10, Bound to the request). The wallet and the
+ * Protections that a node must keep using after its first use of them (protocol.md §10, Bound to the request). The wallet and the
  * registered key identify a node: a different key means that the enclave has rebooted, so the node may now run an older image.
  */
 import { LRUCache } from 'lru-cache';

@@ -37,7 +37,7 @@ export class NodeList {
     const ttlMs = this.#nodes?.length === 0 ? Math.min(this.#ttlMs, REGISTRY_PAUSE_MS) : this.#ttlMs;
     if (this.#nodes === null) await this.#read(signal);
     else if (nowMs - this.#readAtMs >= ttlMs && this.#mayTry(nowMs)) await this.#read(signal);
-    if (this.#nodes === null) throw new KmsClientError('registry_unavailable', 'the registry of the nodes cannot be read');
+    if (this.#nodes === null) throw new KmsClientError('registry_unavailable', 'the list of nodes cannot be read from the registry');
     return this.#nodes;
   }
 

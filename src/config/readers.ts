@@ -102,7 +102,7 @@ export const bindAddress: Read<BindAddress> = (text) => {
   return { host: (match[1] ?? match[2])!, port };
 };
 
-/** Whether the entry is an IP address or a range. A range of all addresses is refused, because every client would be trusted. */
+/** Whether the entry is an IP address or a range. A range of all addresses is refused, because with it every client would be trusted. */
 function isAddressOrRange(entry: string): boolean {
   const [address = '', bits, ...rest] = entry.split('/');
   const kind = isIP(address);

@@ -17,8 +17,8 @@ export function deriveKey(masterSecret: Uint8Array, appId: string | number | big
 }
 
 /**
- * The key for the tags in the audit (docs/audit.md). Its salt differs from the salt of every app, so no app can derive it. All nodes that
- * hold the secret have the same key.
+ * The key for the tags in the audit log (docs/audit.md). Its salt differs from the salt of every app, so no app can derive it. All nodes
+ * that hold the secret have the same key.
  */
 export function deriveAuditKey(masterSecret: Uint8Array): Uint8Array {
   return hkdfSha256(masterSecret, 'nova-kms:audit', 'audit_tag_key', 32);

@@ -1,7 +1,7 @@
 /** Parses JSON from outside. In the result, `__proto__` is an ordinary key: `JSON.parse` never sets a prototype. */
 
 const BYTE_ORDER_MARK = '\ufeff';
-/** All calls share one decoder, because it keeps no state between complete inputs. */
+/** All calls can share one decoder, because it keeps no state between complete inputs. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Skips a leading byte order mark (RFC 8259 §8.1). @throws SyntaxError, whose message quotes the input: never pass it on */

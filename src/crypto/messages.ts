@@ -1,6 +1,6 @@
 /**
  * The messages that are signed (protocol.md §3). Each contains the wallet of a node: the one that is asked, that answers, or that keeps the
- * audit. The word after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
+ * audit log. The word after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';
@@ -28,7 +28,7 @@ export function responseMessage(callerSignature: string, nodeWallet: Wallet): st
 }
 
 /**
- * A checkpoint in the audit of a node (docs/audit.md).
+ * A checkpoint in a node's audit log (docs/audit.md).
  * @param hash 64 hex digits
  */
 export function auditMessage(sequence: number, hash: string, wallet: Wallet): string {

@@ -24,7 +24,7 @@ import { openStoredValue, sealStoredValue } from './stored-value.ts';
 const DATA_KEYS = 1_024;
 /** Maximum number of requests for the secret that are open at the same time. */
 const OPEN_SECRET_REQUESTS = 64;
-/** Length of a tag in the audit. Bytes. */
+/** Length of a tag in the audit log. Bytes. */
 const AUDIT_TAG_BYTES = 16;
 
 /** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
@@ -38,7 +38,7 @@ export interface SecretRequest {
 
 interface OpenRequest {
   readonly keys: P384KeyPair;
-  /** The secret in the last answer; null if it did not decrypt. */
+  /** The secret in the last answer; null until an answer arrives, or if the answer did not decrypt. */
   opened: Uint8Array | null;
 }
 
@@ -158,7 +158,7 @@ export class Vault {
     return deriveKey(secret.bytes, appId, info, length);
   }
 
-  /** Encrypts a value of an app for the store. @throws RefusalError service_unavailable */
+  /** Encrypts an app's value for the store. @throws RefusalError service_unavailable */
   sealValue(appId: AppId, plaintext: Uint8Array): Uint8Array {
     return sealStoredValue(this.#dataKey(String(appId)), this.#random.bytes(AEAD_NONCE_BYTES), plaintext);
   }
@@ -187,9 +187,9 @@ export class Vault {
   }
 
   /**
-   * The tag that stands for a path or key in the audit: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret. The
-   * HMAC covers the app id, so the tags of one app reveal nothing about the paths and keys of other apps. Null while there is no serving
-   * secret.
+   * The tag that stands for a path or key in the audit log: the first 16 bytes of an HMAC, in hex, equal on all nodes with the same secret.
+   * The HMAC covers the app id, so the tags of one app reveal nothing about the paths and keys of other apps. Null while there is no
+   * serving secret.
    */
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;

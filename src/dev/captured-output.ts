@@ -2,7 +2,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 
-/** Maximum length of a kept line; longer lines are cut off. Characters. */
+/** Maximum length of a kept line; the rest of the line is cut off. Characters. */
 const MAX_LINE_CHARS = 16 * 1024;
 /** The lines that Node.js prints around the message of an uncaught error: the place of the error, its stack and the version. */
 const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;

@@ -22,7 +22,7 @@ export interface ClusterControlsModules {
   readonly token: string;
 }
 
-/** A command that cannot be carried out. The message is a sentence for the reader of the page. */
+/** A command that cannot be carried out. The message is a sentence for the reader of the visualiser's page. */
 export class ControlError extends Error {
   constructor(message: string) {
     super(message);

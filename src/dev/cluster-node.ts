@@ -28,7 +28,7 @@ export interface ClusterNodeOptions {
   readonly url: string;
   /** Environment variables for every start. The variables given to `start` override them. */
   readonly environment: Environment;
-  /** The program with the node command: a path under the project's root, or an absolute one. Default: the sources. */
+  /** The program, whose command `node` is run: a path under the project's root, or an absolute path. Default: the sources. */
   readonly program?: string | undefined;
 }
 
@@ -178,7 +178,7 @@ export class ClusterNode {
     return this.status().catch(() => null);
   }
 
-  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends before that */
+  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends first */
   async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());

@@ -32,7 +32,7 @@ export interface NodePlan {
   readonly start?: boolean;
 }
 
-/** Steps of `startCluster`, for reports of progress. */
+/** Steps of `startCluster`, for progress reports. */
 export type ClusterStep = 'chain' | 'contracts' | 'enclaves' | 'registration' | 'nodes';
 
 export interface ClusterOptions {
@@ -107,7 +107,7 @@ export class Cluster {
     return this.#outputs.flatMap((output) => output.lines());
   }
 
-  /** Adds and registers a node with a running enclave, without starting it. @param port 0: any free port */
+  /** Adds a node, starts its enclave and registers it, but does not start its process. @param port 0: any free port */
   async addNode(plan: NodePlan = {}, port = 0): Promise<ClusterNode> {
     const [own, other] = await choosePorts(2, 0);
     const node = await this.makeNode(plan, port === 0 ? own! : port, this.#options.visualizer === undefined ? null : other!);
@@ -115,7 +115,7 @@ export class Cluster {
     return node;
   }
 
-  /** Creates an app with a client, and registers it as an instance of an app other than the KMS. */
+  /** Creates an app's client and keys, and registers their wallet as an instance of an app other than the KMS. */
   async createApp(options: Partial<DevAppOptions> = {}): Promise<DevApp> {
     // The id is taken before the first `await`, because another app may be created while this call waits.
     const appId = this.#nextAppId;

@@ -135,7 +135,7 @@ export class DevChain {
     return events.map(({ blockNumber }) => blockNumber);
   }
 
-  /** Waits until a block contains a transaction that has been sent. @throws WaitError after `MINED_TIMEOUT_MS` */
+  /** Waits until a block contains the transaction, which must already have been sent. @throws WaitError after `MINED_TIMEOUT_MS` */
   async untilMined(hash: Hash32): Promise<void> {
     await this.#receipt(hash);
   }

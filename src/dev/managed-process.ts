@@ -17,7 +17,7 @@ export interface ProcessOptions {
   readonly name: string;
   /** Flags of Node.js, the program's path under the project's root, and its arguments. */
   readonly arguments: readonly string[];
-  /** The whole environment of the process, except PATH, which it inherits. A proxy that is set in this shell must not affect the nodes. */
+  /** The whole environment of the process, except PATH, which it inherits. A proxy that the user's shell sets must not affect the nodes. */
   readonly environment: Readonly<Record<string, string>>;
   /** Collects the output of all processes that are started one after another under this name. */
   readonly output: CapturedOutput;

@@ -1,4 +1,4 @@
-/** Events for a node's audit (docs/audit.md): who asked for what, and the outcome. An event contains no key, path or value. */
+/** Events for a node's audit log (docs/audit.md): who asked for what, and the outcome. An event contains no key, path or value. */
 import type { AppId, Wallet } from './ids.ts';
 
 /** `snapshot`: one page of a snapshot. `set_aside`: the chain no longer shows the secret's hash, or the claim was reset. */

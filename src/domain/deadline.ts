@@ -59,7 +59,7 @@ export async function within<T>(
     reject(reason);
     deadline.abort(reason);
   };
-  // A listener is used because `AbortSignal.any` takes ten times as long as the rest of this function, which every call goes through.
+  // A listener is used because `AbortSignal.any` takes ten times as long as the rest of this function.
   const onParent = (): void => abort(parent?.reason as Error);
   parent?.throwIfAborted();
   parent?.addEventListener('abort', onParent, { once: true });

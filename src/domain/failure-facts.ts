@@ -1,7 +1,7 @@
 /**
- * What logs and answers may show about any thrown value. Pure, and the only place that reads the content of an error. For an expected
- * failure, they show the sentence, the call and the cause's code. For a broken invariant, they show the sentence, the class and where it
- * was thrown. The message of any other error may contain foreign bytes or a key, so they show only its class and where it was thrown.
+ * What logs and answers may show about any thrown value. Pure, and the only place that reads the content of an error. An expected
+ * failure shows its sentence, its call and its cause's code. A broken invariant shows its sentence, its class and where it was thrown. Any
+ * other error shows only its class and where it was thrown, because its message may contain foreign bytes or a key.
  */
 import { DependencyError, ExpectedError, InvariantError } from './errors.ts';
 import type { LogFacts } from './ports.ts';

@@ -1,8 +1,8 @@
 /**
  * What a boundary does with a failure (docs/decisions/0021): it logs the failure once, and counts it if it is a broken assumption. The
  * boundaries are a call to the chain RPC, a call to the enclave API, a step of node_tick, a request, a lane to a peer, a checkpoint of the
- * audit, the machine and the process. The same failure at the same place is logged at most once a minute, with the number of repetitions
- * since the last line.
+ * audit log, the machine and the process. The same failure at the same place is logged at most once a minute, with the number of
+ * repetitions since the last line.
  */
 import { failureFacts, failureLogFacts, type FailureFacts } from './failure-facts.ts';
 import type { Clock, Log, LogFacts } from './ports.ts';
@@ -78,7 +78,7 @@ export class FailureLog {
     return isKnown;
   }
 
-  /** How often the failure has been repeated since its last line; null if that line is less than a minute old. */
+  /** How many times the failure has been repeated since its last line; null if that line is less than a minute old. */
   #repeatedSince(key: string): number | null {
     const nowMs = this.#modules.clock.monotonicMs();
     const before = this.#logged.get(key);

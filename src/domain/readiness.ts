@@ -11,7 +11,7 @@ export const READINESS_CHANGED = 'readiness_changed';
 export const READINESS_STATES = ['ineligible', 'bootstrapping', 'syncing-secret', 'ready'] as const;
 export type ReadinessState = (typeof READINESS_STATES)[number];
 
-/** Whether this node holds a master secret, and whether it made the secret or received it from a member. */
+/** `uninitialized`: this node has no master secret; `generated`: made here or given in the configuration; `synced`: sent by a member. */
 export const SECRET_STATES = ['uninitialized', 'generated', 'synced'] as const;
 export type SecretState = (typeof SECRET_STATES)[number];
 

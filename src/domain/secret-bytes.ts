@@ -16,7 +16,11 @@ export function copyOfSecret(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
-/** Decodes hex without an intermediate buffer. @throws TypeError for any other string; the error does not contain the string */
+/**
+ * Decodes hex without an intermediate buffer. The caller must first check that the string is whole bytes in hex, because this function
+ * does not refuse every other string.
+ * @throws TypeError for a string that it refuses; the error does not contain the string
+ */
 export function secretFromHex(hex: string): Uint8Array {
   const bytes = secretBytes(hex.length / 2);
   for (let at = 0; at < bytes.length; at += 1) {

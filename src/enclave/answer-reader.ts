@@ -1,7 +1,6 @@
 /**
  * Parses one HTTP/1.1 answer from the bytes that a connection delivers (RFC 9112). The body ends after its announced length, with its last
- * chunk, or when the connection is closed. Pure. The bytes that the reader keeps between two reads are overwritten once the body is
- * complete.
+ * chunk, or when the connection is closed. Pure. The pieces of a body that the reader has copied are overwritten when it has joined them.
  */
 import { ExpectedError } from '../domain/errors.ts';
 

@@ -31,7 +31,7 @@ export interface Exchange extends AnswerLimit {
   onFailure(error: Error): void;
 }
 
-/** Called when an exchange has ended, before `onAnswer` or `onFailure` is called. `ended` is null if the connection was idle. */
+/** Called when an exchange has ended, before its `onAnswer` or `onFailure`, or when an idle connection was closed (`ended` is null). */
 type OnFree = (connection: OdynConnection, ended: Exchange | null, isOpen: boolean) => void;
 
 /** The server closed the connection before the answer was complete. The code is the one that the operating system uses. */

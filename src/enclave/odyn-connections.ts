@@ -1,5 +1,5 @@
 /**
- * The connections to the enclave API. Their number is limited. A connection stays open for later requests, and the one that was used last
+ * The connections to the enclave API. Their number is limited. A connection stays open for later requests, and the most recently used one
  * is used first. A request waits if all connections are busy. Servers close connections that have been idle for some seconds, and a request
  * that is sent at that moment fails. So a connection that has been idle for longer than `MAX_IDLE_MS` is not used again.
  */

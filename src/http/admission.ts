@@ -8,7 +8,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** What a request counts while it waits for a place: the maximum size of its headers, which stay in memory. Bytes. */
+/** Counted for a request while it waits for a place: the maximum size of its headers, which stay in memory. Bytes. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {

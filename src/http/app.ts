@@ -44,7 +44,7 @@ export interface AppModules {
   readonly errors: ErrorModules;
   /** Makes the OpenAPI document as JSON; called once. Absent: there is no `/openapi.json`. */
   readonly openApi?: (() => Promise<string>) | undefined;
-  /** Null: there is no audit log. */
+  /** Null if the node keeps no audit log. */
   readonly audit: AuditModules | null;
 }
 
@@ -73,7 +73,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Probes come before `refuseStopping`, because they must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // The audit also comes before `refuseStopping`, because its reader fetches the last entries while the node stops.
+  // `/audit` also comes before `refuseStopping`, because its reader fetches the last entries while the node stops.
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);

@@ -1,4 +1,4 @@
-/** `GET /audit?after=SEQ&limit=N` (docs/audit.md): pages of the audit, for a reader with the token. */
+/** `GET /audit?after=SEQ&limit=N` (docs/audit.md): pages of the audit log, for a reader with the token. */
 import { Router } from 'express';
 import { RefusalError } from '../domain/errors.ts';
 import { requireToken } from './bearer-token.ts';

@@ -1,6 +1,6 @@
 /**
- * Records a request in the audit (docs/audit.md) when its answer has been sent or its caller has hung up. It records a request regardless
- * of its outcome, but only if its caller is authenticated: otherwise strangers could push the important entries out of the audit.
+ * Records a request in the audit log (docs/audit.md) when its answer has been sent or its caller has hung up. It records a request
+ * regardless of its outcome, but only if its caller is authenticated: otherwise strangers could push the important entries out of the log.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';

@@ -1,5 +1,5 @@
 /**
- * Bearer tokens for the routes of operators (RFC 6750). A node knows only the SHA-256 of a token, because the environment of a node is
+ * Bearer tokens for the operators' routes (RFC 6750). A node knows only the SHA-256 of a token, because the environment of a node is
  * public. Rate limits do not count requests with the right token, so strangers cannot use up an operator's requests.
  */
 import type { RequestHandler } from 'express';

@@ -1,7 +1,8 @@
 /**
  * Binds an answer to its request (protocol.md §10, Bound to the request). A proxy that ends TLS outside the enclave could swap two answers,
  * or turn a write into a delete. So a request may state its nonce and operation inside the envelope, and the inner answer repeats the
- * nonce. A caller that gets a 404 for a key makes a new secret. So it may ask the node to seal a 404: a proxy cannot forge a sealed answer.
+ * nonce. An app that gets a 404 for its key makes a new secret, so a proxy could do harm with a forged 404. An app may therefore ask the
+ * node to seal its 404s, because a proxy cannot forge a sealed answer.
  */
 import type { Request } from 'express';
 import type { AuthenticatedApp } from '../auth/authenticator.ts';

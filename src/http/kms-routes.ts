@@ -39,7 +39,7 @@ export interface AppCallerModules {
 
 export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerModules, EnvelopeModules, DataModules {
   readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey' | 'auditTag'>;
-  /** Null if the node keeps no audit. */
+  /** Null if the node keeps no audit log. */
   readonly audit: Audit | null;
   readonly clock: Clock;
 }

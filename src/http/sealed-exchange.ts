@@ -22,7 +22,8 @@ export interface SealedCaller {
 /** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
 /**
- * An answer counts with its size on the wire: two hex digits per byte. The largest page then uses a caller's whole share (protocol.md §10).
+ * The bytes counted for an answer are its size on the wire: two hex digits per byte. The largest page then uses a caller's whole share
+ * (protocol.md §10).
  */
 export const WIRE_FACTOR = 2;
 

@@ -41,7 +41,7 @@ export interface SyncModules extends Pick<GateModules, 'readiness'>, EnvelopeMod
   readonly identity: () => Identity | null;
   readonly vault: Pick<Vault, 'verifySyncHmac'>;
   readonly handler: SyncHandler;
-  /** Null: there is no audit. */
+  /** Null if the node keeps no audit log. */
   readonly audit: Audit | null;
 }
 

@@ -51,7 +51,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: immediately, or at the end of the nudge interval, which begins with each such sync_tick.',
+        description: 'Runs sync_tick after a write: immediately, or, if such a sync_tick ran less than one nudge interval ago, when that interval ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

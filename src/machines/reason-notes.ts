@@ -18,5 +18,5 @@ export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
   [REASONS.nobodyHoldsSecret]: 'No member that answers holds the secret: start a node that holds it, or have the owner reset the hash.',
   [REASONS.firstSnapshotMissing]: 'The store is empty, and no member has sent its records yet.',
   [REASONS.chainViewStale]: 'The chain has been unreadable for too long, or its head does not move: check the RPC, its head and the clock of this machine.',
-  [REASONS.stepTimedOut]: 'A step of the tick took longer than its timeout: it is waiting for a service that does not respond.',
+  [REASONS.stepTimedOut]: 'A step of the tick took longer than its timeout: it was waiting for a service that did not respond.',
 };

@@ -58,7 +58,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
       },
-      /** Stops the machine: this actor must keep running, so its end means that something is broken. */
+      /** Stops the machine when replication has ended: it must keep running while the node is ready, so something is broken. */
       stopBroken: ({ event }) => {
         throw 'error' in event && event.error instanceof Error ? event.error : new InvariantError('replication ended by itself');
       },

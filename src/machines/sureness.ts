@@ -63,7 +63,7 @@ export type SurenessEvent =
   /** A member has answered, with or without `sure`. A refusal is an answer too. */
   | { readonly type: 'member.answered'; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean }
   | { readonly type: 'member.silent'; readonly wallet: Wallet; readonly nowMs: number }
-  /** A complete snapshot or comparison of the member was merged. @property sure the member said in every answer that it is sure */
+  /** A snapshot from the member, or a comparison with it, is complete. @property sure the member said in every answer that it is sure */
   | { readonly type: 'member.merged'; readonly store: StoreId; readonly wallet: Wallet; readonly storeId: string | null; readonly sure: boolean; readonly leftOut: boolean }
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };

@@ -1,6 +1,6 @@
 /**
- * The audit of a node (docs/audit.md): its trail, its checkpoints, and the events that do not come from a request. A node without an audit
- * token keeps no audit, because no one could read it.
+ * The audit log of a node (docs/audit.md): its trail, its checkpoints, and the events that do not come from a request. A node without an
+ * audit token keeps no audit log, because no one could read it.
  */
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
@@ -40,7 +40,7 @@ export class NodeAudit {
   private constructor(tokenHash: Uint8Array, modules: NodeAuditModules) {
     const { failures, log } = modules;
     const trail = new AuditTrail(AUDIT_LIMITS, { ...modules, onUnsigned: () => this.#checkpoints.noteUnsigned() });
-    this.#checkpoints = new Checkpoints({ ...modules, trail, onFailure: (error) => void failures.note(log, 'a checkpoint of the audit', error) });
+    this.#checkpoints = new Checkpoints({ ...modules, trail, onFailure: (error) => void failures.note(log, 'a checkpoint of the audit log', error) });
     this.#trail = trail;
     this.#modules = modules;
     this.audit = trail;
@@ -56,7 +56,7 @@ export class NodeAudit {
     this.#noteOwn({ operation, wallet: from, target: hash, outcome: 'ok' });
   }
 
-  /** Wraps a chain so that the audit records each claim, regardless of its outcome. */
+  /** Wraps a chain so that the audit log records each claim, regardless of its outcome. */
   noting(chain: NodeJobsModules['chain']): NodeJobsModules['chain'] {
     return {
       readHeadHash: (signal) => chain.readHeadHash(signal),
@@ -81,11 +81,11 @@ export class NodeAudit {
     this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });
   }
 
-  /** Takes the last checkpoint and logs where the audit ended. Never rejects. */
+  /** Makes the last checkpoint, and logs the number and hash of the last entry. Never rejects. */
   async end(): Promise<void> {
     const isSigned = await this.#checkpoints.end();
     const { sequence, hash } = this.#trail.last;
-    this.#modules.log.info('the audit has ended', { sequence, hash, signed: isSigned, dropped: this.dropped });
+    this.#modules.log.info('the audit log has ended', { sequence, hash, signed: isSigned, dropped: this.dropped });
   }
 
   #noteOwn(event: Omit<AuditEvent, 'appId'>): void {

@@ -76,9 +76,9 @@ export interface ComposedNode {
   stop(): void;
   /** Sends each peer the writes of this node that the peer lacks. Call it after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
-  /** Number of audit entries that no reader can get any more; 0 without an audit. */
+  /** Number of audit entries that no reader can get any more; 0 without an audit log. */
   auditDropped(): number;
-  /** Makes the last checkpoint of the audit. Never rejects. */
+  /** Makes the last checkpoint of the audit log. Never rejects. */
   endAudit(): Promise<void>;
   /** Overwrites every key. The node must not answer requests after this. */
   wipe(): void;

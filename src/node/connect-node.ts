@@ -74,12 +74,12 @@ export async function connectNode(config: Config, log: Log, onFatal: (error: Err
   const meter = metered?.meter;
   const failures = new FailureLog({ clock, onFault: (where) => meter?.faulted(where) });
   const noting = (room: string, where: string) => (error: DependencyError): void => void failures.note(log.child(room), where, error);
-  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock, onFailure: noting('enclave', 'a call of the enclave API') });
+  const odyn = new OdynClient({ baseUrl: config.odynUrl }, { clock, onFailure: noting('enclave', 'a call to the enclave API') });
   const local = config.nodePrivateKey === undefined ? null : new LocalWallet(config.nodePrivateKey, { enclave: odyn });
   const enclave = withExpectedWallet(local ?? odyn, config.nodeWallet);
   const rpcFetch = createRpcFetch(proxy);
   const onTry: Meter['rpcEnded'] = (method, outcome, durationMs) => meter?.rpcEnded(method, outcome, durationMs);
-  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch, onFailure: noting('chain', 'a call of the chain RPC'), onTry });
+  const rpc = new Rpc({ url: config.nodeUrl }, { clock, fetch: rpcFetch.fetch, onFailure: noting('chain', 'a call to the chain RPC'), onTry });
   const chain = new ChainClient(chainOptions(config), { rpc, clock, enclave, log: log.child('chain') });
   const reader = createAppReader({ novaAppRegistry: config.novaAppRegistry }, { rpc });
   const appRegistry = new CachedNovaRegistry({ ttlMs: config.registryCacheTtlMs }, { reader, clock });

@@ -193,7 +193,7 @@ export class NodeJobs {
     }
   }
 
-  /** Makes a candidate from random bytes of the enclave. @returns null if there is a candidate now, otherwise why there is none */
+  /** Makes a candidate from the enclave's random bytes. @returns null if there is a candidate now, otherwise why there is none */
   async #makeCandidate(signal: AbortSignal): Promise<Reason | null> {
     const { enclave, secret, failures, log } = this.#modules;
     try {

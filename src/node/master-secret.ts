@@ -40,7 +40,7 @@ export interface SecretChange {
 
 export interface MasterSecretModules {
   readonly vault: Vault;
-  /** For the audit. */
+  /** For the audit log. */
   readonly onChange?: (change: SecretChange) => void;
   /** Empties the store, because the new secret cannot decrypt its values. */
   readonly emptyStore: () => void;

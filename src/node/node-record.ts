@@ -18,7 +18,7 @@ import type { ComposedNode, NodeWatcher } from './compose-node.ts';
 export interface NodeRecordOptions {
   /** The node's name, as a reader sees it. */
   readonly source: string;
-  /** Whether to record the peers' figures after each sync_tick. If not, only a call of `notePeers` records them. */
+  /** Whether to record the peers' figures after each sync_tick. If not, they are recorded only when `notePeers` is called. */
   readonly peersAfterSyncTicks?: boolean;
 }
 

@@ -32,7 +32,7 @@ function look(file: string, line: number, column: number): Place | null {
     const entry = map.findEntry(line - 1, column - 1);
     return 'originalSource' in entry ? { file: resolve(dirname(file), entry.originalSource), line: entry.originalLine + 1 } : null;
   } catch {
-    // This runs while a failure is logged, so it must not throw. Without a readable map, the log line has no place in the sources.
+    // This runs while a failure is logged, so it must not throw. Without a readable map, the log line names no place in the sources.
     return null;
   }
 }

@@ -149,7 +149,7 @@ export const NODE_OPERATIONS = {
   },
   'GET /metrics': { summary: 'Metrics for Prometheus (docs/metrics.md)', security: 'operator', answer: TEXT, errors: [401, 404, 405, 429] },
   'GET /audit': {
-    summary: 'A page of the audit (docs/audit.md)',
+    summary: 'A page of the audit log (docs/audit.md)',
     security: 'operator',
     parameters: [
       { name: 'after', in: 'query', description: 'Number of the last entry that the reader has; 0 when it has none', schema: whole(0, MAX_SEQUENCE) },

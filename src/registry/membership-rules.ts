@@ -1,6 +1,6 @@
 /**
- * Decides who is a member (protocol.md §6, Membership): pure. Each listed wallet is judged separately: an entry that fails a rule, or
- * has been unreadable for too long, is dropped with a reason and does not affect the others.
+ * Decides who is a member (protocol.md §6, Membership). Each listed wallet is judged separately: an entry that fails a rule, or has been
+ * unreadable for too long, is dropped with a reason and does not affect the others. Pure.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';

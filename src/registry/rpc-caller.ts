@@ -193,7 +193,7 @@ export class RpcCaller {
     return { ...facts, text: bytes.toString('utf8') };
   }
 
-  /** The error that viem's actions expect. It contains the RPC's own text, so it must not leave this room. */
+  /** The error that viem's actions expect. It contains the RPC's own text, so it must not leave `registry`. */
   #errorOf(asked: DependencyCall, error: RpcErrorAnswer): RpcRequestError {
     return new RpcRequestError({ body: { method: asked.call }, url: this.endpoint, error });
   }

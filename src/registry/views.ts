@@ -16,7 +16,10 @@ export const MULTICALL3 = '0xca11bde05977b3631167028862be2a173976ca11';
 const CALLS_PER_MULTICALL = 200;
 /** Maximum number of views in one deployless call: Ethereum nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
-/** Maximum number of calls of a view that returns empty answers: one of two backends may be bad, and six bad answers in a row are rare. */
+/**
+ * Maximum number of times that a view is called while its answers are empty. One of two backends may be bad, but six bad answers in a row
+ * are rare.
+ */
 const ASKED = 6;
 /** Maximum number of attempts to make a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;

@@ -27,11 +27,11 @@ export interface SimulationResult {
   readonly writes: number;
   /** Number of writes that no node needs to hold any more, because all honest nodes that held them have lost their stores. */
   readonly lost: number;
-  /** How often each kind of fault took effect. */
+  /** How many times each kind of fault took effect. */
   readonly injected: Readonly<Record<string, number>>;
-  /** How often each invariant was checked. */
+  /** How many times each invariant was checked. */
   readonly checks: Readonly<Record<string, number>>;
-  /** How often each kind of request ended with each outcome. */
+  /** How many requests of each kind ended with each outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
   /** SHA-256 of the trace, in hex. */
   readonly digest: string;

@@ -80,7 +80,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly config: Config;
   readonly seed: string;
   readonly faults: FaultActions;
-  /** How often each kind of fault took effect. */
+  /** How many times each kind of fault took effect. */
   readonly injected = new Map<string, number>();
   /** All master secrets and derived keys that ever existed. The trace and the events must not contain any of them. */
   readonly secrets: Uint8Array[] = [];

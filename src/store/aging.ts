@@ -1,5 +1,5 @@
 /**
- * How records age (protocol.md §4, Ages): first a record expires and is treated as absent, later the store forgets it. Each record has at
+ * How records age (protocol.md §4, Ages): first a record expires and is treated as absent; later the store forgets it. Each record has at
  * most one timer. The current time is passed as an argument. Each call handles a bounded number of due timers.
  */
 import type { Contents } from './contents.ts';

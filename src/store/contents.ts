@@ -34,7 +34,7 @@ export class Contents {
     return this.#bytes + this.#namespaces.size * APP_BYTES;
   }
 
-  /** Number of apps that hold a record. */
+  /** Number of apps with at least one record. */
   get apps(): number {
     return this.#namespaces.size;
   }
@@ -61,7 +61,7 @@ export class Contents {
     return this.#namespaces.get(appId);
   }
 
-  /** Ids of the apps that hold a record, ascending. */
+  /** Ids of the apps with at least one record, ascending. */
   appIds(): readonly string[] {
     return this.#appIds.between(() => false, () => true);
   }

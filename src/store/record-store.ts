@@ -36,7 +36,7 @@ const TIMERS_PER_LONG_OPERATION = 10_000;
 const STORE_ID_BYTES = 8;
 /** Maximum number of apps whose digests may be computed to show the root digest. */
 const MAX_SHOWN_APPS = 256;
-/** The bucket digests of an app that holds nothing. */
+/** The bucket digests of an app without records. */
 const NO_BUCKETS: readonly string[] = Array.from({ length: BUCKETS }, () => EMPTY_BUCKET);
 
 export interface RecordStoreOptions extends CapacityLimits {
@@ -277,7 +277,7 @@ export class RecordStore {
     }
   }
 
-  /** Ids of the apps that hold a record, ascending. */
+  /** Ids of the apps with at least one record, ascending. */
   appIds(): readonly string[] {
     return this.#contents.appIds();
   }
@@ -292,12 +292,12 @@ export class RecordStore {
     return this.#contents.isRootKnown || this.#contents.appIds().length <= MAX_SHOWN_APPS ? this.#contents.rootDigest() : null;
   }
 
-  /** 32 hex digits; null when the app holds nothing. */
+  /** 32 hex digits; null when the app has no records. */
   appDigest(appId: string): string | null {
     return this.#contents.namespace(appId)?.digest() ?? null;
   }
 
-  /** 256 strings of 16 hex digits, also for an app that holds nothing. */
+  /** 256 strings of 16 hex digits, even for an app without records. */
   bucketDigests(appId: string): readonly string[] {
     return this.#contents.namespace(appId)?.bucketDigests() ?? NO_BUCKETS;
   }

@@ -28,7 +28,7 @@ export function isPresent(record: StoredRecord, nowMs: number): boolean {
   return nowMs < absentFromMs(record);
 }
 
-/** The first millisecond at which a record may be forgotten: one retention after its lifetime ends, or after the time of a tombstone. */
+/** The first millisecond at which a record may be forgotten: the retention period after its lifetime ends, or after a tombstone's time. */
 export function goneFromMs(record: StoredRecord, retentionMs: number): number {
   const { value, ttlMs, updatedAtMs } = record;
   if (value !== null && ttlMs === 0) return Infinity;

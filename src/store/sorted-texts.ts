@@ -5,7 +5,7 @@
 
 /** A piece that grows longer than this is split in two. */
 const MAX_PIECE = 512;
-/** Two neighbouring pieces that together are no longer than this are joined. An empty piece is always joined. */
+/** Two neighbouring pieces are joined if their total length is at most this. An empty piece is always joined. */
 const JOINED_PIECE = MAX_PIECE / 2;
 
 export type Compare = (a: string, b: string) => number;

@@ -1,6 +1,6 @@
 /**
  * Splits a list of records into batches that one peer accepts, and finds the records that the peer does not accept. Only this module makes
- * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` returns what to send, `answered` and `failed`
+ * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` returns what to send; `answered` and `failed`
  * receive the outcome. `delta-push.ts` does the sending.
  *
  * Invariants: records are settled in order, each exactly once; a batch holds at least one record, except in `checking`; a delivery that is

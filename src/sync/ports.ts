@@ -33,9 +33,9 @@ export interface SyncStore {
   forgetOverdue(): void;
   /** 32 hex digits. */
   rootDigest(): string;
-  /** Ids of the apps that hold a record, ascending. */
+  /** Ids of the apps with at least one record, ascending. */
   appIds(): readonly string[];
-  /** 32 hex digits; null when the app holds nothing. */
+  /** 32 hex digits; null when the app has no records. */
   appDigest(appId: string): string | null;
   bucketDigests(appId: string): readonly string[];
 }

@@ -1,7 +1,7 @@
 /**
  * Decides which recent records are sent once more, after a wait, to a peer that does not say which records it refused (protocol.md §10,
  * Rejections). The peer may have refused a record because the peer's clock is behind. Recent records that are first sent during the wait
- * are sent once more after a second wait. Pure.
+ * are sent once more after another wait. Pure.
  */
 import type { OwnWrite } from '../domain/records.ts';
 
@@ -21,7 +21,7 @@ export interface Resend {
   /** This node's sequence numbers above `from`, up to and including `to`. */
   readonly from: number;
   readonly to: number;
-  /** Recent records above this sequence number are sent once more after a second wait; null if there are none. */
+  /** Recent records above this sequence number are sent once more after another wait; null if there are none. */
   readonly nextFrom: number | null;
 }
 

@@ -44,7 +44,7 @@ export class Retries {
     return this.#waiting.values();
   }
 
-  /** The retries that are due. @param above retries up to this sequence number are left out */
+  /** The retries that are due. @param above only retries with a higher sequence number are returned */
   due(above: number): readonly Retry[] {
     const nowMs = this.#modules.clock.monotonicMs();
     return [...this.#waiting.values()].filter(({ dueAtMs, sequenceNumber }) => dueAtMs <= nowMs && sequenceNumber > above);

@@ -241,7 +241,7 @@ export class SnapshotFetch {
       if (report.rejected === 0) return report;
       const leftOut = leftOutOf(report);
       onLeftOut(member, leftOut);
-      log.warn('a snapshot page contains records that were left out', { from: member.wallet, of: report.total, ...leftOut });
+      log.warn('some records of a snapshot page were left out', { from: member.wallet, of: report.total, ...leftOut });
       const isForWantOfRoom = report.rejected === report.total && Object.keys(leftOut).some(isPassing);
       return isForWantOfRoom ? null : report;
     } catch (error) {

@@ -25,7 +25,7 @@ export class Staleness {
   readonly #modules: StalenessModules;
   /** When this node was last in step. Monotonic milliseconds. */
   #lastAtMs: number;
-  /** The same moment in Unix milliseconds, because ages of tombstones use this clock, and the monotonic clock may stop during a sleep. */
+  /** The same moment in Unix milliseconds, because tombstones age by Unix time, and the monotonic clock may stop during a sleep. */
   #lastAtUnixMs: number;
   #sequenceNumberThen = 0;
   #others = 0;
@@ -39,8 +39,8 @@ export class Staleness {
   }
 
   /**
-   * Called after a successful exchange with a member. Only writes that this node makes later may be unknown to the other nodes. The
-   * exchange does not bring this node into step.
+   * Called after a successful exchange with a member. The other nodes may know all writes that this node has made so far. The exchange
+   * does not bring this node into step.
    */
   noteExchange(): void {
     this.noteTime();

@@ -1,7 +1,7 @@
 /**
  * The latest events of all sources, numbered, and limited in number and in bytes. The log drops its oldest events, but keeps the state that
  * they led to. A reader that starts late, or returns after a gap, first gets keyframes: the charts and the whole state of every source.
- * Then the reader gets the kept events. The numbers of keyframes and events have no gap.
+ * Then the reader gets the kept events. Keyframes and events are numbered without gaps.
  */
 import type { Chart, EndEvent, EventSink, NewEvent, Shown, ShownEvent, StateEvent, StepEvent, VisualizerEvent } from './wire.ts';
 
@@ -17,7 +17,7 @@ export const LIVE_LIMITS: EventLogLimits = { maxEvents: 20_000, maxBytes: 8 * 10
 /** Maximum number of known machines; further machines are ignored. */
 export const MAX_CHARTS = 64;
 /**
- * Maximum number of sources whose state is kept, including ended sources. Above this number, the source from `#leastWanted` is forgotten.
+ * Maximum number of sources whose state is kept, including ended sources. Above it, the source that `#leastWanted` returns is forgotten.
  */
 export const MAX_SOURCES = 256;
 /** Minimum number of dropped events before the array is compacted. */
@@ -55,7 +55,7 @@ export class EventLog implements EventSink {
   #head = 0;
   #bytes = 0;
   #last = 0;
-  /** Charts whose events were dropped. */
+  /** Charts whose `chart` event was dropped, each with the time of that event. */
   readonly #baseCharts = new Map<string, { readonly chart: Chart; readonly atMs: number }>();
   readonly #bases = new Map<string, Base>();
 
@@ -152,9 +152,9 @@ export class EventLog implements EventSink {
   }
 
   /**
-   * There are never more keyframes than dropped events, so each keyframe can have the sequence number of a dropped event. A keyframe for a
-   * chart replaces the event of that chart, a keyframe for a state replaces a state event of the same source, and a keyframe for an end
-   * replaces the dropped end.
+   * There are never more keyframes than dropped events, so each keyframe can take the number of a dropped event. A keyframe for a chart
+   * replaces the event of that chart, a keyframe for a state replaces a state event of the same source, and a keyframe for an end replaces
+   * the dropped end.
    */
   #keyframes(): Entry[] {
     const charts = [...this.#baseCharts.values()].map(({ chart, atMs }): NewEvent => ({ kind: 'chart', atMs, chart }));

@@ -2,8 +2,8 @@
  * Turns a chart into a drawing. This module tells ELK how much space the text of each box and label needs, and turns ELK's layout into
  * plain coordinates for a page. It is pure, so it can run in a worker of the server and in a page.
  *
- * Two rules keep a drawing readable. All edges with the same source and the same target share one arrow, whose label has a line for each
- * edge. An edge without a target is a line of text inside its state.
+ * Two rules keep a drawing readable. All edges with the same source and the same target share one arrow, whose label has one or two lines
+ * for each edge. An edge without a target has no arrow: its text is inside its state.
  */
 import type { Chart, ChartEdge, ChartState } from './wire.ts';
 

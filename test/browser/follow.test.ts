@@ -105,7 +105,7 @@ describe('a drawn machine', () => {
     await opened.screenshot('machine-dark-1280x720');
   });
 
-  test('shows the purpose and the reason of a state and of an edge', async () => {
+  test('shows details of the state or the edge under the pointer', async () => {
     await page.hover(state('light.red'));
     await page.waitForSelector('.details:has-text("Stop.")');
     expect(await text('.details')).toMatch(/red active.*reason cars wait.*meta lamp: top/);

@@ -34,7 +34,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** Opens a page that must have no problems at the end of its test. */
+/** Opens a page. The test fails if the page has reported problems by the end of the test. */
 async function open(watched: Watched): Promise<OpenedPage> {
   const opened = await openPage(browser, watched.url);
   closers.push(async () => {

@@ -1,6 +1,6 @@
 /**
- * The audit of real nodes (docs/audit.md), fetched and verified with `nova-kms audit`. The audit records what apps and members did, and its
- * hash chains are valid. It contains no paths, keys or values of apps.
+ * The audit logs of real nodes (docs/audit.md), fetched and verified with `nova-kms audit`. They record what apps and members did, and
+ * their hash chains are valid. They contain no paths, keys or values of apps.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -80,7 +80,7 @@ async function fetched(node: ClusterNode): Promise<readonly Entry[]> {
 
 async function fetchedWith(node: ClusterNode, op: string): Promise<readonly Entry[]> {
   let entries: readonly Entry[] = [];
-  await waitUntil({ what: `a ${op} entry in the audit`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
+  await waitUntil({ what: `a ${op} entry in the audit log`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
     entries = await fetched(node);
     return entries.some((entry) => entry.op === op) ? null : `${entries.length} entries`;
   });
@@ -113,7 +113,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     entries = await fetchedWith(first, 'checkpoint');
   });
 
-  test('the audit has an entry for each of these actions, with its caller and its outcome', async () => {
+  test('the audit log has an entry for each of these actions, with its caller and its outcome', async () => {
     const hash = await cluster.chain.masterSecretHash();
     const of = (op: string): readonly Entry[] => entries.filter((entry) => entry.op === op);
     expect(entries[0]).toMatchObject({ op: 'start', seq: 1 });
@@ -127,7 +127,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
     expect(of('derive').length).toBeGreaterThan(DERIVES / 2);
   });
 
-  test('the audit of the second node shows that the node got the secret from the first node, and has the same tag for the same path', async () => {
+  test('the audit log of the second node shows that this node got the secret from the first node, and both logs have the same tag for the same path', async () => {
     const others = await fetchedWith(second, 'derive');
     expect(others.filter(({ op }) => op === 'install')).toMatchObject([{ wallet: first.wallet, target: await cluster.chain.masterSecretHash() }]);
     const tags = (of: readonly Entry[]): unknown[] => [...new Set(of.filter(({ op }) => op === 'derive').map(({ target }) => target))];
@@ -167,7 +167,7 @@ test('after a restart of the node, the file has a second chain, and both chains 
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('no audit and no log contains a path, key or value of an app, key bytes or a token', async () => {
-  const outputs = await Promise.all(cluster.nodes.map(async (node) => ({ source: `the audit of ${node.name}`, text: await readFile(fileOf(node), 'utf8') })));
+test('no audit log and no other output contains a path, key or value of an app, key bytes or a token', async () => {
+  const outputs = await Promise.all(cluster.nodes.map(async (node) => ({ source: `the audit log of ${node.name}`, text: await readFile(fileOf(node), 'utf8') })));
   await expectNoSecrets(cluster, { secrets, outputs });
 });

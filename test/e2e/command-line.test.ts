@@ -212,7 +212,7 @@ test(
   },
 );
 
-test('no output contains a key of the app', () => {
+test('no output contains a private key of the app', () => {
   const secrets = [keys.privateKey, keys.teeScalar!].map((hex, index) => ({ name: `key ${index}`, bytes: Buffer.from(hex, 'hex') }));
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });

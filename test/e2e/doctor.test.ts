@@ -123,11 +123,11 @@ describe('a healthy cluster', () => {
 });
 
 describe('the first failed line names', () => {
-  test('a variable that cannot be read', async () => {
+  test('a variable with an invalid value', async () => {
     expect(await firstFailure({ KMS_APP_ID: 'forty-nine' })).toMatchObject({ check: 'configuration', detail: expect.stringContaining('KMS_APP_ID') });
   });
 
-  test('an RPC of the wrong chain', async () => {
+  test('an RPC for the wrong chain', async () => {
     expect(await firstFailure({ CHAIN_ID: '84532' })).toMatchObject({ check: 'chain.chain_id', detail: `the RPC reports the chain ID ${CHAIN_ID}, but CHAIN_ID is 84532` });
   });
 
@@ -148,7 +148,7 @@ describe('the first failed line names', () => {
     }
   });
 
-  test('a registered teePubkey that the enclave had before its restart', async () => {
+  test('a registered teePubkey that is not the key of the enclave', async () => {
     await cluster.chain.setTeePubkey(node.wallet, freshKeys().teePubkey);
     try {
       expect(await firstFailure()).toMatchObject({ check: 'instance.tee_pubkey', detail: 'the registered teePubkey is not that of this enclave' });

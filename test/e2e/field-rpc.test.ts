@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('when the head of its RPC moves back to a block before the revocation of a member, still does not give the secret to that member', async () => {
+  test('when the head of its RPC moves back to a block before a member was stopped, still does not give the secret to that member', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();

@@ -9,7 +9,7 @@
  * read-only container.
  *
  * A control group limits the node to the memory of a small enclave. If no control group can be created, the test says so and checks the
- * peak memory of the node instead. That check is weaker: without the limit, a node may use more memory than it needs.
+ * peak memory of the node instead. That check is less exact: without the limit, a node may use more memory than it needs.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -96,7 +96,7 @@ describe('the root file system', () => {
   });
 });
 
-describe('the node of the image', () => {
+describe('the node in the image', () => {
   let platform: EnclaveCluster;
   let node: ClusterNode;
   let running: ChildProcess | null = null;
@@ -167,7 +167,7 @@ describe('the node of the image', () => {
     const [first, ...rest] = cap === null ? chroot : cap.around(chroot);
     const inRoot = (path: string): string => join(root, path);
     const stdio = ['ignore', 'pipe', 'pipe'] as const;
-    if (!isRoot) process.stdout.write("not root: the dynamic linker of the image runs its node, without chroot\n");
+    if (!isRoot) process.stdout.write("not root: the dynamic linker in the image runs the node, without chroot\n");
     follow(
       isRoot
         ? spawn(first, rest, { env: { PATH: process.env['PATH'], ...environment }, stdio: [...stdio] })
@@ -176,7 +176,7 @@ describe('the node of the image', () => {
   }
 
   async function untilReady(): Promise<void> {
-    await waitUntil({ what: 'the node of the image becoming ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
+    await waitUntil({ what: 'the node in the image becoming ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
       const { exitCode, signalCode } = running!;
       if (exitCode !== null || signalCode !== null) throw new Error(`it ended with ${signalCode ?? exitCode}: ${output.slice(-600)}`);
       const readiness = (await node.tryStatus())?.readiness;

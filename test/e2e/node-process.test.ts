@@ -99,7 +99,7 @@ describe('the configuration', () => {
   test('the effective values are logged at start, a secret only as set or unset, and no output contains a secret', async () => {
     const url = `http://${CREDENTIALS}@127.0.0.1:9`;
     const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
-    // Waits until a tick has logged that the enclave and the chain are missing.
+    // Waits until a tick has logged that it cannot read the chain.
     await command.until('the end of the first tick', ({ stderr }) => stderr.includes('peer cache refresh failed'));
     command.signal('SIGTERM');
     const { code, stdout, stderr } = await command.ended;

@@ -105,9 +105,9 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
 });
 
 test('a record that the older node pushed to only one of the real nodes also reaches the other real node', async () => {
-  const told = older.write(app.appId, 'pushed only to a', 'value');
+  const told = older.write(app.appId, 'pushed only to node a', 'value');
   expect(await older.push(a, app.appId, [told])).toMatchObject({ total: 1, rejected: 0 });
-  await shows('node b', (key) => readFrom(b, key), new Map([['pushed only to a', 'value']]));
+  await shows('node b', (key) => readFrom(b, key), new Map([['pushed only to node a', 'value']]));
 });
 
 test('the later write wins on both sides, regardless of which node wrote it', async () => {

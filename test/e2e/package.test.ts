@@ -139,7 +139,7 @@ describe('the command line of the package', () => {
   });
 });
 
-describe('the node of the package', () => {
+describe('the node in the package', () => {
   /** Starts a node that listens but can reach neither a chain nor an enclave. */
   async function startNode(environment: NodeJS.ProcessEnv = {}): Promise<StartedCommand> {
     const lonely = { BIND_ADDR: `127.0.0.1:${await freePort()}`, NODE_URL: 'http://127.0.0.1:9', ODYN_URL: 'http://127.0.0.1:9', IN_ENCLAVE: 'false' };

@@ -247,7 +247,7 @@ describe('the answer to a large put reaches the client:', () => {
 
 test.each<[string, Operation, number]>([
   ['asks for its own data key', { do: 'derive', path: 'data_key' }, 400],
-  ['asks for a key without a path', { do: 'derive', path: ' ' }, 400],
+  ['asks for a key with a blank path', { do: 'derive', path: ' ' }, 400],
   ['asks for a key of 0 bytes', { do: 'derive', path: 'p', length: 0 }, 400],
   ['writes under a key that is too long', { do: 'put', key: 'x'.repeat(1_025), value: bytes('v') }, 400],
   ['writes under an empty key', { do: 'put', key: '', value: bytes('v') }, 400],

@@ -312,10 +312,10 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('no body', 400, 'bad_request', /JSON/, () => ask('alice', { body: '' })),
   refusal('an inner body that is not an object', 400, 'bad_request', /inner body/, () => ask('alice', {}, [PATH])),
   refusal('an inner body that is not valid JSON', 400, 'bad_request', /inner body/, () => ask('alice', {}, `path=${PATH}`)),
-  refusal('an empty path', 400, 'bad_request', /path/, () => ask('alice', {}, { path: ' \t ' })),
+  refusal('a blank path', 400, 'bad_request', /path/, () => ask('alice', {}, { path: ' \t ' })),
   refusal('a length that is not a whole number', 400, 'bad_request', /length/, () => ask('alice', {}, { path: PATH, length: true })),
-  refusal("the path of the app's own storage key", 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
-  refusal("the path of the app's own storage key, with an empty context", 400, 'bad_request', /reserved/, () =>
+  refusal("the path of the app's own data key", 400, 'bad_request', /reserved/, () => ask('alice', {}, { path: DATA_KEY_PATH })),
+  refusal("the path of the app's own data key, with an empty context", 400, 'bad_request', /reserved/, () =>
     ask('alice', {}, { path: DATA_KEY_PATH, context: '' }),
   ),
   refusal('a megabyte of garbage', 400, 'bad_request', /JSON/, () => ask('alice', { body: randomBytes(MIB) })),
@@ -393,15 +393,15 @@ async function expectRefused({ request, status, code, why }: Refusal): Promise<v
   expect(await deriveAsAlice()).toBe(aliceKey);
 }
 
-describe('the node refuses the request of an app, changes nothing, and answers the next valid request:', () => {
+describe('the node refuses a request from an app, changes nothing, and answers the next valid request:', () => {
   test.each(APP_REFUSALS)('$name → $status $code', expectRefused);
 });
 
-describe('the node refuses the request of a peer, changes nothing, and answers the next valid request:', () => {
+describe('the node refuses a request from a peer, changes nothing, and answers the next valid request:', () => {
   test.each(PEER_REFUSALS)('$name → $status $code', expectRefused);
 });
 
-describe('bytes that are not a request', () => {
+describe('bytes that are not a valid request', () => {
   test.each([
     ['text that is not HTTP', 'good morning\r\n\r\n', 400, 'bad_request'],
     ['the start of a TLS connection', Buffer.from('1603010200010001fc0303', 'hex'), 400, 'bad_request'],
@@ -417,7 +417,7 @@ describe('bytes that are not a request', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('are answered with a JSON error body when a request ends before its content-length is reached', async () => {
+  test('are answered with a JSON error body when the caller stops sending before the content-length is reached', async () => {
     const proof = Object.entries(await world.apps.alice.caller.proof(world.node));
     const headers = [...proof, ['host', 'node'], ['content-length', '1000']].map(([name, value]) => `${name}: ${value}`);
     const request = ['POST /kms/derive HTTP/1.1', ...headers, '', '{"sender_tee_pubkey":'].join('\r\n');

@@ -161,7 +161,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     closers.push(() => cluster.close());
     closers.push(() => visualizers.close());
     for (const place of [1, 2]) visualizers.follow(cluster.node(place));
-    secrets.push({ name: 'the token of the visualisers', bytes: Buffer.from(token) }, { name: 'the token of the metrics', bytes: Buffer.from(metricsToken) }, { name: 'the token of the audit', bytes: Buffer.from(auditToken) });
+    secrets.push({ name: 'the visualiser token', bytes: Buffer.from(token) }, { name: 'the metrics token', bytes: Buffer.from(metricsToken) }, { name: 'the audit token', bytes: Buffer.from(auditToken) });
     secrets.push(...raw.keys, { name: 'the wallet key of the other app', bytes: Buffer.from(app.secretHex, 'hex') });
     await waitForStates(cluster, [cluster.node(1)], 'ready');
     inProcess = await startInProcessNode(cluster.node(3), cluster, environment);
@@ -197,10 +197,10 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
   async function askForKeys(when: string): Promise<void> {
     for (const node of cluster.nodes) {
       const { key } = await app.client.derive({ path: `of ${when}`, length: 64 }, { node: node.wallet });
-      secrets.push({ name: `a key of the app ${when}`, bytes: key });
+      secrets.push({ name: `a key for the app ${when}`, bytes: key });
       const inner = { path: `raw path ${randomBytes(12).toString('base64url')}`, context: `context ${randomBytes(12).toString('base64url')}` };
       const answer = await raw.caller.open(await raw.caller.send(node, 'POST', '/kms/derive', inner));
-      secrets.push({ name: `a key of the raw app ${when}`, bytes: Buffer.from(answer['key'] as string, 'base64') });
+      secrets.push({ name: `a key for the raw app ${when}`, bytes: Buffer.from(answer['key'] as string, 'base64') });
       secrets.push({ name: 'a path', bytes: Buffer.from(inner.path) }, { name: 'a context', bytes: Buffer.from(inner.context) });
     }
     await write(when);
@@ -211,7 +211,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     for (const node of cluster.nodes) {
       const key = `key ${randomBytes(12).toString('base64url')}`;
       const value = randomBytes(48);
-      secrets.push({ name: `a key of the store ${when}`, bytes: Buffer.from(key) }, { name: `a value of the store ${when}`, bytes: value });
+      secrets.push({ name: `a key in the store ${when}`, bytes: Buffer.from(key) }, { name: `a value in the store ${when}`, bytes: value });
       await app.client.put({ key, value, acks: 2, ackTimeoutMs: 20_000 }, { node: node.wallet });
       await app.client.delete({ key }, { node: node.wallet });
     }

@@ -67,7 +67,7 @@ interface Row {
   readonly delete_ms: number;
 }
 
-/** Expects a reason of one line and no other output. */
+/** Expects a one-line reason and no other output. */
 function expectRefusal({ code, stderr, stdout }: Ended, reason: RegExp, expected = 1): void {
   expect({ code, stdout, lines: stderr.split('\n').length - 1 }).toEqual({ code: expected, stdout: '', lines: 1 });
   expect(stderr).toMatch(reason);

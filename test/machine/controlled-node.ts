@@ -24,13 +24,13 @@ export class ControlledNode {
   readonly machine: NodeMachine;
   readonly actor: Actor<NodeMachine>;
   readonly errors: unknown[] = [];
-  /** How often each slot was started. */
+  /** How many times each slot was started. */
   readonly started = new Map<SlotName, number>();
   /** Every sync_tick that the replication received. */
   readonly syncTicks: SyncTick[] = [];
   /** Whether the replication is running; null before its first start. */
   replicating: boolean | null = null;
-  /** What the vault answers when the machine asks whether it can serve. */
+  /** The answer that the machine gets when it asks whether the vault can serve. */
   servable = true;
   /** The error that the replication throws at the next sync_tick. */
   failSyncTick: Error | null = null;

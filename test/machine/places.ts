@@ -1,6 +1,6 @@
 /**
- * All reachable combinations of a state of the machine and a state of the master secret, called places. The machine itself and the
- * production reducer generate them.
+ * A place is a state of the machine together with a state of the master secret. This file finds all places that the machine itself and the
+ * production reducer can reach.
  */
 import { getNextTransitions, initialTransition, transition } from 'xstate';
 import { DependencyError } from '../../src/domain/errors.ts';
@@ -13,7 +13,7 @@ import type { SlotName } from './controlled-node.ts';
 import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** The age of a view that is too old. It exceeds the outage limit; the other views of a replay never become that old. Milliseconds. */
+/** The age of a view that is too old: it exceeds the outage limit. The other views stay younger, even while a replay runs. Milliseconds. */
 export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 

@@ -75,7 +75,7 @@ export function brokenRules({ life, serving, held, storeOf }: SecretModel): read
     ['only the confirmed secret serves', serving === confirmed],
     ['the chain shows the hash of the confirmed secret', confirmed === null || confirmed === life.shown],
     ['the zero hash confirms no secret', confirmed !== ZERO_HASH],
-    ['a secret that the node holds and the chain shows is confirmed', confirmed !== null || life.shown === null || !known.includes(life.shown)],
+    ['if the node holds the secret whose hash the chain shows, that secret is confirmed', confirmed !== null || life.shown === null || !known.includes(life.shown)],
     ['the vault holds the bytes of exactly the known secrets', JSON.stringify([...held].sort()) === JSON.stringify([...known].sort())],
     ['no secret is set aside while one is confirmed', confirmed === null || life.aside.length === 0],
     ['no secret is known twice', new Set(known).size === known.length],

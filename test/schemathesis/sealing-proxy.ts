@@ -1,8 +1,8 @@
 /**
  * A proxy in front of a node. The proxy accepts inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app
  * under `/kms` and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. Requests to other routes
- * pass unchanged. The proxy compares each answer with the OpenAPI document more strictly than the tool can: a field that is not documented
- * is a fault too. If the proxy finds a fault, it answers with 599, a status that the document never has.
+ * pass unchanged. The proxy compares each answer with the OpenAPI document more strictly than schemathesis can: a field that is not
+ * documented is a fault too. If the proxy finds a fault, it answers with 599, a status that the document never has.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -90,7 +90,7 @@ export class SealingProxy {
     this.#count(method, path, answer.status);
     const isSealed = caller !== null && parseEnvelope(answer.json) !== null;
     const text = isSealed ? JSON.stringify(await caller.open(answer)) : answer.text;
-    // These modules keep everything for a search for secrets. This tool does not search for secrets, so it drops what they kept.
+    // For other tests, these modules keep all messages, to search them for secrets. This tool has no such search, so it drops the messages.
     this.#modules.http.outputs.length = 0;
     if (caller !== null) caller.sent.length = 0;
     const kept = ['content-type', 'allow', 'retry-after'].filter((name) => answer.headers[name] !== undefined).map((name) => [name, answer.headers[name]!]);

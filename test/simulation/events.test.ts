@@ -55,7 +55,7 @@ test('every event is valid, the events are numbered from 1, and they cover the n
   expect(times).toEqual([...times].sort((a, b) => a - b));
 });
 
-test('a broken rule is written as an event with the level failure', async () => {
+test('a broken rule is written as an event with the level "failure"', async () => {
   const lines: string[] = [];
   const simulation = await Simulation.start({ seed: '7', nodes: 2, onEvent: (line) => void lines.push(line) });
   await simulation.run(1_000);

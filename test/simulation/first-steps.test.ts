@@ -45,6 +45,6 @@ describe('in a test of ticks,', () => {
       },
     });
     await simulation.run(20_000);
-    expect(simulation.violation?.invariant).toBe('a secret is confirmed only after the chain has shown its hash deep enough');
+    expect(simulation.violation?.invariant).toBe('a secret is confirmed only after its hash has become deep enough in the chain');
   });
 });

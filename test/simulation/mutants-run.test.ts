@@ -59,7 +59,7 @@ test('a seed that is known to find the mutant is tried first', async () => {
   expect(hunt.hasSeeds).toBe(false);
 });
 
-test('once a seed has found the mutant, the other processes of the hunt end and no more seeds start', async () => {
+test('when a seed has found the mutant, the other processes of the hunt end and no more seeds start', async () => {
   const { hunt, begun, removed } = hunting();
   const portions = [hunt.runPortion(), hunt.runPortion()];
   begun[1]!.end(broken('4'));

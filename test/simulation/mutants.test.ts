@@ -1,4 +1,4 @@
-/** Every fault of `npm run sim:mutants` can still be put into the current sources. */
+/** Every mutant of `npm run sim:mutants` can still be put into the current sources. */
 import { expect, test } from '@jest/globals';
 import { mutate } from '../../scripts/sim-mutants/copies.ts';
 import { MUTANTS } from '../../scripts/sim-mutants/mutants.ts';

@@ -1,4 +1,4 @@
-/** Fixed seeds that show what a change breaks. To run more: `npm run sim -- --seeds 1..200`. */
+/** Runs fixed seeds, to notice when a change breaks a rule. To run more seeds: `npm run sim -- --seeds 1..200`. */
 import { expect, test } from '@jest/globals';
 import { FAULT_PROFILES, faultProfile, type FaultLevel } from '../../src/sim/faults/fault-profiles.ts';
 import { makeScenario } from '../../src/sim/make-scenario.ts';

@@ -1,4 +1,4 @@
-/** The production code accepts the signatures of simulated wallets, which are cheap to make (src/sim/world/sim-signer.ts). */
+/** A simulated wallet makes its signatures cheaply (src/sim/world/sim-signer.ts). The production code accepts them. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isPrivateKey, recoverEip191, walletOfPrivateKey } from '../../src/crypto/signature.ts';
@@ -6,7 +6,7 @@ import { SimSigner } from '../../src/sim/world/sim-signer.ts';
 
 const walletKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).filter(isPrivateKey);
 
-test('the wallet that is recovered from a signature is the signer only if the text is unchanged', () => {
+test('the wallet that is recovered from a signature is the wallet of the signer only if the text is unchanged', () => {
   fc.assert(
     fc.property(walletKey, fc.string({ unit: 'binary' }), fc.string({ minLength: 1 }), (key, text, more) => {
       const signature = new SimSigner(key).sign(text);

@@ -1,4 +1,4 @@
-/** Each story, when it is played, has the output that is written in it. `npm run sim -- --story FILE --update` rewrites the output. */
+/** Playing a story produces the output that its file contains. `npm run sim -- --story FILE --update` rewrites the output. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';
@@ -10,7 +10,7 @@ test('there are many stories', () => {
   expect(stories.length).toBeGreaterThanOrEqual(15);
 });
 
-test.each(stories)('%s has the output that is written in it', async (name) => {
+test.each(stories)('%s produces the output that its file contains', async (name) => {
   const text = readFileSync(new URL(name, folder), 'utf8');
   expect(formatStory(await playStory(parseStory(text)))).toBe(text);
 });

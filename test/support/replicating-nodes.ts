@@ -59,7 +59,6 @@ export interface ReceivedMessage {
   readonly inner: Record<string, unknown>;
 }
 
-/** A request on the network. */
 export interface NetworkRequest {
   readonly from: string;
   readonly to: string;
@@ -216,7 +215,7 @@ export class ReplicatingNode {
       },
     );
     const listened = this.#listened(this.inbound);
-    const appRegistry = { lookup: async () => Promise.reject(new Error('no app asks here')) };
+    const appRegistry = { lookup: async () => Promise.reject(new Error('these tests send no requests from apps')) };
     const identity = () => ({ wallet, teePubkey });
     const gate = { readiness: () => READY, isStopping: () => false };
     const authenticator = new Authenticator({ inEnclave: true, windowSeconds: 120 }, { clock, nonces, appRegistry, directory: this.peerCache });

@@ -11,7 +11,7 @@ export interface AcksOptions {
 
 export function defineAcks(command: Command): Command {
   return command
-    .option('--acks <n>', 'the node answers once this many other nodes have stored the write', wholeNumber(0, MAX_MEMBERS))
+    .option('--acks <n>', 'number of other nodes that must have stored the write before the node answers', wholeNumber(0, MAX_MEMBERS))
     .option('--ack-timeout-ms <ms>', 'how long the node waits for the other nodes', wholeNumber(1, MAX_ACK_TIMEOUT_MS));
 }
 

@@ -1,5 +1,6 @@
 /**
- * `nova-kms derive`: prints one key of an app. The key appears only in that output: never in an error, and with --json only in one field.
+ * `nova-kms derive`: derives one key for an app and prints it. The key appears only in that output: never in an error, and with --json only
+ * in one field.
  */
 import { Option, type Command } from 'commander';
 import process from 'node:process';

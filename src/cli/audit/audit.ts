@@ -1,4 +1,4 @@
-/** `nova-kms audit`: fetches the audit of a node into a file, and verifies such a file (docs/audit.md). */
+/** `nova-kms audit`: fetches a node's audit log into a file, and verifies such a file (docs/audit.md). */
 import { appendFile, readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { Argument, InvalidArgumentError, type Command } from 'commander';
@@ -15,8 +15,8 @@ import { fetchAudit, FetchAuditError } from './fetch-audit.ts';
 import { verdictLines, verdictOf } from './report.ts';
 
 const MORE = `
-fetch URL FILE appends new entries of a node's audit to the file, one JSON object per
-line. It continues after the last entry of the file, and verifies the new entries
+fetch URL FILE appends new entries of a node's audit log to the file, one JSON object
+per line. It continues after the last entry of the file, and verifies the new entries
 before it appends them.
 The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
 entries and drops the oldest, so fetch often.
@@ -34,7 +34,7 @@ Exit codes:
   0    fetched, or verified
   1    no answer, the node refuses the token, or a file cannot be read or written
   2    the command line cannot be read
-  3    the audit does not verify; with --complete also: it has a gap, or no
+  3    the audit log is not valid; with --complete also: it has a gap, or no
        checkpoint covers its end`;
 
 interface AuditOptions {

@@ -1,4 +1,4 @@
-/** Fetches the new entries of a node's audit, page by page. Verifies each page before it is kept. */
+/** Fetches the new entries of a node's audit log, page by page. Verifies each page before it is kept. */
 import { z } from 'zod';
 import type { AuditVerifier } from '../../audit/verifier.ts';
 import { DependencyError } from '../../domain/errors.ts';
@@ -11,7 +11,7 @@ const PAGE_TIMEOUT_MS = 30_000;
 const page = z.object({ chain: z.string(), entries: z.array(z.unknown()), more: z.boolean() });
 type Page = z.infer<typeof page>;
 
-/** The node returns no audit, or its audit does not continue the kept entries. The message is one line. */
+/** The node returns no audit log, or its audit log does not continue the kept entries. The message is one line. */
 export class FetchAuditError extends Error {
   /** true: the node returned entries whose verification failed. */
   readonly isForged: boolean;
@@ -72,12 +72,12 @@ async function pageAfter({ url, token }: FetchAuditOptions, after: number, trans
       signal,
     });
     if (status === 401) throw new FetchAuditError('the node refuses the token');
-    if (status === 404) throw new FetchAuditError('the node has no audit: its AUDIT_TOKEN_SHA256 is not set');
+    if (status === 404) throw new FetchAuditError('the node has no audit log: its AUDIT_TOKEN_SHA256 is not set');
     if (status !== 200) throw new FetchAuditError(`the node answered with ${status}`);
     return page.parse(JSON.parse(Buffer.from(body).toString('utf8')));
   } catch (error) {
     if (error instanceof FetchAuditError) throw error;
     if (error instanceof DependencyError) throw new FetchAuditError(error.message, { cause: error });
-    throw new FetchAuditError("the node's answer is not a page of an audit", { cause: error });
+    throw new FetchAuditError("the node's answer is not a page of an audit log", { cause: error });
   }
 }

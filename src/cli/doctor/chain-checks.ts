@@ -128,7 +128,7 @@ export interface InstanceExpectations {
 export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wallet, teePubkey }: InstanceExpectations): readonly Finding[] {
   const check = 'instance.registered';
   const register = 'register the instance in NovaAppRegistry with the wallet and teePubkey of its enclave';
-  if (instance.id === 0n) return [failed(check, `NovaAppRegistry has no instance of the wallet ${wallet}`, register)];
+  if (instance.id === 0n) return [failed(check, `NovaAppRegistry has no instance with the wallet ${wallet}`, register)];
   if (instance.appId !== BigInt(kmsAppId)) return [failed(check, `the wallet ${wallet} is an instance of the app ${instance.appId}, not of ${kmsAppId}`, register)];
   if (instance.status !== 'ACTIVE') return [failed(check, `the instance ${instance.id} is ${instance.status}`, 'register it again, or have its operator set it to active')];
   if (!instance.zkVerified) return [failed(check, `the instance ${instance.id} is not zkVerified`, 'register it with a proof of its attestation')];

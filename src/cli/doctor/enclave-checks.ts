@@ -19,7 +19,7 @@ export interface EnclaveExpectations {
 }
 
 const ADVICE = 'check ODYN_URL and whether the enclave API is running; its log may show the cause';
-/** No message of the protocol has this form, so no node accepts its signature as a proof. */
+/** No message of the protocol has this form, so no node accepts a signature over it as a proof. */
 const PROBE_MESSAGE = 'NovaKMS:Doctor:probe';
 const PROBE_BYTES = 16;
 

@@ -1,4 +1,4 @@
-/** `nova-kms emulator`: runs one enclave emulator until a signal stops it. Prints one JSON line once the emulator is listening. */
+/** `nova-kms emulator`: runs one enclave emulator until a signal stops it. Prints one JSON line when the emulator is listening. */
 import type { Command } from 'commander';
 import process from 'node:process';
 import { ENVELOPE_INFO } from '../../crypto/envelope.ts';

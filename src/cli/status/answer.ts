@@ -1,5 +1,5 @@
 /**
- * Parses `GET /status` and `GET /nodes` (protocol.md §2, §10) for a screen. A server may send anything, so control characters are removed
+ * Parses the answers to `GET /status` and `GET /nodes` (protocol.md §2, §10). A server may send anything, so control characters are removed
  * and the length of strings is limited. Nodes in other languages send fewer fields, so a field that is missing or has the wrong type
  * becomes null.
  */
@@ -77,7 +77,7 @@ export function parseStatus(body: unknown): StatusAnswer | null {
   return statusAnswer.safeParse(body).data ?? null;
 }
 
-/** A member in the list of a node. */
+/** A member in a node's list. */
 export interface Listed {
   readonly url: string;
   readonly wallet: Wallet | null;

@@ -46,7 +46,7 @@ export interface NodeReport {
 
 export interface PeerReport {
   readonly wallet: string | null;
-  /** Null: no node lists the peer's wallet. */
+  /** Null: not known. */
   readonly url: string | null;
   readonly records: number;
   readonly bytes: number;

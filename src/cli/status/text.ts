@@ -7,7 +7,7 @@ export interface TextOptions {
   readonly colours: boolean;
   /** Maximum length of a line in characters. Longer lines are cut; null: no limit. */
   readonly columns: number | null;
-  /** Maximum number of lines. Further lines are replaced by one line with their number; null: no limit. */
+  /** Maximum number of lines. If there are more, the last line says how many were left out; null: no limit. */
   readonly rows: number | null;
 }
 

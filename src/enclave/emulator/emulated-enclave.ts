@@ -1,5 +1,5 @@
 /**
- * The functions of an enclave without HTTP (protocol.md §7): one secp256k1 wallet, one P-384 key that is new at each start, and a
+ * What an enclave does, apart from HTTP (protocol.md §7): one secp256k1 wallet, one P-384 key that is new at each start, and a
  * memory of used (key, nonce) pairs. For development and tests only.
  */
 import { encode } from 'cborg';

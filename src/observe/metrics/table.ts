@@ -100,11 +100,11 @@ export const METRICS = {
   sync_records_total: {
     type: 'counter',
     unit: 'count',
-    help: 'Records that arrived from peers and were judged by this node (in), and writes of this node that a peer has accounted for (out).',
+    help: 'Records that arrived from peers and were judged by this node (in), and writes of this node that a peer has taken or rejected (out).',
     labels: ['direction', 'outcome'],
     series: [...every(['in'], ['merged', 'skipped', 'rejected']), ...every(['out'], ['taken', 'rejected'])],
   },
-  sync_rejections_total: { type: 'counter', unit: 'count', help: 'Rejected records by reason: records of peers that this node rejected, and writes of this node that a peer rejected permanently.', labels: ['reason'], series: every(REJECTION_REASONS) },
+  sync_rejections_total: { type: 'counter', unit: 'count', help: 'Rejected records by reason: records from peers that this node rejected, and writes of this node that a peer rejected permanently.', labels: ['reason'], series: every(REJECTION_REASONS) },
 
   store_bytes: { type: 'gauge', unit: 'bytes', help: 'Bytes that the store counts against MAX_STORE_BYTES.', ...ALONE },
   store_limit_bytes: { type: 'gauge', unit: 'bytes', help: 'MAX_STORE_BYTES.', ...ALONE },
@@ -119,7 +119,7 @@ export const METRICS = {
   process_external_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Memory outside the heap that objects of the heap hold, including buffers.', ...ALONE },
   process_start_time_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the process started.', ...ALONE },
   faults_total: { type: 'counter', unit: 'count', help: 'Broken assumptions, by the boundary that caught them.', labels: ['where'], series: every(FAULT_PLACES) },
-  audit_dropped_total: { type: 'counter', unit: 'count', help: 'Entries of the audit that were dropped before they were read.', ...ALONE },
+  audit_dropped_total: { type: 'counter', unit: 'count', help: 'Entries of the audit log that were dropped before they were read.', ...ALONE },
 } as const satisfies Readonly<Record<string, MetricRow>>;
 
 export type MetricName = keyof typeof METRICS;

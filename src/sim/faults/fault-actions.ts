@@ -244,7 +244,7 @@ export class FaultActions {
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back the fields to restore at the end of the fault; null: registers the key of the process that runs at that time */
+  /** @param back the fields to restore at the end of the fault; null: instead, the key of the process that runs then is registered */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);

@@ -18,7 +18,7 @@ export interface FaultScene {
   readonly holder: SimApp;
   readonly checks: Checks;
   readonly watch: ClusterWatch;
-  /** How often the owner has reset the hash. */
+  /** How many times the owner has reset the hash. */
   resets: number;
   addNode(): SimNode;
   /** Adds and registers an older node. @returns false when there are already enough older nodes */

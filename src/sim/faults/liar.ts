@@ -44,8 +44,8 @@ export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
   /**
-   * Called for each key and clock that the liar sends. From then on, the rules do not expect a write of the key to survive, unless the
-   * clock of the write covers the liar's clock.
+   * Called for each key and clock that the liar sends. From then on, the rules expect a write of the key to survive only if the
+   * write's clock covers the liar's clock.
    */
   readonly touch: PoisonerModules['touch'];
   readonly appIds: readonly number[];

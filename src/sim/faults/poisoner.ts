@@ -25,8 +25,8 @@ const WRITTEN_KEYS = 40;
 export interface PoisonerModules {
   readonly random: SeededRandom;
   /**
-   * Called for each key and clock that the liar sends. From then on, the rules do not expect a write of the key to survive, unless the
-   * clock of the write covers the liar's clock.
+   * Called for each key and clock that the liar sends. From then on, the rules expect a write of the key to survive only if the
+   * write's clock covers the liar's clock.
    */
   readonly touch: (appId: string, key: string, version: Clock) => void;
   readonly appIds: readonly number[];

@@ -228,7 +228,7 @@ export class ClusterWatch {
 
   #checkHandOver(life: Life, receiver: TeePubkey): void {
     const { checks, report, chain, config } = this.#modules;
-    const invariant = 'soon after a node is no longer a member, no node gives it the secret';
+    const invariant = 'nodes soon stop giving the secret to a node that is no longer a member';
     checks.note(invariant);
     const instance = [...chain.headState.instances.values()].find(({ teePubkey }) => teePubkey.toLowerCase() === receiver.toLowerCase());
     if (instance === undefined || life.instance.everLied) return;

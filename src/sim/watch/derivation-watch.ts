@@ -16,7 +16,7 @@ export class DerivationWatch {
 
   /**
    * @param secretHash the hash of the secret that the node uses
-   * @param resets how often the owner has reset the hash; each reset allows one more secret
+   * @param resets how many times the owner has reset the hash; each reset allows one more secret
    */
   note(node: string, secretHash: string, question: string, key: Uint8Array, resets: number): void {
     this.#checks.note('a derived key never changes');

@@ -110,7 +110,7 @@ export class NodeWatch {
     checks.note('a node_tick reads the chain in three round trips');
     const trips = rpc.waves - this.#wavesThen;
     if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
-    const invariant = 'a Multicall3 that was missing once is looked for again';
+    const invariant = 'a node that found no Multicall3 looks for it again';
     checks.note(invariant);
     if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view with a separate call`);
   }
@@ -129,10 +129,10 @@ export class NodeWatch {
 
   #checkSecret(): void {
     const { chain, report, checks } = this.#modules;
-    checks.note('a secret is confirmed only after the chain has shown its hash deep enough');
+    checks.note('a secret is confirmed only after its hash has become deep enough in the chain');
     const hash = this.#life.node.inside.vault.servingHash();
     if (hash !== null && !chain.deepHashes.has(hash)) {
-      report('a secret is confirmed only after the chain has shown its hash deep enough', `${this.#life.name} confirmed ${short(hash)}`);
+      report('a secret is confirmed only after its hash has become deep enough in the chain', `${this.#life.name} confirmed ${short(hash)}`);
     }
   }
 
@@ -199,7 +199,8 @@ export class NodeWatch {
   }
 
   /**
-   * A node must refuse a block that is ahead of its clock: the block's time would make the view seem too young (protocol.md §6, Freshness).
+   * A node must refuse a block whose time is ahead of the node's clock, because that time would make the view seem too young (protocol.md
+   * §6, Freshness).
    */
   #checkBlockTime(block: number): void {
     const { report, checks } = this.#modules;

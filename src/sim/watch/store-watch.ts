@@ -182,10 +182,10 @@ export class StoreWatch {
     const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
     const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
     const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
-    checks.note('a write uses a clock key of its node without a forged count');
+    checks.note('a write uses a clock key of its node that has no forged count');
     const [clockKey] = used;
     if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
-      report('a write uses a clock key of its node without a forged count', `${after.key} on ${this.#life.name}`);
+      report('a write uses a clock key of its node that has no forged count', `${after.key} on ${this.#life.name}`);
     }
   }
 

@@ -1,4 +1,4 @@
-/** Violations: rules that the product broke. This file defines how they are reported, and counts how often each rule is checked. */
+/** Violations: rules that the product broke. This file defines how they are reported, and counts the checks of each rule. */
 
 export interface Violation {
   readonly invariant: string;
@@ -12,7 +12,7 @@ export interface Violation {
 /** Reports a violation, with the node if a single node broke the rule. The first violation ends the simulation. */
 export type Report = (invariant: string, detail: string, node?: string) => void;
 
-/** Counts how often each invariant was checked. */
+/** Counts the checks of each invariant. */
 export class Checks {
   readonly counts = new Map<string, number>();
 

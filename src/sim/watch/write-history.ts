@@ -53,8 +53,8 @@ export class WriteHistory {
   readonly #byKey = new Map<string, Write[]>();
   readonly #byWriter = new Map<Life, Write[]>();
   /**
-   * Keys that a liar sent, with the clocks that it made up. No rule applies to a write whose clock does not cover all clocks that were made
-   * up for its key.
+   * Keys that a liar sent, each with the clocks that the liar made up, and keys that an older node wrote, each with empty clocks. `judge`
+   * considers a write of such a key only if the write's clock covers all of these clocks.
    */
   readonly #touched = new Map<string, Clock[]>();
   /** Number of lost writes: no node needs to hold them any more. */

@@ -46,7 +46,7 @@ export interface RpcModules {
 export class SimRpc {
   readonly behaviour: RpcBehaviour;
   readonly #modules: RpcModules;
-  /** Number of round trips: how often a request began while no other request was under way. It shows the cost of a node_tick. */
+  /** Number of round trips: how many requests began while no other request was under way. It shows the cost of a node_tick. */
   waves = 0;
   /** Number of calls that read only the hash at a numbered block, without other values. */
   singleHashReads = 0;

@@ -1,4 +1,4 @@
-/** Rules for every answer of a node, regardless of its content (protocol.md §2). */
+/** Rules for every answer from a node, regardless of its content (protocol.md §2). */
 import { expect } from '@jest/globals';
 import type { RawAnswer } from './raw-caller.ts';
 

@@ -163,7 +163,7 @@ function parentOf(pid: string): number {
  */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 
-/** Removes the variables that this test run and npm set for their own processes. npm must not write a cache in the temporary folder. */
+/** Removes the variables that this test run and npm set for their own processes. npm must not put its compile cache into TMPDIR. */
 function withoutJest(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !/^(?:npm_|NODE_OPTIONS$|NODE_ENV$|JEST|FORCE_COLOR$)/i.test(name));
   return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_COMPILE_CACHE: COMPILE_CACHE };

@@ -1,6 +1,6 @@
 # A node restarts with an empty store. One member sends an empty snapshot and claims that it is complete. The other member
-# cannot be reached for a while. The node returns values that were written to it after the restart. It does not say that a key is
-# absent until the other member has answered (protocol.md §10, "404 means absent").
+# cannot be reached for a while. The node returns values that were written to it after the restart. But it says that a key is
+# absent only after the other member has answered (protocol.md §10, "404 means absent").
 
 > cluster nodes=3
 > run 30s

@@ -1,5 +1,5 @@
 # The clock of one node is a minute ahead, so peers refuse its writes at first. These writes do not block later writes, and
-# peers accept them once their times are no longer in the future (protocol.md §10, Rejections). Until then, no node says that
+# peers accept each write when its time is no longer in the future (protocol.md §10, Rejections). Until then, no node says that
 # the key of such a write is absent ("404 means absent").
 
 > cluster nodes=3

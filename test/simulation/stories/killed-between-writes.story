@@ -1,6 +1,6 @@
-# The platform stops a node without a signal. The other nodes already have its writes: the first write is pushed immediately,
-# and later writes when the nudge interval ends. So only writes that are younger than this interval can be missing
-# (protocol.md §10, Nudge).
+# A node crashes, so it cannot push its last writes. The other nodes already have both of its writes: the first write was
+# pushed immediately, and the second when the nudge interval ended. So a crash can lose only writes that are younger than
+# this interval (protocol.md §10, Nudge).
 
 > cluster nodes=3 DATA_SYNC_INTERVAL_SECONDS=3600 DATA_SYNC_NUDGE_MS=2000
 > run 20s

@@ -1,6 +1,6 @@
-# The member that is asked first sends a wrong secret. A node compares a secret with the chain before it installs the secret,
-# so it asks the next member in the same tick (protocol.md §9.1). A restarted node has a new key, which the other nodes read
-# at their next tick.
+# A restarted node first asks a member that sends a wrong secret. The node compares the secret with the chain before it installs
+# it, so it asks the next member in the same tick (protocol.md §9.1). The node has a new key since its restart. Another node
+# accepts its requests only after reading this key from the chain, at its next tick.
 
 > cluster nodes=3
 > run 20s

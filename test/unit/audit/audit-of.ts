@@ -1,4 +1,4 @@
-/** An audit whose checkpoints are signed by an emulated enclave, and helpers to read it page by page. */
+/** An audit log whose checkpoints are signed by an emulated enclave, and helpers to read it page by page. */
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
 import { AuditVerifier, type AuditReport } from '../../../src/audit/verifier.ts';
 import type { RingLimits } from '../../../src/audit/ring.ts';

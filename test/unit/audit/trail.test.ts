@@ -1,6 +1,6 @@
 /**
- * A node keeps the latest entries of its audit (docs/audit.md): in order, without holes, and within two limits. It counts and reports the
- * entries that it drops.
+ * A node keeps the latest entries of its audit log (docs/audit.md): in order, without holes, and within two limits. It counts and reports
+ * the entries that it drops.
  */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -19,7 +19,7 @@ describe('a page', () => {
     expect([numbersOf(page(4, 2).entries), page(4, 2).more]).toEqual([[5, 6], false]);
   });
 
-  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after sequence number %d if the audit has 6 entries', (after) => {
+  test.each([6, 7, Number.MAX_SAFE_INTEGER])('is empty after sequence number %d if the audit log has 6 entries', (after) => {
     const { trail, page } = auditOf();
     for (let number = 0; number < 5; number += 1) trail.record(derived(number));
     expect(page(after)).toEqual({ chain: page(0).chain, entries: [], more: false });
@@ -40,7 +40,7 @@ describe('a page', () => {
 });
 
 describe('without a reader', () => {
-  test('an audit of 100,000 entries stays within both limits: the oldest entries are dropped and counted', async () => {
+  test('an audit log that gets 100,000 entries stays within both limits: the oldest entries are dropped and counted', async () => {
     const { trail, checkpoint } = auditOf();
     let most = 0;
     for (let number = 0; number < 100_000; number += 1) {

@@ -57,7 +57,7 @@ function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(1
 }
 
 describe('an app', () => {
-  test('that proves its wallet gets the identity from the registry', async () => {
+  test('that proves its wallet is identified by its record in the registry', async () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('app');
     expect(await askApp(authenticator, headers, NODE)).toEqual({
@@ -71,9 +71,9 @@ describe('an app', () => {
   });
 
   test.each<[string, boolean, Record<string, string>]>([
-    ['sends nothing to a node in an enclave', true, {}],
+    ['sends no proof headers to a node in an enclave', true, {}],
     ['sends a wallet without a proof to a node in an enclave', true, { 'x-tee-wallet': WALLET }],
-    ['sends nothing in development', false, {}],
+    ['sends no proof headers in development', false, {}],
     ['sends an invalid wallet in development', false, { 'x-tee-wallet': '0x12' }],
     ['sends a wallet and half a proof in development', false, { 'x-tee-wallet': WALLET, 'x-app-nonce': 'AAAA' }],
     ['sends a wallet and an empty proof header in development', false, { 'x-tee-wallet': WALLET, 'x-app-wallet': '' }],
@@ -84,7 +84,7 @@ describe('an app', () => {
     expect(asked).toEqual([]);
   });
 
-  test('may send its wallet without a proof in development, but it still needs authorization, and its answer is not signed', async () => {
+  test('may send its wallet without a proof in development, but it still needs authorization, and the answer to it is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
     expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
@@ -117,7 +117,7 @@ describe('an app', () => {
 });
 
 describe('a peer', () => {
-  test('gets its identity from the peer cache, and the chain is not read', () => {
+  test('is identified by its entry in the peer cache, and the chain is not read', () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('peer');
     const peer = authenticator.peer(headers, NODE);
@@ -135,7 +135,7 @@ describe('a peer', () => {
   });
 
   test.each<[string, Record<string, string>]>([
-    ['sends nothing', {}],
+    ['sends no proof headers', {}],
     ['sends only a wallet', { 'x-kms-wallet': WALLET }],
     ['sends a wallet as apps do in development', { 'x-tee-wallet': WALLET }],
   ])('that %s is unauthorized in every mode', (_, headers) => {

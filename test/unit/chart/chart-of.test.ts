@@ -46,7 +46,7 @@ describe('the states of a traffic light', () => {
     ]);
   });
 
-  test('have the fields of the machine, and the strings, numbers and booleans from its meta', () => {
+  test('have the fields that the machine gives them, and the strings, numbers and booleans from their meta', () => {
     expect(state(chart, 'light.working')).toMatchObject({
       key: 'working',
       description: 'Both the cars and the walkers are shown something.',
@@ -133,7 +133,7 @@ describe('a chart', () => {
     expect(JSON.parse(JSON.stringify(chart))).toEqual(chart);
   });
 
-  test('of the node has four regions, delays with a name and a number, and no edge to a missing state', () => {
+  test('of the node has four regions, named delays, and no edge to a missing state', () => {
     const chart = chartOf(node());
     expect(chart.states.filter(({ parent }) => parent === 'node').map(({ key }) => key)).toEqual(['readiness', 'nodeTick', 'probing', 'beats']);
     const known = new Set(chart.states.map(({ id }) => id));

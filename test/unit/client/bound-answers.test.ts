@@ -1,7 +1,7 @@
 /**
- * A party that terminates TLS in front of a node can swap, withhold or forge answers. The client detects this because an answer repeats
- * the nonce of its request (protocol.md §10, Bound to the request). It also accepts answers from older nodes, which do not repeat the
- * nonce.
+ * A party that terminates TLS in front of a node can swap answers, forge a 404, or change the bounds of a listing. The client detects this
+ * because the sealed answer repeats the nonce and the bounds of its request (protocol.md §10, Bound to the request). The client also
+ * accepts answers from older nodes, which do not repeat them.
  */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, KmsClientError, type KmsClient } from '../../../src/client/index.ts';

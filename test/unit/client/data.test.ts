@@ -214,7 +214,7 @@ describe('acknowledgements (acks)', () => {
     expect(await deleted).toMatchObject({ deleted: true, acks: 1 });
   });
 
-  test('when a write is not replicated in time, the call fails with 504, the write stays in the store of its node, and no other node is asked', async () => {
+  test('when a write is not replicated in time, the call fails with 504, the write stays in the store of the node that accepted it, and no other node is asked', async () => {
     const { client, nodes } = await start(2);
     const put = failureOf(client.put({ key: 'k', value: bytes('v'), acks: 1, ackTimeoutMs: 2_000 }));
     const waiting = () => nodes.filter(({ acknowledgements }) => acknowledgements.size > 0);

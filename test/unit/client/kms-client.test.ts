@@ -85,7 +85,7 @@ describe('a derived key', () => {
     expect(signer).toBe((await client.identity()).wallet);
   });
 
-  test('is requested from all nodes in turn, from one node at each call', async () => {
+  test('is requested from one node per call, and from all nodes in turn', async () => {
     const { client, asked } = start(['a', 'b', 'c']);
     for (let call = 0; call < 6; call += 1) await client.derive({ path: 'p' });
     expect(asked()).toEqual([2, 2, 2]);

@@ -117,7 +117,7 @@ describe('a refusal is final', () => {
   test.each<[ErrorCode, number]>([
     ['not_replicated', 504],
     ['insufficient_storage', 507],
-  ])('immediately when its code is %s: such a write is not sent to a second node', async (code, status) => {
+  ])('immediately when its code is %s: the write is not sent to a second node', async (code, status) => {
     const { call, asked } = start(refused(status, code), 'never asked');
     expect(await call()).toMatchObject({ code: 'refused', status, serverCode: code });
     expect(asked).toEqual([0]);

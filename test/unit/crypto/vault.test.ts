@@ -161,7 +161,7 @@ describe('the secret that serves', () => {
 });
 
 describe('a secret from a peer', () => {
-  test('has a readable hash, but does not serve until the vault keeps it and is asked to serve it', () => {
+  test('has a readable hash, but does not serve until the vault is told to keep it and then to serve it', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));

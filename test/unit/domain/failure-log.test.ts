@@ -32,9 +32,9 @@ describe('an expected failure', () => {
   test('that passes a second boundary is logged at both', () => {
     const { log, failures } = start();
     const error = unreachable();
-    failures.note(log, 'a call of the chain RPC', error);
+    failures.note(log, 'a call to the chain RPC', error);
     failures.note(log, 'the step readHash', error);
-    expect(log.lines.map(({ sentence }) => sentence)).toEqual(['a call of the chain RPC failed', 'the step readHash failed']);
+    expect(log.lines.map(({ sentence }) => sentence)).toEqual(['a call to the chain RPC failed', 'the step readHash failed']);
   });
 
   test('that occurs again within a minute is only counted, and the next line contains the count', async () => {

@@ -1,4 +1,4 @@
-/** How this node reads the `Retry-After` header of other nodes: seconds, capped at a limit. */
+/** How this node reads the `Retry-After` header of other nodes: whole seconds, capped at a limit. Any other form is ignored. */
 import { expect, test } from '@jest/globals';
 import { readRetryAfterMs } from '../../../src/domain/retry-after.ts';
 
@@ -16,6 +16,6 @@ test.each([
   [' 7', undefined],
   ['9999999999', undefined],
   ['Wed, 21 Oct 2026 07:28:00 GMT', undefined],
-])('%j is read as %p ms if the limit is 300,000 ms', (header, expected) => {
+])('%j is read as %p if the limit is 300,000 ms', (header, expected) => {
   expect(readRetryAfterMs(header, 300_000)).toBe(expected);
 });

@@ -89,7 +89,7 @@ describe('with the emulated enclave API', () => {
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });
 
-  test('a text that is written as bytes arrives as it was sent', async () => {
+  test('a text that is so long that the client writes its request as bytes arrives unchanged', async () => {
     const { client, enclave } = await startEnclave('a');
     const text = 'é'.repeat(100_000);
     expect(await client.decrypt(await client.encrypt(text, enclave.teePubkey))).toBe(text);
@@ -211,7 +211,7 @@ describe('connections', () => {
 
   const signs = json({ signature: `0x${'ab'.repeat(65)}` });
 
-  test('are used again, but not after they were idle for more than two seconds', async () => {
+  test('are used again, but not after they have been idle for more than two seconds', async () => {
     const { client, clock, sockets } = await startCounting(signs);
     for (let time = 0; time < 3; time += 1) await client.sign('x');
     await clock.advance(2_000);
@@ -336,7 +336,7 @@ describe('the client', () => {
     expect((await failureOf(startClient('http://127.0.0.1:1').client.address())).failure).toBe('unreachable');
   });
 
-  test('ends all calls when the client is closed', async () => {
+  test('ends all calls when it is closed', async () => {
     const { client, server } = await startMisbehaving(silence);
     const failed = failureOf(client.sign('x'));
     await server.received(1);

@@ -34,16 +34,16 @@ const FRESH = { atMs: 1_500 };
 
 describe('a node that returns', () => {
   test.each<[string, readonly Written[], number | 'nothing', string]>([
-    ['the last version', [OLD, { atMs: 600 }], 1, 'right'],
-    ['the previous version, while other nodes may not have the last version yet', [OLD, FRESH], 0, 'right'],
-    ['the previous version, although the last version was acknowledged long ago', [OLD, { atMs: 600 }], 0, 'old'],
-    ['a version that was never acknowledged', [OLD, {}], 1, 'right'],
-    ['a version that was deleted long ago', [OLD, DELETED], 0, 'old'],
-    ['nothing, although a version was acknowledged long ago', [OLD], 'nothing', 'absent'],
-    ['nothing, after a delete', [OLD, DELETED], 'nothing', 'right'],
-    ['nothing, when a delete may have happened although it was not acknowledged', [OLD, { isDelete: true }], 'nothing', 'right'],
-    ['nothing, although a version was written after the delete', [DELETED, { atMs: 700 }], 'nothing', 'absent'],
-    ['nothing, when the only version was acknowledged recently', [FRESH], 'nothing', 'right'],
+    ['the last version: the value is right', [OLD, { atMs: 600 }], 1, 'right'],
+    ['the previous version, while other nodes may not have the last version yet: the value is right', [OLD, FRESH], 0, 'right'],
+    ['the previous version, although the last version was acknowledged long ago: the value is old', [OLD, { atMs: 600 }], 0, 'old'],
+    ['a version that was never acknowledged: the value is right', [OLD, {}], 1, 'right'],
+    ['a version that was deleted long ago: the value is old', [OLD, DELETED], 0, 'old'],
+    ['nothing, although a version was acknowledged long ago: the value is absent', [OLD], 'nothing', 'absent'],
+    ['nothing, after a delete: the answer is right', [OLD, DELETED], 'nothing', 'right'],
+    ['nothing, when a delete may have happened although it was not acknowledged: the answer is right', [OLD, { isDelete: true }], 'nothing', 'right'],
+    ['nothing, although a version was written after the delete: the value is absent', [DELETED, { atMs: 700 }], 'nothing', 'absent'],
+    ['nothing, when the only version was acknowledged recently: the answer is right', [FRESH], 'nothing', 'right'],
   ])('%s', (_, versions, seen, verdict) => {
     const { texts, judge } = ledgerOf(versions);
     expect(judge(seen === 'nothing' ? null : texts[seen]!)).toBe(verdict);

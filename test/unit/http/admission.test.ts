@@ -11,7 +11,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 const [app, otherApp, peer, otherPeer] = ['app', 'other app', 'peer', 'other peer'].map((name) => new ProvenCaller(name)) as [ProvenCaller, ProvenCaller, ProvenCaller, ProvenCaller];
 
 let node: NodeOverHttp;
-/** The answers that one test holds back. Each test has its own object, so that unfinished work of an earlier test cannot change it. */
+/** The answers that one test holds back. Each test has its own object, so that unfinished work from an earlier test cannot change it. */
 interface Hold {
   /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
@@ -82,7 +82,7 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Waits until this number of proofs has been checked. Requests above the limit wait only after that check, so their nonces are used up. */
+/** Waits until this number of proofs has been checked. A request above the limit begins to wait after that check, so its nonce is used. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
 describe('requests from an app', () => {

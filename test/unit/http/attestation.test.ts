@@ -39,7 +39,7 @@ async function startScripted(answer: Answering) {
 const errorOf = async (answer: Response) => ({ status: answer.status, ...((await answer.json()) as { code: string; message: string }) });
 
 describe('the attestation', () => {
-  test('is the document of the enclave API and contains the nonce of the caller', async () => {
+  test('is the document from the enclave API and contains the nonce from the caller', async () => {
     const { ask, enclave } = await startWithEmulator();
     const answer = await ask({ nonce: NONCE });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/cbor']);

@@ -1,4 +1,4 @@
-/** `GET /audit`, and which requests the audit records (docs/audit.md), over real HTTP. */
+/** `GET /audit`, and which requests the audit log records (docs/audit.md), over real HTTP. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
@@ -65,7 +65,7 @@ describe('GET /audit', () => {
     ['the hash of the token', authorized(tokenHash.toString('hex'))],
     ['a token that is not a bearer token', { headers: { authorization: `Basic ${TOKEN}` } }],
     ['a token that is far too long', authorized('a'.repeat(2_000))],
-  ])('with %s is answered with 401 and reveals nothing about the audit', async (_, init) => {
+  ])('with %s is answered with 401 and reveals nothing from the audit log', async (_, init) => {
     const answer = await fetch(`${node.url}/audit`, init);
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="audit"');
@@ -107,7 +107,7 @@ describe('GET /audit', () => {
   });
 });
 
-describe('the audit records', () => {
+describe('the audit log records', () => {
   test('derive, put and delete, with the caller, a tag instead of the path or key, and the outcome', async () => {
     expect(await ask('POST', '/kms/derive', { path: 'a path', context: 'c' })).toBe(200);
     expect(await ask('POST', '/kms/derive', { path: '' })).toBe(400);

@@ -75,7 +75,7 @@ describe('on one connection,', () => {
 });
 
 describe('at the limit of connections', () => {
-  test('the connection that has been idle longest is closed, and a request on the new connection is answered', async () => {
+  test('the connection that has been idle longest is closed, and the request on the new connection is carried out', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 3 });
     const busy = await open(server.port);

@@ -544,7 +544,7 @@ describe('the gate', () => {
     expect(node.nonces.used).toBe(used);
   });
 
-  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('refuses a caller without a proof: %s', async (path) => {
+  test.each([['/kms/data'], ['/kms/data/k'], ['/kms/data?key=k']])('of a ready node does not replace the check of the proof: a request without a proof is refused (%s)', async (path) => {
     await start();
     await put('k');
     const answer = await fetch(`${node.url}${path}`);
@@ -590,7 +590,7 @@ describe('a node that is not sure of its store', () => {
     ['the deletion of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
-  ])('answers 503 to a request for %s, and 404 or a list once it is sure', async (_, ask) => {
+  ])('answers 503 to a request for %s, and 404 or a list after it has become sure', async (_, ask) => {
     await becomeUnsure();
     const { status, headers, body } = await ask();
     expect([status, headers['retry-after'], body]).toEqual([503, '1', UNSURE]);
@@ -606,7 +606,7 @@ describe('a node that is not sure of its store', () => {
     expect((await send('POST', { path: 'p' }, { path: '/kms/derive' })).status).toBe(200);
   });
 
-  test.each(['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error', 'not found'])('sends no message with "%s", because callers search for these words', async (words) => {
+  test.each(['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error', 'not found'])('sends no message with "%s", because the platform’s client concludes from these words that the node is dead', async (words) => {
     await becomeUnsure();
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });

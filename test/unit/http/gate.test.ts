@@ -55,7 +55,7 @@ describe('the error table', () => {
     ['service_unavailable', 503, true],
     ['not_replicated', 504, false],
     ['insufficient_storage', 507, false],
-  ])('answers %s with %i, Retry-After: %s', (code, status, retries) => {
+  ])('answers %s with %i (with Retry-After: %s)', (code, status, retries) => {
     expect(errorAnswer(new RefusalError(code, 'why'))).toEqual({ status, retryAfterSeconds: retries ? 1 : null, body: { code, message: 'why' } });
   });
 
@@ -69,11 +69,11 @@ describe('the error table', () => {
   });
 
   test.each<[string, Error, number, string]>([
-    ['the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the app registry cannot be read: the chain RPC at a.test:443 answered 401'],
-    ['the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
-    ['a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
+    ['a failure of the chain', new DependencyError('chain', 'timeout', 'the chain RPC at a.test:443 answered 401'), 5, 'the app registry cannot be read: the chain RPC at a.test:443 answered 401'],
+    ['a failure of the enclave API', new DependencyError('enclave', 'malformed', 'it failed'), 2, 'it failed'],
+    ['a failure of a peer', new DependencyError('peer', 'unreachable', 'it failed'), 2, 'it failed'],
     ['a timeout', new DeadlineError('the chain read', 5_000), 1, 'the chain read took longer than 5000 ms'],
-  ])('answers a failure of %s with 503 and a message that this node has written', (_, thrown, retryAfterSeconds, message) => {
+  ])('answers %s with 503 and a message that this node has written', (_, thrown, retryAfterSeconds, message) => {
     expect(errorAnswer(thrown)).toEqual({ status: 503, retryAfterSeconds, body: { code: 'service_unavailable', message } });
   });
 

@@ -1,4 +1,4 @@
-/** The memory that bodies and answers may use together (protocol.md §10, Bounds): how it is counted, and bodies on real sockets. */
+/** The memory that bodies and answers may use together (protocol.md §10, Bounds): how it is counted, and how it limits real requests. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { waitUntil } from '../../../src/dev/waiting.ts';
@@ -32,7 +32,7 @@ describe('one half of the memory for bodies and answers (here 1,000 bytes)', () 
     expect(() => half.open('a').add(300)).toThrow(FULL);
   });
 
-  test('allows a caller to use at most a quarter while other callers use bytes', () => {
+  test('allows a caller to use at most a quarter of it while other callers use some of it', () => {
     const half = new InflightBytes(1_000);
     half.open('other').add(1);
     const [one, two] = [half.open('a'), half.open('a')];

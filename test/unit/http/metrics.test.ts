@@ -89,7 +89,7 @@ describe('GET /metrics', () => {
   });
 });
 
-describe('the meter of requests records', () => {
+describe('the request meter records', () => {
   test.each<readonly [string, string, string, string, number]>([
     ['GET', '/', '/', 'GET', 200],
     ['GET', '/health', '/health', 'GET', 200],

@@ -69,7 +69,7 @@ async function statusOf(path: string, headers: Record<string, string> = {}): Pro
   return [answer.status, answer.headers.get('retry-after') ?? ''].join(' ').trim();
 }
 
-test.each(['/status', '/nodes'])('%s is refused while unread answers use all bytes of the open routes, and is answered once the answers have been read', async (path) => {
+test.each(['/status', '/nodes'])('%s is refused while unread answers use all bytes of the open routes, and is answered after those answers have been read', async (path) => {
   const bytes = (await (await fetch(`${node.url}${path}`)).text()).length;
   const fit = Math.floor(SHARE / bytes);
   expect(fit).toBeGreaterThan(0);

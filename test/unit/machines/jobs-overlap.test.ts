@@ -1,4 +1,4 @@
-/** The timing of the two jobs (protocol.md §1): beats, overlapping ticks, timeouts, early ticks, and what stops a push. */
+/** The timing of the two jobs (protocol.md §1): regular, early and overlapping ticks, timeouts, and when the replication ends. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { DependencyError, InvariantError } from '../../../src/domain/errors.ts';

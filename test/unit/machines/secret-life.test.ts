@@ -43,7 +43,7 @@ function after(...events: readonly SecretEvent[]): { readonly life: SecretLife; 
   return { life, effects };
 }
 
-describe('a secret that this node has made', () => {
+describe('a secret that this node makes', () => {
   test.each<[string, readonly SecretEvent[], string, readonly string[]]>([
     ['is generated when a claim is due', [shows(ZERO_HASH), due], 'none', ['make_candidate']],
     ['is claimed when a claim is due', [shows(ZERO_HASH), held(A), due], 'claimed', ['send_claim A']],

@@ -122,7 +122,7 @@ describe('an answer', () => {
 });
 
 describe('the caller may abort', () => {
-  test('a running request, which closes the connection', async () => {
+  test('a running request, and its connection is then closed', async () => {
     const server = await startServer(silence);
     const controller = new AbortController();
     const failed = expect(startTransport().get(server.url, { signal: controller.signal })).rejects.toMatchObject({ failure: 'aborted' });

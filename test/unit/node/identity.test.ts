@@ -89,7 +89,7 @@ describe('a request to the enclave', () => {
   test.each<[string, Partial<Enclave>]>([
     ['address', { address: hanging }],
     ['public key', { publicKey: hanging }],
-  ])('is attempted three times within the timeout of its step when the request for the %s hangs', async (_, enclave) => {
+  ])('for the %s is attempted three times within the timeout of its step if every attempt hangs', async (_, enclave) => {
     const asked: (AbortSignal | undefined)[] = [];
     const counted = Object.fromEntries(
       Object.entries(enclave).map(([name, hang]) => [name, (signal?: AbortSignal) => (asked.push(signal), (hang as typeof hanging)(signal))]),

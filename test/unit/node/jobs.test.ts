@@ -328,7 +328,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('is recognized as a claim of this node even if the answer to it was lost, because no other node has the secret', async () => {
+  test('is recognized as a claim of this node even if the answer to it was lost: no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
@@ -491,7 +491,7 @@ describe('step 4, the first snapshot', () => {
     expect(seen.rounds).toBe(1);
   });
 
-  test('that did not arrive does not make the node ask the other members whether they are sure', async () => {
+  test('that no member sent does not make the node ask the other members whether they are sure', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);

@@ -163,7 +163,7 @@ describe('a scrape', () => {
     }
   });
 
-  test('forgets a peer that is no longer a member', async () => {
+  test('omits a peer that is no longer a member', async () => {
     await scrape();
     figures = { ...NODE, peers: [peer(OTHER)] };
     const peers = [...(await scrape()).keys()].filter((sample) => sample.includes('peer="'));

@@ -128,7 +128,7 @@ describe('a failure of the chain', () => {
   });
 });
 
-describe('the limit of the cache', () => {
+describe('the cache', () => {
   test('allows 256 simultaneous lookups, and refuses a further lookup without reading the chain', async () => {
     const { reads, registry } = startRegistry();
     const flights = Array.from({ length: 256 }, (_, number) => registry.lookup(wallet(number)));
@@ -142,7 +142,7 @@ describe('the limit of the cache', () => {
     expect((await next).instance.wallet).toBe(wallet(257));
   });
 
-  test('is 10,000 wallets: when one more is added, the least recently used wallet is dropped', async () => {
+  test('holds at most 10,000 wallets: when one more is added, the least recently used wallet is dropped', async () => {
     const { reads, lookUp } = startRegistry();
     for (let number = 0; number <= 10_000; number += 1) await lookUp(known(wallet(number)));
     const readsBefore = reads.length;

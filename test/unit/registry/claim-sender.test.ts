@@ -171,7 +171,7 @@ describe('a claim', () => {
     expect(await claim()).toEqual({ kind: 'was_reset', transactionHash: lastHash() });
   });
 
-  test('that is mined while it is being replaced is not sent with a second nonce', async () => {
+  test('that is mined while it is being replaced is not sent again with the next nonce', async () => {
     const { state, claim, transactions } = startChain();
     await claim();
     state.head += 10n;

@@ -27,7 +27,7 @@ test.each<[number, string, boolean]>([
   [-32_000, 'header not found', false],
   [-32_000, 'missing trie node 5fa2 (path ) state is not available', false],
   [-32_602, "missing field 'to'", false],
-])('the error %i "%s" is an answer of the EVM: %s', (code, message, isAnswer) => {
+])('the error %i "%s" is judged to come from the EVM: %s', (code, message, isAnswer) => {
   expect(judgeRpcAnswer(call('eth_call'), http({ error: { code, message } })).kind).toBe(isAnswer ? 'reverted' : 'unreadable');
 });
 

@@ -57,7 +57,7 @@ afterEach(() => {
 });
 
 describe('a call', () => {
-  test('is sent to the configured address, and the login of that address is sent in a header', async () => {
+  test('is sent to the configured address, and the user name and password in that address are sent in a header', async () => {
     const { seen, call, finish } = start(GOOD);
     expect(await finish(call())).toEqual({ result: '0x10' });
     expect(seen.map(({ url, headers }) => [url, headers['authorization']])).toEqual([['https://rpc.test/v2/KEY/?token=1', 'Basic dXNlcjpwYXNz']]);

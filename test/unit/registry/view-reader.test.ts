@@ -1,4 +1,7 @@
-/** The view of the chain that each node_tick reads (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. */
+/**
+ * The view of the chain that each node_tick reads (protocol.md §6, §9.10, §9.11, §9.18), on a real chain. The hint is the list of
+ * instances at the head. It tells the reader early which instances it probably has to read at the pinned block.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { toFunctionSelector, type Hex } from 'viem';
 import { INSTANCE_STATUS, KMS_APP_ID, VERSION_STATUS } from '../../../src/dev/dev-chain.ts';
@@ -208,7 +211,7 @@ describe('the pinned block never becomes lower:', () => {
     const shown = { head: null as bigint | null, chainId: null as number | null };
     const hex = (value: bigint | number): object => ({ result: `0x${value.toString(16)}` });
     const started = start({}, ({ method }) => {
-      // Read once for each request, because a test may replace these properties with functions that count.
+      // Each request reads its property of `shown` only once, because a test may replace the property with a getter that counts reads.
       const set = method === 'eth_blockNumber' ? shown.head : method === 'eth_chainId' ? shown.chainId : null;
       return set === null ? null : hex(set);
     });
@@ -290,7 +293,7 @@ test('a block with a time ahead of the clock makes the read fail with a reason t
 describe('an entry that cannot be read', () => {
   const SELECTORS = { instance: toFunctionSelector('getInstanceByWallet(address)'), version: toFunctionSelector('getVersion(uint256,uint256)') };
 
-  /** A reader that gets empty answers to calls that contain the selector and text in `bad`, both alone and in a multicall. */
+  /** A reader that gets an empty answer to each call with the selector and text in `bad`, and to each multicall with that selector. */
   function startWith() {
     const bad = { selector: '', text: '' };
     const started = start({}, ({ method, params }) => {
@@ -303,7 +306,7 @@ describe('an entry that cannot be read', () => {
     return { ...started, bad };
   }
 
-  test.each(['instance', 'version'] as const)('does not remove its member for PEER_CACHE_TTL_SECONDS: the member stays as it was last read, and is marked as such (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('leaves its member in the membership for PEER_CACHE_TTL_SECONDS, as it was last read and marked as such (%s)', async (kind) => {
     await register(0);
     await register(1, { versionId: 2 });
     await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);

@@ -224,7 +224,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
   });
 
-  test('are not repeated by an emptied store, because it has a new clock key and none of its earlier writes', () => {
+  test('are not repeated by an emptied store, which has a new clock key and none of its earlier writes', () => {
     const { store, ownKey } = openStore('a');
     const first = { storeId: store.storeId, key: ownKey(), sequenceNumber: store.put(APP, 'k', new Uint8Array(28), 0, START_MS).sequenceNumber };
     const held = store.recordOf(APP, 'k')!;
@@ -259,7 +259,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
 
-  test('are counted under a second new clock key when a member has forged counts for the first new clock key', () => {
+  test('get a second new clock key when a member has forged counts for the first new clock key', () => {
     const { store, ownKey } = openStore('a');
     const forge = (key: string, clockKey: string): unknown =>
       store.merge(APP, { key, value: null, version: { [clockKey]: START_MS + 500_000 }, updated_at_ms: START_MS, tombstone: true, ttl_ms: 0 }, START_MS);
@@ -276,7 +276,7 @@ describe("sequence numbers of a node's own writes", () => {
   });
 
   test.each([
-    ['in merged clocks are accepted up to the maximum (the allowed clock skew plus the allowed lead)', 0, 'merged'],
+    ['in merged clocks are accepted up to the maximum (the current time plus the allowed clock skew plus 2^20)', 0, 'merged'],
     ['in merged clocks are rejected above the maximum', 1, 'rejected'],
   ])('%s, for any clock key', (_, above, kind) => {
     const { store, ownKey } = openStore('a');

@@ -47,13 +47,13 @@ describe('a key that was left out', () => {
     return store;
   }
 
-  test('is no longer left out once the record has arrived', () => {
+  test('is no longer left out once this node has merged the record', () => {
     const store = withLeftOut();
     expect(store.merge(APP, AHEAD, START_MS + AHEAD_MS).kind).toBe('merged');
     expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
   });
 
-  test('is no longer left out once a later record has arrived', () => {
+  test('is no longer left out once this node has merged a later record', () => {
     const store = withLeftOut();
     store.merge(APP, record({ ...TOMBSTONE, version: { peer: 2 }, updated_at_ms: AHEAD.updated_at_ms + 1 }), START_MS + AHEAD_MS);
     expect(leftOut(store)).toBe(false);

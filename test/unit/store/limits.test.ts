@@ -72,7 +72,7 @@ describe('the quota of an app', () => {
     expect(store.put(APP, 'c', bytesOf(50), 0, START_MS + 13).key).toBe('c');
   });
 
-  test('does not include expired records, regardless of how many there are, even when the written key is one of them', () => {
+  test('does not include expired records, regardless of how many there are, even when one of them has the key that is written', () => {
     const { store } = openStore('a', { maxAppBytes: 40_000, maxValueBytes: 40_000, tombstoneRetentionMs: 10 });
     for (let index = 0; index < 1_000; index += 1) store.put(APP, `k${index}`, bytesOf(30), 1, START_MS);
     store.put(APP, 'last', bytesOf(30), 1, START_MS);

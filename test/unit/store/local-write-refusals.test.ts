@@ -13,7 +13,7 @@ describe('a local write that all other nodes would refuse is refused, and change
     ['a key with an unpaired surrogate', 'k\ud800', 28, 0],
     ['a lifetime that is too large for JSON', 'k', 28, 2 ** 53],
     ['a lifetime below 0', 'k', 28, -1],
-    ['a value that is too short to be encrypted', 'k', 27, 0],
+    ['a stored value that is too short to be a ciphertext', 'k', 27, 0],
     ['a value above the limit plus its tolerance', 'k', LIMITS.maxValueBytes + 129, 0],
   ])('%s', (_, key, bytes, ttlMs) => {
     const { store } = openStore('a');

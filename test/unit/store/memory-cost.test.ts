@@ -7,7 +7,7 @@ import { expect, test } from '@jest/globals';
 /** The number of records: slightly above a power of two, so that maps have just doubled. */
 const RECORDS = '2100';
 
-test('the heap of a process grows at most by the bytes that its store counts, for all kinds of records', async () => {
+test('the heap of a process grows by no more than the bytes that its store counts, for all kinds of records', async () => {
   // The measurement runs in a separate process, because otherwise it would include the memory of jest.
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', 'bench/store-memory.ts', RECORDS]);
   expect(stdout).not.toContain('missed');

@@ -195,7 +195,7 @@ export class NaiveStore {
     return Array.from({ length: 256 }, (_, index) => (buckets.get(index) ?? 0n).toString(16).padStart(16, '0'));
   }
 
-  /** An expired record does not come back when the clock is set back. */
+  /** Whether a read returns the record. An expired record does not come back when the clock is set back. */
   #reads(entry: NaiveEntry, nowMs: number): boolean {
     return entry.present && nowMs < absentFrom(entry.record);
   }

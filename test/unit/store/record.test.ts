@@ -30,10 +30,10 @@ describe('a record', () => {
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
     ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
-    ['a key with characters beyond Latin-1: its UTF-8 length in the app, and two bytes per character in the store', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
-    ['a key in Latin-1: its UTF-8 length in the app, and one byte per character in the store', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['a key with characters beyond Latin-1: its UTF-8 length for the app quota, and two bytes per character for the store limit', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
+    ['a key in Latin-1: its UTF-8 length for the app quota, and one byte per character for the store limit', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
     ['no value if it is a tombstone', { value: null }, 1, BASE + 24 + 1],
-    ['each of its clock entries in the store, but not in the app', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
+    ['each of its clock entries for the store limit, but not for the app quota', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
   ])('has a size that includes %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });

@@ -39,7 +39,7 @@ function put(store: RecordStore, app: string, key: string, stored: number): stri
 }
 
 describe('the limit of the whole store', () => {
-  test('can be filled to the last byte by local writes of all apps together, but not exceeded by one byte', () => {
+  test('can be filled to the last byte by local writes for all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + own(1, 100) + own(3, 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
@@ -52,7 +52,7 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(limit);
   });
 
-  test('can be filled to the last byte by merges of all apps together, but not exceeded by one byte', () => {
+  test('can be filled to the last byte by merges for all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 50);
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
@@ -90,7 +90,7 @@ describe('the limit of the whole store', () => {
 });
 
 describe('the limit on the number of apps', () => {
-  test('applies only to local writes and merges of apps that have no records yet', () => {
+  test('applies only to local writes and merges for apps that have no records yet', () => {
     const { store } = openStore('a', { maxApps: 2, tombstoneRetentionMs: 10 });
     expect([put(store, '1', 'k', 28), store.merge('2', foreign('k', 28), START_MS).kind]).toEqual(['written', 'merged']);
     expect(put(store, '3', 'k', 28)).toBe('insufficient_storage');

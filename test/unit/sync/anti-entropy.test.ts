@@ -158,7 +158,7 @@ describe('two stores', () => {
     expect(Math.max(...network.requests.map(({ bytes }) => bytes))).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('become equal even if one record is malformed: only that record is not copied', async () => {
+  test('become equal except for one malformed record, which is not copied', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');

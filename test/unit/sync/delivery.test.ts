@@ -94,7 +94,7 @@ describe('batches', () => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('become no larger than the number of rejections that a peer lists, once the peer has refused more records than it listed', () => {
+  test('shrink to the number of rejections that a peer can list, once the peer has refused more records than it listed', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);

@@ -50,7 +50,7 @@ describe('a plan', () => {
     for (const batch of batches) expect(wireBytes(planDelta(batch)!.data)).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('puts two records into one body if they fit', () => {
+  test('puts several records into one body if they fit', () => {
     const batches = plan(Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000)));
     for (const [index, batch] of batches.slice(0, -1).entries()) {
       expect(wireBytes(planDelta([...batch, batches[index + 1]![0]!])!.data)).toBeLessThan(RUST_BODY_LIMIT);

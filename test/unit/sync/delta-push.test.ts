@@ -568,7 +568,7 @@ describe('the number of acknowledgements', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('of an earlier write includes a peer that has a later write of the same key', async () => {
+  test('for an earlier write includes a peer that has a later write of the same key', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);

@@ -128,7 +128,7 @@ describe('the field "sure": true', () => {
     ['the root', { type: 'digest_request' }],
     ['a page of the apps', { type: 'digest_request', apps: true }],
     ['the buckets of an app', { type: 'digest_request', app: '100' }],
-  ])('is in %s from a node that is sure, but not from any other node', async (_, message) => {
+  ])('is in %s if the node is sure, and absent otherwise', async (_, message) => {
     expect((await start({ isSure: true }).handle(message))['sure']).toBe(true);
     expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
   });
@@ -306,7 +306,7 @@ describe('a snapshot', () => {
     ['complete', undefined],
     ['missing', false],
     ['none', false],
-  ])('from a node whose first snapshot is %s has the field `complete`: %s', async (firstSnapshot, complete) => {
+  ])('from a node whose first snapshot has the state "%s" has this value in the field `complete`: %s', async (firstSnapshot, complete) => {
     expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
   });
 

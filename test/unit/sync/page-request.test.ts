@@ -33,7 +33,7 @@ describe('a page', () => {
     [SNAPSHOT_PAGE_BYTES, SNAPSHOT_PAGE_BYTES],
     [SNAPSHOT_PAGE_BYTES - 1, SNAPSHOT_PAGE_BYTES - 1],
     [20_480, 20_480],
-  ])('has a size limit: a node that accepts answers of %i bytes requests at most %i bytes', async (maxAnswerBytes, maxBytes) => {
+  ])('has a size limit: a node that accepts answers of up to %i bytes requests pages of at most %i bytes', async (maxAnswerBytes, maxBytes) => {
     const { asked } = await ask({ data: {} }, 'x', maxAnswerBytes);
     expect(asked).toEqual([
       { type: 'snapshot_request', app: '7', buckets: [3, 5], max_bytes: maxBytes, cursor: 'x' },

@@ -68,7 +68,7 @@ describe('a nonce from a peer', () => {
     [0, 'n'],
     [59_999, 'n'],
     [60_000, null],
-  ])('that is taken %i ms after its arrival is %s', async (afterMs, taken) => {
+  ])('(taken %i ms after its arrival) is returned as %s', async (afterMs, taken) => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     await clock.advance(afterMs);
@@ -123,7 +123,7 @@ describe('a peer that did not answer', () => {
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('is still treated as wrong after it answers if it also proved wrong', () => {
+  test('and also proved wrong is still treated as wrong after it answers', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     book.noteSilent(PEER);

@@ -111,7 +111,7 @@ describe('a push', () => {
     ['refuses all records permanently', (keys) => told(keys, () => 'malformed'), 3, 'over'],
     ['refuses all records for now', (keys) => told(keys, () => 'store_full'), 3, 'over'],
     ['fails on one of the records', (keys) => (keys.includes('b') ? BROKEN : told(keys)), 3, 'over'],
-  ])('of three records moves the acknowledged sequence only when the peer answers: a peer that %s', (_, peer, acknowledged, end) => {
+  ])('of three records moves the acknowledged sequence unless the peer is unreachable or broken: a peer that %s', (_, peer, acknowledged, end) => {
     const writer = new Writer();
     for (const key of ['a', 'b', 'c']) writer.write(key);
     const { plan } = push(writer, peer);

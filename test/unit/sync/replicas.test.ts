@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('have a highest acknowledged sequence, which also covers earlier stores and former members', () => {
+  test('have a highest acknowledged sequence, and acknowledgements from earlier stores and former members count too', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });

@@ -15,7 +15,7 @@ async function statusOf(asked: ReplicatingNode, by: ReplicatingNode, type: strin
   return asked.inbound.handle(by.member, { type }).catch((error: unknown) => (error as RefusalError).code);
 }
 
-/** Lets more time than the retention pass, while these nodes tick every hour. */
+/** Advances the clock by more than the retention, while these nodes tick every hour. */
 async function longCut(network: Network, speaking: readonly ReplicatingNode[]): Promise<void> {
   for (let passedMs = 0; passedMs <= RETENTION_MS; passedMs += HOUR_MS) {
     await network.pass(HOUR_MS, HOUR_MS);

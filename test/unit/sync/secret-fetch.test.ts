@@ -17,7 +17,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 
 const WRONG_SECRET = new Uint8Array(32).fill(0x66);
 
-/** A peer that seals its secret from a vault, like a real node. */
+/** A peer with a vault that seals this secret, as on a real node. */
 function source(secret: Uint8Array): PeerBehaviour {
   const vault = new Vault({ random: new SeededRandom('source') });
   vault.serve(vault.hold(Uint8Array.from(secret)));

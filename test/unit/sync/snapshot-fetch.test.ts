@@ -131,7 +131,7 @@ describe('the sureness listener hears the outcome of a fetch from a member', () 
     ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['node a answers', 'node a gave all records']],
     ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['node a answers', 'node a is sure', 'node a gave all records']],
     ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['node a is sure', 'node a gave only some records, and is sure']],
-    ['with records on an earlier page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
+    ['with records for which there is no room, on an earlier page', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
     ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['node a is sure', 'node a gave all records, and is sure']],
     ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['node a is sure', 'node a answers']],
     ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['node a answers']],
@@ -146,7 +146,7 @@ describe('the sureness listener hears the outcome of a fetch from a member', () 
 describe('a member', () => {
   test.each<[string, PeerBehaviour, boolean]>([
     ['it refuses the next page', source({ keys: ['k1'] }, { keys: [], fails: true }), false],
-    ['this node must refuse all its records', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
+    ['this node must refuse all records from it', source({ keys: ['bad', 'bad'] }, { keys: ['bad'] }), false],
     ['there is no room for its records', source({ keys: ['large', 'large'] }), false],
     ['there is no room for one record and the other record is bad', source({ keys: ['large', 'bad'] }), false],
     ['it sends the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
@@ -240,7 +240,7 @@ describe('members that do not answer', () => {
     expect(merged).toEqual([]);
   });
 
-  test('are not counted when the node has no peers: the fetch asks no one', async () => {
+  test('do not exist when the node has no peers, so no member is counted as asked', async () => {
     expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
   });
 });

@@ -104,7 +104,7 @@ describe('a source that ended before the oldest kept event', () => {
     expect(told(log)).toEqual(['3 chart ', '4 state a', '5 step a']);
   });
 
-  test('is described to a new reader by events that reuse the numbers of dropped events, from 1 if necessary', () => {
+  test('is described to a new reader by events that reuse the numbers of dropped events, starting at 1 if necessary', () => {
     const log = new EventLog('one', { maxEvents: 1, maxBytes: Infinity });
     for (const source of ['a', 'b', 'c']) begin(log, source);
     for (const source of ['c', 'a', 'b']) end(log, 1, source);

@@ -171,7 +171,7 @@ describe('access', () => {
 });
 
 describe('events', () => {
-  test('are numbered: first the kept events, then the new events', async () => {
+  test('have ascending numbers, and the kept events come before the new events', async () => {
     const { server, log } = await serve();
     begin(log);
     const answer = await open(server, '/events');
@@ -274,7 +274,7 @@ describe('a reader that does not read', () => {
     const reading = await open(server, '/events');
     reading.resume();
     await until(() => server.readers === 2);
-    // More bytes than fit into the buffers of the sockets on this machine.
+    // This loop sends more bytes than fit into the socket buffers of this machine.
     while (server.readers === 2) {
       for (let each = 0; each < 10; each += 1) note(log, 'x'.repeat(1_000));
       await new Promise((resolve) => setImmediate(resolve));
@@ -439,7 +439,7 @@ describe('commands', () => {
   });
 });
 
-test('a request that is not a GET is refused on all other paths', async () => {
+test('a request that is not a GET is refused on all paths except /commands', async () => {
   const { server } = await serve();
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
     expect((await ask(server, '/session', { method, headers: { origin: server.url } })).status).toBe(405);

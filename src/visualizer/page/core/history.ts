@@ -2,7 +2,7 @@
  * The kept events, with the model after each of them. The number of kept events is limited: the oldest events are folded into the model
  * with which the history begins.
  *
- * A place is the number of all events that have arrived up to a moment: the model at place 3 contains three events.
+ * A place is a count: how many events have arrived up to a moment. The model at place 3 contains the first three events.
  */
 import type { VisualizerEvent } from '../../wire.ts';
 import { EVENTS_LIMIT, KEYFRAME_EVERY } from './limits.ts';

@@ -17,7 +17,7 @@ export interface SourceModel {
   readonly sinceMs: number;
   /** false: the source may already have been in that state before `sinceMs`. */
   readonly sinceExact: boolean;
-  /** How often each edge was taken since the actor started, or since the page first received an event of the actor. */
+  /** How many times each edge was taken since the actor started, or since the page first received an event of the actor. */
   readonly taken: ReadonlyMap<string, number>;
   /** The last step that took at least one edge. */
   readonly last: { readonly edges: readonly string[]; readonly event: string; readonly atMs: number; readonly place: number } | null;

@@ -28,7 +28,10 @@ export class Playhead {
     return new Playhead(false, LIVE, 1);
   }
 
-  /** @param lengthMs length of the replay @param from the moment that the page shows until the reader starts the replay */
+  /**
+   * @param lengthMs length of the replay
+   * @param from the first moment to show; the replay starts there when the reader plays it
+   */
   static replay(lengthMs: number, from: Moment): Playhead {
     const speed = SPEEDS.find((each) => each >= 1 && lengthMs / each <= WHOLE_REPLAY_MS) ?? SPEEDS.at(-1)!;
     return new Playhead(true, from, speed);

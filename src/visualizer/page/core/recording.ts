@@ -62,7 +62,7 @@ export class Recording {
     return !isToldAgain(event) && event.atMs <= this.#history.lastMs - CLOCK_STEP_MS;
   }
 
-  /** Starts a new history at an earlier time, with the latest model. Earlier events are dropped: their times are now in the future. */
+  /** Starts a new history at an earlier time, with the latest model. The old history is dropped: its times are now in the future. */
   setBack(atMs: number): void {
     const model = setBack(this.#history.latest, atMs);
     this.#history = new History(undefined, model);

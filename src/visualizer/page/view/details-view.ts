@@ -1,4 +1,4 @@
-/** Details of a state or an edge: its purpose and its actions. For the state that the headline shows, also the reason. */
+/** Details of a state or an edge, such as its description and its actions. For the state that the headline shows, also the reason. */
 import type { ChartEdge, ChartState } from '../../wire.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { reasonOf } from '../core/model.ts';

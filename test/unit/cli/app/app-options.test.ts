@@ -63,7 +63,7 @@ describe('an identity file', () => {
     expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} contains keys, and other users may read it: run chmod 600 ${path}` });
   });
 
-  test('that has only keys gets the cluster from the environment', () => {
+  test('that contains only keys is used with the cluster from the environment', () => {
     const read = options(fileOf(JSON.stringify({ privateKey: KEY })), { NODE_URL: 'http://chain', KMS_APP_ID: '8', IN_ENCLAVE: 'false', HTTPS_PROXY: 'proxy:1', NO_PROXY: 'inside' });
     expect(read).toMatchObject({ appId: 8, chain: { rpcUrl: 'http://chain' }, inEnclave: false, confirmations: 6, proxy: { httpsProxy: 'http://proxy:1', noProxy: 'inside,localhost,127.0.0.1' } });
   });

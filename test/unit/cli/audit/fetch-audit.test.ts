@@ -16,7 +16,7 @@ import { auditOf, derived, verify } from '../../audit/audit-of.ts';
 
 const never = new AbortController().signal;
 
-/** Fetches an audit into a list in memory instead of a file. */
+/** Fetches an audit log into a list in memory instead of a file. */
 function reader(answer: (after: number) => { readonly status?: number; readonly body: string }) {
   const requests: TransportRequest[] = [];
   const transport: Transport = {
@@ -75,9 +75,9 @@ test('entries that do not continue the chain of hashes in the file are refused a
 
 test.each<[string, { readonly status?: number; readonly body: string }, string]>([
   ['401', { status: 401, body: '{}' }, 'the node refuses the token'],
-  ['404', { status: 404, body: '{}' }, 'the node has no audit: its AUDIT_TOKEN_SHA256 is not set'],
+  ['404', { status: 404, body: '{}' }, 'the node has no audit log: its AUDIT_TOKEN_SHA256 is not set'],
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
-  ['a body that is not a page', { body: '<html>' }, "the node's answer is not a page of an audit"],
+  ['a body that is not a page', { body: '<html>' }, "the node's answer is not a page of an audit log"],
   ['an empty page that announces more entries', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
 ])('an answer with %s makes the fetch fail with the reason', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
@@ -125,8 +125,8 @@ describe('a verdict', () => {
     ['is good when there is no problem', {}, true, true],
     ['is bad when there is a problem', { problems: [{ line: 3, what: 'bad' }] }, false, false],
     ['is bad when there are no entries', { chains: 0, entries: 0 }, false, false],
-    ['is good when entries are missing, unless a complete audit is required', { missing: 2 }, true, false],
-    ['is good when the last entries are not signed, unless a complete audit is required', { unsigned: 2 }, true, false],
+    ['is good when entries are missing, unless a complete audit log is required', { missing: 2 }, true, false],
+    ['is good when the last entries are not signed, unless a complete audit log is required', { unsigned: 2 }, true, false],
   ])('%s', (_, change, ok, completely) => {
     expect(verdictOf({ ...good, ...change }, false).ok).toBe(ok);
     expect(verdictOf({ ...good, ...change }, true).ok).toBe(completely);

@@ -131,7 +131,7 @@ describe('a survey', () => {
     expect(network.asked).toEqual(['http://a/status']);
   });
 
-  test('keeps the known members while the node from the command line does not answer, and forgets former members once it answers', async () => {
+  test('keeps the known members while the node from the command line does not answer, and forgets former members when that node answers', async () => {
     const known = ['a', 'b'].map((name) => ({ url: `http://${name}`, wallet: wallet(name) }));
     const dead = new Network({ 'http://b/status': status('b') });
     const survey = await dead.survey({ known });

@@ -80,7 +80,7 @@ describe('the state of a node', () => {
     ['ready', {}, 'ready', null],
     ['waiting', { state: 'syncing-secret', reason: 'first snapshot missing' }, 'syncing-secret', 'first snapshot missing'],
     ['stopping', { available: false }, 'unready', 'it is stopping'],
-  ])('is shown when it is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
+  ])('is shown when the node is %s', (_name, told, state, reason) => expect(stateOf(answering('a', told))).toEqual([state, reason]));
 
   test('from another implementation is ready or unready', () => {
     const older = (available: boolean): SurveyedNode => ({ url: 'http://o', listedWallet: null, answer: parseStatus({ node: { service_available: available } }), silence: null });

@@ -5,7 +5,7 @@ import { activeIn, state } from './scripted.ts';
 
 const end: VisualizerEvent = { n: 6, kind: 'end', atMs: 5, source: 'a', how: 'killed' };
 
-describe('the end of a source that arrives a second time', () => {
+describe('the end of a source, when it arrives a second time,', () => {
   test('is new after a new state, even with its old number, because the source would otherwise be shown as running', () => {
     const arrivals = new Arrivals();
     expect(arrivals.isNew(end)).toBe(true);

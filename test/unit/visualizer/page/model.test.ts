@@ -16,7 +16,7 @@ describe('the model of a source', () => {
     expect(modelOf(state(1, 'a', activeIn('open')), chart()).sources.get('a')?.headline).toBe('open');
   });
 
-  test('counts how often each edge was taken since the start of the actor', () => {
+  test('counts how many times each edge was taken since the start of the actor', () => {
     const events = [chart(), state(1, 'a', activeIn('closed')), step(2, 'a', 'push', [OPENS], activeIn('open')), step(3, 'a', 'push', [CLOSES], activeIn('closed'))];
     expect([...modelOf(...events).sources.get('a')!.taken]).toEqual([[OPENS, 1], [CLOSES, 1]]);
     expect(modelOf(...events, state(4, 'a', activeIn('closed'))).sources.get('a')!.taken.size).toBe(2);
