@@ -26,7 +26,7 @@ export const DEFAULT_DERIVED_KEY_BYTES = 32;
 
 /** Maximum length of a key that an app may write (protocol.md §3). Bytes of UTF-8. */
 export const MAX_DATA_KEY_BYTES = 1_024;
-/** Maximum length of a stored key. Older nodes accepted longer keys than apps may write now (protocol.md §10). Bytes of UTF-8. */
+/** Maximum length of a stored key in bytes of UTF-8. Older nodes accepted longer keys than apps may write now (protocol.md §10). */
 export const MAX_HELD_KEY_BYTES = 64 * 1024;
 
 /** Maximum time that a write may wait for acknowledgements (protocol.md §10). */

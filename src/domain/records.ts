@@ -72,7 +72,7 @@ export interface OwnWrite {
   readonly isSuperseded: () => boolean;
 }
 
-/** Told about every write of this node, and later that the write no longer has to be sent. */
+/** Learns of each write that this node makes, and later that this write no longer has to be sent. */
 export interface OwnWritesListener {
   onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
   onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;

@@ -22,8 +22,8 @@ export interface SealedCaller {
 /** Answers up to this length are never refused for lack of room. Characters. */
 const SHORT_ANSWER_CHARS = 64 * 1024;
 /**
- * The bytes counted for an answer are its size on the wire: two hex digits per byte. The largest page then uses a caller's whole share
- * (protocol.md §10).
+ * An answer is counted at its size on the wire, where each byte is two hex digits. Counted like this, the largest page uses the whole share
+ * of a caller (protocol.md §10).
  */
 export const WIRE_FACTOR = 2;
 

@@ -13,7 +13,7 @@ export interface Backoff {
   readonly attempt: number;
   /** Reasons with which ticks have ended since the last progress. */
   readonly reasons: readonly ReasonText[];
-  /** The last progress that a tick made: a head or a transaction. */
+  /** Identifies the last progress that a tick made: the head that it read, or the transaction that it sent. */
   readonly progress: string;
   /** The highest rank that a tick has reached since the last tick whose verdict was `node.prepared`; -1: no tick has ended since then. */
   readonly furthest: number;

@@ -82,7 +82,7 @@ export class SurenessKeeper implements SureListener {
     this.#observe({ type: 'member.merged', ...merged, wallet: member.wallet, storeId: this.#modules.storeIdOf(member) });
   }
 
-  /** When a new store begins, nothing is known about it. */
+  /** If the store is new, starts with no knowledge about it. */
   #noteStore(): void {
     const store = this.#modules.storeId();
     if (this.#state.store !== store) this.#state = nextSureness(this.#state, { type: 'store.began', store }, this.#limits);

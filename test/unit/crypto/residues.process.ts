@@ -1,6 +1,6 @@
 /**
  * A process that takes a secret through its whole life and counts the copies of the secret in its own memory, as bytes or as hex. Each
- * count follows a garbage collection. The search uses masked bytes, so that it is not itself a copy of the secret. The argument is the
+ * count follows a garbage collection. The search pattern is masked, so that it is not itself a copy of the secret. The argument is the
  * URL of an enclave API. The output is one line of JSON.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';

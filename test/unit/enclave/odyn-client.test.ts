@@ -89,7 +89,7 @@ describe('with the emulated enclave API', () => {
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });
 
-  test('a text that is so long that the client writes its request as bytes arrives unchanged', async () => {
+  test('a long text, which the client writes as bytes instead of a string, arrives unchanged', async () => {
     const { client, enclave } = await startEnclave('a');
     const text = 'é'.repeat(100_000);
     expect(await client.decrypt(await client.encrypt(text, enclave.teePubkey))).toBe(text);

@@ -225,7 +225,7 @@ describe('many views in one multicall', () => {
     expect(times).toBe(3);
   });
 
-  test('fail as a whole when the RPC fails, instead of with a separate reason for each view', async () => {
+  test('fail together with one reason when the RPC fails', async () => {
     const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
     for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
       await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });
