@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
 import { followEvents } from '../../src/cli/dev/follow-events.ts';
+import { systemClock } from '../../src/system/system.ts';
 import type { PageSession, VisualizerEvent } from '../../src/visualizer/wire.ts';
 import { StartedCommand } from './support/started-command.ts';
 
@@ -128,7 +129,7 @@ test('npm start reports the end of each process once, including the end of a pro
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
   // An event of the killed process may still arrive, so the time shows which process an event is from.
-  const killedMs = Date.now();
+  const killedMs = systemClock.nowMs();
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   await until((event) => isReady('node-2')(event) && event.atMs > killedMs);
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
