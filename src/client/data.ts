@@ -2,6 +2,7 @@
  * `/kms/data` (protocol.md §2, §3, §10): the requests, and the form of their answers. HTTP clients rewrite `..` in the path of a
  * URL, so a key is sent in `?key=` or in the body.
  */
+import { types } from 'node:util';
 import { z } from 'zod';
 import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import { base64 } from './base64.ts';
@@ -115,10 +116,16 @@ function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptio
   return acks === 0 ? { fields: {}, extraMs: 0 } : { fields: { acks, timeout_ms: ackTimeoutMs }, extraMs: ackTimeoutMs };
 }
 
+/** A node that does not know `acks` ignores the field, so its answer shows that no one waited (protocol.md §10, Acknowledged writes). */
+function checkAcks(asked = 0, acks = 0): void {
+  if (acks >= asked) return;
+  throw new KmsClientError('refused', `the write was stored, but the node reports ${acks} acknowledgements instead of ${asked}`, { status: 200, serverCode: 'not_replicated' });
+}
+
 /** @throws KmsClientError invalid_argument */
 export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): KmsRequest<Omit<PutResult, 'node'>> {
   checkKey(key, MAX_DATA_KEY_BYTES);
-  if (!ArrayBuffer.isView(value)) throw new KmsClientError('invalid_argument', 'value must be bytes');
+  if (!types.isUint8Array(value)) throw new KmsClientError('invalid_argument', 'value must be bytes');
   whole('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER);
   const { fields, extraMs } = waiting(write);
   return {
@@ -131,7 +138,9 @@ export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): K
     extraMs,
     read: (inner) => {
       const answer = answerAbout(putAnswer, key, inner);
-      return answer === undefined ? null : { updatedAtMs: answer.updated_at_ms, acks: answer.acks };
+      if (answer === undefined) return null;
+      checkAcks(write.acks, answer.acks);
+      return { updatedAtMs: answer.updated_at_ms, acks: answer.acks };
     },
   };
 }
@@ -168,7 +177,9 @@ export function deleteRequest({ key, ...write }: DeleteArguments): KmsRequest<Pi
     extraMs,
     read: (inner) => {
       const answer = answerAbout(deleteAnswer, key, inner);
-      return answer === undefined ? null : { acks: answer.acks };
+      if (answer === undefined) return null;
+      checkAcks(write.acks, answer.acks);
+      return { acks: answer.acks };
     },
   };
 }
@@ -190,7 +201,20 @@ export function listRequest(listing: ListArguments): KmsRequest<Omit<KeyList, 'n
     maxAnswerBytes: LARGE_ANSWER_BYTES,
     read: (inner) => {
       const { data } = listAnswer.safeParse(inner);
-      return data !== undefined && data.keys.length === data.count ? { keys: data.keys, more: data.more ?? false } : null;
+      return data !== undefined && data.keys.length === data.count ? boundedBy(listing, data.keys, data.more ?? false) : null;
     },
   };
+}
+
+/** A node that does not know the bounds of a listing ignores them and sends all keys, so the bounds are applied here. */
+function boundedBy({ prefix = '', after = '', limit = Infinity }: ListArguments, keys: readonly string[], more: boolean): Omit<KeyList, 'node'> {
+  const wanted = keys.filter((key) => key.startsWith(prefix) && key > after);
+  if (wanted.length === keys.length && keys.length <= limit) return { keys, more };
+  wanted.sort(compareTexts);
+  return { keys: wanted.slice(0, limit), more: more || wanted.length > limit };
+}
+
+/** Nodes list keys in this order: by UTF-16 code units. */
+function compareTexts(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
 }

@@ -10,6 +10,7 @@
  *   const { key } = await kms.derive({ path: 'sessions' });
  */
 import { OdynClient } from '../enclave/odyn-client.ts';
+import { hasReadableLogin } from '../domain/endpoint.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { Clock, Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
@@ -52,16 +53,19 @@ interface ClientParts {
   readonly transport: Transport;
   readonly nodes: NodeList;
   readonly failOver: FailOver;
+  /** Aborted when the client closes. */
+  readonly closing: AbortController;
   /** The client calls these functions, in this order, when it closes. */
   readonly closers: readonly (() => Promise<void> | void)[];
 }
 
 export class KmsClient {
   readonly #parts: ClientParts;
-  readonly #closing = new AbortController();
+  readonly #closing: AbortController;
 
   constructor(parts: ClientParts) {
     this.#parts = parts;
+    this.#closing = parts.closing;
   }
 
   /**
@@ -186,7 +190,8 @@ export function createKmsClient(options: KmsClientOptions, modules: KmsClientMod
   closers.push(() => transport.close?.());
   const identity = makeIdentity(options.identity, { clock, random }, closers);
   const source = makeSource(options, { inEnclave, proxy }, clock, closers);
-  const nodes = new NodeList({ ttlMs: limit('nodesTtlMs', options.nodesTtlMs, 0) }, { clock, source });
+  const closing = new AbortController();
+  const nodes = new NodeList({ ttlMs: limit('nodesTtlMs', options.nodesTtlMs, 0) }, { clock, source, closing: closing.signal });
   const exchange = new NodeExchange(
     { attemptTimeoutMs: limit('attemptTimeoutMs', options.attemptTimeoutMs) },
     { clock, transport, identity },
@@ -195,7 +200,7 @@ export function createKmsClient(options: KmsClientOptions, modules: KmsClientMod
     { timeoutMs: limit('timeoutMs', options.timeoutMs), maxAttempts: limit('maxAttempts', options.maxAttempts) },
     { clock, random, nodes, exchange },
   );
-  return new KmsClient({ identity, transport, nodes, failOver, closers });
+  return new KmsClient({ identity, transport, nodes, failOver, closing, closers });
 }
 
 function limit(name: 'timeoutMs' | 'attemptTimeoutMs' | 'maxAttempts' | 'nodesTtlMs', given: number | undefined, min = 1): number {
@@ -240,6 +245,7 @@ function makeSource(
   const registry = parseWallet(options.registry);
   if (registry === null) throw invalid('registry must be an address: 0x and 40 hex digits');
   if (!URL.canParse(rpcUrl)) throw invalid('chain.rpcUrl must be a URL');
+  if (!hasReadableLogin(rpcUrl)) throw invalid('chain.rpcUrl must have its login in percent-encoding');
   const { appId = DEFAULTS.appId, confirmations = DEFAULTS.confirmations } = options;
   if (!Number.isSafeInteger(appId) || appId < 1) throw invalid('appId must be a whole number of at least 1');
   if (!Number.isSafeInteger(confirmations) || confirmations < 0) throw invalid('confirmations must be a whole number of at least 0');

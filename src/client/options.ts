@@ -73,6 +73,8 @@ export const DEFAULTS = {
 
 /** Timeout for reading the list of nodes. */
 export const REGISTRY_TIMEOUT_MS = 15_000;
+/** How long a call waits for a read of the list when there is an old list to use instead. */
+export const REGISTRY_HEAD_START_MS = 1_000;
 /** Minimum time between two reads of the list, including failed reads. */
 export const REGISTRY_PAUSE_MS = 5_000;
 /** For this time after a failure, a node comes last in the order of the nodes. A `Retry-After` from the node replaces this time. */

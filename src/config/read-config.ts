@@ -77,12 +77,18 @@ function withoutCredentials(effective: Record<string, string>): EffectiveConfig 
   return Object.fromEntries(
     Object.entries(effective).map(([variable, text]) => [
       variable,
-      // Hides everything before the last @: URL parsers accept any number of slashes, and the address of a proxy may have none.
-      hidePath(variable, text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***')),
+      variable === SETTINGS.nodeUrl.variable
+        ? hostOf(text)
+        : // Hides everything before the last @: URL parsers accept any number of slashes, and the address of a proxy may have none.
+          text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***'),
     ]),
   );
 }
 
-function hidePath(variable: string, text: string): string {
-  return variable === SETTINGS.nodeUrl.variable ? text.replace(/^(https?:\/\/[^/]*\/).+$/i, '$1***') : text;
+/** The host of a URL, in a form made from its parts: a URL parser repairs missing slashes, which a search in the text would miss. */
+function hostOf(text: string): string {
+  if (!URL.canParse(text)) return '***';
+  const { protocol, username, password, host, pathname, search, hash } = new URL(text);
+  const login = username === '' && password === '' ? '' : '***@';
+  return `${protocol}//${login}${host}${pathname + search + hash === '/' ? '' : '/***'}`;
 }

@@ -3,6 +3,7 @@
  * `VARIABLE ...`, such as `must be true or false`. The error never contains the string itself, which may be a secret.
  */
 import { isIP } from 'node:net';
+import { hasReadableLogin } from '../domain/endpoint.ts';
 import { parseWallet, type Wallet } from '../domain/ids.ts';
 import { parseNoProxy } from '../domain/no-proxy.ts';
 import { secretFromHex } from '../domain/secret-bytes.ts';
@@ -52,6 +53,7 @@ export function httpUrlAsGiven(text: string): string {
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     throw new Error('must be an http or https URL');
   }
+  if (!hasReadableLogin(text)) throw new Error('must have its login in percent-encoding');
   return text;
 }
 

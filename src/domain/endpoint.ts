@@ -1,4 +1,4 @@
-/** Names the server of a URL in sentences and log lines, without the parts that may be secret (login, path, query). */
+/** The server of a URL in sentences and log lines, without the parts that may be secret (login, path, query); and whether a login is valid. */
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
@@ -7,4 +7,15 @@ export function endpointOf(url: string): string {
   if (!URL.canParse(url)) return 'an address that is not valid';
   const { hostname, port, protocol } = new URL(url);
   return `${hostname}:${port === '' ? (DEFAULT_PORT[protocol] ?? '?') : port}`;
+}
+
+/** Whether the login in a URL is percent-encoded correctly. URL parsers accept a single `%`, but the login cannot be decoded then. */
+export function hasReadableLogin(url: string): boolean {
+  const { username, password } = new URL(url);
+  try {
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }

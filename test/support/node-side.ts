@@ -101,7 +101,9 @@ export class NodeSide {
     }
     const key = searchParams.get('key') ?? (inner['key'] as string | undefined);
     if (key === undefined) {
-      const keys = [...this.values.keys()].filter((each) => each.startsWith(searchParams.get('prefix') ?? '') && each > (searchParams.get('after') ?? ''));
+      const all = [...this.values.keys()];
+      // Older nodes do not know the bounds of a listing.
+      const keys = this.habits.binds ? all.filter((each) => each.startsWith(searchParams.get('prefix') ?? '') && each > (searchParams.get('after') ?? '')) : all;
       return { app_id: 100, keys, count: keys.length };
     }
     if (request.method === 'PUT') {

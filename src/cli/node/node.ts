@@ -66,7 +66,10 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
           log.info('stopped');
           ended.resolve(code);
         },
-        () => ended.resolve(EXIT.failed),
+        (error: unknown) => {
+          log.error('the node did not stop cleanly', failureLogFacts(failureFacts(error)));
+          ended.resolve(EXIT.failed);
+        },
       );
   };
   const fail = (error: Error): void => {
@@ -91,7 +94,11 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
     started.resolve(running);
   } catch (error) {
     started.resolve(null);
-    const { code } = error as NodeJS.ErrnoException;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== 'listen' && syscall !== 'getaddrinfo') {
+      log.error('the node cannot start', failureLogFacts(failureFacts(error)));
+      return EXIT.failed;
+    }
     const where = `${config.bindAddress.host}:${config.bindAddress.port}`;
     log.error('the node cannot listen', { where, code: code ?? 'unknown' });
     process.stderr.write(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is in use' : (code ?? 'unknown')}\n`);

@@ -179,3 +179,28 @@ test('a node that restarted with a different key is treated as a new node', () =
   expect([habits.has(node, 'seals'), habits.has({ ...node, url: 'https://b.test' }, 'binds')]).toEqual([true, true]);
   expect([habits.has({ ...node, teePubkey: '02' as TeePubkey }, 'seals'), habits.has({ ...node, wallet: `0x${'bb'.repeat(20)}` as Wallet }, 'seals')]).toEqual([false, false]);
 });
+
+describe('a node that is too old to know a field', () => {
+  test('ignores the bounds of a listing, so the client applies them', async () => {
+    const { client, node } = await start();
+    for (const key of ['rust', 'b', 'rare']) node.values.set(key, '');
+    expect(await client.list({ prefix: 'r' })).toMatchObject({ keys: ['rare', 'red', 'rust'], more: false });
+    expect(await client.list({ prefix: 'r', limit: 2 })).toMatchObject({ keys: ['rare', 'red'], more: true });
+    expect(await client.list({ prefix: 'r', after: 'red', limit: 2 })).toMatchObject({ keys: ['rust'], more: false });
+  });
+
+  test.each<[string, (client: KmsClient) => Promise<unknown>]>([
+    ['a put', (client) => client.put({ key: 'k', value: VALUE, acks: 1 })],
+    ['a delete', (client) => client.delete({ key: 'red', acks: 1 })],
+  ])('waits for no acknowledgements, so %s that asks for one fails as not replicated', async (_, call) => {
+    const { client } = await start();
+    await expect(call(client)).rejects.toMatchObject({ code: 'refused', serverCode: 'not_replicated' });
+  });
+});
+
+test('a put fails as not replicated if the answer reports fewer acknowledgements than requested', async () => {
+  const { client, node } = await start(NEWER);
+  node.bend = (_, received) => node.sealedAnswer(received, { acks: 1 });
+  expect(await client.put({ key: 'k', value: VALUE, acks: 1 })).toMatchObject({ acks: 1 });
+  await expect(client.put({ key: 'k', value: VALUE, acks: 2 })).rejects.toMatchObject({ code: 'refused', serverCode: 'not_replicated' });
+});

@@ -18,11 +18,13 @@ const REGISTRY = `0x${'0f'.repeat(20)}`;
 
 function start(names: readonly string[], more: Partial<KmsClientOptions> = {}) {
   const nodes = names.map((name) => new NodeSide(name));
-  const registry = { members: nodes.map(({ member }) => member) as readonly Member[], failing: false, reads: 0 };
+  const registry = { members: nodes.map(({ member }) => member) as readonly Member[], failing: false, hanging: false, reads: 0, signal: null as AbortSignal | null };
   const clock = new ManualClock();
   const source = {
-    readMembership: async () => {
+    readMembership: async (signal: AbortSignal) => {
       registry.reads += 1;
+      registry.signal = signal;
+      if (registry.hanging) await new Promise(() => undefined);
       if (registry.failing) throw new DependencyError('chain', 'unreachable', 'the RPC cannot be read');
       return { members: registry.members };
     },
@@ -385,6 +387,36 @@ describe('the list of nodes', () => {
     await clock.advance(60_000);
     expect((await client.derive({ path: 'p' })).appId).toBe(100);
     expect(registry.reads).toBe(2);
+  });
+
+  test('is still used while a read of the registry takes long; a new read begins only after a pause', async () => {
+    const { client, clock, registry } = start(['a']);
+    await client.derive({ path: 'p' });
+    registry.hanging = true;
+    await clock.advance(60_000);
+    const first = client.derive({ path: 'p' }, { timeoutMs: 5_000 });
+    await pass(clock, 1_000);
+    expect((await first).appId).toBe(100);
+    expect((await client.derive({ path: 'p' })).appId).toBe(100);
+    await pass(clock, 15_000);
+    expect((await client.derive({ path: 'p' })).appId).toBe(100);
+    expect(registry.reads).toBe(2);
+    await pass(clock, 5_000);
+    const later = client.derive({ path: 'p' });
+    await pass(clock, 1_000);
+    expect((await later).appId).toBe(100);
+    expect(registry.reads).toBe(3);
+  });
+
+  test('is no longer read once the client has been closed', async () => {
+    const { client, registry } = start(['a']);
+    registry.hanging = true;
+    const failed = failureOf(client.nodes());
+    await settle(500);
+    await client.close();
+    expect((await failed).code).toBe('closed');
+    await settle(500);
+    expect(registry.signal?.aborted).toBe(true);
   });
 
   test('contains only members with a registered key', async () => {

@@ -41,7 +41,7 @@ function start(...behaviours: readonly Behaviour[]) {
       return behaviour as Answer;
     },
   };
-  const nodes = new NodeList({ ttlMs: 60_000 }, { clock, source: { readMembership: async () => ({ members }) } });
+  const nodes = new NodeList({ ttlMs: 60_000 }, { clock, source: { readMembership: async () => ({ members }) }, closing: new AbortController().signal });
   const failOver = new FailOver({ timeoutMs: 30_000, maxAttempts: 16 }, { clock, random: { bytes: () => new Uint8Array(), unit: () => 0 }, nodes, exchange });
   const call = (options: CallOptions = {}) =>
     failOver.call(REQUEST, options).then(
