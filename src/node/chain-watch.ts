@@ -6,6 +6,7 @@ import { retry } from '../domain/deadline.ts';
 import { DependencyError, InvariantError } from '../domain/errors.ts';
 import { describeFailure } from '../domain/failure-facts.ts';
 import { READ_ATTEMPTS } from '../domain/limits.ts';
+import type { Hash32 } from '../domain/ids.ts';
 import type { ChainView, HashReading, Membership } from '../domain/membership.ts';
 import type { Chain, Clock, Log } from '../domain/ports.ts';
 import type { ChainFigures } from '../domain/figures.ts';
@@ -36,6 +37,8 @@ export class ChainWatch {
   #reading: Promise<ChainView> | null = null;
   #view: ChainView | null = null;
   #times: ViewTimes | null = null;
+  /** The hash in the last good view, even if no node_tick has used that view. */
+  #lastHash: ReadableHash | null = null;
   #failing: { readonly sinceMs: number; readonly why: string } | null = null;
 
   constructor(options: ChainWatchOptions, modules: ChainWatchModules) {
@@ -49,9 +52,12 @@ export class ChainWatch {
     return this.#view;
   }
 
-  /** Whether the last good view is recent enough to hand the master secret to one of its members. */
+  /**
+   * Whether the master secret may be handed to a member of the last good view: the view is recent enough, and it shows the same hash as the
+   * view of the last node_tick. A read between two node_ticks may show that the hash was reset.
+   */
   mayHandOut(): boolean {
-    return isFreshEnough(this.#times, this.#now(), this.#options);
+    return isFreshEnough(this.#times, this.#now(), this.#options) && shownHash(this.#lastHash) === shownHash(this.#view?.hash ?? null);
   }
 
   /** For `/status` and `/readyz`. */
@@ -131,6 +137,7 @@ export class ChainWatch {
     const { members, dropped } = view.membership;
     peerCache.update(view.membership);
     this.#times = { blockMs: view.timestampMs, readAtMs: nowMs, readAtMonotonicMs: monotonicMs };
+    if (view.hash.kind !== 'unreadable') this.#lastHash = view.hash;
     this.#failing = null;
     log.debug('membership refreshed', { block: Number(view.block), members: members.length, dropped: dropped.length });
   }
@@ -153,4 +160,9 @@ export class ChainWatch {
       return { kind: 'unreadable', detail: describeFailure(error) };
     }
   }
+}
+
+/** The hash that a view shows; null if it shows none. */
+function shownHash(reading: HashReading | null): Hash32 | null {
+  return reading?.kind === 'read' ? reading.hash : null;
 }

@@ -232,9 +232,13 @@ export class NodeJobs {
   /** Step 4, the snapshot: asks the source of the secret first. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
-    if (others.length === 0) return { others: 0, asked: 0, answered: 0, complete: false };
     const { snapshotFetch, resync, secret, sureRound } = this.#modules;
     resync.begin();
+    if (others.length === 0) {
+      // A stale node that has become the only member cannot learn anything from another one.
+      resync.giveUp();
+      return { others: 0, asked: 0, answered: 0, complete: false };
+    }
     const { asked, answered, completeFrom } = await snapshotFetch.fetchFirstSnapshot(others, secret.named().from, signal);
     if (completeFrom !== null) await resync.complete();
     else if (answered >= others.length) resync.giveUp();

@@ -1,7 +1,7 @@
 /** Reading the chain for a node (protocol.md §6, Freshness): the effects of a failed read, and how it is reported. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError } from '../../../src/domain/errors.ts';
-import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
+import type { Hash32, TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { ZERO_HASH } from '../../../src/domain/ids.ts';
 import type { ChainView, HashReading } from '../../../src/domain/membership.ts';
 import { ChainWatch } from '../../../src/node/chain-watch.ts';
@@ -89,6 +89,22 @@ describe('the master secret', () => {
     expect(watch.mayHandOut()).toBe(true);
     await clock.advance(1);
     expect(watch.mayHandOut()).toBe(false);
+  });
+
+  test.each<[string, HashReading]>([
+    ['zero', { kind: 'read', hash: ZERO_HASH }],
+    ['a different hash', { kind: 'read', hash: `0x${'22'.repeat(32)}` as Hash32 }],
+    ['no hash', { kind: 'shallow' }],
+  ])('is not handed out after a read between two node_ticks has shown %s, until the next node_tick', async (_, hash) => {
+    const { clock, world, watch, read } = start();
+    world.hash = { kind: 'read', hash: `0x${'11'.repeat(32)}` as Hash32 };
+    await read();
+    world.hash = hash;
+    await clock.advance(180_001);
+    await watch.refreshForOutbound(SIGNAL);
+    expect(watch.mayHandOut()).toBe(false);
+    await read();
+    expect(watch.mayHandOut()).toBe(true);
   });
 
   test('may be handed out at any age of the view if ages are not checked', async () => {

@@ -15,6 +15,8 @@ import { NodeIdentity } from '../../../src/node/identity.ts';
 import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
 import { MasterSecret } from '../../../src/node/master-secret.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
+import { Resync } from '../../../src/sync/resync.ts';
+import { Staleness } from '../../../src/sync/staleness.ts';
 import { collectingLog } from '../../support/collecting-log.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
 import { memberOf } from '../../support/node-over-http.ts';
@@ -478,6 +480,25 @@ describe('step 4, the first snapshot', () => {
     const { jobs, look } = startJobs({ members: [memberOf(OWN, PUBKEY)] });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
+  });
+
+  test('ends the staleness of a node that has become the only member, because there is no member from which it could learn anything', async () => {
+    const clock = new ManualClock();
+    const ended: string[] = [];
+    const staleness = new Staleness({ retentionMs: 1_000 }, { clock, lastSequenceNumber: () => 3, acknowledgedByAny: () => 3 });
+    const store = { walk: unused, digestOf: unused, isUnseen: unused, forget: unused, forgetOverdue: () => void ended.push('overdue records are forgotten') };
+    const onResynced = (): void => void ended.push('resynced');
+    const resync = new Resync({ clock, yieldNow: async () => undefined, log: collectingLog(), staleness, store, onResynced });
+    const members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)];
+    const { jobs, give, look } = startJobs({ members, modules: { staleness, resync, onMembership: (others) => staleness.noteMembers(others.length) } });
+    give(1);
+    await look(hashOf(1));
+    await clock.advance(2_000);
+    members.pop();
+    await look();
+    expect([jobs.installSyncKey().stale, ended]).toEqual([true, []]);
+    expect(await jobs.fetchSnapshot(SIGNAL)).toMatchObject({ others: 0 });
+    expect([staleness.isStale(), ended]).toEqual([false, ['overdue records are forgotten', 'resynced']]);
   });
 
   test.each<[Wallet | null, boolean]>([
