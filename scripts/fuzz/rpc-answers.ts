@@ -76,7 +76,7 @@ export const rpcAnswers = target({
         const rpc = new Rpc({ url: 'http://rpc.test' }, { clock, fetch });
         const { signal } = new AbortController();
         const viewReader = new ViewReader({ kmsAppId: 49, inEnclave: true, confirmations: 6, novaAppRegistry: REGISTRY, kmsRegistry: KMS, maxClockSkewMs: Infinity, lastReadTtlMs: 180_000 }, { rpc, clock });
-        const sender = new ClaimSender({ kmsRegistry: KMS, claimMaxTip: 50_000_000_000n }, { rpc, enclave: caller, log: collectingLog(), leastHead: () => 0n });
+        const sender = new ClaimSender({ kmsRegistry: KMS, claimMaxTip: 50_000_000_000n }, { rpc, enclave: caller, log: collectingLog(), leastHead: () => 0n, chainId: () => null });
         if (work === 'view') {
           const view = await expected(work, () => viewReader.readView(signal));
           const wallets = view?.membership.members.map(({ wallet }) => wallet) ?? [];

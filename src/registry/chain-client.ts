@@ -21,7 +21,7 @@ export class ChainClient implements Chain {
 
   constructor(options: ChainClientOptions, modules: ChainClientModules) {
     this.#views = new ViewReader(options, modules);
-    this.#claims = new ClaimSender(options, { ...modules, leastHead: () => this.#views.highestBlock });
+    this.#claims = new ClaimSender(options, { ...modules, leastHead: () => this.#views.highestBlock, chainId: () => this.#views.chainId });
   }
 
   readView(signal: AbortSignal): Promise<ChainView> {

@@ -70,7 +70,12 @@ export interface ClaimSenderModules {
   readonly log: Log;
   /** The highest block at which a view was read. A head below this block is out of date. */
   readonly leastHead: () => bigint;
+  /** The chain ID that the last good view showed; null before the first. */
+  readonly chainId: () => number | null;
 }
+
+/** `chainId`: the chain for which the claim is signed. */
+type FactsOnChain = ChainFacts & { readonly chainId: number };
 
 export class ClaimSender {
   readonly #kmsRegistry: Wallet;
@@ -79,7 +84,7 @@ export class ClaimSender {
   readonly #enclave: Pick<Enclave, 'address' | 'signTransaction'>;
   readonly #log: Log;
   readonly #leastHead: () => bigint;
-  #chainId: number | null = null;
+  readonly #chainId: () => number | null;
   /** The last attempt, even if it was refused because of its price. */
   #last: (Omit<LastTry, 'isSameHash'> & { readonly wallet: Wallet; readonly hash: Hash32; readonly transactionHash: Hash32 }) | null = null;
   /** The latest sent transactions that claim one hash. Any of them may have set the hash. */
@@ -95,6 +100,7 @@ export class ClaimSender {
     this.#enclave = modules.enclave;
     this.#log = modules.log;
     this.#leastHead = modules.leastHead;
+    this.#chainId = modules.chainId;
   }
 
   /** @throws DependencyError when the hash cannot be read */
@@ -169,16 +175,19 @@ export class ClaimSender {
     this.#sent = { hash, transactions: [...before, transaction].slice(-MAX_REMEMBERED) };
   }
 
-  async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<ChainFacts> {
+  /** @throws DependencyError when the RPC shows a different chain from the last good view */
+  async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<FactsOnChain> {
+    const expected = this.#chainId();
     return this.#rpc.trip(signal, async ({ client }) => {
       const [block, nonce, tip, chainId] = await Promise.all([
         client.getBlock({ blockTag: 'latest' }),
         client.getTransactionCount({ address: wallet as Hex, blockTag: 'latest' }),
         client.estimateMaxPriorityFeePerGas(),
-        this.#chainId ?? client.getChainId(),
+        client.getChainId(),
       ]);
-      this.#chainId = chainId;
-      return { head: block.number, nonce, baseFee: block.baseFeePerGas ?? 0n, tip };
+      // A claim for another chain would be signed in vain.
+      if (expected !== null && chainId !== expected) throw new DependencyError('chain', 'malformed', `the RPC reports the chain ID ${chainId}, not ${expected}`);
+      return { head: block.number, nonce, baseFee: block.baseFeePerGas ?? 0n, tip, chainId };
     });
   }
 
@@ -205,14 +214,14 @@ export class ClaimSender {
     hash: Hash32,
     wallet: Wallet,
     plan: ClaimFees & { readonly nonce: number },
-    facts: ChainFacts,
+    facts: FactsOnChain,
     signal: AbortSignal,
   ): Promise<ClaimReport> {
     let { nonce } = plan;
     let fees: ClaimFees = plan;
     let sending: Sending = 'refused';
     for (let attempt = 1; attempt <= SEND_ATTEMPTS; attempt += 1) {
-      const transaction = claimTransaction(hash, { ...fees, nonce, chainId: this.#chainId!, kmsRegistry: this.#kmsRegistry });
+      const transaction = claimTransaction(hash, { ...fees, nonce, chainId: facts.chainId, kmsRegistry: this.#kmsRegistry });
       const signed = await this.#enclave.signTransaction(transaction, signal);
       const { transactionHash } = signed;
       // Remembered before it is sent, because the claim may be under way even if the answer is lost.

@@ -76,6 +76,11 @@ export class ViewReader {
     this.#versions = new LastRead(options.lastReadTtlMs, elapsed);
   }
 
+  /** The chain ID that the last good view showed; null before the first good view. */
+  get chainId(): number | null {
+    return this.#seen.chainId;
+  }
+
   /** The highest block at which a good view was read; 0 before the first good view. */
   get highestBlock(): bigint {
     return this.#seen.highest ?? 0n;

@@ -39,7 +39,7 @@ async function startSender() {
   await running.chain.register({ url: `http://node-${count}.test`, teePubkey: enclave.emulated.teePubkey, wallet });
   await running.chain.fund(wallet);
   const { rpc } = countingRpc(running.url);
-  return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n });
+  return new ClaimSender({ kmsRegistry: running.chain.kmsRegistry, claimMaxTip: 50_000_000_000n }, { rpc, enclave, log: collectingLog(), leastHead: () => 0n, chainId: () => null });
 }
 
 /** Claims, and then waits until the claim is mined, because the chain answers before it mines. */

@@ -37,6 +37,7 @@ function startChain() {
     headHash: ZERO,
     head: 100n,
     leastHead: 94n,
+    chainId: 84_532,
     nonce: 7,
     baseFee: 1_000_000n,
     tip: 2_000_000n,
@@ -65,7 +66,7 @@ function startChain() {
       case 'eth_maxPriorityFeePerGas':
         return { result: hex(state.tip) };
       case 'eth_chainId':
-        return { result: hex(84_532) };
+        return { result: hex(state.chainId) };
       case 'eth_getTransactionReceipt': {
         const receipt = state.receipts.get(params[0] as string);
         const status = receipt?.status === 'success' ? '0x1' : '0x0';
@@ -97,7 +98,7 @@ function startChain() {
   };
   const rpc = new Rpc({ url: 'http://rpc.test' }, { clock: hastyClock().clock, fetch: speaking });
   const options = { kmsRegistry: KMS, claimMaxTip: 50_000_000_000n };
-  const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead });
+  const sender = new ClaimSender(options, { rpc, enclave, log, leastHead: () => state.leastHead, chainId: () => 84_532 });
   /** Every transaction that was sent, without repetitions. */
   const transactions = () => [...new Set(sent)].map((raw) => parseTransaction(raw as `0x02${string}`));
   const lastSent = () => parseTransaction(sent.at(-1) as `0x02${string}`);
@@ -302,6 +303,16 @@ test('a claim is not sent while the head is older than the block of an earlier v
   state.leastHead = 101n;
   expect(await claim()).toEqual({ kind: 'refused', detail: 'the RPC shows an older block than before' });
   expect(transactions()).toEqual([]);
+});
+
+test('a claim is signed only for the chain of the last view, also after a backend of another chain has answered', async () => {
+  const { state, claim, transactions } = startChain();
+  state.chainId = 1;
+  await expect(claim()).rejects.toMatchObject({ dependency: 'chain', message: 'the RPC reports the chain ID 1, not 84532' });
+  expect(transactions()).toEqual([]);
+  state.chainId = 84_532;
+  expect((await claim()).kind).toBe('pending');
+  expect(transactions().map(({ chainId }) => chainId)).toEqual([84_532]);
 });
 
 describe('a claim that was mined', () => {
