@@ -81,6 +81,7 @@ export class OdynConnection {
   destroy(): void {
     this.#exchange = null;
     this.#reader?.wipe();
+    this.#reader = null;
     this.#socket.destroy();
   }
 
@@ -117,6 +118,8 @@ export class OdynConnection {
   #answer(body: Buffer): void {
     const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
     this.#exchange = null;
+    // `onFree` may destroy this connection, which must not wipe `body`. An idle connection keeps no answer in memory.
+    this.#reader = null;
     if (staysOpen) this.#socket.unref();
     else this.#socket.destroy();
     this.#onFree(this, exchange, staysOpen);

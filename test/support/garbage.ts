@@ -1,0 +1,8 @@
+/** The garbage collector of this process, for tests about what stays in memory. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+
+/** Frees all objects that the process cannot reach. */
+export const collectGarbage = runInNewContext('gc') as () => void;

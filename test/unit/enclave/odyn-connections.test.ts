@@ -1,0 +1,113 @@
+/** The connections to the enclave API, tested with a server that chooses when it answers, and how, and when it closes a connection. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { afterEach, expect, test } from '@jest/globals';
+import { waitUntil } from '../../../src/dev/waiting.ts';
+import type { Exchange } from '../../../src/enclave/odyn-connection.ts';
+import { OdynConnections } from '../../../src/enclave/odyn-connections.ts';
+import { collectGarbage } from '../../support/garbage.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+/** What a server has received on one connection. A request without a body arrives in one read. */
+interface Arrived {
+  readonly socket: Socket;
+  readonly reads: string[];
+}
+
+const closers: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** The client's ends of the connections, oldest first. */
+function watchClient(): readonly Socket[] {
+  const sockets: Socket[] = [];
+  const watch = (message: unknown): void => void sockets.push((message as { socket: Socket }).socket);
+  subscribe('net.client.socket', watch);
+  closers.push(() => unsubscribe('net.client.socket', watch));
+  return sockets;
+}
+
+async function start(maxConnections: number, onRead: (socket: Socket, text: string) => void) {
+  const arrived: Arrived[] = [];
+  const server = createServer((socket) => {
+    const reads: string[] = [];
+    arrived.push({ socket, reads });
+    socket.setEncoding('latin1').on('error', () => undefined).on('data', (text: string) => {
+      reads.push(text);
+      onRead(socket, text);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const connections = new OdynConnections({ host: '127.0.0.1', port, isTls: false, maxConnections }, { clock: new ManualClock() });
+  closers.push(() => server.close(), () => arrived.forEach(({ socket }) => socket.destroy()), () => connections.close());
+  return { connections, arrived, sockets: watchClient() };
+}
+
+/** A request. `answered` becomes the status and the body of its answer. */
+function request(path: string, body = '') {
+  const { promise: answered, resolve, reject } = Promise.withResolvers<string>();
+  const exchange: Exchange = {
+    head: `POST ${path} HTTP/1.1\r\ncontent-length: ${body.length}\r\n\r\n`,
+    body,
+    maxAnswerBytes: 1024,
+    tooLarge: () => new Error('too large'),
+    onAnswer: (status, bytes) => resolve(`${status} ${bytes.toString('latin1')}`),
+    onFailure: reject,
+  };
+  return { exchange, answered };
+}
+
+function ask(connections: OdynConnections, path: string, body = ''): Promise<string> {
+  const { exchange, answered } = request(path, body);
+  connections.send(exchange, false);
+  return answered;
+}
+
+const answer = (body: string, field = ''): string => `HTTP/1.1 200 OK\r\n${field}content-length: ${body.length}\r\n\r\n${body}`;
+
+const until = (what: string, reached: () => boolean): Promise<void> =>
+  waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (reached() ? null : 'not yet'));
+
+test.each<[string, readonly string[]]>([
+  ['one read', [answer('a plaintext')]],
+  ['several reads', [answer('a plaintext').slice(0, -9), 'plain', 'text']],
+])('an answer in %s arrives unchanged although its connection is closed at once, because a retry needs a new one', async (_, parts) => {
+  const { connections, arrived, sockets } = await start(1, (socket, text) => {
+    if (text.startsWith('POST /retry')) socket.write(answer('retried'));
+  });
+  const first = ask(connections, '/first');
+  await until('the first request', () => arrived[0]?.reads.length === 1);
+  const { exchange, answered } = request('/retry');
+  connections.send(exchange, true);
+  let written = 0;
+  for (const part of parts) {
+    written += part.length;
+    arrived[0]!.socket.write(part);
+    await until('a read of the client', () => sockets[0]!.bytesRead === written || sockets[0]!.destroyed);
+  }
+  expect(await first).toBe('200 a plaintext');
+  expect(await answered).toBe('200 retried');
+  expect(sockets[0]!.destroyed).toBe(true);
+});
+
+test('an idle connection keeps neither its last request nor the answer in memory', async () => {
+  const { connections, sockets } = await start(1, (socket) => void socket.write(answer('a plaintext')));
+  const askOnce = async (): Promise<WeakRef<Exchange>> => {
+    const { exchange, answered } = request('/first');
+    connections.send(exchange, false);
+    await answered;
+    return new WeakRef(exchange);
+  };
+  const ended = await askOnce();
+  await until('the end of the request in memory', () => {
+    collectGarbage();
+    return ended.deref() === undefined;
+  });
+  expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false]);
+});
