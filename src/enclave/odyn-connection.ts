@@ -120,9 +120,11 @@ export class OdynConnection {
     this.#exchange = null;
     // `onFree` may destroy this connection, which must not wipe `body`. An idle connection keeps no answer in memory.
     this.#reader = null;
-    if (staysOpen) this.#socket.unref();
+    // A server that answers early may not read the rest of the request.
+    const isOpen = staysOpen && this.#socket.writableLength === 0;
+    if (isOpen) this.#socket.unref();
     else this.#socket.destroy();
-    this.#onFree(this, exchange, staysOpen);
+    this.#onFree(this, exchange, isOpen);
     exchange.onAnswer(status, body);
     body.fill(0);
   }

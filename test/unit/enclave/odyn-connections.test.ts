@@ -111,3 +111,16 @@ test('an idle connection keeps neither its last request nor the answer in memory
   });
   expect(sockets.map(({ destroyed }) => destroyed)).toEqual([false]);
 });
+
+test('a connection is not used again if the server has answered before the whole request was sent', async () => {
+  const { connections, arrived } = await start(1, (socket, text) => {
+    if (text.startsWith('POST /large')) socket.pause().write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n');
+    else socket.write(answer('ok'));
+  });
+  // More than the buffers of the operating system can hold.
+  const large = ask(connections, '/large', 'x'.repeat(16 * 1024 * 1024));
+  const waiting = ask(connections, '/waiting');
+  expect(await large).toBe('413 ');
+  arrived[0]!.socket.destroy();
+  expect(await waiting).toBe('200 ok');
+});
