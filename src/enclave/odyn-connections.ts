@@ -87,8 +87,10 @@ export class OdynConnections {
   }
 
   #runNext(): void {
+    // A connection whose exchange has ended earlier may close now. `send` would put the oldest waiting exchange behind all others.
+    if (this.#isClosed || this.#running.size >= this.#options.maxConnections) return;
     const [next] = this.#waiting;
-    if (next === undefined || this.#isClosed) return;
+    if (next === undefined) return;
     const [exchange, onNew] = next;
     this.#waiting.delete(exchange);
     this.send(exchange, onNew);

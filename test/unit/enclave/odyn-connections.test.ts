@@ -124,3 +124,10 @@ test('a connection is not used again if the server has answered before the whole
   arrived[0]!.socket.destroy();
   expect(await waiting).toBe('200 ok');
 });
+
+test('waiting requests are sent in the order of their calls, even if the server closes each connection', async () => {
+  const { connections, arrived } = await start(1, (socket) => void socket.end(answer('ok', 'connection: close\r\n')));
+  const paths = Array.from({ length: 40 }, (_, place) => `/${place}`);
+  await Promise.all(paths.map((path) => ask(connections, path)));
+  expect(arrived.map(({ reads }) => reads[0]!.split(' ')[1])).toEqual(paths);
+});
