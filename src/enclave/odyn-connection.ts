@@ -3,7 +3,7 @@
  * read without a stream, into one buffer that all connections share. This is safe because the callback of a read returns before the next
  * read begins. After each read, its bytes are overwritten, because answers contain secrets and plaintexts.
  */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AnswerReader, type AnswerLimit } from './answer-reader.ts';
 
@@ -94,7 +94,9 @@ export class OdynConnection {
   }
 
   #openTls({ host, port }: OdynAddress): Socket {
-    return connectTls({ host, port, ALPNProtocols: ['http/1.1'] }).setNoDelay(true).on('data', (bytes: Buffer) => this.#take(bytes));
+    // Node sends the server's name (SNI) only if it is given. An IP address must not be sent (RFC 6066 §3).
+    const servername = isIP(host) === 0 ? host : '';
+    return connectTls({ host, port, servername, ALPNProtocols: ['http/1.1'] }).setNoDelay(true).on('data', (bytes: Buffer) => this.#take(bytes));
   }
 
   #take(bytes: Buffer): void {

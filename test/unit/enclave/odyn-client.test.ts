@@ -1,8 +1,8 @@
 /** The client of the enclave API (protocol.md §7), tested with the emulator and with a server that misbehaves. */
 import { once } from 'node:events';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { generate } from 'selfsigned';
 import { recoverTransactionAddress } from 'viem';
@@ -263,21 +263,52 @@ describe('connections', () => {
     expect((await failureOf(client.sign('x'))).message).toBe(`the enclave API at 127.0.0.1:${port} cannot be reached: it does not speak HTTP`);
   });
 
-  test('over TLS require a trusted certificate', async () => {
-    const { private: key, cert } = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
+  /** A certificate for one name. For a host name, the type is 2; for an IP address, 7. */
+  async function certificateFor(name: { readonly type: 2; readonly value: string } | { readonly type: 7; readonly ip: string }) {
+    const { private: key, cert } = await generate([{ name: 'commonName', value: 'server' }], {
       keyType: 'ec',
-      extensions: [{ name: 'basicConstraints', cA: true, critical: true }, { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+      extensions: [{ name: 'basicConstraints', cA: true, critical: true }, { name: 'subjectAltName', altNames: [name] }],
     });
-    const server = createTlsServer({ key, cert }, (_, response) => void response.end(JSON.stringify({ signature: `0x${'ab'.repeat(65)}` })));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    closers.push(async () => server.closeAllConnections(), async () => void server.close());
-    const { client } = startClient(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    expect((await failureOf(client.sign('x'))).failure).toBe('unreachable');
+    return { key, cert };
+  }
+
+  function trust(cert: string): void {
     const trusted = getCACertificates();
     closers.push(async () => setDefaultCACertificates(trusted));
     setDefaultCACertificates([...trusted, cert]);
-    for (let time = 0; time < 2; time += 1) await expect(client.sign('x')).resolves.toBeDefined();
+  }
+
+  async function startTls(host: string, options: ServerOptions) {
+    const sockets = new Set<TLSSocket>();
+    const server = createTlsServer(options, ({ socket }, response) => {
+      sockets.add(socket as TLSSocket);
+      response.end(JSON.stringify({ signature: `0x${'ab'.repeat(65)}` }));
+    });
+    server.listen(0, host);
+    await once(server, 'listening');
+    closers.push(async () => server.closeAllConnections(), async () => void server.close());
+    const { client } = startClient(`https://${host}:${(server.address() as AddressInfo).port}`);
+    /** The name that the client wanted, for each connection; false if it wanted none. */
+    const names = () => [...sockets].map(({ servername }) => servername);
+    return { client, names };
+  }
+
+  test('over TLS require a trusted certificate, and are used again; an IP address is not sent as a name', async () => {
+    const { key, cert } = await certificateFor({ type: 7, ip: '127.0.0.1' });
+    const { client, names } = await startTls('127.0.0.1', { key, cert });
+    expect((await failureOf(client.sign('x'))).failure).toBe('unreachable');
+    trust(cert);
+    for (let time = 0; time < 3; time += 1) await expect(client.sign('x')).resolves.toBeDefined();
+    expect(names()).toEqual([false]);
+  });
+
+  test('over TLS tell the server which name they want, so that a server with several names can choose its certificate', async () => {
+    const { key, cert } = await certificateFor({ type: 2, value: 'localhost' });
+    const context = createSecureContext({ key, cert });
+    const { client, names } = await startTls('localhost', { SNICallback: (_, choose) => choose(null, context) });
+    trust(cert);
+    await expect(client.sign('x')).resolves.toBeDefined();
+    expect(names()).toEqual(['localhost']);
   });
 });
 
