@@ -46,12 +46,11 @@ export class OdynConnection {
   readonly #onFree: OnFree;
   #exchange: Exchange | null = null;
   #reader: AnswerReader | null = null;
-  #error: Error | null = null;
 
   constructor(address: OdynAddress, onFree: OnFree) {
     this.#onFree = onFree;
     this.#socket = address.isTls ? this.#openTls(address) : this.#open(address);
-    this.#socket.on('error', (error) => (this.#error = error)).on('end', () => this.#takeEnd()).on('close', () => this.#close());
+    this.#socket.on('error', (error) => this.#fail(error)).on('end', () => this.#takeEnd()).on('close', () => this.#close());
   }
 
   send(exchange: Exchange): void {
@@ -102,7 +101,7 @@ export class OdynConnection {
   #take(bytes: Buffer): void {
     try {
       const body = this.#exchange === null ? null : this.#reader!.take(bytes);
-      if (this.#exchange === null) this.destroy();
+      if (this.#exchange === null) this.#close();
       else if (body !== null) this.#answer(body);
     } catch (error) {
       this.#fail(error as Error);
@@ -132,7 +131,7 @@ export class OdynConnection {
   }
 
   #close(): void {
-    this.#fail(this.#error ?? new ConnectionClosedError('the connection was closed'));
+    this.#fail(new ConnectionClosedError('the connection was closed'));
   }
 
   #fail(error: Error): void {

@@ -8,7 +8,7 @@ import type { Exchange } from '../../../src/enclave/odyn-connection.ts';
 import { OdynConnections } from '../../../src/enclave/odyn-connections.ts';
 import { collectGarbage } from '../../support/garbage.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
 
 /** What a server has received on one connection. A request without a body arrives in one read. */
 interface Arrived {
@@ -130,4 +130,16 @@ test('waiting requests are sent in the order of their calls, even if the server 
   const paths = Array.from({ length: 40 }, (_, place) => `/${place}`);
   await Promise.all(paths.map((path) => ask(connections, path)));
   expect(arrived.map(({ reads }) => reads[0]!.split(' ')[1])).toEqual(paths);
+});
+
+test.each<[string, (socket: Socket) => void]>([
+  ['bytes arrive that answer no request', (socket) => void socket.write('stray')],
+  ['the server resets it', (socket) => void socket.resetAndDestroy()],
+])('an idle connection is not used again from the moment when %s', async (_, spoil) => {
+  const { connections, arrived, sockets } = await start(1, (socket) => void socket.write(answer('ok')));
+  await ask(connections, '/first');
+  spoil(arrived[0]!.socket);
+  // The event `close` follows at the end of the turn in which the socket was destroyed, and this loop ends earlier in that turn.
+  while (!sockets[0]!.destroyed) await settle(1);
+  expect(await ask(connections, '/next')).toBe('200 ok');
 });
