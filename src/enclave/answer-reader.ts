@@ -1,6 +1,6 @@
 /**
  * Parses one HTTP/1.1 answer from the bytes that a connection delivers (RFC 9112). The body ends after its announced length, with its last
- * chunk, or when the connection is closed. Pure. The pieces of a body that the reader has copied are overwritten when it has joined them.
+ * chunk, or when the connection is closed. Pure.
  */
 import { ExpectedError } from '../domain/errors.ts';
 
@@ -45,12 +45,11 @@ export class AnswerReader {
   #trailers = 0;
   /** An incomplete head or line. */
   #unread: Buffer | null = null;
-  /** Receives a body whose length is known and that takes several reads. */
-  #target: Buffer | null = null;
-  /** The pieces of a body whose length is not known. */
-  #pieces: Buffer[] = [];
-  /** How many pieces, counted from the first, are copies. The other pieces are views of the bytes of the current read. */
-  #copies = 0;
+  /** The whole body, as a view of the bytes of the current read; null if the body arrives in several pieces. */
+  #view: Buffer | null = null;
+  /** A copy of the pieces that have arrived. It may have free space at its end. */
+  #copy = NO_BYTES;
+  /** Size of the pieces that have arrived. */
   #bytes = 0;
 
   constructor(limit: AnswerLimit) {
@@ -62,9 +61,7 @@ export class AnswerReader {
     let bytes: Buffer | null = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
     this.#unread = null;
     if (this.#part === 'head') bytes = this.#takeHead(bytes);
-    const body = bytes === null ? null : this.#part === 'body' ? this.#takeBody(bytes) : this.#takeChunks(bytes);
-    if (body === null) this.#copyPieces();
-    return body;
+    return bytes === null ? null : this.#part === 'body' ? this.#takeBody(bytes) : this.#takeChunks(bytes);
   }
 
   /** Called when the connection has been closed. @returns the body, if it ends with the connection */
@@ -74,8 +71,7 @@ export class AnswerReader {
 
   /** Overwrites the kept bytes of an incomplete answer. */
   wipe(): void {
-    this.#target?.fill(0);
-    for (const piece of this.#pieces) piece.fill(0);
+    this.#copy.fill(0);
   }
 
   /** @returns the bytes after the head; null while it is incomplete */
@@ -196,28 +192,27 @@ export class AnswerReader {
     const piece = isLast ? bytes.subarray(0, this.#left) : bytes;
     if (this.#bytes + piece.length > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
     if (piece.length === 0) return isLast ? bytes : NO_BYTES;
-    if (this.#part === 'body' && this.#left !== Infinity && (!isLast || this.#bytes > 0)) {
-      this.#target ??= Buffer.allocUnsafeSlow(this.#left);
-      this.#target.set(piece, this.#bytes);
-    } else {
-      this.#pieces.push(piece);
-    }
+    if (this.#part === 'body' && isLast && this.#bytes === 0) this.#view = piece;
+    else this.#copyPiece(piece);
     this.#bytes += piece.length;
     this.#left -= piece.length;
     return isLast ? bytes.subarray(piece.length) : NO_BYTES;
   }
 
-  /** Copies the pieces that are views, because the next read overwrites the bytes of this read. */
-  #copyPieces(): void {
-    for (; this.#copies < this.#pieces.length; this.#copies += 1) this.#pieces[this.#copies] = Buffer.from(this.#pieces[this.#copies]!);
+  /** All pieces share one buffer, so that an answer in many small chunks takes little more memory than its bytes. */
+  #copyPiece(piece: Buffer): void {
+    const needed = this.#bytes + piece.length;
+    if (needed > this.#copy.length) {
+      const doubled = Math.min(Math.max(needed, 2 * this.#copy.length), this.#limit.maxAnswerBytes);
+      const larger = Buffer.allocUnsafeSlow(this.#part === 'body' && this.#left !== Infinity ? this.#left : doubled);
+      larger.set(this.#copy);
+      this.#copy.fill(0);
+      this.#copy = larger;
+    }
+    this.#copy.set(piece, this.#bytes);
   }
 
   #whole(): Buffer {
-    if (this.#target !== null) return this.#target;
-    const pieces = this.#pieces;
-    if (pieces.length === 1) return pieces[0]!;
-    const whole = Buffer.concat(pieces);
-    this.wipe();
-    return whole;
+    return this.#view ?? this.#copy.subarray(0, this.#bytes);
   }
 }

@@ -1,6 +1,8 @@
 /** Parsing of HTTP/1.1 answers whose bytes arrive in pieces of any size (RFC 9112). */
+import process from 'node:process';
 import { describe, expect, test } from '@jest/globals';
 import { AnswerReader } from '../../../src/enclave/answer-reader.ts';
+import { collectGarbage } from '../../support/garbage.ts';
 
 const MAX_BYTES = 64;
 
@@ -10,7 +12,7 @@ interface Read {
   readonly staysOpen: boolean;
 }
 
-const newReader = (): AnswerReader => new AnswerReader({ maxAnswerBytes: MAX_BYTES, tooLarge: () => new Error('too large') });
+const newReader = (maxAnswerBytes = MAX_BYTES): AnswerReader => new AnswerReader({ maxAnswerBytes, tooLarge: () => new Error('too large') });
 
 /**
  * Reads an answer from pieces, and returns null if the answer is incomplete. Each piece is cleared after it has been read, because the
@@ -106,4 +108,21 @@ test.each([
 test('a body of exactly the maximum size is accepted', () => {
   const body = 'x'.repeat(MAX_BYTES);
   expect(read([lines('HTTP/1.1 200 OK', '', body)])?.body).toBe(body);
+});
+
+test('a body in many small chunks takes little more memory than its bytes', () => {
+  const [chunksPerRead, reads] = [1_000, 200];
+  const usedBytes = (): number => {
+    collectGarbage();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const reader = newReader(chunksPerRead * reads);
+  reader.take(Buffer.from(lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '')));
+  const chunks = Buffer.from(lines('1', 'x', '').repeat(chunksPerRead));
+  const before = usedBytes();
+  for (let read = 0; read < reads; read += 1) reader.take(chunks);
+  // One buffer for each chunk would take more than a hundred bytes for each byte of the body.
+  expect(usedBytes() - before).toBeLessThan(10 * chunksPerRead * reads);
+  expect(reader.take(Buffer.from(lines('0', '', '')))).toEqual(Buffer.alloc(chunksPerRead * reads, 'x'));
 });
