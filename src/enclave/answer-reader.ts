@@ -58,10 +58,15 @@ export class AnswerReader {
 
   /** @returns the body once the answer is complete; it may be a view of `received` @throws NotHttpError, or the error that `tooLarge` makes */
   take(received: Buffer): Buffer | null {
-    let bytes: Buffer | null = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
+    const bytes = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
     this.#unread = null;
-    if (this.#part === 'head') bytes = this.#takeHead(bytes);
-    return bytes === null ? null : this.#part === 'body' ? this.#takeBody(bytes) : this.#takeChunks(bytes);
+    try {
+      const rest = this.#part === 'head' ? this.#takeHead(bytes) : bytes;
+      return rest === null ? null : this.#part === 'body' ? this.#takeBody(rest) : this.#takeChunks(rest);
+    } finally {
+      // The joined bytes may contain a part of the body. If the body is a view of them, the caller overwrites it.
+      if (bytes !== received && this.#view === null) bytes.fill(0);
+    }
   }
 
   /** Called when the connection has been closed. @returns the body, if it ends with the connection */

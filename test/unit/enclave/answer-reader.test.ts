@@ -1,6 +1,6 @@
 /** Parsing of HTTP/1.1 answers whose bytes arrive in pieces of any size (RFC 9112). */
 import process from 'node:process';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { AnswerReader } from '../../../src/enclave/answer-reader.ts';
 import { collectGarbage } from '../../support/garbage.ts';
 
@@ -125,4 +125,19 @@ test('a body in many small chunks takes little more memory than its bytes', () =
   // One buffer for each chunk would take more than a hundred bytes for each byte of the body.
   expect(usedBytes() - before).toBeLessThan(10 * chunksPerRead * reads);
   expect(reader.take(Buffer.from(lines('0', '', '')))).toEqual(Buffer.alloc(chunksPerRead * reads, 'x'));
+});
+
+test.each<[string, readonly string[]]>([
+  ['a part of a body', [lines('HTTP/1.1 200 OK', 'content-length: 9'), lines('', '', 'secret')]],
+  ['a chunk', [lines('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '9'), lines('', 'secret')]],
+])('the copy that joins two reads is overwritten if it contains %s', (_, pieces) => {
+  const concat = jest.spyOn(Buffer, 'concat');
+  try {
+    const reader = newReader();
+    for (const piece of pieces) reader.take(Buffer.from(piece));
+    const copies = concat.mock.results.map(({ value }) => (value as Buffer).toString('latin1'));
+    expect(copies).toEqual([expect.not.stringContaining('secret')]);
+  } finally {
+    concat.mockRestore();
+  }
 });
