@@ -31,7 +31,8 @@ function readClock(value: unknown): VectorClock | MergeRefusal {
   const entries = Object.entries(value as Record<string, unknown>);
   if (entries.length > MAX_CLOCK_ENTRIES) return 'bad_clock';
   for (const [key, count] of entries) {
-    if (!isCount(count)) return 'malformed';
+    // A lone surrogate has no form in UTF-8, so strict parsers of peers refuse the whole body.
+    if (!isCount(count) || !key.isWellFormed()) return 'malformed';
     if (count > MAX_COUNT || Buffer.byteLength(key) > MAX_CLOCK_KEY_BYTES) return 'bad_clock';
   }
   return clockOf(entries as unknown as ClockEntry[]);

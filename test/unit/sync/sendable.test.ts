@@ -5,6 +5,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { WireRecord } from '../../../src/domain/records.ts';
+import { parseStrictJson } from '../../../src/enclave/emulator/strict-json.ts';
 import type { RecordStore } from '../../../src/store/record-store.ts';
 import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
@@ -17,7 +18,7 @@ const PAGE_BYTES = 4_096;
 
 const hexOf = (length: number): string => '01'.repeat(length);
 const clock = fc
-  .array(fc.tuple(fc.oneof(fc.constantFrom('old', 'x/1', '__proto__', ''), fc.string({ maxLength: 130 })), fc.oneof(fc.nat(5), fc.constantFrom(START_MS, 2 ** 52, 2 ** 52 + 1, -1))), { maxLength: 4 })
+  .array(fc.tuple(fc.oneof(fc.constantFrom('old', 'x/1', '__proto__', '', '\ud800'), fc.string({ maxLength: 130 })), fc.oneof(fc.nat(5), fc.constantFrom(START_MS, 2 ** 52, 2 ** 52 + 1, -1))), { maxLength: 4 })
   .map((entries) => Object.fromEntries(entries));
 /** The number of entries in a clock, up to the limit for one record. Only the number is generated, so that a failure stays readable. */
 const largeClock = fc.integer({ min: 1, max: 1_024 });
@@ -45,7 +46,8 @@ const action = fc.oneof(
 
 function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string; readonly record: WireRecord }>): void {
   for (const { appId, record } of records) {
-    const sent = JSON.parse(JSON.stringify(record)) as unknown;
+    // Peers in other languages parse strictly: one lone surrogate would make them refuse the whole body.
+    const sent = parseStrictJson(Buffer.from(JSON.stringify(record)));
     expect([record.key.slice(0, 20), by.merge(appId, sent, LATER_MS)]).toEqual([record.key.slice(0, 20), expect.not.objectContaining({ kind: 'rejected' })]);
   }
 }
