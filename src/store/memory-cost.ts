@@ -18,6 +18,14 @@ export const APP_BYTES = 1_024;
 /** A string without its characters. Bytes. */
 export const TEXT_BYTES = 24;
 
+/** Length of the longest clock key that a node writes: `<wallet>/<store_id>`. Older nodes write only the wallet. Characters. */
+const WRITTEN_CLOCK_KEY_LENGTH = 42 + 1 + 16;
+/**
+ * The least that a value costs: as much as the clock entry that its delete adds. Otherwise the tombstone of a small value would cost more
+ * than the value, and a full store could not accept deletes from peers.
+ */
+const MIN_VALUE_BYTES = CLOCK_ENTRY_BYTES + TEXT_BYTES + WRITTEN_CLOCK_KEY_LENGTH;
+
 /** V8 stores a string with one byte per character if all characters are Latin-1, otherwise with two. */
 function textBytes(text: string): number {
   return TEXT_BYTES + (/[^\u0000-\u00ff]/.test(text) ? 2 * text.length : text.length);
@@ -27,7 +35,7 @@ function textBytes(text: string): number {
 export function storeBytes({ key, value, version }: StoredRecord): number {
   let clock = 0;
   for (const [clockKey] of clockEntries(version)) clock += CLOCK_ENTRY_BYTES + textBytes(clockKey);
-  return RECORD_BYTES + clock + textBytes(key) + (value === null ? 0 : TEXT_BYTES + value.length);
+  return RECORD_BYTES + clock + textBytes(key) + (value === null ? 0 : Math.max(TEXT_BYTES + value.length, MIN_VALUE_BYTES));
 }
 
 /** Approximate size of a record in a body of `/sync`, before the envelope doubles it. Bytes. */

@@ -32,7 +32,8 @@ const keyBytes = ({ key }: WireRecord): number => Buffer.byteLength(key);
 function bytesInStore(record: WireRecord): number {
   const text = (characters: string): number => 24 + characters.length * (/^[\u0000-\u00ff]*$/.test(characters) ? 1 : 2);
   const clock = Object.keys(record.version).reduce((sum, key) => sum + text(key) + 32, 0);
-  return 640 + clock + text(record.key) + (record.tombstone ? 0 : 24 + storedBytes(record));
+  // A value costs at least as much as the clock entry that its delete adds.
+  return 640 + clock + text(record.key) + (record.tombstone ? 0 : Math.max(24 + storedBytes(record), 24 + 59 + 32));
 }
 
 function compareClocks(a: WireRecord['version'], b: WireRecord['version']): { readonly ahead: boolean; readonly behind: boolean } {

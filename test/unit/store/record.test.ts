@@ -27,13 +27,16 @@ describe('a record', () => {
 
   /** The size of a record without its key and value, but with one clock entry, whose key has one character. */
   const BASE = 640 + 32 + 24 + 1;
+  /** A small value costs as much as the clock entry that its delete adds: the key `<wallet>/<store_id>` has 59 characters. */
+  const SMALL_VALUE = 32 + 24 + 59;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([
-    ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + 24 + 28],
-    ['a key with characters beyond Latin-1: its UTF-8 length for the app quota, and two bytes per character for the store limit', { key: '😀é' }, 34, BASE + 24 + 6 + 24 + 28],
-    ['a key in Latin-1: its UTF-8 length for the app quota, and one byte per character for the store limit', { key: 'éé' }, 32, BASE + 24 + 2 + 24 + 28],
+    ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + SMALL_VALUE],
+    ['a key with characters beyond Latin-1: its UTF-8 length for the app quota, and two bytes per character for the store limit', { key: '😀é' }, 34, BASE + 24 + 6 + SMALL_VALUE],
+    ['a key in Latin-1: its UTF-8 length for the app quota, and one byte per character for the store limit', { key: 'éé' }, 32, BASE + 24 + 2 + SMALL_VALUE],
+    ['a large value by its own length', { value: packBytes(new Uint8Array(100)) }, 101, BASE + 24 + 1 + 24 + 100],
     ['no value if it is a tombstone', { value: null }, 1, BASE + 24 + 1],
-    ['each of its clock entries for the store limit, but not for the app quota', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + 24 + 28],
+    ['each of its clock entries for the store limit, but not for the app quota', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + SMALL_VALUE],
   ])('has a size that includes %s', (_, fields, inApp, inStore) => {
     expect([contentBytes(record(fields)), storeBytes(record(fields))]).toEqual([inApp, inStore]);
   });

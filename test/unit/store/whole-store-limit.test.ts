@@ -15,11 +15,16 @@ const WIDE_KEY = 'añb';
 /** The length of `<name>/<store_id>`. The id has 16 hex digits. */
 const OWN_ENTRY_BYTES = 'a/'.length + 16;
 const APP_BYTES = 1_024;
+/** The length of a clock key that nodes write: `<wallet>/<store_id>`. */
+const WRITTEN_CLOCK_KEY = 42 + 1 + 16;
 
 /** @param key the length of the key @param clock the length of each clock key @param stored the length of the value; null: a tombstone */
 function cost(key: number, clock: readonly number[], stored: number | null): number {
   const text = (characters: number): number => 24 + characters;
-  return 640 + text(key) + clock.reduce((sum, entry) => sum + text(entry) + 32, 0) + (stored === null ? 0 : text(stored));
+  const entry = (characters: number): number => text(characters) + 32;
+  // A value costs at least as much as the clock entry that its delete adds.
+  const value = stored === null ? 0 : Math.max(text(stored), entry(WRITTEN_CLOCK_KEY));
+  return 640 + text(key) + clock.reduce((sum, characters) => sum + entry(characters), 0) + value;
 }
 
 const own = (key: number, stored: number | null): number => cost(key, [OWN_ENTRY_BYTES], stored);
@@ -38,14 +43,23 @@ function put(store: RecordStore, app: string, key: string, stored: number): stri
   }
 }
 
+/** A store that holds only this record and is full to the last byte. */
+function fullOf(record: WireRecord): RecordStore {
+  const { store: measured } = openStore('a');
+  measured.merge(APP, record, START_MS);
+  const { store } = openStore('a', { maxStoreBytes: measured.heldBytes });
+  expect(store.merge(APP, record, START_MS)).toEqual({ kind: 'merged' });
+  return store;
+}
+
 describe('the limit of the whole store', () => {
   test('can be filled to the last byte by local writes for all apps together, but not exceeded by one byte', () => {
-    const limit = 2 * APP_BYTES + own(1, 100) + own(3, 50);
+    const limit = 2 * APP_BYTES + own(1, 100) + own(3, 150);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
-    expect(put(store, OTHER_APP, WIDE_KEY, 51)).toBe('insufficient_storage');
+    expect(put(store, OTHER_APP, WIDE_KEY, 151)).toBe('insufficient_storage');
     expect(store.heldBytes).toBe(APP_BYTES + own(1, 100));
-    expect(put(store, OTHER_APP, WIDE_KEY, 50)).toBe('written');
+    expect(put(store, OTHER_APP, WIDE_KEY, 150)).toBe('written');
     expect(store.heldBytes).toBe(limit);
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
     expect(put(store, APP, 'k', 100)).toBe('written');
@@ -53,15 +67,15 @@ describe('the limit of the whole store', () => {
   });
 
   test('can be filled to the last byte by merges for all apps together, but not exceeded by one byte', () => {
-    const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 50);
+    const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 150);
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
     expect(store.merge(APP, foreign('k', 100), START_MS)).toEqual({ kind: 'merged' });
     // The first record is one byte too large because of its value, the second because of its clock.
-    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 51, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
-    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 151, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 150, two), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect([store.heldBytes, store.refusedFull]).toEqual([APP_BYTES + cost(1, [4], 100), 2]);
-    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 50, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.merge(OTHER_APP, foreign(WIDE_KEY, 150, { version: { peer: 1, another: 1 } }), START_MS)).toEqual({ kind: 'merged' });
     expect(store.heldBytes).toBe(limit);
     expect(store.merge(APP, foreign('k', 101, { version: { peer: 2 } }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.merge(APP, foreign('k', 100, { version: { peer: 2 } }), START_MS)).toEqual({ kind: 'merged' });
@@ -69,11 +83,29 @@ describe('the limit of the whole store', () => {
   });
 
   test('is the same for local writes and for merges', () => {
-    const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 28) });
+    const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 128) });
     expect(put(store, APP, 'k', 100)).toBe('written');
-    expect(store.merge(APP, foreign('m', 29), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
-    expect(store.merge(APP, foreign('m', 28), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.merge(APP, foreign('m', 129), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, foreign('m', 128), START_MS)).toEqual({ kind: 'merged' });
     expect(put(store, APP, 'k', 101)).toBe('insufficient_storage');
+  });
+
+  test.each<[string, number, string]>([
+    ['a node like this one', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['a node like this one, of the smallest value', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['an older node', 60, `0x${'d'.repeat(40)}`],
+  ])('does not refuse a delete by %s, which adds an entry to the clock, even when the store is full to the last byte', (_, stored, deleter) => {
+    const store = fullOf(foreign('k', stored));
+    const tombstone = foreign('k', 0, { value: null, tombstone: true, version: { peer: 1, [deleter]: 1 }, updated_at_ms: START_MS + 1 });
+    expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'merged' });
+    expect(store.heldBytes).toBe(APP_BYTES + cost(1, [4, deleter.length], null));
+  });
+
+  test('refuses a tombstone whose clock has grown by more than the entry of its deleter, because a clock may have 64 entries', () => {
+    const store = fullOf(foreign('k', 28));
+    const version = { peer: 1, [`0x${'d'.repeat(40)}/${'0'.repeat(16)}`]: 1, forged: 1 };
+    const tombstone = foreign('k', 0, { value: null, tombstone: true, version, updated_at_ms: START_MS + 1 });
+    expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
   });
 
   test('includes tombstones and expired records while they are kept', () => {
