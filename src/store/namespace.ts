@@ -140,8 +140,15 @@ export class Namespace {
     this.keys.remove(held.key);
   }
 
-  oldestOwnTombstone(): HeldRecord | null {
-    return this.#ownTombstones.values().next().value ?? null;
+  /** The oldest tombstone that this node wrote and that passes the test. Only the `atMost` oldest ones are examined. */
+  oldestOwnTombstone(passes: (held: HeldRecord) => boolean, atMost: number): HeldRecord | null {
+    let examined = 0;
+    for (const held of this.#ownTombstones) {
+      if (examined === atMost) return null;
+      examined += 1;
+      if (passes(held)) return held;
+    }
+    return null;
   }
 
   #count(keys: number, bytes: number): void {

@@ -33,6 +33,8 @@ import { WriteLog, type LogEntry } from './write-log.ts';
 const TIMERS_PER_OPERATION = 256;
 /** Maximum number of timers handled before stores are compared. It is higher, because a comparison takes long anyway. */
 const TIMERS_PER_LONG_OPERATION = 10_000;
+/** Maximum number of this node's own tombstones that a delete examines to find one that all members have. */
+const OWN_TOMBSTONES_PER_DELETE = 256;
 const STORE_ID_BYTES = 8;
 /** Maximum number of apps whose digests may be computed to show the root digest. */
 const MAX_SHOWN_APPS = 256;
@@ -328,8 +330,8 @@ export class RecordStore {
   }
 
   /**
-   * If the app has the maximum number of tombstones, forgets the oldest tombstone that this node wrote, provided that all members have it.
-   * No other tombstone is forgotten early (protocol.md §4, Ages).
+   * If the app has the maximum number of tombstones, forgets the oldest tombstone that this node wrote and that all members have. No other
+   * tombstone is forgotten early (protocol.md §4, Ages).
    */
   #makeRoomForTombstone(appId: string, nowMs: number): void {
     const { maxTombstonesPerApp } = this.#options;
@@ -338,14 +340,12 @@ export class RecordStore {
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     // One tombstone is removed to make room for the new one. Tombstones that merges have added above the maximum stay.
     if (namespace.tombstones < maxTombstonesPerApp) return;
-    const oldest = namespace.oldestOwnTombstone();
-    const sequenceNumber = oldest?.logEntry?.sequenceNumber ?? 0;
     // A stale node does not send all of its writes, but its acknowledged sequences also move past the writes that it does not send. So the
     // sequences do not show what the members have.
-    if (oldest === null || this.#modules.keepsEverything() || !this.#modules.takenByAll(sequenceNumber)) {
-      throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
-    }
-    this.#remove(oldest);
+    const isTaken = ({ logEntry }: HeldRecord): boolean => this.#modules.takenByAll(logEntry?.sequenceNumber ?? 0);
+    const taken = this.#modules.keepsEverything() ? null : namespace.oldestOwnTombstone(isTaken, OWN_TOMBSTONES_PER_DELETE);
+    if (taken === null) throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
+    this.#remove(taken);
   }
 
   #write(appId: string, held: HeldRecord | undefined, { sequenceNumber, record }: NumberedRecord, nowMs: number): LocalWrite {

@@ -142,10 +142,32 @@ describe('the limit on the tombstones of an app', () => {
     return { ...opened, numbers, held };
   }
 
-  test('refuses a local delete until all peers have acknowledged the oldest tombstone that this node wrote', () => {
+  test('refuses a local delete until all peers have acknowledged a tombstone that this node wrote', () => {
     const { store, outside, numbers } = withTombstones(3);
     outside.acknowledged = numbers[0]! - 1;
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
+  });
+
+  test('drops the oldest tombstone that all peers have, even when a peer may not have an older one', () => {
+    const { store, outside, numbers, held } = withTombstones(3);
+    outside.acknowledged = numbers[2]!;
+    outside.inDoubt.add(numbers[0]!);
+    store.delete(APP, 'x', START_MS);
+    expect(held()).toEqual(['d0', 'd2', 'x']);
+    store.delete(APP, 'y', START_MS);
+    expect(held()).toEqual(['d0', 'x', 'y']);
+    store.put(APP, 'z', bytesOf(28), 0, START_MS);
+    expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
+  });
+
+  test('looks only at the 256 oldest tombstones that this node wrote, so that the cost of a delete is bounded', () => {
+    const { store, outside, numbers, held } = withTombstones(257);
+    outside.acknowledged = numbers[256]!;
+    for (const number of numbers.slice(0, 256)) outside.inDoubt.add(number);
+    expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));
+    outside.inDoubt.delete(numbers[255]!);
+    store.delete(APP, 'x', START_MS);
+    expect(held()).not.toContain('d255');
   });
 
   test('drops, at each delete, the oldest tombstone that this node wrote and that all peers have acknowledged', () => {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { KeyPage, ListRequest, MergeVerdict, WireRecord } from '../../../src/domain/records.ts';
 import type { RecordStoreOptions } from '../../../src/store/record-store.ts';
-import { UNREADABLE, type Outside } from './open-store.ts';
+import { isTakenByAll, UNREADABLE, type Outside } from './open-store.ts';
 
 export interface NaiveEntry {
   readonly appId: string;
@@ -150,10 +150,11 @@ export class NaiveStore {
     if (this.get(appId, key, nowMs) === null) return 'absent';
     const tombstones = this.entries.filter((entry) => entry.appId === appId && entry.record.tombstone);
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
-      const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber)[0];
+      const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber);
+      const taken = own.find(({ ownSequenceNumber }) => isTakenByAll(this.#outside, ownSequenceNumber));
       // While the store keeps all records, an acknowledged sequence does not prove that all peers have the earlier writes.
-      if (own === undefined || own.ownSequenceNumber > this.#outside.acknowledged || this.#outside.keepsEverything) return 'full';
-      this.entries = this.entries.filter((entry) => entry !== own);
+      if (taken === undefined || this.#outside.keepsEverything) return 'full';
+      this.entries = this.entries.filter((entry) => entry !== taken);
     }
     return this.#write(appId, this.#next(appId, key, null, 0, nowMs, clockKey), clockKey, nowMs);
   }

@@ -19,12 +19,18 @@ export const LIMITS: RecordStoreOptions = {
 export interface Outside {
   /** The sequence number up to which all peers have acknowledged this node's writes. */
   acknowledged: number;
+  /** Sequence numbers of acknowledged writes that some peer may not have. */
+  readonly inDoubt: Set<number>;
   keepsEverything: boolean;
+}
+
+export function isTakenByAll({ acknowledged, inDoubt }: Outside, sequenceNumber: number): boolean {
+  return sequenceNumber <= acknowledged && !inDoubt.has(sequenceNumber);
 }
 
 /** @param name distinguishes the clock keys and the randomness of this node from those of other nodes */
 export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}) {
-  const outside: Outside = { acknowledged: 0, keepsEverything: false };
+  const outside: Outside = { acknowledged: 0, inDoubt: new Set(), keepsEverything: false };
   const ownClockKey = (storeId: StoreId): string => `${name}/${storeId}`;
   const store = new RecordStore(
     { ...LIMITS, ...limits },
@@ -32,7 +38,7 @@ export function openStore(name: string, limits: Partial<RecordStoreOptions> = {}
       random: new SeededRandom(name),
       opens: (_, stored) => stored[0] !== UNREADABLE,
       ownClockKey,
-      takenByAll: (number) => number <= outside.acknowledged,
+      takenByAll: (number) => isTakenByAll(outside, number),
       keepsEverything: () => outside.keepsEverything,
     },
   );

@@ -200,6 +200,13 @@ const acknowledge = fc.integer({ min: 0, max: 3 }).map((behind) =>
   }),
 );
 
+const doubt = fc.nat(3).map((which) =>
+  step(`a peer may not have this node's write: ${which} before the last`, ({ naive, outside }) => {
+    const own = naive.writesAfter(0).at(-1 - which);
+    if (own !== undefined) outside.inDoubt.add(own.ownSequenceNumber);
+  }),
+);
+
 const cut = fc.constant(
   step('the node becomes stale, or catches up', ({ naive, outside }, store) => {
     outside.keepsEverything = !outside.keepsEverything;
@@ -216,7 +223,7 @@ const forget = fc.tuple(app, key).map(([appId, name]) =>
   }),
 );
 
-const steps = [put, put, remove, remove, get, list, merge, merge, mergeAgain, wait, wait, letAge, acknowledge, cut, forget];
+const steps = [put, put, remove, remove, get, list, merge, merge, mergeAgain, wait, wait, letAge, acknowledge, doubt, cut, forget];
 
 test('the real store behaves exactly like the naive store', () => {
   fc.assert(
