@@ -1,49 +1,95 @@
 /**
  * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). Another node holds
- * the record, so this node must not say that the key is absent until it holds that record or a later one. The number of remembered keys is
- * bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
+ * the record, so this node must not say that the key is absent until it holds that record or a later one, or until every node may have
+ * forgotten the record. The number of remembered keys is bounded. When more keys are left out, this node treats every key as left out for
+ * `OVERFLOW_MS`.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
-import type { StoredRecord } from './record.ts';
+import type { MergeRefusal } from '../domain/records.ts';
+import { goneFromMs, type StoredRecord } from './record.ts';
 
-/** Maximum number of keys remembered. A key takes about 150 bytes. */
+/** Maximum number of keys remembered. A key takes about 200 bytes. */
 export const MAX_LEFT_OUT = 10_000;
 /** How long every key is treated as left out when there is no room to remember another key. Milliseconds. */
 export const OVERFLOW_MS = 3_600_000;
 
-type KeyedTime = Pick<StoredRecord, 'key' | 'updatedAtMs'>;
+export interface LeftOutOptions {
+  readonly tombstoneRetentionMs: number;
+}
+
+/** What is known about the records of a key that were left out. */
+interface Entry {
+  /** The latest `updated_at_ms`. */
+  readonly updatedAtMs: number;
+  /** From when the key is absent on all nodes; Infinity when a value without a lifetime was left out. Unix milliseconds. */
+  readonly goneFromMs: number;
+}
 
 export class LeftOut {
-  /** For each key (`keyIdOf`), the latest `updated_at_ms` of the records that were left out. */
-  readonly #keys = new Map<string, number>();
+  readonly #options: LeftOutOptions;
+  /** By `keyIdOf`. */
+  readonly #keys = new Map<string, Entry>();
+  /** No entry is gone before this time. Unix milliseconds. */
+  #noneGoneBeforeMs = Infinity;
   /** Until when every key is treated as left out. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
 
+  constructor(options: LeftOutOptions) {
+    this.#options = options;
+  }
+
+  /** Number of remembered keys. */
   get size(): number {
     return this.#keys.size;
   }
 
   /** A record was left out. */
-  note(appId: string, { key, updatedAtMs }: KeyedTime, nowMs: number): void {
-    const id = keyIdOf(appId, key);
+  note(appId: string, record: StoredRecord, why: Extract<MergeRefusal, 'too_far_ahead' | 'store_full'>, nowMs: number): void {
+    const id = keyIdOf(appId, record.key);
     const known = this.#keys.get(id);
-    if (known === undefined && this.#keys.size >= MAX_LEFT_OUT) this.#overflowUntilMs = nowMs + OVERFLOW_MS;
-    else this.#keys.set(id, Math.max(known ?? 0, updatedAtMs));
+    const noted: Entry = { updatedAtMs: record.updatedAtMs, goneFromMs: goneFromMs(record, this.#options.tombstoneRetentionMs) };
+    if (known === undefined) {
+      if (nowMs >= noted.goneFromMs) return;
+      if (this.#keys.size >= MAX_LEFT_OUT) this.dropGone(nowMs);
+      if (this.#keys.size >= MAX_LEFT_OUT) {
+        this.#overflowUntilMs = nowMs + OVERFLOW_MS;
+        return;
+      }
+    }
+    // A node with room replaces the earlier record. But all nodes may refuse a record that is too far ahead, and keep the earlier one.
+    const replaces = known === undefined || (why === 'store_full' && noted.updatedAtMs > known.updatedAtMs);
+    const entry = replaces ? noted : latest(known, noted);
+    this.#keys.set(id, entry);
+    this.#noneGoneBeforeMs = Math.min(this.#noneGoneBeforeMs, entry.goneFromMs);
   }
 
   /** A record is held now. Its key is no longer left out, unless this record is earlier than the record that was left out. */
-  settle(appId: string, { key, updatedAtMs }: KeyedTime): void {
+  settle(appId: string, { key, updatedAtMs }: Pick<StoredRecord, 'key' | 'updatedAtMs'>): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);
-    if (updatedAtMs >= (this.#keys.get(id) ?? Infinity)) this.#keys.delete(id);
+    if (updatedAtMs >= (this.#keys.get(id)?.updatedAtMs ?? Infinity)) this.#keys.delete(id);
   }
 
-  has(appId: string, key: string): boolean {
-    return this.#keys.size > 0 && this.#keys.has(keyIdOf(appId, key));
+  has(appId: string, key: string, nowMs: number): boolean {
+    return this.#keys.size > 0 && nowMs < (this.#keys.get(keyIdOf(appId, key))?.goneFromMs ?? -Infinity);
+  }
+
+  /** Drops the keys whose records are gone. It visits all keys, but only if one of them may be gone. */
+  dropGone(nowMs: number): void {
+    if (nowMs < this.#noneGoneBeforeMs) return;
+    this.#noneGoneBeforeMs = Infinity;
+    for (const [id, { goneFromMs: atMs }] of this.#keys) {
+      if (nowMs >= atMs) this.#keys.delete(id);
+      else this.#noneGoneBeforeMs = Math.min(this.#noneGoneBeforeMs, atMs);
+    }
   }
 
   /** Whether more keys may have been left out than are remembered. */
   isOverfull(nowMs: number): boolean {
     return nowMs < this.#overflowUntilMs;
   }
+}
+
+function latest(a: Entry, b: Entry): Entry {
+  return { updatedAtMs: Math.max(a.updatedAtMs, b.updatedAtMs), goneFromMs: Math.max(a.goneFromMs, b.goneFromMs) };
 }

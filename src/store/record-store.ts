@@ -181,7 +181,7 @@ export class RecordStore {
     const record = readRecord(wire, this.#options);
     if (typeof record === 'string') return refused(record);
     if (isTooFarAhead(record, nowMs, this.#options.maxClockSkewMs)) {
-      this.#leftOut.note(appId, record, nowMs);
+      this.#leftOut.note(appId, record, 'too_far_ahead', nowMs);
       return refused('too_far_ahead');
     }
     if (record.value !== null && !this.#modules.opens(appId, unpackBytes(record.value))) return refused('does_not_decrypt');
@@ -194,7 +194,7 @@ export class RecordStore {
     }
     if (!fitsInStore({ appId, record: decision.record, held }, this.#contents, this.#options)) {
       this.#refusedFull += 1;
-      this.#leftOut.note(appId, record, nowMs);
+      this.#leftOut.note(appId, record, 'store_full', nowMs);
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, this.#isOwnTombstone(decision.record, held), nowMs);
@@ -216,7 +216,7 @@ export class RecordStore {
 
   /** Whether a record of this key may have been left out. If so, a peer may hold the key, so it is not known to be absent. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean {
-    return this.#leftOut.has(appId, key) || this.#leftOut.isOverfull(nowMs);
+    return this.#leftOut.has(appId, key, nowMs) || this.#leftOut.isOverfull(nowMs);
   }
 
   /** Number of keys whose record was left out. */
@@ -245,6 +245,7 @@ export class RecordStore {
   /** Expires and removes the records that are due. */
   letAge(nowMs: number): void {
     this.#aging.run(nowMs, TIMERS_PER_LONG_OPERATION);
+    this.#leftOut.dropGone(nowMs);
   }
 
   /** Notes that a peer has reported that it has this node's write of the key, or a newer record of the key. */
@@ -312,7 +313,7 @@ export class RecordStore {
     this.#storeId = drawId();
     this.#contents = contents;
     this.#aging = new Aging({ tombstoneRetentionMs }, { contents, keepsEverything, remove: (held) => this.#remove(held) });
-    this.#leftOut = new LeftOut();
+    this.#leftOut = new LeftOut({ tombstoneRetentionMs });
     this.#localWrites = new LocalWrites(this.#storeId, { ownClockKey, drawId });
   }
 

@@ -2,8 +2,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';
+import { packBytes } from '../../../src/store/packed-bytes.ts';
 import type { RecordStore } from '../../../src/store/record-store.ts';
-import { bytesOf, openStore, START_MS } from './open-store.ts';
+import type { StoredRecord } from '../../../src/store/record.ts';
+import { EMPTY_CLOCK } from '../../../src/store/vector-clock.ts';
+import { bytesOf, LIMITS, openStore, START_MS } from './open-store.ts';
 
 const APP = '7';
 const AHEAD_MS = 60_000;
@@ -72,6 +75,34 @@ describe('a key that was left out', () => {
     expect(leftOut(store)).toBe(true);
   });
 
+  test.each<[string, Partial<WireRecord>, number]>([
+    ['a tombstone is no longer left out after the retention', TOMBSTONE, 0],
+    ['a value with a lifetime is no longer left out after its lifetime and the retention', { ttl_ms: 500 }, 500],
+  ])('as %s, because every node may have forgotten the record', (_, fields, ttlMs) => {
+    const { store } = openStore('a', { maxStoreBytes: 100 });
+    store.merge(APP, record(fields), START_MS);
+    const goneMs = START_MS + ttlMs + LIMITS.tombstoneRetentionMs + 1;
+    expect([leftOut(store, 'k', goneMs - 1), leftOut(store, 'k', goneMs)]).toEqual([true, false]);
+    store.letAge(goneMs);
+    expect(store.leftOut).toBe(0);
+  });
+
+  test('as a value without a lifetime stays left out, until its delete has been left out too and the retention of that delete is over', () => {
+    const { store } = openStore('a', { maxStoreBytes: 100 });
+    store.merge(APP, record(), START_MS);
+    expect(leftOut(store, 'k', START_MS * 2)).toBe(true);
+    store.merge(APP, record({ ...TOMBSTONE, version: { peer: 2 }, updated_at_ms: START_MS + 1 }), START_MS + 1);
+    const goneMs = START_MS + 1 + LIMITS.tombstoneRetentionMs + 1;
+    expect([leftOut(store, 'k', goneMs - 1), leftOut(store, 'k', goneMs)]).toEqual([true, false]);
+  });
+
+  test('as a value stays left out when its delete is too far ahead, because the other nodes may refuse that delete and keep the value', () => {
+    const { store } = openStore('a', { maxStoreBytes: 100 });
+    store.merge(APP, record(), START_MS);
+    store.merge(APP, record({ ...TOMBSTONE, updated_at_ms: START_MS + AHEAD_MS }), START_MS);
+    expect(leftOut(store, 'k', START_MS * 2)).toBe(true);
+  });
+
   test('is forgotten when the store is emptied', () => {
     const store = withLeftOut();
     store.reset();
@@ -80,20 +111,38 @@ describe('a key that was left out', () => {
 });
 
 describe('a full list of left-out keys', () => {
-  const leave = (keys: LeftOut, count: number, nowMs = START_MS): void => {
-    for (let index = 0; index < count; index += 1) keys.note(APP, { key: `k${index}`, updatedAtMs: START_MS }, nowMs);
+  const VALUE: StoredRecord = { key: 'k', value: packBytes(bytesOf(40)), version: EMPTY_CLOCK, updatedAtMs: START_MS, ttlMs: 0 };
+  const OPTIONS = { tombstoneRetentionMs: LIMITS.tombstoneRetentionMs };
+  const goneMs = START_MS + LIMITS.tombstoneRetentionMs + 1;
+  const leave = (keys: LeftOut, count: number, fields: Partial<StoredRecord> = {}): void => {
+    for (let index = 0; index < count; index += 1) keys.note(APP, { ...VALUE, key: `k${index}`, ...fields }, 'store_full', START_MS);
   };
 
   test('does not take another key, so every key is treated as left out for an hour', () => {
-    const keys = new LeftOut();
+    const keys = new LeftOut(OPTIONS);
     leave(keys, MAX_LEFT_OUT);
     expect([keys.size, keys.isOverfull(START_MS)]).toEqual([MAX_LEFT_OUT, false]);
-    keys.note(APP, { key: 'one more', updatedAtMs: START_MS }, START_MS);
-    expect([keys.size, keys.has(APP, 'one more'), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
+    keys.note(APP, { ...VALUE, key: 'one more' }, 'store_full', START_MS);
+    expect([keys.size, keys.has(APP, 'one more', START_MS), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
+  });
+
+  test('takes another key once the records of other keys are gone, so that no other key is treated as left out', () => {
+    const keys = new LeftOut(OPTIONS);
+    leave(keys, MAX_LEFT_OUT, { value: null });
+    expect(keys.has(APP, 'k0', goneMs - 1)).toBe(true);
+    keys.note(APP, { ...VALUE, key: 'one more', value: null, updatedAtMs: goneMs }, 'store_full', goneMs);
+    expect([keys.size, keys.has(APP, 'one more', goneMs), keys.isOverfull(goneMs)]).toEqual([1, true, false]);
+  });
+
+  test('does not take a key whose record is already gone', () => {
+    const keys = new LeftOut(OPTIONS);
+    leave(keys, MAX_LEFT_OUT);
+    keys.note(APP, { ...VALUE, key: 'one more', value: null }, 'store_full', goneMs);
+    expect([keys.size, keys.isOverfull(goneMs)]).toEqual([MAX_LEFT_OUT, false]);
   });
 
   test('does not affect other keys when only keys in the list are left out again', () => {
-    const keys = new LeftOut();
+    const keys = new LeftOut(OPTIONS);
     leave(keys, MAX_LEFT_OUT);
     leave(keys, MAX_LEFT_OUT);
     expect(keys.isOverfull(START_MS)).toBe(false);
