@@ -1,5 +1,6 @@
 /** Which records the next push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). Pure. */
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
+import { quotedKey } from './merge-batch.ts';
 import { deltaAnswer } from './messages.ts';
 
 /** Nodes in Rust refuse request bodies over 2 MiB. */
@@ -76,12 +77,13 @@ export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], 
   }
   const listed: readonly Rejection[] = rejections ?? [];
   if (listed.length < rejected) return { kind: 'unlisted' };
-  const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${rejection.key}`, rejection.reason]));
+  // An answer cuts long keys. If two keys have the same cut form, both records count as rejected, because either of them may be.
+  const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${quotedKey(rejection.key)}`, rejection.reason]));
   const taken: Entry[] = [];
   const later: Entry[] = [];
   const refused: { entry: Entry; reason: string }[] = [];
   for (const entry of entries) {
-    const reason = reasonOf.get(`${entry.appId} ${entry.record.key}`);
+    const reason = reasonOf.get(`${entry.appId} ${quotedKey(entry.record.key)}`);
     if (reason === undefined) taken.push(entry);
     else if (isPassing(reason)) later.push(entry);
     else refused.push({ entry, reason });

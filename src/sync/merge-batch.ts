@@ -48,7 +48,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
       if (verdict.kind === 'merged') continue;
       reasons[verdict.why] = (reasons[verdict.why] ?? 0) + 1;
       if (verdict.kind === 'rejected' && rejections.length < MAX_REJECTIONS_LISTED) {
-        rejections.push({ app_id: appId.slice(0, MAX_QUOTED_APP_CHARS), key: quotedKey(wire), reason: verdict.why });
+        rejections.push({ app_id: appId.slice(0, MAX_QUOTED_APP_CHARS), key: keyOf(wire), reason: verdict.why });
       }
     }
   }
@@ -60,7 +60,10 @@ export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Reco
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }
 
-function quotedKey(wire: unknown): string {
+/** The form in which an answer names a key. A cut inside an emoji leaves half of a character, which other nodes cannot read. */
+export const quotedKey = (key: string): string => key.slice(0, MAX_QUOTED_KEY_CHARS).toWellFormed();
+
+function keyOf(wire: unknown): string {
   const key = typeof wire === 'object' && wire !== null ? (wire as Record<string, unknown>)['key'] : undefined;
-  return typeof key === 'string' ? key.slice(0, MAX_QUOTED_KEY_CHARS) : '';
+  return typeof key === 'string' ? quotedKey(key) : '';
 }

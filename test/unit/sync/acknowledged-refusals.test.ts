@@ -3,7 +3,7 @@
  * that the peer accepted from the same message is acknowledged.
  */
 import { describe, expect, test } from '@jest/globals';
-import { APP, startNodes, waitingFor } from '../../support/replicating-nodes.ts';
+import { APP, Network, startNodes, waitingFor } from '../../support/replicating-nodes.ts';
 
 /** Longer than the maximum time that a write waits for acknowledgements. Milliseconds. */
 const LONG_MS = 60_000;
@@ -32,6 +32,18 @@ describe('when a peer accepts only some records of a message', () => {
     await network.run(10, [a]);
     expect(b.deltas().length > 1).toBe(how === 'for now');
     expect(rejected.outcome).toBe('waiting');
+    await network.pass(LONG_MS);
+    expect(rejected.outcome).toBe('not_replicated');
+  });
+
+  test('a rejected record with a long key is never acknowledged, although the answer names only the beginning of its key', async () => {
+    const network = new Network();
+    const a = network.add('a');
+    const b = network.add('b', { store: { maxStoreBytes: 4_000 } });
+    const rejected = waitingFor(a, a.put('x'.repeat(5_000), 'value'), 1);
+    const taken = waitingFor(a, a.put('taken', 'value'), 1);
+    await a.tick(true);
+    expect([b.keys(), taken.outcome, rejected.outcome]).toEqual([['taken'], 1, 'waiting']);
     await network.pass(LONG_MS);
     expect(rejected.outcome).toBe('not_replicated');
   });

@@ -88,6 +88,23 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer([ours, other], answer)).toMatchObject({ taken: [ours], refused: [{ entry: other }] });
   });
 
+  test.each([
+    ['cut to 1,024 characters', 'x'.repeat(1_024), 'x'.repeat(5_000)],
+    ['in full', 'x'.repeat(5_000), 'x'.repeat(5_000)],
+    ['cut inside an emoji', `${'x'.repeat(1_023)}\ufffd`, `${'x'.repeat(1_023)}😀`],
+    ['cut inside an emoji, by a node that sends half of a character', `${'x'.repeat(1_023)}\ud83d`, `${'x'.repeat(1_023)}😀`],
+  ])('that names a long key %s rejects the record of that key', (_, named, key) => {
+    const long = entry(key);
+    const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection(named, 'store_full')] };
+    expect(judgeDeltaAnswer([a, long], answer)).toEqual({ kind: 'told', taken: [a], later: [long], refused: [] });
+  });
+
+  test('that names the cut form of two keys rejects both records, because either of them may be meant', () => {
+    const alike = [entry(`${'x'.repeat(1_024)} one`), entry(`${'x'.repeat(1_024)} two`)];
+    const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection('x'.repeat(1_024), 'store_full')] };
+    expect(judgeDeltaAnswer(alike, answer)).toEqual({ kind: 'told', taken: [], later: alike, refused: [] });
+  });
+
   test('that lists fewer rejections than it counts does not tell which records were rejected', () => {
     expect(judgeDeltaAnswer(entries, { ...full, merged: 1, rejected: 2, rejections: [rejection('b', 'malformed')] })).toEqual({ kind: 'unlisted' });
   });

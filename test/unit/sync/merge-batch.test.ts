@@ -105,6 +105,12 @@ describe('a batch', () => {
     expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
   });
 
+  test('lists no half of a character when it cuts a key inside an emoji, because some nodes cannot read such an answer', async () => {
+    const { modules, record } = start();
+    const { rejections } = await mergeBatch({ [APP]: [{ ...record('x', { ttl_ms: -1 }), key: `${'x'.repeat(1_023)}😀` }] }, modules);
+    expect(rejections.map(({ key }) => [key.length, key.isWellFormed()])).toEqual([[1_024, true]]);
+  });
+
   test('reports the verdict on each record to its caller', async () => {
     const { modules, verdicts, record } = start();
     const good = record('good');
