@@ -13,7 +13,7 @@ import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts
 import { rootDigestOf } from './app-digests.ts';
 import { MAX_INNER_BYTES, isPassing, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
-import { leftOutOf, mergeBatch } from './merge-batch.ts';
+import { leftOutOf, mergeBatch, type MergeModules } from './merge-batch.ts';
 import { appsAnswer, bucketsAnswer, rootAnswer } from './messages.ts';
 import { createPacer } from './pacer.ts';
 import { MAX_PAGES, requestPage, type Page } from './page-request.ts';
@@ -35,7 +35,7 @@ export interface AntiEntropyOptions {
   readonly maxAnswerBytes: number;
 }
 
-export interface AntiEntropyModules {
+export interface AntiEntropyModules extends Pick<MergeModules, 'onVerdict'> {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: SyncStore;
@@ -223,13 +223,15 @@ export class AntiEntropy {
   async #takeOver(course: Course, part: Part): Promise<ReadonlySet<string>> {
     const { member, replica, signal, between } = course;
     const { maxAnswerBytes } = this.#options;
+    const { store, onVerdict: noteVerdict } = this.#modules;
     const theirs = new Set<string>();
     const onVerdict = (appId: string, wire: unknown, verdict: MergeVerdict): void => {
+      noteVerdict?.(appId, wire, verdict);
       if (verdict.kind === 'rejected') return;
       const record = wire as WireRecord;
       // Peers may send hex in upper or lower case; the store holds lower case.
       const digest = digestText(recordDigest({ ...record, value: record.value?.toLowerCase() ?? null }));
-      if (this.#modules.store.digestOf(appId, record.key) === digest) theirs.add(`${appId} ${digest}`);
+      if (store.digestOf(appId, record.key) === digest) theirs.add(`${appId} ${digest}`);
     };
     let cursor: string | null = null;
     for (let count = 0; count < MAX_PAGES; count += 1) {

@@ -13,7 +13,7 @@ import type { AppId, Wallet } from '../../src/domain/ids.ts';
 import type { Member } from '../../src/domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
 import type { FirstSnapshotState } from '../../src/domain/readiness.ts';
-import type { LocalWrite, WireRecord } from '../../src/domain/records.ts';
+import type { LocalWrite, MergeVerdict, WireRecord } from '../../src/domain/records.ts';
 import { createApp } from '../../src/http/app.ts';
 import type { SyncHandler } from '../../src/http/sync-route.ts';
 import { injectRequest } from '../../src/sim/world/injection.ts';
@@ -94,6 +94,8 @@ export class ReplicatingNode {
   readonly app: Express;
   readonly log = collectingLog();
   readonly received: ReceivedMessage[] = [];
+  /** What the node did with each record of its peers. */
+  readonly verdicts: MergeVerdict['kind'][] = [];
   readonly broken: Error[] = [];
   /** Runs before a message is handled. It may throw a RefusalError or delay the answer. */
   before: (message: ReceivedMessage) => Promise<void> | void = () => undefined;
@@ -151,7 +153,10 @@ export class ReplicatingNode {
     const { replicas, staleness } = this;
     const pacing = { clock, yieldNow: async (): Promise<void> => undefined };
     this.resync = new Resync({ ...pacing, log, staleness, store, onResynced: () => replicas.resetAll() });
-    const onVerdict = (appId: string, wire: unknown): void => this.resync.note(appId, wire);
+    const onVerdict = (appId: string, wire: unknown, { kind }: MergeVerdict): void => {
+      this.resync.note(appId, wire);
+      this.verdicts.push(kind);
+    };
     const merging = { ...pacing, store, onVerdict };
     const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
     const conversation = new PeerConversation({

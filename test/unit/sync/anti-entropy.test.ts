@@ -174,6 +174,20 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
+  test('are compared with a report on each record of the peer, for the metrics and for a node that has become stale', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    b.put('good', 'value');
+    b.put('poison', 'value');
+    b.bend = (answer, { inner }) => {
+      if (inner['type'] !== 'snapshot_request') return answer;
+      const records = (answer['data'] as Record<string, WireRecord[]>)[APP]!;
+      return { ...answer, data: { [APP]: records.map((record) => (record.key === 'poison' ? { ...record, updated_at_ms: -1 } : record)) } };
+    };
+    await a.compareWith(b);
+    expect([...a.verdicts].sort()).toEqual(['merged', 'rejected']);
+  });
+
   test('become equal in the next round when writes arrive during a round', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
