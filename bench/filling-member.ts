@@ -55,6 +55,7 @@ export class FillingMember {
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => '00'.repeat(8) as StoreId,
+      isMember: () => true,
       onClock: () => undefined,
       onAnswer: () => undefined,
     });

@@ -69,6 +69,7 @@ export class HostileMember {
       book: new PeerBook({ blacklistMs: 0 }, { clock: systemClock }),
       identity: () => this,
       storeId: () => 'ee'.repeat(8) as StoreId,
+      isMember: () => true,
       onClock: () => undefined,
       onAnswer: (member, storeId) => {
         if (storeId !== undefined) this.#storeIds.set(member.wallet, storeId);

@@ -93,3 +93,8 @@ export interface AuthorizedApp {
 export function memberEndpoint(url: string, path: `/${string}`): string {
   return url.replace(/\/+$/, '') + path;
 }
+
+/** The entry of a member in a later membership. An instance with the same wallet and another teePubkey is another member. */
+export function entryOf({ wallet, teePubkey }: Member, membership: Membership | null): Member | undefined {
+  return membership?.members.find((member) => member.wallet === wallet && member.teePubkey === teePubkey);
+}

@@ -9,6 +9,7 @@ import type { Config } from '../config/settings.ts';
 import { Vault } from '../crypto/vault.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import type { Meter } from '../domain/meter.ts';
+import { entryOf } from '../domain/membership.ts';
 import type { AppRegistry, Chain, Clock, Enclave, Identity, Log, Random, Transport } from '../domain/ports.ts';
 import { READINESS_CHANGED, type ReadinessView } from '../domain/readiness.ts';
 import type { MergeVerdict } from '../domain/records.ts';
@@ -192,10 +193,11 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     book,
     identity: () => identity.current(),
     storeId: () => store.storeId,
-    onClock: (member, leadMs) => replicas.of(member).noteClock(leadMs),
+    isMember: (member) => entryOf(member, peerCache.membership()) !== undefined,
+    onClock: (member, leadMs) => replicas.find(member)?.noteClock(leadMs),
     onAnswer: (member, storeId) => {
       staleness.noteExchange();
-      if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
+      if (storeId !== undefined) replicas.find(member)?.noteStoreId(storeId);
     },
   });
   const acknowledgements = new Acknowledgements({ clock });
@@ -242,7 +244,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
     snapshotFetch: new SnapshotFetch(
       { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { ...merging, random, log: syncLog, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
+      { ...merging, random, log: syncLog, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
     ),
     probe,
     replicator,

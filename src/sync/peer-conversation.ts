@@ -34,6 +34,8 @@ export interface ConversationModules {
   readonly book: PeerBook;
   readonly identity: () => Identity | null;
   readonly storeId: () => StoreId;
+  /** Whether the current membership has a member with this wallet and teePubkey. */
+  readonly isMember: (member: Member) => boolean;
   /** Called with each answer. `leadMs`: how far the peer's clock is ahead; null if the answer has no usable date. Milliseconds. */
   readonly onClock: (member: Member, leadMs: number | null) => void;
   /** Called with each good answer. `storeId`: the peer's store_id, if the answer contains it. */
@@ -58,7 +60,9 @@ export class PeerConversation {
    * @throws PeerError, DependencyError
    */
   async exchange(member: Member, message: { readonly type: string } & Record<string, unknown>, options: ExchangeOptions) {
-    const { book } = this.#modules;
+    const { book, isMember } = this.#modules;
+    // A comparison or a snapshot takes many exchanges. The peer may leave the registry in between.
+    if (!isMember(member)) throw new PeerError('aborted', 'the peer is no longer a member');
     try {
       const answer = await this.#converse(member, message, options);
       book.noteAnswered(member);

@@ -24,6 +24,15 @@ export class Replicas {
     return fresh;
   }
 
+  /**
+   * The replica of a member; null if the member has left or has another teePubkey now. For work that began earlier: it may end after its
+   * member has left, and must not bring the member back.
+   */
+  find(member: Member): Replica | null {
+    const known = this.#replicas.get(member.wallet);
+    return known?.teePubkey === member.teePubkey ? known : null;
+  }
+
   /** Forgets peers that are no longer members, and adds new ones. @param members all members except this node */
   keepOnly(members: readonly Member[]): void {
     const wallets = new Set(members.map(({ wallet }) => wallet));

@@ -123,7 +123,7 @@ export class Replicator {
     lane.again = null;
     // The node may have left `ready` and entered it again while this lane was stopping. Then the lane starts again for the latest tick. If
     // the member now has another URL or key, it has a new lane instead.
-    const isLater = signal.aborted && again !== null && !again.aborted && this.#lanes.get(lane.member.wallet) === lane;
+    const isLater = signal.aborted && again !== null && !again.aborted && this.#replicaOf(lane) !== null;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
       if (course.signal.aborted) course.abort();
@@ -262,14 +262,20 @@ export class Replicator {
     }
   }
 
+  /** Null if the member of the lane has left, or if it has another URL or key now and therefore another lane. */
+  #replicaOf(lane: Lane): Replica | null {
+    return this.#lanes.get(lane.member.wallet) === lane ? this.#modules.replicas.find(lane.member) : null;
+  }
+
   #startWaiting(): void {
     while (this.#atWork < MAX_LANES_AT_WORK) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const { lane, signal } = next;
-      lane.working = !signal.aborted;
-      if (lane.working) void this.#work(lane, this.#modules.replicas.of(lane.member), signal);
-      else this.#rest(lane, true, signal);
+      const replica = this.#replicaOf(lane);
+      lane.working = !signal.aborted && replica !== null;
+      if (replica !== null && lane.working) void this.#work(lane, replica, signal);
+      else this.#rest(lane, signal.aborted, signal);
     }
   }
 

@@ -24,7 +24,7 @@ export interface SureRoundModules {
   readonly clock: Clock;
   readonly log: Log;
   readonly failures: Pick<FailureLog, 'note'>;
-  readonly replicas: Pick<Replicas, 'of'>;
+  readonly replicas: Pick<Replicas, 'find'>;
   readonly antiEntropy: Pick<AntiEntropy, 'compareWith' | 'takeFrom'>;
   readonly sureness: {
     hasBecomeSure(): boolean;
@@ -99,7 +99,9 @@ export class SureRound {
   }
 
   async #ask(member: Member, signal: AbortSignal, ask: Ask): Promise<void> {
-    const replica = this.#modules.replicas.of(member);
+    const replica = this.#modules.replicas.find(member);
+    // The member may have left since the round began.
+    if (replica === null) return;
     const { rest } = replica.antiEntropy;
     if (!rest.isOver) return;
     try {

@@ -35,9 +35,10 @@ export function startAskingNode(peers: readonly PeerSide[], options: AskingNodeO
   if (options.holdsSecret !== false) vault.installSyncKey();
   const book = new PeerBook({ blacklistMs: 600_000 }, { clock });
   const transport = transportTo(peers);
+  const state = { isMember: true };
   const storeId = '00112233aabbccdd' as StoreId;
-  const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, onClock: () => undefined, onAnswer: () => undefined });
-  return { clock, random, log, enclave, identity, secret, vault, book, storeId, conversation };
+  const conversation = new PeerConversation({ clock, random, transport, enclave, vault, book, identity: () => identity, storeId: () => storeId, isMember: () => state.isMember, onClock: () => undefined, onAnswer: () => undefined });
+  return { state, clock, random, log, enclave, identity, secret, vault, book, storeId, conversation };
 }
 
 export type AskingNode = ReturnType<typeof startAskingNode>;

@@ -10,7 +10,7 @@ import { DeadlineError, within } from '../../src/domain/deadline.ts';
 import { DependencyError, type RefusalError } from '../../src/domain/errors.ts';
 import { FailureLog } from '../../src/domain/failure-log.ts';
 import type { AppId, Wallet } from '../../src/domain/ids.ts';
-import type { Member } from '../../src/domain/membership.ts';
+import { entryOf, type Member } from '../../src/domain/membership.ts';
 import type { Transport, TransportAnswer, TransportRequest } from '../../src/domain/ports.ts';
 import type { FirstSnapshotState } from '../../src/domain/readiness.ts';
 import type { LocalWrite, MergeVerdict, WireRecord } from '../../src/domain/records.ts';
@@ -168,10 +168,11 @@ export class ReplicatingNode {
       book,
       identity: () => ({ wallet, teePubkey }),
       storeId: () => store.storeId,
-      onClock: (member, leadMs) => this.replicas.of(member).noteClock(leadMs),
+      isMember: (member) => entryOf(member, this.peerCache.membership()) !== undefined,
+      onClock: (member, leadMs) => this.replicas.find(member)?.noteClock(leadMs),
       onAnswer: (member, storeId) => {
         staleness.noteExchange();
-        if (storeId !== undefined) replicas.of(member).noteStoreId(storeId);
+        if (storeId !== undefined) replicas.find(member)?.noteStoreId(storeId);
       },
     });
     this.acknowledgements = new Acknowledgements({ clock });
@@ -200,7 +201,7 @@ export class ReplicatingNode {
     });
     this.#snapshotFetch = new SnapshotFetch(
       { maxAnswerBytes },
-      { ...merging, random, log, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.of(member).noteLeftOut(leftOut) },
+      { ...merging, random, log, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
     );
     const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
     this.inbound = new SyncInbound(

@@ -77,6 +77,13 @@ describe('a request', () => {
   });
 });
 
+test('a peer that is no longer a member gets no request, and is not considered wrong or silent', async () => {
+  const { peer, node, exchange } = start();
+  node.state.isMember = false;
+  expect((await failureOf(exchange())).failure).toBe('aborted');
+  expect([peer.nonceRequests, peer.syncRequests, node.book.isWrong(peer.member)]).toEqual([[], [], false]);
+});
+
 describe('a nonce', () => {
   test.each<[string, TransportAnswer]>([
     ['that is not valid base64', answerOf(200, { nonce: 'NovaKMS:AppAuth:x' })],

@@ -104,6 +104,49 @@ describe('peers', () => {
   });
 });
 
+describe('a member that leaves the membership', () => {
+  test('gets no further request in the middle of a comparison, and its late answer does not bring it back', async () => {
+    const { nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    // Two pages.
+    for (let index = 0; index < 400; index += 1) b.put(`k${index}`, Buffer.alloc(15_000));
+    b.before = ({ inner }) => {
+      if (inner['type'] === 'snapshot_request') a.know([a.member]);
+    };
+    await a.tick();
+    expect(b.types().filter((type) => type === 'snapshot_request')).toHaveLength(1);
+    expect(b.types().at(-1)).toBe('snapshot_request');
+    expect(a.replicas.views()).toEqual([]);
+  });
+
+  test('gets no request from a node that still asks which members are sure', async () => {
+    const { network, nodes } = startNodes('a', 'b');
+    const [a, b] = nodes;
+    a.sureness.noteTick(a.others(), false);
+    const before = a.others();
+    a.know([a.member]);
+    await a.sureRound.whileReady(before, new AbortController().signal);
+    expect([a.sureness.waitsFor(), network.requests, a.replicas.views()]).toEqual([[b.member.wallet], [], []]);
+  });
+
+  test('gets no push if its lane was waiting for its turn', async () => {
+    const { members, outcomes, pushes, replicas, state, tick, write } = startAlone(33);
+    write(1);
+    await tick();
+    state.others = members.slice(0, 32);
+    replicas.keepOnly(state.others);
+    await tick();
+    for (const push of pushes) {
+      push.end();
+      await settle();
+    }
+    const stayed = state.others.map(({ wallet }) => wallet);
+    expect([...new Set(pushes.map(({ member }) => member.wallet))]).toEqual(stayed);
+    expect(replicas.views().map(({ wallet }) => wallet)).toEqual(stayed);
+    expect(outcomes).toEqual(['ok', 'ok']);
+  });
+});
+
 describe('a tick', () => {
   test('caused by the interval starts a comparison with the next peer, but a tick caused by a write does not', async () => {
     const { nodes } = startNodes('a', 'b', 'c', 'd');
