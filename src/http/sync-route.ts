@@ -1,6 +1,7 @@
 /**
  * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. The node reads
- * bodies only from members. It checks the secret and the membership again after the body, because a body may take a long time to arrive.
+ * bodies only from members. It checks the secret and the membership again after the body, because a body may take a long time to arrive,
+ * and a snapshot request may wait for others.
  */
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
@@ -8,7 +9,7 @@ import { canonicalJson } from '../crypto/canonical-json.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { Audit } from '../domain/audit.ts';
 import { RefusalError } from '../domain/errors.ts';
-import type { Member } from '../domain/membership.ts';
+import { entryOf, type Member } from '../domain/membership.ts';
 import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
 import { admit, enterAlso, noteFailedWork } from './admit.ts';
 import { auditPeer } from './audited.ts';
@@ -66,10 +67,11 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     admit<PeerLocals>(bounds, ({ caller }) => caller.member.wallet),
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),
+    enterAlso<PeerLocals>(new RequestsUnderWay(SNAPSHOTS_UNDER_WAY, modules), ({ inner }) => handler.snapshotChars(inner) !== null),
+    // A request does not wait between these checks and its answer.
     secretConfirmed,
     requireStillMember(modules),
     requireHmac(modules),
-    enterAlso<PeerLocals>(new RequestsUnderWay(SNAPSHOTS_UNDER_WAY, modules), ({ inner }) => handler.snapshotChars(inner) !== null),
     reserveSnapshot(handler),
     sendSealed<PeerLocals>(modules, 'x-kms-peer-signature', async ({ caller, inner }) => ({ status: 200, body: await handler.handle(caller.member, inner) })),
     noteFailedWork,
@@ -105,11 +107,12 @@ function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
   };
 }
 
+/** The sender's entry in the membership may be another one now, for example one that could not be read again. The handler gets that entry. */
 function requireStillMember({ directory }: Pick<SyncModules, 'directory'>): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
-    const { wallet, teePubkey } = locals.caller.member;
-    const isMember = directory.membership()?.members.some((member) => member.wallet === wallet && member.teePubkey === teePubkey);
-    if (isMember !== true) throw new RefusalError('forbidden', 'the signer is no longer a member');
+    const member = entryOf(locals.caller.member, directory.membership());
+    if (member === undefined) throw new RefusalError('forbidden', 'the signer is no longer a member');
+    locals.caller = { ...locals.caller, member };
     next();
   };
 }

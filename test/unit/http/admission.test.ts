@@ -16,6 +16,8 @@ interface Hold {
   /** Each function releases one answer that waits to be sealed. */
   readonly held: (() => void)[];
   isOn: boolean;
+  /** Number of envelopes that the enclave has opened. */
+  opened: number;
 }
 
 let hold: Hold;
@@ -25,6 +27,11 @@ const sent: ClientRequest[] = [];
 function holding(real: Enclave, own: Hold): Enclave {
   return {
     ...real,
+    decrypt: async (envelope) => {
+      const text = await real.decrypt(envelope);
+      own.opened += 1;
+      return text;
+    },
     encrypt: async (plaintext, receiver) => {
       if (own.isOn) await new Promise<void>((resolve) => own.held.push(resolve));
       return real.encrypt(plaintext, receiver);
@@ -33,7 +40,7 @@ function holding(real: Enclave, own: Hold): Enclave {
 }
 
 beforeEach(async () => {
-  const own: Hold = { held: [], isOn: true };
+  const own: Hold = { held: [], isOn: true, opened: 0 };
   hold = own;
   const keys = new Map([app, otherApp].map(({ wallet, teePubkey }) => [wallet, teePubkey]));
   node = await startNodeOverHttp({
@@ -169,6 +176,16 @@ describe('requests from a peer', () => {
       return answer === '' ? 'it still waits' : null;
     });
     expect(answer).toBe('429 1');
+  });
+
+  test('for a snapshot are refused if the peer stops being a member while they wait', async () => {
+    const asked = [await sync(peer, { type: 'snapshot_request' }), await sync(peer, { type: 'snapshot_request' })];
+    await until('the answers being sealed', () => hold.held.length === 2);
+    const waiting = await sync(peer, { type: 'snapshot_request' });
+    await until('the third envelope', () => hold.opened === 3);
+    node.peerCache.update({ block: 2n, members: [], dropped: [] });
+    letAllGo();
+    expect(await Promise.all([...asked, waiting].map(({ answered }) => answered))).toEqual(['200', '200', '403']);
   });
 });
 
