@@ -13,12 +13,15 @@ const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });
 
-export const snapshotRequest = z.object({
-  max_bytes: z.number().int().min(MIN_PAGE_BYTES).optional(),
-  cursor: z.string().max(MAX_CURSOR_CHARS).optional(),
-  app: z.string().regex(/^\d{1,16}$/).optional(),
-  buckets: z.array(z.number().int().min(0).max(255)).max(256).optional(),
-});
+/** A request names buckets only with their app. The same buckets of all apps would be a long walk that finds few records. */
+export const snapshotRequest = z
+  .object({
+    max_bytes: z.number().int().min(MIN_PAGE_BYTES).optional(),
+    cursor: z.string().max(MAX_CURSOR_CHARS).optional(),
+    app: z.string().regex(/^\d{1,16}$/).optional(),
+    buckets: z.array(z.number().int().min(0).max(255)).max(256).optional().meta({ description: 'Only with `app`' }),
+  })
+  .refine(({ app, buckets }) => app !== undefined || buckets === undefined);
 
 /** Only the outer object is checked here. It may hold as many apps as a body has room for; each record is checked later. */
 const recordsByApp = z.custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value));

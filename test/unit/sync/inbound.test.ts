@@ -317,6 +317,8 @@ describe('a snapshot', () => {
     ['a cursor that is not a string', { cursor: 17 }],
     ['a cursor that is too long', { cursor: 'c'.repeat(4_097) }],
     ['an app that is not a number', { app: '../100' }],
+    ['buckets but no app, which would be a long walk through all apps,', { buckets: [0] }],
+    ['an empty list of buckets but no app', { buckets: [] }],
     ['an invalid bucket', { app: '100', buckets: [256] }],
     ['more buckets than there are', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
   ])('with %s is refused with 400', async (_, request) => {
