@@ -244,7 +244,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
     snapshotFetch: new SnapshotFetch(
       { maxAnswerBytes: config.maxSyncPayloadBytes },
-      { ...merging, random, log: syncLog, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
+      { ...merging, random, log: syncLog, book, conversation, sureness, resyncBeganAtMs: () => resync.beganAtMs, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
     ),
     probe,
     replicator,

@@ -19,18 +19,28 @@ export interface ResyncModules extends PacerModules {
   readonly onResynced: () => void;
 }
 
+interface Running {
+  readonly beganAtMs: number;
+  /** The keys (`keyIdOf`) that peers have sent since the resync began. */
+  readonly named: Set<string>;
+}
+
 export class Resync {
   readonly #modules: ResyncModules;
-  /** The keys (`keyIdOf`) that peers have sent since the resync began; null while no resync is running. */
-  #named: Set<string> | null = null;
+  #running: Running | null = null;
 
   constructor(modules: ResyncModules) {
     this.#modules = modules;
   }
 
+  /** Null while no resync is running. Monotonic milliseconds. */
+  get beganAtMs(): number | null {
+    return this.#running?.beganAtMs ?? null;
+  }
+
   /** Begins a resync if this node is stale. A resync that is already running continues. */
   begin(): void {
-    if (this.#modules.staleness.isStale()) this.#named ??= new Set();
+    if (this.#modules.staleness.isStale()) this.#running ??= { beganAtMs: this.#modules.clock.monotonicMs(), named: new Set() };
   }
 
   /** Called with each record that a peer sent, even if this node did not merge it: the peer has the record in both cases. */
@@ -39,17 +49,17 @@ export class Resync {
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
     // Only keys that this node holds can be dropped, so only these are noted. Otherwise, a peer could fill the memory with invented keys.
-    if (typeof key === 'string' && this.#named !== null && this.#modules.store.digestOf(appId, key) !== null) this.#named.add(keyIdOf(appId, key));
+    if (typeof key === 'string' && this.#running !== null && this.#modules.store.digestOf(appId, key) !== null) this.#running.named.add(keyIdOf(appId, key));
   }
 
-  /** Called when a member that is not stale has sent a complete snapshot. */
+  /** Called when a member that is not stale has sent a complete snapshot, all of it since the resync began. */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
-    if (this.#named === null) {
+    if (this.#running === null) {
       staleness.noteInStep();
       return;
     }
-    const named = this.#named;
+    const { named } = this.#running;
     const seenUpTo = staleness.seenUpTo();
     const pause = createPacer(this.#modules);
     let dropped = 0;
@@ -65,11 +75,11 @@ export class Resync {
 
   /** Called when every member has answered and all of them are stale. Drops nothing. */
   giveUp(): void {
-    if (this.#named !== null) this.#end();
+    if (this.#running !== null) this.#end();
   }
 
   #end(): void {
-    this.#named = null;
+    this.#running = null;
     this.#modules.staleness.resolve();
     this.#modules.store.forgetOverdue();
     this.#modules.onResynced();

@@ -62,11 +62,15 @@ export interface SnapshotFetchModules extends MergeModules {
   /** Called with the number of a member's records that this node rejected, by reason. */
   readonly onLeftOut: (member: Member, leftOut: Readonly<Record<string, number>>) => void;
   readonly sureness: SureListener;
+  /** When the running resync began; null while none is running. Monotonic milliseconds. */
+  readonly resyncBeganAtMs: () => number | null;
 }
 
 interface GivenPage extends Page {
   /** The id of the store that the page comes from; null if the member does not send it. */
   readonly storeId: string | null;
+  /** When the page was requested. Monotonic milliseconds. */
+  readonly askedAtMs: number;
 }
 
 interface Source {
@@ -87,6 +91,8 @@ interface Taken {
   readonly sure: boolean;
   /** Whether some records were left out (`too_far_ahead`, `store_full`). */
   readonly leftOut: boolean;
+  /** When the first page was requested. Monotonic milliseconds. */
+  readonly startedAtMs: number;
 }
 
 /** Where a member's pages stopped. This is valid only while the member and this node keep their store ids. */
@@ -199,12 +205,13 @@ export class SnapshotFetch {
     // If the pages continue after a stop, some records were merged before the stop.
     const stop = this.#stops.get(member.wallet);
     let anyTaken = stop !== undefined;
-    let { sure, leftOut }: Taken = stop ?? { sure: true, leftOut: false };
+    let { sure, leftOut }: Pick<Taken, 'sure' | 'leftOut'> = stop ?? { sure: true, leftOut: false };
+    const startedAtMs = stop?.startedAtMs ?? first.askedAtMs;
     const { storeId } = this.#modules.store;
     for (let count = 1; count <= MAX_PAGES; count += 1) {
       const report = await this.#merge(member, page);
       signal.throwIfAborted();
-      if (report === null) break;
+      if (report === null || this.#isBeforeResync(startedAtMs)) break;
       anyTaken ||= report.rejected < report.total || report.total === 0;
       sure &&= page.sure;
       leftOut ||= Object.keys(leftOutOf(report)).some(isPassing);
@@ -216,7 +223,7 @@ export class SnapshotFetch {
         this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
         return 'merged';
       }
-      this.#noteStop(member, page, nextCursor, { sure, leftOut });
+      this.#noteStop(member, page, nextCursor, { sure, leftOut, startedAtMs });
       page = await this.#page(member, nextCursor, signal);
       signal.throwIfAborted();
       // The stop is kept: this page may be requested again later.
@@ -265,12 +272,13 @@ export class SnapshotFetch {
 
   /** One page; null if the member does not send it. */
   async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
-    const { book, log, sureness } = this.#modules;
+    const { book, clock, log, sureness } = this.#modules;
     const { maxAnswerBytes } = this.#options;
+    const askedAtMs = clock.monotonicMs();
     try {
       const page = await requestPage(member, { cursor }, { maxAnswerBytes, signal }, this.#modules);
       sureness.onAnswered(member, page.sure);
-      return { ...page, storeId: book.stateOf(member).storeId };
+      return { ...page, storeId: book.stateOf(member).storeId, askedAtMs };
     } catch (error) {
       const isPeerError = error instanceof PeerError;
       const isBadAnswer = isPeerError && error.failure === 'bad_answer';
@@ -295,9 +303,18 @@ export class SnapshotFetch {
     const stop = this.#stops.get(member.wallet);
     if (stop === undefined) return null;
     const sameStores = stop.ownStoreId === store.storeId && stop.storeId !== null && stop.storeId === book.stateOf(member).storeId;
-    if (sameStores && clock.monotonicMs() - stop.atMs < STOP_LIFE_MS) return stop;
+    if (sameStores && clock.monotonicMs() - stop.atMs < STOP_LIFE_MS && !this.#isBeforeResync(stop.startedAtMs)) return stop;
     this.#stops.delete(member.wallet);
     return null;
+  }
+
+  /**
+   * Whether a snapshot started before the running resync. The resync drops the records that it has not seen, and it has not seen the first
+   * pages of such a snapshot. So this snapshot does not count, and the pages are requested from the start again.
+   */
+  #isBeforeResync(startedAtMs: number): boolean {
+    const beganAtMs = this.#modules.resyncBeganAtMs();
+    return beganAtMs !== null && startedAtMs < beganAtMs;
   }
 
   #keepStopsOf(members: readonly Member[]): void {

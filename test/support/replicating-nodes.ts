@@ -201,7 +201,7 @@ export class ReplicatingNode {
     });
     this.#snapshotFetch = new SnapshotFetch(
       { maxAnswerBytes },
-      { ...merging, random, log, book, conversation, sureness, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
+      { ...merging, random, log, book, conversation, sureness, resyncBeganAtMs: () => this.resync.beganAtMs, onLeftOut: (member, leftOut) => replicas.find(member)?.noteLeftOut(leftOut) },
     );
     const nonces = new NonceBook({ ttlSeconds: 120 }, { clock, random });
     this.inbound = new SyncInbound(

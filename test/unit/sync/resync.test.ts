@@ -4,7 +4,7 @@
  * recent writes or a record that a peer pushed after the reconnection.
  */
 import { describe, expect, test } from '@jest/globals';
-import type { RefusalError } from '../../../src/domain/errors.ts';
+import { RefusalError } from '../../../src/domain/errors.ts';
 import { APP_BYTES } from '../../../src/store/memory-cost.ts';
 import { APP, Network, RETENTION_MS, startNodes, type ReplicatingNode } from '../../support/replicating-nodes.ts';
 
@@ -154,6 +154,55 @@ describe('a stale node', () => {
     const outcome = await c.fetchSnapshot();
     expect([outcome.completeFrom, outcome.answered]).toEqual([null, 1]);
     expect([c.staleness.isStale(), c.keys().length]).toEqual([true, 4]);
+  });
+});
+
+describe('a node that becomes stale after the first page of a snapshot', () => {
+  /** Node `c` becomes stale in one minute. It holds `gone`, which node `a` has deleted, and lacks the records of several pages. */
+  async function startSoonStale() {
+    const { network, clock, nodes } = startNodes('a', 'c');
+    const [a, c] = nodes;
+    a.put('gone', 'value');
+    await a.tick(true);
+    network.isolate(c);
+    a.store.forget(APP, 'gone');
+    for (let index = 0; index < 400; index += 1) a.put(`k${index}`, Buffer.alloc(15_000));
+    await network.pass(RETENTION_MS - 60_000, HOUR_MS);
+    // Only `c` was cut off.
+    a.staleness.resolve();
+    network.isolate(c, 'open');
+    expect([c.staleness.isStale(), c.keys()]).toEqual([false, ['gone']]);
+    return { network, clock, a, c };
+  }
+
+  /** What happens when `a` is asked for its second page; later requests are answered. */
+  const atSecondPage = (a: ReplicatingNode, happens: () => Promise<void>): void => {
+    a.before = async ({ inner }) => {
+      if (inner['cursor'] === undefined) return;
+      a.before = () => undefined;
+      await happens();
+    };
+  };
+
+  test('fetches the snapshot from the start if the pages had stopped, so that it does not drop the records of the first page', async () => {
+    const { network, a, c } = await startSoonStale();
+    atSecondPage(a, async () => Promise.reject(new RefusalError('service_unavailable', 'not now')));
+    expect((await c.fetchSnapshot()).completeFrom).toBeNull();
+    const ofFirstPage = c.keys().length - 1;
+    await network.pass(120_000, 60_000);
+    expect([ofFirstPage > 0, c.staleness.isStale()]).toEqual([true, true]);
+    expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+    expect([c.staleness.isStale(), c.keys()]).toEqual([false, a.keys()]);
+  });
+
+  test('stays stale and drops nothing when the last page has arrived, and fetches the snapshot again', async () => {
+    const { network, clock, a, c } = await startSoonStale();
+    await network.pass(59_999, 59_999);
+    atSecondPage(a, () => clock.advance(5));
+    expect((await c.fetchSnapshot()).completeFrom).toBeNull();
+    expect([c.staleness.isStale(), c.read('gone'), c.keys().length > 1]).toEqual([true, 'value', true]);
+    expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+    expect([c.staleness.isStale(), c.keys()]).toEqual([false, a.keys()]);
   });
 });
 

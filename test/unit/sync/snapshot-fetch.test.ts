@@ -73,7 +73,7 @@ function start(behaviours: Readonly<Record<string, PeerBehaviour>>, preferred: s
     onSilent: (member) => void heard.push(`node ${nameOf(member)} is silent`),
     onMerged: (member, { sure, leftOut: some }) => void heard.push(`node ${nameOf(member)} gave ${some ? 'only some' : 'all'} records${sure ? ', and is sure' : ''}`),
   };
-  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, sureness, yieldNow: async () => undefined });
+  const fetch = new SnapshotFetch({ maxAnswerBytes: 52_428_800 }, { ...node, random, store, onLeftOut, sureness, resyncBeganAtMs: () => null, yieldNow: async () => undefined });
   const controller = new AbortController();
   const preferredWallet = preferred === null ? null : byName.get(preferred)!.member.wallet;
   const ask = () => fetch.fetchFirstSnapshot(peers.map(({ member }) => member), preferredWallet, controller.signal);
