@@ -48,7 +48,7 @@ export async function mergeBatch(data: unknown, modules: MergeModules): Promise<
       if (verdict.kind === 'merged') continue;
       reasons[verdict.why] = (reasons[verdict.why] ?? 0) + 1;
       if (verdict.kind === 'rejected' && rejections.length < MAX_REJECTIONS_LISTED) {
-        rejections.push({ app_id: appId.slice(0, MAX_QUOTED_APP_CHARS), key: keyOf(wire), reason: verdict.why });
+        rejections.push({ app_id: appId.slice(0, MAX_QUOTED_APP_CHARS).toWellFormed(), key: keyOf(wire), reason: verdict.why });
       }
     }
   }
