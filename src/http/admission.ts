@@ -24,9 +24,10 @@ export class Admission {
   /**
    * Takes a place among the caller's requests.
    * @returns undefined if a place was free; otherwise a promise that resolves once the request has a place
-   * @throws RefusalError rate_limited, service_unavailable
+   * @throws RefusalError rate_limited, service_unavailable; bad_request, which is never sent, if the caller has hung up
    */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
+    if (this.#answerGone) throw hungUp();
     if (!places.enter(this.lease.caller)) return this.#wait(places, response);
     this.#places.push(places);
     return undefined;
@@ -45,7 +46,7 @@ export class Admission {
   async #wait(places: RequestsUnderWay, response: EventEmitter): Promise<void> {
     this.lease.add(WAITING_BYTES);
     const gone = new AbortController();
-    const onClose = (): void => gone.abort(new RefusalError('bad_request', 'the caller has disconnected'));
+    const onClose = (): void => gone.abort(hungUp());
     response.once('close', onClose);
     try {
       await places.wait(this.lease.caller, gone.signal);
@@ -61,4 +62,8 @@ export class Admission {
     this.lease.release();
     for (const places of this.#places.splice(0)) places.leave(this.lease.caller);
   }
+}
+
+function hungUp(): RefusalError {
+  return new RefusalError('bad_request', 'the caller has disconnected');
 }

@@ -18,7 +18,9 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));
     response.locals.admission = admission;
-    response.once('close', () => admission.noteAnswerGone());
+    // Authentication may wait for the registry. If the caller has hung up meanwhile, `close` has been emitted and does not come again.
+    if (response.closed) admission.noteAnswerGone();
+    else response.once('close', () => admission.noteAnswerGone());
     return goOn(admission.enter(underWay, response), next);
   };
 }

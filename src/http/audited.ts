@@ -47,7 +47,9 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
     if (subject !== null) audit?.record({ ...subject, outcome: outcomeOf(this) });
   }
   return (_request, response, next) => {
-    response.on('close', record);
+    // If the caller hung up during authentication, `close` has been emitted and does not come again.
+    if (response.closed) record.call(response);
+    else response.on('close', record);
     next();
   };
 }

@@ -44,6 +44,9 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced > maxBytes) throw tooLarge();
   lease.expect(announced);
+  const cutOff = (): RefusalError => new RefusalError('bad_request', 'the body was cut off');
+  // If the caller hung up while an earlier middleware waited, none of the events below would come.
+  if (request.destroyed) throw cutOff();
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -60,7 +63,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   const onCut = (): void => {
     // A request also emits `close` after `end`. Then no error is created, because creating one costs as much as reading the body.
-    if (!request.readableEnded) reject(new RefusalError('bad_request', 'the body was cut off'));
+    if (!request.readableEnded) reject(cutOff());
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);
   try {

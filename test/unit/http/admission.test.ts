@@ -189,6 +189,41 @@ describe('requests from a peer', () => {
   });
 });
 
+describe('requests whose caller hangs up while the registry is read', () => {
+  test('are not carried out, and leave all places to the next request', async () => {
+    await node.close();
+    const registry = Promise.withResolvers<undefined>();
+    let [lookups, closes] = [0, 0];
+    node = await startNodeOverHttp({
+      lookup: async (wallet) => {
+        lookups += 1;
+        await registry.promise;
+        return authorizedRecord(100n, wallet, app.teePubkey);
+      },
+      enclave: (real) => holding(real, hold),
+      listener: (real) => (request, response) => {
+        response.once('close', () => (closes += 1));
+        real(request, response);
+      },
+    });
+    await times(16, () => list(app));
+    await times(16, async () => {
+      const { headers, body } = await app.request(node, 'x-app', { key: 'k', value: '' });
+      return send('PUT', '/kms/data', headers, body);
+    });
+    await until('the lookups', () => lookups === 32);
+    for (const request of sent) request.destroy();
+    await until('the closed connections', () => closes === 32);
+    registry.resolve(undefined);
+    const next = await list(app);
+    await until('an answer being sealed', () => hold.held.length > 0);
+    expect(hold.held).toHaveLength(1);
+    letAllGo();
+    expect(await next.answered).toBe('200');
+    expect(node.state.written).toBe(0);
+  });
+});
+
 test('two peers can get snapshot pages of the maximum size at the same time', async () => {
   for (let nth = 0; nth < 10; nth += 1) node.store.put('100', `key ${nth}`, new Uint8Array(900_000), 0, node.clock.nowMs());
   const first = [await sync(peer, { type: 'snapshot_request' }), await sync(otherPeer, { type: 'snapshot_request' })];

@@ -6,8 +6,10 @@ import { appAuthMessage, peerAuthMessage } from '../../../src/crypto/messages.ts
 import { generateP384 } from '../../../src/crypto/p384.ts';
 import { canonicalJson } from '../../../src/crypto/canonical-json.ts';
 import { toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { AppId } from '../../../src/domain/ids.ts';
 import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../support/node-over-http.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
@@ -32,12 +34,12 @@ beforeEach(async () => {
 });
 afterEach(() => node.close());
 
-async function ask(method: string, path: string, inner: object, headers: Readonly<Record<string, string>> = {}): Promise<number> {
+async function ask(method: string, path: string, inner: object, headers: Readonly<Record<string, string>> = {}, signal: AbortSignal | null = null): Promise<number> {
   const nonce = node.nonces.issue();
   const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
   const signature = await app.sign(appAuthMessage(nonce, node.identity.wallet, timestamp));
   const body = JSON.stringify(toWireEnvelope(await app.encrypt(JSON.stringify(inner), node.identity.teePubkey)));
-  const { status } = await fetch(`${node.url}${path}`, { method, headers: { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp, ...headers }, body });
+  const { status } = await fetch(`${node.url}${path}`, { method, headers: { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp, ...headers }, body, signal });
   return status;
 }
 
@@ -52,7 +54,7 @@ async function askAsPeer(inner: object): Promise<number> {
 
 /** Waits for this number of audit entries. An entry is written after the answer, so the caller may see the answer first. */
 async function entriesOnce(count: number) {
-  while (trail.last.sequence < count + 1) await new Promise((resolve) => setImmediate(resolve));
+  await waitUntil({ what: `${count} audit entries`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (trail.last.sequence > count ? null : `there are ${trail.last.sequence - 1}`));
   return pageOf(trail, 1).entries;
 }
 
@@ -150,6 +152,29 @@ describe('the audit log records', () => {
     expect(await ask('POST', '/kms/derive', { path: 'p' }, { 'x-app-timestamp': '1' })).toBe(403);
     expect(await ask('POST', '/kms/derive', { path: 'p' })).toBe(200);
     expect(await entriesOnce(1)).toHaveLength(1);
+  });
+
+  test('requests whose caller hangs up while the registry is read, as unanswered', async () => {
+    await node.close();
+    const registry = Promise.withResolvers<undefined>();
+    const caller = new AbortController();
+    const closed = Promise.withResolvers<undefined>();
+    node = await startNodeOverHttp({
+      lookup: async (of) => {
+        caller.abort();
+        await registry.promise;
+        return authorizedRecord(BigInt(APP), of, app.emulated.teePubkey);
+      },
+      listener: (real) => (request, response) => {
+        response.once('close', () => closed.resolve(undefined));
+        real(request, response);
+      },
+      audit: { audit: trail, http: { tokenHash, reader: trail } },
+    });
+    await expect(ask('PUT', '/kms/data', { key: 'k', value: '' }, {}, caller.signal)).rejects.toThrow('aborted');
+    await closed.promise;
+    registry.resolve(undefined);
+    expect(await entriesOnce(1)).toMatchObject([{ op: 'put', outcome: 'unanswered', target: null, wallet: app.emulated.wallet }]);
   });
 
   test('no reads of values', async () => {
