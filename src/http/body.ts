@@ -2,6 +2,7 @@
 import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
+import { JoinedChunks } from '../domain/joined-chunks.ts';
 import { parseJsonBody } from '../crypto/json.ts';
 import type { Admission } from './admission.ts';
 import type { ByteLease } from './inflight-bytes.ts';
@@ -48,19 +49,17 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   // If the caller hung up while an earlier middleware waited, none of the events below would come.
   if (request.destroyed) throw cutOff();
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const chunks = new JoinedChunks();
   const onData = (chunk: Buffer): void => {
-    bytes += chunk.length;
-    if (bytes > maxBytes) { reject(tooLarge()); return; }
+    if (chunks.bytes + chunk.length > maxBytes) { reject(tooLarge()); return; }
     try {
       lease.add(chunk.length);
-      chunks.push(chunk);
+      chunks.add(chunk);
     } catch (error) {
       reject(error);
     }
   };
-  const onEnd = (): void => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+  const onEnd = (): void => resolve(chunks.join());
   const onCut = (): void => {
     // A request also emits `close` after `end`. Then no error is created, because creating one costs as much as reading the body.
     if (!request.readableEnded) reject(cutOff());

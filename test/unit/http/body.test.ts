@@ -19,3 +19,20 @@ test('a body whose caller has hung up before it is read is refused, not waited f
   const waited = new Promise((resolve) => setImmediate(resolve, 'it is waited for'));
   expect(await Promise.race([refusal, waited])).toMatchObject({ code: 'bad_request' });
 });
+
+/**
+ * Each chunk that is kept costs some hundred bytes besides its content. Here one buffer is used for all chunks but the first, so a reader
+ * that keeps that buffer, and not a copy, gets wrong bytes.
+ */
+test('a body in small chunks is kept as copies of the chunks, so that it costs as much memory as its bytes', async () => {
+  const request = incoming();
+  const read = readJson(request, 5, UNCOUNTED);
+  const shared = Buffer.of(0);
+  request.emit('data', Buffer.from('1'));
+  for (const digit of '2345') {
+    shared.write(digit);
+    request.emit('data', shared);
+  }
+  request.emit('end');
+  expect(await read).toBe(12_345);
+});
