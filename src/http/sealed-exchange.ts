@@ -19,8 +19,8 @@ export interface SealedCaller {
   readonly signature: string | null;
 }
 
-/** Answers up to this length are never refused for lack of room. Characters. */
-const SHORT_ANSWER_CHARS = 64 * 1024;
+/** Answers up to this length are never refused for lack of room. Bytes. */
+const SHORT_ANSWER_BYTES = 64 * 1024;
 /**
  * An answer is counted at its size on the wire, where each byte is two hex digits. Counted like this, the largest page uses the whole share
  * of a caller (protocol.md §10).
@@ -91,7 +91,8 @@ export function sendSealed<Locals extends SealedLocals>(
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
     const text = JSON.stringify(body);
     // A short answer is not refused: it may belong to a write, which has already happened.
-    locals.admission.lease.countAnswer(text.length * WIRE_FACTOR, text.length > SHORT_ANSWER_CHARS);
+    const bytes = Buffer.byteLength(text);
+    locals.admission.lease.countAnswer(bytes * WIRE_FACTOR, bytes > SHORT_ANSWER_BYTES);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
       encrypt(enclave, text, locals.caller.teePubkey),

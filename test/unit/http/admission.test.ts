@@ -244,3 +244,19 @@ test('each waiting request reserves as many bytes as its headers may have', asyn
   expect(await Promise.race(waiting.map(({ answered }) => answered))).toBe('503 1');
   await looksAt(52);
 });
+
+test.each([
+  { bytes: 1, character: 'k', answer: '200' },
+  { bytes: 3, character: '€', answer: '503 1' },
+])('a listing is counted in bytes: with 56,610 characters in its keys, of $bytes byte(s) each, it is answered with $answer', async ({ character, answer }) => {
+  await node.close();
+  // The app may use 256 KiB, and an answer counts twice, so its listing may have 128 KiB.
+  node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * 1024 * 1024 } });
+  // A stored value has at least 28 bytes: a nonce and a tag.
+  for (let nth = 0; nth < 170; nth += 1) node.store.put('100', `${nth} ${character.repeat(333)}`, new Uint8Array(28), 0, node.clock.nowMs());
+  // A request that is alone may have an answer of any size, so another one is under way.
+  send('GET', '/kms/data?limit=1', await otherApp.proof(node, 'x-app'));
+  await until('the first answer being sealed', () => hold.held.length === 1);
+  hold.isOn = false;
+  expect(await (await list(app)).answered).toBe(answer);
+});
