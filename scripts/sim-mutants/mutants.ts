@@ -451,8 +451,11 @@ const NINE: readonly Mutant[] = [
   {
     name: 'forgotten-peer-pushed-on',
     section: 'own',
-    what: 'A push to a peer continues after the node has forgotten that peer and its acknowledged sequence.',
-    replace: [{ file: 'sync/push-plan.ts', find: `if (this.#modules.progress.isClosed) {`, put: `if (this.#modules.progress.epoch < 0) {` }],
+    what: 'A push to a peer continues after the node has forgotten that peer, and no exchange checks whether the peer is still a member.',
+    replace: [
+      { file: 'sync/push-plan.ts', find: `if (this.#modules.progress.isClosed) {`, put: `if (this.#modules.progress.epoch < 0) {` },
+      { file: 'sync/peer-conversation.ts', find: `if (!isMember(member)) throw`, put: `if (!isMember(member) && message.type === '') throw` },
+    ],
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
