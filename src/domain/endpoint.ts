@@ -13,7 +13,9 @@ export function endpointOf(url: string): string {
 export function hasReadableLogin(url: string): boolean {
   const { username, password } = new URL(url);
   try {
-    decodeURIComponent(username + password);
+    // Decoded one by one, as the login is used: the end of one and the start of the other could form a character.
+    decodeURIComponent(username);
+    decodeURIComponent(password);
     return true;
   } catch {
     return false;

@@ -119,7 +119,7 @@ describe('a variable', () => {
     ['IN_ENCLAVE', ['yes', 'f', '2']],
     ['LOG_LEVEL', ['TRACE', 'LOUD']],
     ['BIND_ADDR', ['8000', ':8000', 'host', 'host:65536', 'host:-1', '::1:8000', 'a b:1']],
-    ['NODE_URL', ['rpc.test', 'ftp://rpc.test', 'http://', 'ws://rpc.test', 'https://user:100%@rpc.test', 'https://%ff@rpc.test']],
+    ['NODE_URL', ['rpc.test', 'ftp://rpc.test', 'http://', 'ws://rpc.test', 'https://user:100%@rpc.test', 'https://%ff@rpc.test', 'https://%c3:%a9@rpc.test']],
     ['ODYN_URL', ['127.0.0.1:18000', 'unix:/socket']],
     ['NODE_INSTANCE_URL', ['node.test', 'https://user:word@node.test', 'https://user@node.test']],
     ['NODE_WALLET', ['0x12', 'me']],
