@@ -56,12 +56,15 @@ export class AuditRing {
     return this.#count === 0 ? 0 : this.#end - this.#oldestStart;
   }
 
-  /** Drops the oldest entries until an entry with a text of this length fits. @throws InvariantError when it can never fit */
-  makeRoom(chars: number): void {
+  /**
+   * Drops the oldest entries until this number of entries fits, with texts of this length together.
+   * @throws InvariantError when they can never fit
+   */
+  makeRoom(chars: number, entries = 1): void {
     const { maxEntries, maxBytes } = this.#limits;
-    invariant(chars <= maxBytes, 'an audit entry is longer than the limit of all entries');
+    invariant(chars <= maxBytes && entries <= maxEntries, 'the audit entries are longer than the limit of all entries');
     const end = this.#startOf(chars) + chars;
-    while (this.#count > 0 && (this.#count >= maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
+    while (this.#count > 0 && (this.#count + entries > maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
   }
 
   /** @param entry the entry that follows `last`; its text is ASCII */

@@ -10,8 +10,9 @@ import { AuditRing, type RingLimits } from './ring.ts';
 
 /** How much a node keeps for its readers: at 1,000 requests a second, about the last minute. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
-/** Room for a `dropped` entry. Characters. */
+/** Room for a `dropped` entry, and for a `dropped` entry and a checkpoint. Characters. */
 const DROPPED_TEXT_CHARS = 128;
+const DROPPED_AND_CHECKPOINT_CHARS = DROPPED_TEXT_CHARS + 512;
 const CHAIN_ID_BYTES = 16;
 
 export interface AuditTrailModules {
@@ -28,6 +29,7 @@ export class AuditTrail implements Audit {
   readonly #onUnsigned: () => void;
   /** The number of the newest dropped entry that the chain has reported. */
   #saidDropped = 0;
+  #hasEnded = false;
 
   constructor(limits: RingLimits, { clock, random, onUnsigned }: AuditTrailModules) {
     this.#clock = clock;
@@ -52,12 +54,20 @@ export class AuditTrail implements Audit {
   }
 
   record(event: AuditEvent): void {
+    if (this.#hasEnded) return;
     this.#append((sequence, atMs) => eventText(sequence, atMs, event));
     this.#onUnsigned();
   }
 
+  /** From now on, no event is recorded, because the last checkpoint would not cover it. Checkpoints can still be added. */
+  end(): void {
+    this.#hasEnded = true;
+  }
+
   /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
   pointToSign(): ChainPoint {
+    // If the checkpoint itself had to drop entries, no signed entry would report them.
+    this.#ring.makeRoom(DROPPED_AND_CHECKPOINT_CHARS, 2);
     this.#sayDropped();
     return this.#ring.last;
   }
@@ -83,6 +93,12 @@ export class AuditTrail implements Audit {
       lines.push(withHash(text, hash));
     }
     return `{"chain":"${this.#chain}","entries":[${lines.join(',')}],"more":${end < last.sequence}}`;
+  }
+
+  /** Whether `page` with the same arguments returns the newest entry. */
+  hasLast(after: number, limit: number): boolean {
+    const { gone, last } = this.#ring;
+    return after < last.sequence && Math.max(after, gone.sequence) + limit >= last.sequence;
   }
 
   #sayDropped(): void {

@@ -73,7 +73,7 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Probes come before `refuseStopping`, because they must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // `/audit` also comes before `refuseStopping`, because its reader fetches the last entries while the node stops.
+  // `/audit` also comes before `refuseStopping`. A stopping node answers its reader once more after the last entry (node/stop-answering.ts).
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);

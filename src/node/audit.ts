@@ -24,6 +24,11 @@ export interface NodeAuditModules {
   readonly wallet: () => Wallet | null;
 }
 
+export interface EndedAudit {
+  /** Resolves when a page with the last entry has been made for a reader. */
+  readonly whenRead: Promise<void>;
+}
+
 export class NodeAudit {
   readonly audit: Audit;
   /** For `GET /audit`. */
@@ -31,6 +36,8 @@ export class NodeAudit {
   readonly #trail: AuditTrail;
   readonly #checkpoints: Checkpoints;
   readonly #modules: NodeAuditModules;
+  readonly #endRead = Promise.withResolvers<undefined>();
+  #hasEnded = false;
 
   /** Null when `AUDIT_TOKEN_SHA256` is unset. */
   static of({ auditTokenHash }: Pick<Config, 'auditTokenHash'>, modules: NodeAuditModules): NodeAudit | null {
@@ -44,7 +51,7 @@ export class NodeAudit {
     this.#trail = trail;
     this.#modules = modules;
     this.audit = trail;
-    this.http = { tokenHash, reader: trail };
+    this.http = { tokenHash, reader: { page: (after, limit) => this.#page(after, limit) } };
   }
 
   /** Number of entries that no reader can get any more. */
@@ -76,16 +83,24 @@ export class NodeAudit {
     };
   }
 
-  /** Records that the node was told to stop. Events of requests under way still follow. */
-  noteStop(): void {
+  /**
+   * Records the stop, makes the last checkpoint, and logs the number and hash of the last entry. Later events are not recorded: they belong
+   * to requests that were cut off, whose results reach no one. Never rejects.
+   */
+  async end(): Promise<EndedAudit> {
     this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });
-  }
-
-  /** Makes the last checkpoint, and logs the number and hash of the last entry. Never rejects. */
-  async end(): Promise<void> {
+    this.#trail.end();
     const isSigned = await this.#checkpoints.end();
     const { sequence, hash } = this.#trail.last;
     this.#modules.log.info('the audit log has ended', { sequence, hash, signed: isSigned, dropped: this.dropped });
+    this.#hasEnded = true;
+    return { whenRead: this.#endRead.promise };
+  }
+
+  #page(after: number, limit: number): string {
+    const page = this.#trail.page(after, limit);
+    if (this.#hasEnded && this.#trail.hasLast(after, limit)) this.#endRead.resolve(undefined);
+    return page;
   }
 
   #noteOwn(event: Omit<AuditEvent, 'appId'>): void {

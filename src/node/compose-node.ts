@@ -37,7 +37,7 @@ import { Replicator } from '../sync/replicator.ts';
 import { SnapshotFetch } from '../sync/snapshot-fetch.ts';
 import { SureRound } from '../sync/sure-round.ts';
 import type { WatchSyncTick } from '../sync/tick-course.ts';
-import { NodeAudit } from './audit.ts';
+import { NodeAudit, type EndedAudit } from './audit.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { EnclaveWatch } from './enclave-watch.ts';
 import { NodeIdentity } from './identity.ts';
@@ -79,8 +79,11 @@ export interface ComposedNode {
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
   /** Number of audit entries that no reader can get any more; 0 without an audit log. */
   auditDropped(): number;
-  /** Makes the last checkpoint of the audit log. Never rejects. */
-  endAudit(): Promise<void>;
+  /**
+   * Ends the audit log with `stop` and the last checkpoint. Call it when no request is under way. Never rejects.
+   * @returns null if there is no audit log
+   */
+  endAudit(): Promise<EndedAudit | null>;
   /** Overwrites every key. The node must not answer requests after this. */
   wipe(): void;
 }
@@ -358,13 +361,12 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     start: () => void actor.start(),
     stop: () => {
       stopping = true;
-      audit?.noteStop();
       actor.stop();
     },
     // Without the sync key, no peer accepts a push.
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     auditDropped: () => audit?.dropped ?? 0,
-    endAudit: async () => audit?.end(),
+    endAudit: async () => (await audit?.end()) ?? null,
     wipe: () => vault.wipe(),
   };
 }

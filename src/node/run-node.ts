@@ -13,15 +13,19 @@ import { listen, type HttpServer } from '../http/server.ts';
 import { releaseStartMemory } from '../system/start-memory.ts';
 import type { ComposedNode } from './compose-node.ts';
 import { connectNode } from './connect-node.ts';
+import { answerLastRead, DRAIN_TIMEOUT_MS, endRequests } from './stop-answering.ts';
 
-/** How long a stopping node waits for requests under way to end. Milliseconds. */
-export const DRAIN_TIMEOUT_MS = 10_000;
 /** How long a stopping node continues its last push after the requests under way have ended or been cut off. Milliseconds. */
 const LAST_PUSH_TIMEOUT_MS = 5_000;
+/** A reader of the audit log gets the time that requests and the last push have left of this. Milliseconds. */
+const STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
 
 export interface RunningNode {
   readonly port: number;
-  /** Stops ticks, refuses new requests, finishes those under way, pushes this node's writes, wipes the secrets and closes everything. */
+  /**
+   * Stops ticks, refuses new requests, finishes those under way, pushes this node's writes, wipes the secrets and closes everything. Before
+   * the end, a reader of the audit log can fetch the last entries.
+   */
   close(): Promise<void>;
 }
 
@@ -47,11 +51,14 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   const { clock, node, odyn, local, visualizer, metered } = connected;
   const meter = metered?.meter;
   let server: HttpServer;
+  let listenOn: (port: number) => Promise<HttpServer>;
   try {
     const { host, port } = config.bindAddress;
     const app = createApp(node.appOptions, { ...node.appModules, metrics: metered?.route, attester: odyn });
     const measure = meter === undefined ? undefined : measureRequests(meter, clock);
-    server = await listen({ host, port }, { listener: listenerOf(app), clock, messages: messageClassesOf(app), measure });
+    const modules = { listener: listenerOf(app), clock, messages: messageClassesOf(app), measure };
+    listenOn = (at) => listen({ host, port: at }, modules);
+    server = await listenOn(port);
   } catch (error) {
     node.wipe();
     await metered?.close();
@@ -64,13 +71,6 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   await metered?.start(node);
   node.start();
 
-  const drain = async (): Promise<void> => {
-    try {
-      await within(clock, 'the end of requests under way', DRAIN_TIMEOUT_MS, undefined, () => server.drain());
-    } catch {
-      log.warn('requests under way were cut off');
-    }
-  };
   /**
    * Pushes while requests under way finish, because some of them wait for acknowledgements from peers. When all have finished, it also
    * pushes the writes of the last requests.
@@ -81,7 +81,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
     const pushed = node.lastPush(() => drained, pushing.signal);
     // A failure of the push is handled below. Until then, it must not count as an unhandled rejection.
     pushed.catch(() => undefined);
-    await drain();
+    await endRequests(server, { clock, log });
     drained = true;
     try {
       await within(clock, 'the last push', LAST_PUSH_TIMEOUT_MS, undefined, () => pushed);
@@ -94,13 +94,15 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   return {
     port: server.port,
     async close() {
+      const endsAtMs = clock.monotonicMs() + STOP_TIMEOUT_MS;
       node.stop();
       visualizer?.noteStopping();
       await drainAndPush();
-      await node.endAudit();
-      server.destroy();
+      const auditRead = await node.endAudit();
       node.wipe();
       local?.wipe();
+      const leftMs = endsAtMs - clock.monotonicMs();
+      if (auditRead !== null) await answerLastRead(() => listenOn(server.port), auditRead.whenRead, leftMs, { clock, log });
       await visualizer?.close();
       await metered?.close();
       await connected.closeClients();

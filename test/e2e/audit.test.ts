@@ -3,7 +3,7 @@
  * their hash chains are valid. They contain no paths, keys or values of apps.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -165,6 +165,24 @@ test('after a restart of the node, the file has a second chain, and both chains 
   const entries = await fetched(second);
   expect(entries.filter(({ op }) => op === 'start')).toHaveLength(2);
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
+});
+
+test('a node that stops lets its reader fetch the end of the audit log, which is signed, and then exits', async () => {
+  let after = (await fetched(first)).at(-1)!.seq!;
+  const stopped = first.stop();
+  await waitUntil({ what: 'the end of the audit log', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {
+    const answer = await fetch(`${first.localUrl}/audit?after=${after}`, { headers: { authorization: `Bearer ${TOKEN}` } }).catch(() => null);
+    if (answer === null) return 'the node does not answer';
+    const { entries } = (await answer.json()) as { readonly entries: readonly Entry[] };
+    await appendFile(fileOf(first), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    after = entries.at(-1)?.seq ?? after;
+    return entries.some(({ op }) => op === 'stop') ? null : `entry ${after} is not the end`;
+  });
+  expect(await stopped).toEqual({ code: 0, signal: null });
+  const ops = (await readFile(fileOf(first), 'utf8')).trimEnd().split('\n').map((line) => (JSON.parse(line) as Entry).op);
+  expect(ops.slice(-2)).toEqual(['stop', 'checkpoint']);
+  const verified = await audit('verify', '--complete', '--json', '--wallet', first.wallet, fileOf(first));
+  expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true, missing: 0, unsigned: 0 });
 });
 
 test('no audit log and no other output contains a path, key or value of an app, key bytes or a token', async () => {

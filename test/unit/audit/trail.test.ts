@@ -69,6 +69,31 @@ describe('without a reader', () => {
   });
 });
 
+describe('an audit log that has ended', () => {
+  test('records no more events, and its last entry is the checkpoint that covers all other entries', async () => {
+    const { trail, checkpoint, wallet } = auditOf();
+    trail.record(derived(1));
+    trail.end();
+    await checkpoint();
+    trail.record(derived(2));
+    expect(readAll(trail).map(({ op }) => op)).toEqual(['start', 'derive', 'checkpoint']);
+    expect(verify(readAll(trail), [wallet])).toMatchObject({ problems: [], unsigned: 0 });
+  });
+
+  test.each([
+    ['entries', { maxEntries: 8, maxBytes: 1_000_000 }],
+    ['bytes', { maxEntries: 1_000, maxBytes: 2_000 }],
+  ])('is covered by its last checkpoint even if the limit of %s is reached', async (_, limits) => {
+    const { trail, checkpoint, wallet } = auditOf(limits);
+    for (let number = 0; number < 20; number += 1) trail.record(derived(number));
+    trail.end();
+    await checkpoint();
+    const { sequence } = trail.last;
+    expect(verify(readAll(trail), [wallet])).toMatchObject({ problems: [], unsigned: 0 });
+    expect(trail.last.sequence).toBe(sequence);
+  });
+});
+
 test('a reader that reads only from time to time gets every entry, or a gap that the node reports in place of the dropped entries', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),

@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { STOP_TIMEOUT_MS } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
-import { DRAIN_TIMEOUT_MS } from '../../../src/node/run-node.ts';
+import { DRAIN_TIMEOUT_MS } from '../../../src/node/stop-answering.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 

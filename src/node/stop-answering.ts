@@ -1,0 +1,53 @@
+/** How a stopping node ends its requests, and how it then lets a reader fetch the end of its audit log (docs/audit.md). */
+import { within } from '../domain/deadline.ts';
+import type { Clock, Log } from '../domain/ports.ts';
+import type { HttpServer } from '../http/server.ts';
+
+/** How long a stopping node waits for requests under way to end. Milliseconds. */
+export const DRAIN_TIMEOUT_MS = 10_000;
+/** How long a stopping node waits for a reader of the end of its audit log. Milliseconds. */
+export const LAST_READ_TIMEOUT_MS = 5_000;
+
+export interface StopModules {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'warn' | 'info'>;
+}
+
+/** Accepts no more connections. Resolves when every request has been answered or cut off, and each of them has its audit entry. */
+export async function endRequests(server: HttpServer, { clock, log }: StopModules): Promise<void> {
+  const drained = server.drain();
+  try {
+    await within(clock, 'the end of requests under way', DRAIN_TIMEOUT_MS, undefined, () => drained);
+  } catch {
+    log.warn('requests under way were cut off');
+    server.destroy();
+    await drained;
+  }
+}
+
+/**
+ * Listens again until a reader has the last entry. The last entry is written when all requests have ended, so no connection is open then.
+ * Never rejects.
+ * @param listenAgain starts a server that answers `GET /audit`
+ * @param whenRead resolves when a page with the last entry is being sent
+ * @param timeoutMs the time that is left for this; LAST_READ_TIMEOUT_MS is its maximum
+ */
+export async function answerLastRead(listenAgain: () => Promise<HttpServer>, whenRead: Promise<void>, timeoutMs: number, { clock, log }: StopModules): Promise<void> {
+  const started = await listenAgain().catch((error: unknown) => {
+    log.warn('the end of the audit log cannot be read', { code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
+    return null;
+  });
+  if (started === null) return;
+  try {
+    await within(clock, 'the last read of the audit log', Math.min(timeoutMs, LAST_READ_TIMEOUT_MS), undefined, async () => {
+      await whenRead;
+      await started.drain();
+    });
+    log.info('the end of the audit log was read');
+  } catch {
+    log.warn('the end of the audit log was not read in time');
+  }
+  const closed = started.drain();
+  started.destroy();
+  await closed;
+}

@@ -1,0 +1,66 @@
+/** The end of a node's audit log (docs/audit.md): the last checkpoint covers every entry, and the node knows when a reader has it. */
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { AppId } from '../../../src/domain/ids.ts';
+import type { AuditEvent } from '../../../src/domain/audit.ts';
+import { FailureLog } from '../../../src/domain/failure-log.ts';
+import { NodeAudit } from '../../../src/node/audit.ts';
+import { collectingLog } from '../../support/collecting-log.ts';
+import { inProcessEnclave } from '../../support/in-process-enclave.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
+import { verify, type Page } from '../audit/audit-of.ts';
+
+const DERIVE: AuditEvent = { operation: 'derive', wallet: null, appId: 7 as AppId, target: null, outcome: 'unanswered' };
+
+let audit: NodeAudit;
+let held: PromiseWithResolvers<undefined>;
+const log = collectingLog();
+
+beforeEach(() => {
+  log.lines.length = 0;
+  held = Promise.withResolvers<undefined>();
+  const clock = new ManualClock();
+  const random = new SeededRandom('node audit');
+  const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random, clock });
+  const sign = async (message: string): Promise<string> => {
+    await held.promise;
+    return enclave.sign(message);
+  };
+  audit = NodeAudit.of(
+    { auditTokenHash: new Uint8Array(32) },
+    { clock, random, enclave: { sign }, log, failures: new FailureLog({ clock }), wallet: () => enclave.emulated.wallet },
+  )!;
+});
+
+const pageAfter = (after: number, limit = 1_000): Page => JSON.parse(audit.http.reader.page(after, limit)) as Page;
+
+describe('the end of the audit log', () => {
+  test('is `stop` and a checkpoint that covers all entries, even if an event comes while the enclave signs', async () => {
+    audit.audit.record(DERIVE);
+    const ended = audit.end();
+    audit.audit.record(DERIVE);
+    held.resolve(undefined);
+    await ended;
+    audit.audit.record(DERIVE);
+    const { entries } = pageAfter(0);
+    expect(entries.map(({ op }) => op)).toEqual(['start', 'derive', 'stop', 'checkpoint']);
+    expect(verify(entries)).toMatchObject({ problems: [], unsigned: 0 });
+    expect(log.lines.at(-1)).toMatchObject({ sentence: 'the audit log has ended', facts: { sequence: 4, hash: entries[3]!['hash'], signed: true } });
+  });
+
+  test.each<[boolean, string, (() => void)[]]>([
+    [false, 'no page', []],
+    [false, 'a page without the last entry', [() => pageAfter(0, 2)]],
+    [false, 'an empty page', [() => pageAfter(3), () => pageAfter(999)]],
+    [true, 'the page with the last entry', [() => pageAfter(0, 2), () => pageAfter(2, 1)]],
+  ])('has been read: %p, after %s', async (isRead, _, reads) => {
+    pageAfter(0);
+    held.resolve(undefined);
+    const { whenRead } = await audit.end();
+    let read = false;
+    void whenRead.then(() => (read = true));
+    for (const ask of reads) ask();
+    await settle();
+    expect(read).toBe(isRead);
+  });
+});
