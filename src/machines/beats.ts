@@ -35,7 +35,10 @@ export function beatsRegion(node: NodeSetup) {
         initial: 'due',
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
-          /** While a tick lasts longer than the beat, another node_tick is raised once per beat, and region nodeTick drops it. */
+          /**
+           * While a tick lasts longer than the beat, another node_tick is raised once per beat, and also when the view becomes outdated.
+           * Region nodeTick drops it. It makes a node with an outdated view leave `ready`.
+           */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
         },

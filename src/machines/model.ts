@@ -87,8 +87,6 @@ export type ReadinessEvent =
   | { type: 'self.eligible' }
   /** The chain could not be read. A ready node keeps serving from its last view until that view is too old (protocol.md §6). */
   | { type: 'chain.unread'; reason: Reason }
-  /** The view from which a ready node serves has become too old. */
-  | { type: 'chain.outdated'; reason: Reason }
   | { type: 'hash.pending'; reason: Reason }
   /** The chain hash is zero, is being claimed, or is not deep enough yet. */
   | { type: 'hash.unsettled'; reason: Reason }

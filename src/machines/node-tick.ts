@@ -41,6 +41,9 @@ export function nodeTickRegion(node: NodeSetup) {
   const asksForSecret = node.raise({ type: 'secret.pending', reason: reason(REASONS.secretHashMismatch, 'asking the members') });
   const asksForSnapshot = node.raise({ type: 'snapshot.pending' });
 
+  /** A node must not become ready with a view that has become too old while a step ran. */
+  const endsWithOldView = { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) } as const;
+
   return node.createStateConfig({
     description: 'Runs the steps of node_tick one after another.',
     // For a visualiser: one node_tick lasts from leaving `idle` until returning to it. Its outcome is the value `last tick` of `shown.ts`.
@@ -50,13 +53,7 @@ export function nodeTickRegion(node: NodeSetup) {
     states: {
       idle: {
         description: 'Waits for the next node_tick.',
-        on: {
-          node_tick: [
-            // The view that the node relies on is too old, so the node leaves `ready` before the next read.
-            { guard: 'viewIsOutdated', target: 'readingChain', actions: ['startTick', raise({ type: 'chain.outdated', reason: stale })] },
-            { target: 'readingChain', actions: 'startTick' },
-          ],
-        },
+        on: { node_tick: { target: 'readingChain', actions: 'startTick' } },
       },
 
       readingChain: {
@@ -86,7 +83,7 @@ export function nodeTickRegion(node: NodeSetup) {
         description: 'If the chain no longer shows the hash of the secret of this node, the node stops being ready before any other step.',
         always: [
           // Even a successful read may show a chain that no longer produces blocks.
-          { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) },
+          endsWithOldView,
           { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },
           { guard: hashIs('wanted'), target: 'checkingEligibility', actions: asksForSecret },
           { guard: 'snapshotMissing', target: 'checkingEligibility', actions: asksForSnapshot },
@@ -215,6 +212,7 @@ export function nodeTickRegion(node: NodeSetup) {
       judgingStore: {
         description: 'Does this tick ask for a snapshot?',
         always: [
+          endsWithOldView,
           { guard: 'snapshotComplete', target: 'settling', actions: conclude(() => prepared) },
           {
             guard: 'snapshotMissing',
@@ -258,7 +256,11 @@ export function nodeTickRegion(node: NodeSetup) {
       },
       judgingSnapshot: {
         description: 'May the node become ready with the records that the members sent?',
-        always: [{ guard: 'snapshotMissing', target: 'settling' }, { target: 'settling', actions: conclude(() => prepared) }],
+        always: [
+          endsWithOldView,
+          { guard: 'snapshotMissing', target: 'settling' },
+          { target: 'settling', actions: conclude(() => prepared) },
+        ],
       },
 
       settling: {

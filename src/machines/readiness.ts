@@ -75,7 +75,8 @@ export function readinessRegion(node: NodeSetup) {
         on: {
           sync_tick: { actions: ['countSyncTick', sendTo('replicate', ({ event }) => event)] },
           'self.ineligible': { target: 'ineligible', actions: explain },
-          'chain.outdated': { target: 'ineligible', actions: explain },
+          // A node_tick arrives when the view becomes too old, even while another one runs. The node does not wait for the next read.
+          node_tick: { guard: 'viewIsOutdated', target: 'ineligible', actions: { type: 'explain', params: { because: reason(REASONS.chainViewStale) } } },
           // After a failed read, a ready node stays ready until its view is too old.
           'chain.unread': [
             { guard: 'viewIsOutdated', target: 'ineligible', actions: explainStale },

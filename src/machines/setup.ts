@@ -20,14 +20,15 @@ import {
 } from './model.ts';
 import type { StoreOrigin } from './secret-life.ts';
 import { slots, type ChainFacts, type ChainFailure, type HashFacts, type SecretFacts, type SyncKeyFacts } from './slots.ts';
-import { endsReady, isOutdated } from './view-age.ts';
+import { endsReady, isOutdated, untilOutdatedMs } from './view-age.ts';
 
 export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) {
   return setup({
     types: { context: {} as NodeContext, events: {} as NodeEvent, tags: {} as 'serving' },
     actors: slots,
     delays: {
-      nodeBeat: options.nodeTickMs,
+      // A view may become outdated while a tick runs, and a node_tick must arrive at that moment.
+      nodeBeat: ({ context }) => Math.min(options.nodeTickMs, untilOutdatedMs(context.view, instantOf(ports), limitsOf(options))),
       untilNextTick: ({ context }) => Math.max(0, context.nextTickAtMs - ports.clock.monotonicMs()),
       syncInterval: options.syncTickMs,
       ...STEP_TIMEOUT_MS,

@@ -52,7 +52,7 @@ export function endsReady(view: ViewTimes | null, now: Instant, limits: Freshnes
   return view === null || limits.outageMs === 0 || isOutdated(view, now, limits);
 }
 
-/** Milliseconds until the view becomes outdated and a node_tick must run. Infinity if it never becomes outdated or is already outdated. */
+/** Milliseconds until the view becomes outdated and a node_tick must arrive. Infinity if it never becomes outdated or is already outdated. */
 export function untilOutdatedMs(view: ViewTimes | null, now: Instant, limits: FreshnessLimits): number {
   if (view === null || limits.outageMs === 0 || isOutdated(view, now, limits)) return Infinity;
   return limits.outageMs - viewAgeMs(view, now, limits) + 1;

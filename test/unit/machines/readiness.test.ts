@@ -205,6 +205,59 @@ test('a node stops being ready when the chain no longer grows, although the chai
   expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);
 });
 
+describe('a view that becomes too old during a node_tick', () => {
+  /** The node reads a view that becomes too old after `leftMs`. */
+  async function readsOldView(node: Node, leftMs: number, hash = CLAIMED): Promise<void> {
+    await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS + leftMs, members: 2, hash });
+    await node.settle('checkEligibility', { eligible: true });
+  }
+
+  /** Checks that the node stops being ready after `leftMs`, while this step runs. */
+  async function expectReadyFor(node: Node, leftMs: number, step: string): Promise<void> {
+    await node.advance(leftMs);
+    expect([node.state, node.snapshot.value.nodeTick]).toEqual(['ready', step]);
+    await node.advance(1);
+    expect([node.state, node.reason, node.replicating, node.snapshot.value.nodeTick]).toEqual(['ineligible', reason(REASONS.chainViewStale), false, step]);
+  }
+
+  test('makes the node unready at that moment, while it reads the chain, and a new view makes it ready again in the same tick', async () => {
+    const node = await readyNode();
+    await readsOldView(node, BEAT_MS + 10_000);
+    await node.settle('installSyncKey', { stale: false });
+    await node.advance(BEAT_MS);
+    await expectReadyFor(node, 10_000, 'readingChain');
+    await node.toReady();
+  });
+
+  test('makes the node unready at that moment, while it fetches a snapshot, and a complete snapshot does not make it ready', async () => {
+    const node = await readyNode();
+    await readsOldView(node, 70_000);
+    await node.settle('installSyncKey', { stale: true });
+    await expectReadyFor(node, 70_000, 'fetchingSnapshot');
+    await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true });
+    expect([node.state, node.snapshot.context.tick.last?.outcome]).toEqual(['ineligible', REASONS.chainViewStale]);
+    await node.advance(1_000);
+    await node.toReady();
+  });
+
+  test('keeps a node from becoming ready when the view becomes too old while the node installs the sync key', async () => {
+    const node = new Node();
+    await readsOldView(node, 500);
+    await node.advance(501);
+    await node.settle('installSyncKey', { stale: false });
+    expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual(['ineligible', reason(REASONS.chainViewStale), 'idle']);
+  });
+
+  test('keeps a node from becoming ready when the view becomes too old while the node fetches its first snapshot', async () => {
+    const node = new Node();
+    await readsOldView(node, 70_000, TAKEN_OVER);
+    await node.settle('installSyncKey', { stale: false });
+    await node.advance(70_001);
+    await node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true });
+    expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual(['ineligible', reason(REASONS.chainViewStale), 'idle']);
+  });
+});
+
 describe('a node becomes ready again', () => {
   test('when the cause is gone, and requests neither the secret nor a snapshot again', async () => {
     const node = await readyNode({ outageMs: 0 });
