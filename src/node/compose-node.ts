@@ -238,11 +238,12 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     failures,
     chain: audit?.noting(chain) ?? chain,
     chainWatch,
+    directory: peerCache,
     enclave,
     identity,
     secret,
     vault,
-    judgeEligibility: (self, view) => judgeEligibility(self, view.membership),
+    judgeEligibility,
     mayClaim,
     secretFetch: new SecretFetch({ clock, random, log: syncLog, secret, book, conversation }),
     snapshotFetch: new SnapshotFetch(

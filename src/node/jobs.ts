@@ -8,8 +8,8 @@ import { DependencyError, InvariantError, invariant } from '../domain/errors.ts'
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
 import { describeFailure } from '../domain/failure-facts.ts';
-import type { ChainView, Member } from '../domain/membership.ts';
-import type { Chain, Enclave, Identity, Log } from '../domain/ports.ts';
+import type { Member, Membership } from '../domain/membership.ts';
+import type { Chain, Enclave, Identity, Log, PeerDirectory } from '../domain/ports.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 import type { Vault } from '../crypto/vault.ts';
 import { claimFacts } from '../machines/claim-outcome.ts';
@@ -42,12 +42,14 @@ export interface NodeJobsModules {
   readonly failures: Pick<FailureLog, 'note'>;
   readonly chain: Pick<Chain, 'readHeadHash' | 'claim' | 'hasClaimed'>;
   readonly chainWatch: Pick<ChainWatch, 'readForTick' | 'refreshForOutbound' | 'view'>;
+  /** The membership of the last good read, which may be newer than the view of the last node_tick. */
+  readonly directory: Pick<PeerDirectory, 'membership'>;
   readonly enclave: Pick<Enclave, 'random'>;
   readonly identity: NodeIdentity;
   readonly secret: MasterSecret;
   readonly vault: Pick<Vault, 'installSyncKey'>;
   /** Why `identity` is not an eligible member; null when it is one (protocol.md §1, step 2). */
-  readonly judgeEligibility: (identity: Identity, view: ChainView) => Reason | null;
+  readonly judgeEligibility: (identity: Identity, membership: Membership) => Reason | null;
   /** Whether the version that this member runs may set the hash. */
   readonly mayClaim: (own: Member | undefined) => boolean;
   readonly secretFetch: Pick<SecretFetch, 'fetchMasterSecret'>;
@@ -56,7 +58,7 @@ export interface NodeJobsModules {
   readonly replicator: Pick<Replicator, 'syncTick'>;
   readonly staleness: Pick<Staleness, 'isStale'>;
   readonly resync: Pick<Resync, 'begin' | 'complete' | 'giveUp'>;
-  readonly sureness: Pick<SurenessKeeper, 'noteTick'>;
+  readonly sureness: Pick<SurenessKeeper, 'noteTick' | 'noteMembers'>;
   readonly sureRound: Pick<SureRound, 'beforeReady' | 'whileReady'>;
   readonly onBrokenInvariant: (error: Error) => void;
   /** Called after each refresh of the membership, with the members besides this node. */
@@ -131,9 +133,14 @@ export class NodeJobs {
 
   /** Refreshes the membership if it is too old. Called before outbound work outside node_tick. */
   async refreshForOutbound(signal: AbortSignal): Promise<void> {
-    const { chainWatch, identity, onMembership } = this.#modules;
+    const { chainWatch, identity, judgeEligibility, onMembership, sureness } = this.#modules;
     const membership = await chainWatch.refreshForOutbound(signal);
-    if (membership !== null) onMembership(identity.others(membership));
+    if (membership === null) return;
+    const others = identity.others(membership);
+    onMembership(others);
+    const current = identity.current();
+    // A node that is not a member must not take itself for the only member.
+    if (current !== null && judgeEligibility(current, membership) === null) sureness.noteMembers(others);
   }
 
   /** Step 2. */
@@ -141,7 +148,7 @@ export class NodeJobs {
     const { identity, chainWatch, judgeEligibility, onMembership } = this.#modules;
     const current = await identity.refresh(signal);
     onMembership(this.#others());
-    const why = judgeEligibility(current, chainWatch.view());
+    const why = judgeEligibility(current, chainWatch.view().membership);
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
@@ -248,9 +255,9 @@ export class NodeJobs {
 
   /** Asks members whether they are sure, so that this node can become sure: when it becomes ready, and at each regular sync_tick. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
-    const { sureRound, onBrokenInvariant } = this.#modules;
+    const { directory, identity, sureRound, onBrokenInvariant } = this.#modules;
     try {
-      await sureRound.whileReady(this.#others(), signal);
+      await sureRound.whileReady(identity.others(directory.membership()), signal);
     } catch (error) {
       if (!signal.aborted) onBrokenInvariant(error instanceof Error ? error : new InvariantError('asking the members failed'));
     }
@@ -261,7 +268,7 @@ export class NodeJobs {
     return undefined;
   }
 
-  /** Members besides this node. */
+  /** Members besides this node, according to the view of the current node_tick. */
   #others(): readonly Member[] {
     return this.#modules.identity.others(this.#modules.chainWatch.view().membership);
   }

@@ -53,8 +53,13 @@ export class SurenessKeeper implements SureListener {
    * @param claimedHere whether this process claimed the hash of the store's secret
    */
   noteTick(others: readonly Member[], claimedHere: boolean): void {
-    this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
+    this.noteMembers(others);
     if (claimedHere) this.#observe({ type: 'hash.claimed', store: this.#modules.storeId() });
+  }
+
+  /** Records the members that an eligible node has read. */
+  noteMembers(others: readonly Member[]): void {
+    this.#observe({ type: 'members.read', others: others.map(({ wallet }) => wallet) });
   }
 
   /** Called when this node hands out the secret: from now on, another node may accept writes. */

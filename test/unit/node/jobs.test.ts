@@ -1,5 +1,6 @@
 /** The code in the slots of the machine (protocol.md §1, §10): each step runs with a real vault and small fakes of the other ports. */
 import { describe, expect, test } from '@jest/globals';
+import { createActor } from 'xstate';
 import { keccak256 } from '../../../src/crypto/hash.ts';
 import { p384FromScalar } from '../../../src/crypto/p384.ts';
 import { sealSecret } from '../../../src/crypto/sealed-secret.ts';
@@ -14,6 +15,7 @@ import { ChainWatch } from '../../../src/node/chain-watch.ts';
 import { NodeIdentity } from '../../../src/node/identity.ts';
 import { NodeJobs, type NodeJobsModules } from '../../../src/node/jobs.ts';
 import { MasterSecret } from '../../../src/node/master-secret.ts';
+import { judgeEligibility } from '../../../src/registry/eligibility.ts';
 import { PeerCache } from '../../../src/registry/peer-cache.ts';
 import { Resync } from '../../../src/sync/resync.ts';
 import { Staleness } from '../../../src/sync/staleness.ts';
@@ -41,6 +43,10 @@ function unused(): never {
   throw new InvariantError('the test did not provide this port');
 }
 
+function walletsOf(members: readonly Member[]): Wallet[] {
+  return members.map(({ wallet }) => wallet);
+}
+
 interface Given {
   readonly members?: readonly Member[];
   readonly chain?: Partial<Chain>;
@@ -64,8 +70,8 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     /** Whether a claim of this node set the hash. */
     hasClaimed: false,
   };
-  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0, ticks: [] as [number, boolean][], rounds: 0 };
-  const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members, dropped: [] }, hash: world.hash });
+  const seen = { claims: [] as Hash32[], resets: 0, members: [] as string[][], randoms: 0, receipts: 0, ticks: [] as [number, boolean][], rounds: 0, sureOf: [] as Wallet[][], asked: [] as Wallet[][] };
+  const view = (): ChainView => ({ block: 94n, timestampMs: 0, head: world.headBlock, membership: { block: 94n, members: [...members], dropped: [] }, hash: world.hash });
   const identity = new NodeIdentity({ clock, enclave: { address: async () => OWN, publicKey: async () => PUBKEY, ...enclave }, onOtherWallet: () => undefined });
   const master = new MasterSecret({
     vault,
@@ -92,6 +98,7 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     failures: new FailureLog({ clock }),
     chain: wholeChain,
     chainWatch: new ChainWatch({ peerCacheTtlMs: 180_000, maxAgeMs: 120_000, outageMs: 900_000, nodeTickMs: 60_000 }, { clock, log, chain: wholeChain, peerCache }),
+    directory: peerCache,
     identity,
     secret: master,
     vault,
@@ -110,12 +117,15 @@ function startJobs({ members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)], 
     replicator: { syncTick: unused },
     staleness: { isStale: () => false },
     resync: { begin: () => undefined, complete: async () => undefined, giveUp: () => undefined },
-    sureness: { noteTick: (others, claimedHere) => void seen.ticks.push([others.length, claimedHere]) },
-    sureRound: { beforeReady: async () => void (seen.rounds += 1), whileReady: unused },
+    sureness: {
+      noteTick: (others, claimedHere) => void seen.ticks.push([others.length, claimedHere]),
+      noteMembers: (others) => void seen.sureOf.push(walletsOf(others)),
+    },
+    sureRound: { beforeReady: async () => void (seen.rounds += 1), whileReady: async (others) => void seen.asked.push(walletsOf(others)) },
     onBrokenInvariant: (error) => {
       throw error;
     },
-    onMembership: (now) => seen.members.push(now.map(({ wallet }) => wallet)),
+    onMembership: (now) => seen.members.push(walletsOf(now)),
     ...modules,
   });
   /** Gives this node a secret before the first tick, as `MASTER_SECRET_HEX` does. */
@@ -174,8 +184,8 @@ describe('step 2, the eligibility', () => {
     const { jobs, identity } = startJobs({
       enclave: { publicKey: async () => key },
       modules: {
-        judgeEligibility: (self, view) => {
-          judged.push(`${self.wallet} ${self.teePubkey} ${view.block}`);
+        judgeEligibility: (self, { block }) => {
+          judged.push(`${self.wallet} ${self.teePubkey} ${block}`);
           return key === PUBKEY ? null : reason(REASONS.teePubkeyMismatch);
         },
       },
@@ -546,7 +556,7 @@ describe('step 5, the sync key', () => {
 
 test('all members except this node are probed', async () => {
   const probed: string[][] = [];
-  const { jobs, look } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(peers.map(({ wallet }) => wallet)) } } });
+  const { jobs, look } = startJobs({ modules: { probe: { probePeers: async (peers) => void probed.push(walletsOf(peers)) } } });
   await look();
   await jobs.probePeers(SIGNAL);
   expect(probed).toEqual([[PEER]]);
@@ -633,5 +643,34 @@ describe('the membership before outbound work', () => {
     reads[2]!.resolve(undefined);
     await working;
     expect(peerCache.ageMs()).toBe(0);
+  });
+});
+
+describe('members that are read between two node_ticks', () => {
+  const THIRD = `0x${'0c'.repeat(20)}` as Wallet;
+
+  /** A ready node whose membership changes from PEER to these members after its last node_tick. */
+  async function startChanged(...after: readonly Wallet[]) {
+    const members = [memberOf(OWN, PUBKEY), memberOf(PEER, PUBKEY)];
+    const started = startJobs({ members, modules: { judgeEligibility } });
+    await started.look();
+    members.splice(0, members.length, ...after.map((wallet) => memberOf(wallet, PUBKEY)));
+    await started.clock.advance(180_001);
+    await started.jobs.refreshForOutbound(SIGNAL);
+    return started;
+  }
+
+  test('are the members that a ready node waits for and asks whether they are sure', async () => {
+    const { jobs, seen } = await startChanged(OWN, THIRD);
+    expect(seen.sureOf).toEqual([[THIRD]]);
+    const replication = createActor(jobs.actors().replicate).start();
+    await settle();
+    replication.stop();
+    expect(seen.asked).toEqual([[THIRD]]);
+  });
+
+  test('do not make a node that is not one of them count as the only member', async () => {
+    const { seen } = await startChanged();
+    expect([seen.members.at(-1), seen.sureOf]).toEqual([[], []]);
   });
 });
