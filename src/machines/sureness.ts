@@ -11,7 +11,7 @@
  *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member,
  *                 unless it is known that there is none: a single member could report an empty store as complete
  *   all_members   it merged everything from every other member, sure or not
- *   in_vain       it has asked the members for an hour without success
+ *   in_vain       it has asked each member that it waits for during an hour without success; pauses in the asking do not count
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
  * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
@@ -19,12 +19,14 @@
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
 
-/** A node that has asked in vain for this long becomes sure. Milliseconds. */
+/** A node that has asked in vain for this long becomes sure. Time in which it did not ask does not count. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
   /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
   readonly silenceMs: number;
+  /** A longer time between two rounds of asking is a pause: the node was not ready, for example. Milliseconds. */
+  readonly pauseMs: number;
 }
 
 /** `unheard`: not asked yet. `silent`: no answer yet. `mute`: no answer for `silenceMs`. */
@@ -38,6 +40,8 @@ export interface MemberFacts {
   readonly merged: 'no' | 'yes' | 'while_sure';
   /** When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. */
   readonly silentSinceMs: number | null;
+  /** How long this node has asked the member without success. The time continues when the member has a new store. Milliseconds. */
+  readonly askedInVainMs: number;
 }
 
 export interface Sureness {
@@ -47,8 +51,8 @@ export interface Sureness {
   readonly by: SureReason | null;
   /** Another node received the secret from this node, and may have accepted writes since then. */
   readonly handedOut: boolean;
-  /** When this node first asked any member, in monotonic milliseconds. */
-  readonly askingSinceMs: number | null;
+  /** When the last round of asking began, or ended if it has ended, in monotonic milliseconds; null before the first round. */
+  readonly askedAtMs: number | null;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
 }
@@ -68,9 +72,9 @@ export type SurenessEvent =
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };
 
-export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askingSinceMs: null, members: null };
+export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askedAtMs: null, members: null };
 
-const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', silentSinceMs: null };
+const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', silentSinceMs: null, askedInVainMs: 0 };
 
 /** The state after `event`. Pure. */
 export function nextSureness(state: Sureness, event: SurenessEvent, limits: SurenessLimits): Sureness {
@@ -85,15 +89,17 @@ export function isSure({ by }: Sureness): boolean {
 
 /** The members whose answer or records are still needed; none when the node is sure or has not read a view yet. */
 export function waitsFor({ by, members }: Sureness): readonly Wallet[] {
-  if (by !== null || members === null) return [];
-  const all = [...members];
-  const walletsOf = (needed: (facts: MemberFacts) => boolean): readonly Wallet[] => all.filter(([, facts]) => needed(facts)).map(([wallet]) => wallet);
-  if (all.some(([, facts]) => isMergedWhileSure(facts))) return walletsOf(mayBeSure);
-  const sure = walletsOf(({ word }) => word === 'sure');
-  return sure.length > 0 ? sure : walletsOf(({ merged }) => merged === 'no');
+  return by !== null || members === null ? [] : [...waitedFor(members).keys()];
 }
 
-function observed(state: Sureness, event: SurenessEvent, { silenceMs }: SurenessLimits): Sureness {
+function waitedFor(members: ReadonlyMap<Wallet, MemberFacts>): ReadonlyMap<Wallet, MemberFacts> {
+  const those = (needed: (facts: MemberFacts) => boolean): ReadonlyMap<Wallet, MemberFacts> => new Map([...members].filter(([, facts]) => needed(facts)));
+  if (those(isMergedWhileSure).size > 0) return those(mayBeSure);
+  const sure = those(({ word }) => word === 'sure');
+  return sure.size > 0 ? sure : those(({ merged }) => merged === 'no');
+}
+
+function observed(state: Sureness, event: SurenessEvent, { silenceMs, pauseMs }: SurenessLimits): Sureness {
   switch (event.type) {
     case 'store.began':
       return event.store === state.store ? state : { ...UNSURE, store: event.store, members: state.members === null ? null : new Map([...state.members.keys()].map((wallet) => [wallet, UNHEARD])) };
@@ -112,12 +118,22 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs }: Sureness
       if (event.store !== state.store || event.leftOut) return state;
       return withMember(state, event.wallet, event.storeId, (facts) => ({ ...facts, merged: event.sure ? 'while_sure' : facts.merged === 'no' ? 'yes' : facts.merged }));
     case 'asking.began':
-      return state.askingSinceMs === null ? { ...state, askingSinceMs: event.nowMs } : state;
-    case 'hash.claimed':
+      return withAsked(state, event.nowMs, pauseMs);
     case 'asking.ended':
+      return withAsked(state, event.nowMs, Infinity);
+    case 'hash.claimed':
       // `nextSureness` checks the conditions only when it gets a new object.
       return { ...state };
   }
+}
+
+/** Adds the time since the last round began or ended to the members that the node waits for, unless that time is a pause. */
+function withAsked(state: Sureness, nowMs: number, pauseMs: number): Sureness {
+  const { members, askedAtMs } = state;
+  const sinceMs = askedAtMs === null ? 0 : nowMs - askedAtMs;
+  if (members === null || sinceMs > pauseMs) return { ...state, askedAtMs: nowMs };
+  const asked = [...waitedFor(members)].map(([wallet, facts]) => [wallet, { ...facts, askedInVainMs: facts.askedInVainMs + sinceMs }] as const);
+  return { ...state, askedAtMs: nowMs, members: new Map([...members, ...asked]) };
 }
 
 /** A member with a new store starts again as unheard. @param storeId undefined: not known */
@@ -125,11 +141,11 @@ function withMember(state: Sureness, wallet: Wallet, storeId: string | null | un
   const known = state.members?.get(wallet);
   if (state.members === null || known === undefined) return state;
   const isOther = storeId !== undefined && known.storeId !== null && storeId !== known.storeId;
-  const facts = isOther ? UNHEARD : known;
+  const facts = isOther ? { ...UNHEARD, askedInVainMs: known.askedInVainMs } : known;
   return { ...state, members: new Map(state.members).set(wallet, change(storeId === undefined ? facts : { ...facts, storeId })) };
 }
 
-function reasonOf({ store, members, handedOut, askingSinceMs }: Sureness, event: SurenessEvent): SureReason | null {
+function reasonOf({ store, members, handedOut }: Sureness, event: SurenessEvent): SureReason | null {
   if (event.type === 'hash.claimed' && event.store === store && !handedOut) return 'claimed';
   if (store === null || members === null) return null;
   if (members.size === 0) return 'alone';
@@ -137,8 +153,8 @@ function reasonOf({ store, members, handedOut, askingSinceMs }: Sureness, event:
   if (facts.every(({ merged }) => merged !== 'no')) return 'all_members';
   const mergedWhileSure = facts.filter(isMergedWhileSure).length;
   if (mergedWhileSure >= 2 || (mergedWhileSure === 1 && !facts.some(mayBeSure))) return 'sure_members';
-  const isHourOver = event.type === 'asking.ended' && askingSinceMs !== null && event.nowMs - askingSinceMs >= IN_VAIN_MS;
-  return isHourOver ? 'in_vain' : null;
+  const isHourOver = [...waitedFor(members).values()].every(({ askedInVainMs }) => askedInVainMs >= IN_VAIN_MS);
+  return event.type === 'asking.ended' && isHourOver ? 'in_vain' : null;
 }
 
 function isMergedWhileSure({ merged }: MemberFacts): boolean {

@@ -183,7 +183,8 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
   };
   const sureness = new SurenessKeeper(
-    { silenceMs: config.nodeTickMs },
+    // Each regular sync_tick begins a round of asking, so a ready node pauses for less than two intervals.
+    { silenceMs: config.nodeTickMs, pauseMs: 2 * config.dataSyncIntervalMs },
     { clock, log: syncLog, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
   );
   const probe = new PeerProbe({ clock, transport });

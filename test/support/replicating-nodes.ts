@@ -179,7 +179,7 @@ export class ReplicatingNode {
     const { acknowledgements } = this;
     this.push = new DeltaPush({ clock, log, store, conversation, acknowledgements, sendAbove: () => staleness.seenUpTo() });
     this.sureness = new SurenessKeeper(
-      { silenceMs: 60_000 },
+      { silenceMs: 60_000, pauseMs: 20_000 },
       { clock, log, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
     );
     const { sureness } = this;

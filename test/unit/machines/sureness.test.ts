@@ -4,6 +4,7 @@ import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
 import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
 
 const SILENCE_MS = 60_000;
+const PAUSE_MS = 20_000;
 const STORE = 'store 1' as StoreId;
 const NEXT_STORE = 'store 2' as StoreId;
 
@@ -29,11 +30,17 @@ const merged = (wallet: string, { sure = false, leftOut = false, store = STORE, 
 });
 const askingBegan = (nowMs: number): SurenessEvent => ({ type: 'asking.began', nowMs });
 const askingEnded = (nowMs: number): SurenessEvent => ({ type: 'asking.ended', nowMs });
+/** Rounds of asking from one moment to another, with the longest time between two rounds that is not a pause. */
+function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
+  const rounds: SurenessEvent[] = [];
+  for (let ms = fromMs; ms < toMs; ms += PAUSE_MS) rounds.push(askingBegan(ms), askingEnded(ms));
+  return [...rounds, askingBegan(toMs), askingEnded(toMs)];
+}
 /** A member reports that it is sure and sends all its records. */
 const given = (wallet: string): readonly SurenessEvent[] => [says(wallet, true), merged(wallet, { sure: true })];
 
 function after(...events: readonly SurenessEvent[]): Sureness {
-  return events.reduce((state, event) => nextSureness(state, event, { silenceMs: SILENCE_MS }), UNSURE);
+  return events.reduce((state, event) => nextSureness(state, event, { silenceMs: SILENCE_MS, pauseMs: PAUSE_MS }), UNSURE);
 }
 
 describe('a node is sure', () => {
@@ -53,7 +60,11 @@ describe('a node is sure', () => {
     ['once it has all records of every other member, even if all of them run an older version', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
     ['once a later comparison has delivered the records that were left out', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
     ['once the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
-    ['after an hour of asking without success', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(1_000), askingBegan(IN_VAIN_MS), askingEnded(IN_VAIN_MS + 500)]],
+    ['after an hour of asking without success', 'in_vain', [began, members('a', 'b'), ...asking(500, IN_VAIN_MS + 500)]],
+    ['after an hour of asking without success, even if one round takes the whole hour', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(IN_VAIN_MS + 500)]],
+    ['after an hour of asking without success, if a pause is left out', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
+    ['after an hour of asking a member that begins a new store again and again', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), says('a', false, '1'), says('a', false, '2'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['after an hour of asking a member that cannot be merged, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
     const state = after(...events);
@@ -79,6 +90,10 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['the records came from a node that is not a member', ['a'], [began, members('a'), merged('stranger', { sure: true })]],
     ['there is a new member whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
     ['it has been asking for less than an hour', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
+    ['it has asked twice, and an hour has passed in between', ['a'], [began, members('a'), ...asking(0, 1_000), ...asking(IN_VAIN_MS + 1_000, IN_VAIN_MS + 2_000)]],
+    ['its rounds of asking were further apart than a pause', ['a'], [began, members('a'), ...[0, 1, 2, 3].flatMap((round) => asking(round * IN_VAIN_MS, round * IN_VAIN_MS))]],
+    ['a member has come back after it had left, and was asked for less than an hour since then', ['a', 'b'], [began, members('a', 'b'), ...asking(0, 1_000_000), members('a'), members('a', 'b'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['it has asked only another member for most of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
     ['its store does not belong to the hash that it claimed', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['it does not know its own store yet', [], [members()]],
@@ -102,7 +117,7 @@ describe('a node that is sure', () => {
 
   test('is no longer sure when its store is emptied, and has to ask the same members again', () => {
     const state = after(...sure, { type: 'store.began', store: NEXT_STORE });
-    expect([state.by, waitsFor(state), state.askingSinceMs]).toEqual([null, ['a'], null]);
+    expect([state.by, waitsFor(state), state.askedAtMs]).toEqual([null, ['a'], null]);
   });
 
   test('is no longer sure when its store is emptied, even if it claimed the hash before', () => {

@@ -124,12 +124,17 @@ describe('while a node serves', () => {
 });
 
 describe('a node is not sure', () => {
-  test('while it reaches no member; after an hour it becomes sure and logs an error', async () => {
+  test('while it reaches no member; after an hour of asking, without the hour in which it did not ask, it becomes sure and logs an error', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
     await network.clock.advance(3_600_000);
     await serve();
+    expect(n.sureness.isSure()).toBe(false);
+    for (let askedMs = 0; askedMs < 3_600_000; askedMs += 10_000) {
+      await network.clock.advance(10_000);
+      await serve();
+    }
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
