@@ -74,7 +74,7 @@ try {
   const full = newLog('full', fromMs);
   for (let index = 0; index < EVENTS; index++) {
     const settles = index % 2 === 1;
-    const tick = settles ? 'node.nodeTick.idle' : 'node.nodeTick.refreshingMembership';
+    const tick = settles ? 'node.nodeTick.idle' : 'node.nodeTick.readingChain';
     full.add({
       kind: 'step',
       atMs: fromMs + index * EVENT_EVERY_MS,

@@ -864,7 +864,7 @@ const OWN: readonly Mutant[] = [
       {
         file: 'machines/node-tick.ts',
         find: `    on: { node_tick: { actions: 'countDropped', meta: { dropped: 'node_tick' } } },`,
-        put: `    on: { node_tick: { target: '.refreshingMembership', actions: 'startTick' } },`,
+        put: `    on: { node_tick: { target: '.readingChain', actions: 'startTick' } },`,
       },
     ],
     // With a slow chain, a tick is still running when the next regular node_tick is due.
