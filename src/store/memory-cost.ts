@@ -22,7 +22,7 @@ export const TEXT_BYTES = 24;
 const WRITTEN_CLOCK_KEY_LENGTH = 42 + 1 + 16;
 /**
  * The least that a value costs: as much as the clock entry that its delete adds. Otherwise the tombstone of a small value would cost more
- * than the value, and a full store could not accept deletes from peers.
+ * than the value, and a delete in a full store would exceed the limit.
  */
 const MIN_VALUE_BYTES = CLOCK_ENTRY_BYTES + TEXT_BYTES + WRITTEN_CLOCK_KEY_LENGTH;
 

@@ -23,6 +23,9 @@ export interface NaiveEntry {
   ownTombstone: boolean;
 }
 
+/** How far above the limit of the store deletes from peers may fill it. */
+const DELETE_RESERVE_BYTES = 2 ** 25;
+
 function storedBytes({ value }: WireRecord): number {
   return value === null ? 0 : value.length / 2;
 }
@@ -175,7 +178,8 @@ export class NaiveStore {
     const version = cutClock(held === undefined || later ? incoming.version : mergedClock(held.record.version, incoming.version));
     if (held !== undefined && compareRanks(incoming, held.record) === 0 && sameClock(version, held.record.version)) return { kind: 'skipped', why: 'ignored_identical' };
     const record = { ...winner, version };
-    if (!this.#hasRoomFor(appId, record, held)) return { kind: 'rejected', why: 'store_full' };
+    const deletesHeld = record.tombstone && held?.record.tombstone === false;
+    if (!this.#hasRoomFor(appId, record, held, deletesHeld ? DELETE_RESERVE_BYTES : 0)) return { kind: 'rejected', why: 'store_full' };
     const sameTombstone = record.tombstone && held?.record.tombstone === true && record.updated_at_ms === held.record.updated_at_ms;
     this.#hold(appId, record, nowMs, held?.ownTombstone === true && sameTombstone);
     if (order > 0) return { kind: 'merged' };
@@ -211,11 +215,11 @@ export class NaiveStore {
     return new Set(this.entries.map((entry) => entry.appId));
   }
 
-  #hasRoomFor(appId: string, record: WireRecord, held: NaiveEntry | undefined): boolean {
+  #hasRoomFor(appId: string, record: WireRecord, held: NaiveEntry | undefined, reserve = 0): boolean {
     const apps = this.#apps();
     if (!apps.has(appId) && apps.size >= this.#options.maxApps) return false;
     const grows = bytesInStore(record) + (apps.has(appId) ? 0 : 1_024) - (held === undefined ? 0 : bytesInStore(held.record));
-    return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes;
+    return grows <= 0 || this.heldBytes() + grows <= this.#options.maxStoreBytes + reserve;
   }
 
   /** Whether the record's clock has a higher count under the node's clock key than this node has ever issued. */

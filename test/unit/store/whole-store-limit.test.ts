@@ -101,11 +101,39 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(APP_BYTES + cost(1, [4, deleter.length], null));
   });
 
-  test('refuses a tombstone whose clock has grown by more than the entry of its deleter, because a clock may have 64 entries', () => {
+  test('does not refuse a tombstone with entries of writes that this node has never seen, even when the store is full to the last byte', () => {
     const store = fullOf(foreign('k', 28));
-    const version = { peer: 1, [`0x${'d'.repeat(40)}/${'0'.repeat(16)}`]: 1, forged: 1 };
+    const written = (digit: string): string => `0x${digit.repeat(40)}/${'0'.repeat(16)}`;
+    const version = { peer: 1, [written('b')]: 1, [written('c')]: 2, [written('d')]: 3 };
     const tombstone = foreign('k', 0, { value: null, tombstone: true, version, updated_at_ms: START_MS + 1 });
-    expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'merged' });
+    expect(store.get(APP, 'k', START_MS)).toBeNull();
+    expect(store.heldBytes).toBe(APP_BYTES + cost(1, [4, ...Array.from({ length: 3 }, () => WRITTEN_CLOCK_KEY)], null));
+    // Only deletes may use the bytes above the limit.
+    expect(store.merge(APP, foreign('new', 28), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(put(store, APP, 'new', 28)).toBe('insufficient_storage');
+  });
+
+  test('is exceeded by deletes by at most 32 MiB, even when each of them has the largest clock', () => {
+    // Two bytes per character: the first character is not Latin-1.
+    const largestKey = (index: number): string => `Ā${String(index).padStart(126, '0')}`;
+    const version = { peer: 1, ...Object.fromEntries(Array.from({ length: 63 }, (_, index) => [largestKey(index), 1])) };
+    const records = 1_800;
+    const limit = APP_BYTES + records * cost(4, [4], 28);
+    const { store } = openStore('a', { maxStoreBytes: limit });
+    const keys = Array.from({ length: records }, (_, index) => String(index).padStart(4, '0'));
+    for (const key of keys) expect(store.merge(APP, foreign(key, 28), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.heldBytes).toBe(limit);
+    const growth = cost(4, [4, ...Array.from({ length: 63 }, () => 2 * 127)], null) - cost(4, [4], 28);
+    const tombstone = { value: null, tombstone: true, version, updated_at_ms: START_MS + 1 };
+    const verdicts = keys.map((key) => store.merge(APP, foreign(key, 0, tombstone), START_MS));
+    const fitting = Math.floor(2 ** 25 / growth);
+    expect(verdicts.filter(({ kind }) => kind === 'merged')).toHaveLength(fitting);
+    for (const verdict of verdicts.slice(fitting)) expect(verdict).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.heldBytes).toBe(limit + fitting * growth);
+    // A delete that does not grow fits.
+    const smaller = foreign(keys.at(-1)!, 0, { ...tombstone, version: { peer: 2 } });
+    expect(store.merge(APP, smaller, START_MS)).toEqual({ kind: 'merged' });
   });
 
   test('includes tombstones and expired records while they are kept', () => {
