@@ -14,7 +14,7 @@ export type MergeDecision =
   | { readonly kind: 'keep'; readonly record: StoredRecord; readonly why: MergeSkip };
 
 /** Above 0 when `a` wins over `b`, 0 when time, value and lifetime are equal. */
-function compareContents(a: StoredRecord, b: StoredRecord): number {
+export function compareContents(a: StoredRecord, b: StoredRecord): number {
   if (a.updatedAtMs !== b.updatedAtMs) return a.updatedAtMs - b.updatedAtMs;
   const [left, right] = [a.value ?? NO_BYTES, b.value ?? NO_BYTES];
   if (left !== right) return left < right ? -1 : 1;

@@ -20,7 +20,7 @@ import { BUCKETS, EMPTY_BUCKET } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 import { LeftOut } from './left-out.ts';
 import { LocalWrites, type Content, type NumberedRecord } from './local-writes.ts';
-import { decideMerge } from './merge-rules.ts';
+import { compareContents, decideMerge } from './merge-rules.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
 import { isTooFarAhead, isWritable, readRecord } from './record-codec.ts';
 import { wireBytes } from './memory-cost.ts';
@@ -194,7 +194,8 @@ export class RecordStore {
     }
     if (!fitsInStore({ appId, record: decision.record, held }, this.#contents, this.#options)) {
       this.#refusedFull += 1;
-      this.#leftOut.note(appId, record, 'store_full', nowMs);
+      // If only the clock would change, this node holds the content of the record or of one that wins over it.
+      if (held === undefined || compareContents(decision.record, held) !== 0) this.#leftOut.note(appId, record, 'store_full', nowMs);
       return refused('store_full');
     }
     this.#hold(appId, held, decision.record, this.#isOwnTombstone(decision.record, held), nowMs);

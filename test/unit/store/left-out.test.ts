@@ -33,6 +33,21 @@ describe('a key is left out', () => {
   });
 
   test.each<[string, Partial<WireRecord>]>([
+    ['the same record', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
+    ['an earlier value', { version: { another: 1 }, updated_at_ms: START_MS - 1 }],
+  ])('but not when there is only no room for the clock of %s', (_, fields) => {
+    const { store: measured } = openStore('a');
+    const deleted = record({ ...TOMBSTONE, version: { peer: 2 } });
+    measured.merge(APP, deleted, START_MS);
+    const { store } = openStore('a', { maxStoreBytes: measured.heldBytes });
+    store.merge(APP, deleted, START_MS);
+    expect(store.merge(APP, record(fields), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(leftOut(store)).toBe(false);
+    expect(store.merge(APP, record({ version: { another: 1 }, updated_at_ms: START_MS + 1 }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(leftOut(store)).toBe(true);
+  });
+
+  test.each<[string, Partial<WireRecord>]>([
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
