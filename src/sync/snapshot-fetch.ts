@@ -212,7 +212,7 @@ export class SnapshotFetch {
       const report = await this.#merge(member, page);
       signal.throwIfAborted();
       if (report === null || this.#isBeforeResync(startedAtMs)) break;
-      anyTaken ||= report.rejected < report.total || report.total === 0;
+      anyTaken ||= this.#isUsable(report);
       sure &&= page.sure;
       leftOut ||= Object.keys(leftOutOf(report)).some(isPassing);
       const { nextCursor } = page;
@@ -237,8 +237,8 @@ export class SnapshotFetch {
 
   /**
    * Merges a page. Bad records are counted, but the member is not blamed, because it may have received them from another member.
-   * @returns null if all records were rejected, at least one of them for a temporary reason (for example no room), or if this node's store
-   * was emptied
+   * @returns null if the page is not usable and at least one record was rejected for a temporary reason (for example no room), or if this
+   * node's store was emptied
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
     const { log, onVerdict, onLeftOut, ...merging } = this.#modules;
@@ -249,13 +249,21 @@ export class SnapshotFetch {
       const leftOut = leftOutOf(report);
       onLeftOut(member, leftOut);
       log.warn('some records of a snapshot page were left out', { from: member.wallet, of: report.total, ...leftOut });
-      const isForWantOfRoom = report.rejected === report.total && Object.keys(leftOut).some(isPassing);
-      return isForWantOfRoom ? null : report;
+      return !this.#isUsable(report) && Object.keys(leftOut).some(isPassing) ? null : report;
     } catch (error) {
       if (!(error instanceof RefusalError)) throw error;
       log.warn('a snapshot page could not be merged', { from: member.wallet, why: error.message });
       return null;
     }
+  }
+
+  /**
+   * Whether a page tells this node something about the member's records. A page whose records were all rejected does not, unless a resync
+   * is running: the resync drops the records that the snapshot lacks, and only then a full store has room.
+   */
+  #isUsable({ total, rejected, skip_reasons: { store_full: full = 0 } }: MergeReport): boolean {
+    const waiting = this.#modules.resyncBeganAtMs() === null ? 0 : full;
+    return total === 0 || rejected - waiting < total;
   }
 
   /** The page at which a member's snapshot starts, or continues after a stop; null if the member does not send it. */

@@ -386,6 +386,29 @@ describe('a stale node does not resend', () => {
   });
 });
 
+test('a full stale node that has no room for any record of a snapshot still drops what the snapshot lacks, and then has room', async () => {
+  const network = new Network();
+  const a = network.add('a');
+  const c = network.add('c', { store: { maxStoreBytes: APP_BYTES + 2_000 } });
+  a.put('old', Buffer.alloc(900));
+  await a.tick(true);
+  expect(c.keys()).toEqual(['old']);
+  network.isolate(c);
+  await network.pass(5_000);
+  a.delete('old');
+  a.put('new', Buffer.alloc(900));
+  await longCut(network, [a]);
+  await network.pass(HOUR_MS, HOUR_MS);
+  a.staleness.resolve();
+  a.store.letAge(network.clock.nowMs());
+  expect([a.keys(), a.records().length, c.staleness.isStale()]).toEqual([['new'], 1, true]);
+  network.isolate(c, 'open');
+  expect((await c.fetchSnapshot()).completeFrom).toBe(a.member.wallet);
+  expect([c.staleness.isStale(), c.keys()]).toEqual([false, []]);
+  await network.run(6);
+  for (const node of [a, c]) expect(node.keys()).toEqual(['new']);
+});
+
 test('a stale node keeps a record that a peer pushed to it before it requested a snapshot, although the source of the snapshot lacks the record', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');
