@@ -2,7 +2,7 @@
 import type { Contents } from './contents.ts';
 import type { HeldRecord } from './held-record.ts';
 import { APP_BYTES, storeBytes } from './memory-cost.ts';
-import { contentBytes, type StoredRecord } from './record.ts';
+import { absentFromMs, contentBytes, goneFromMs, type StoredRecord } from './record.ts';
 
 export interface CapacityLimits {
   /** `MAX_APP_STORAGE_BYTES`. */
@@ -11,16 +11,19 @@ export interface CapacityLimits {
   readonly maxStoreBytes: number;
   /** `MAX_APPS`. */
   readonly maxApps: number;
+  readonly tombstoneRetentionMs: number;
 }
 
 /**
- * How far above `MAX_STORE_BYTES` deletes from peers may fill the store. Bytes.
+ * How far above `MAX_STORE_BYTES` records from peers may fill the store if they end a held value. Bytes.
  *
- * A tombstone may have many more clock entries than the value that it deletes, so it may not fit in its place. If a full store refused it,
- * this node would keep the value, and give it back to all nodes after they have forgotten the tombstone. The reserve is bounded, because a
- * member could otherwise fill the memory with tombstones whose clocks have 64 entries.
+ * If a full store refused such a record, this node would keep the value, and give it back to all nodes after they have forgotten the record.
+ * A tombstone may have many more clock entries than the value that it deletes, so it may not fit in its place. The reserve is bounded,
+ * because a member could otherwise fill the memory with tombstones whose clocks have 64 entries.
  */
-export const DELETE_RESERVE_BYTES = 32 * 1024 * 1024;
+const RESERVE_BYTES = 32 * 1024 * 1024;
+/** How much of the reserve values with a lifetime may use. Values are large, and must leave room for tombstones. Bytes. */
+const RESERVE_FOR_VALUES_BYTES = RESERVE_BYTES / 2;
 
 /** A record, and the record that is currently held for its key. */
 export interface Candidate {
@@ -45,15 +48,18 @@ function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, max
   return growth <= 0 || contents.bytes + growth <= maxBytes;
 }
 
-/** Whether the record deletes a value that the store holds. */
-function deletesHeld({ record, held }: Candidate): boolean {
-  return record.value === null && held !== undefined && held.value !== null;
+/** How many bytes above the limit a merged record may use. */
+function reserveFor({ record, held }: Candidate, tombstoneRetentionMs: number): number {
+  if (held === undefined || held.value === null) return 0;
+  if (record.value === null) return RESERVE_BYTES;
+  // The other nodes forget the record while the held value is still present.
+  return goneFromMs(record, tombstoneRetentionMs) < absentFromMs(held) ? RESERVE_FOR_VALUES_BYTES : 0;
 }
 
 /** Whether a merged record fits. The app's quota does not limit merges. */
 export function fitsInStore(candidate: Candidate, contents: Contents, limits: CapacityLimits): boolean {
-  const reserve = deletesHeld(candidate) ? DELETE_RESERVE_BYTES : 0;
-  return fitsAsApp(candidate, contents, limits) && fitsByBytes(candidate, contents, limits.maxStoreBytes + reserve);
+  const maxBytes = limits.maxStoreBytes + reserveFor(candidate, limits.tombstoneRetentionMs);
+  return fitsAsApp(candidate, contents, limits) && fitsByBytes(candidate, contents, maxBytes);
 }
 
 /** Why a local write does not fit; null if it fits. */

@@ -45,7 +45,6 @@ export interface RecordStoreOptions extends CapacityLimits {
   /** `MAX_KV_VALUE_SIZE_BYTES`. */
   readonly maxValueBytes: number;
   readonly maxClockSkewMs: number;
-  readonly tombstoneRetentionMs: number;
   readonly maxTombstonesPerApp: number;
 }
 

@@ -23,8 +23,8 @@ export interface NaiveEntry {
   ownTombstone: boolean;
 }
 
-/** How far above the limit of the store deletes from peers may fill it. */
-const DELETE_RESERVE_BYTES = 2 ** 25;
+/** How far above the limit of the store peers may fill it with tombstones, and with values that end before the held value. */
+const RESERVE_BYTES = { tombstone: 2 ** 25, value: 2 ** 24 };
 
 function storedBytes({ value }: WireRecord): number {
   return value === null ? 0 : value.length / 2;
@@ -178,8 +178,9 @@ export class NaiveStore {
     const version = cutClock(held === undefined || later ? incoming.version : mergedClock(held.record.version, incoming.version));
     if (held !== undefined && compareRanks(incoming, held.record) === 0 && sameClock(version, held.record.version)) return { kind: 'skipped', why: 'ignored_identical' };
     const record = { ...winner, version };
-    const deletesHeld = record.tombstone && held?.record.tombstone === false;
-    if (!this.#hasRoomFor(appId, record, held, deletesHeld ? DELETE_RESERVE_BYTES : 0)) return { kind: 'rejected', why: 'store_full' };
+    const endsHeld = held?.record.tombstone === false && (record.tombstone || this.#goneFrom(record) < absentFrom(held.record));
+    const reserve = endsHeld ? RESERVE_BYTES[record.tombstone ? 'tombstone' : 'value'] : 0;
+    if (!this.#hasRoomFor(appId, record, held, reserve)) return { kind: 'rejected', why: 'store_full' };
     const sameTombstone = record.tombstone && held?.record.tombstone === true && record.updated_at_ms === held.record.updated_at_ms;
     this.#hold(appId, record, nowMs, held?.ownTombstone === true && sameTombstone);
     if (order > 0) return { kind: 'merged' };

@@ -114,6 +114,35 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'new', 28)).toBe('insufficient_storage');
   });
 
+  test('does not refuse a value that all nodes forget while the value that it replaces is still present, because that one would come back', () => {
+    const store = fullOf(foreign('k', 28));
+    const replacement = foreign('k', 1_000, { version: { peer: 2 }, ttl_ms: 10 });
+    expect(store.merge(APP, { ...replacement, ttl_ms: 0 }, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, replacement, START_MS)).toEqual({ kind: 'merged' });
+    store.letAge(START_MS + 60_011);
+    expect(store.recordOf(APP, 'k')).toBeNull();
+  });
+
+  test('refuses a larger value with a lifetime, if the value that it replaces has expired before all nodes forget the new one', () => {
+    const retentionMs = 60_000;
+    const store = fullOf(foreign('k', 28, { ttl_ms: retentionMs + 10 }));
+    const replacement = foreign('k', 1_000, { version: { peer: 2 } });
+    expect(store.merge(APP, { ...replacement, ttl_ms: 10 }, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, { ...replacement, ttl_ms: 9 }, START_MS)).toEqual({ kind: 'merged' });
+  });
+
+  test('is exceeded by such values by at most 16 MiB, so that deletes still have room', () => {
+    const limit = APP_BYTES + cost(1, [4], 28);
+    const half = 2 ** 24;
+    const { store } = openStore('a', { maxStoreBytes: limit, maxValueBytes: 2 ** 25 });
+    store.merge(APP, foreign('k', 28), START_MS);
+    // The smallest value counts as much as a clock entry.
+    const fitting = half + (32 + 24 + WRITTEN_CLOCK_KEY) - 24;
+    expect(store.merge(APP, foreign('k', fitting + 1, { version: { peer: 2 }, ttl_ms: 10 }), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
+    expect(store.merge(APP, foreign('k', fitting, { version: { peer: 2 }, ttl_ms: 10 }), START_MS)).toEqual({ kind: 'merged' });
+    expect(store.heldBytes).toBe(limit + half);
+  });
+
   test('is exceeded by deletes by at most 32 MiB, even when each of them has the largest clock', () => {
     // Two bytes per character: the first character is not Latin-1.
     const largestKey = (index: number): string => `Ā${String(index).padStart(126, '0')}`;
