@@ -6,10 +6,10 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { whenStarterIsGone } from './starter.mjs';
 
-const LEASH = fileURLToPath(new URL('./leash.mjs', import.meta.url));
+/** A URL, because `--import` reads a path as part of a URL: a `#`, `?` or `%` in the path would change it. */
+const LEASH = new URL('./leash.mjs', import.meta.url).href;
 /** The pipe's file descriptor in the program. */
 const LEASH_DESCRIPTOR = 3;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'];

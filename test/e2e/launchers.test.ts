@@ -108,7 +108,8 @@ describe('SIGUSR1', () => {
 });
 
 describe('a checkout without development packages and without a network', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'checkout-'));
+  // The name has characters that a URL, a shell or a list of arguments could treat in a special way.
+  const folder = mkdtempSync(join(tmpdir(), "a checkout's #1 é 100%25? "));
   const modules = join(folder, 'node_modules');
   const record = join(modules, '.package-lock.json');
   const offline = { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' };
