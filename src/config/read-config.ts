@@ -11,6 +11,12 @@ const BODY_OVERHEAD_BYTES = 16 * 1024;
  */
 const DEVELOPMENT_ONLY = ['nodePrivateKey', 'nodeWallet', 'masterSecret', 'visualizerCommandToken'] as const satisfies readonly (keyof Config)[];
 
+/**
+ * Variables of Node that are refused in an enclave: they can open a debugger, load code, print the data of connections, or turn off the
+ * check of certificates.
+ */
+const NODE_VARIABLES = ['NODE_OPTIONS', 'NODE_DEBUG', 'NODE_TLS_REJECT_UNAUTHORIZED'] as const;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ConfigResult =
@@ -22,12 +28,12 @@ export type ConfigResult =
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
 /** Checks the rules that involve several variables. Variables that could not be read are skipped. */
-function rulesAcross(config: Partial<Config>): string[] {
+function rulesAcross(config: Partial<Config>, environment: Environment): string[] {
   const problems: string[] = [];
   if (config.inEnclave === true) {
-    for (const name of DEVELOPMENT_ONLY) {
-      if (config[name] !== undefined) problems.push(`${SETTINGS[name].variable} is for development: it needs IN_ENCLAVE=false`);
-    }
+    const settings = DEVELOPMENT_ONLY.filter((name) => config[name] !== undefined).map((name) => SETTINGS[name].variable);
+    const ofNode = NODE_VARIABLES.filter((variable) => (environment[variable] ?? '') !== '');
+    for (const variable of [...settings, ...ofNode]) problems.push(`${variable} is for development: it needs IN_ENCLAVE=false`);
   }
   if (config.inEnclave === true && config.visualizerPort !== undefined && config.visualizerInEnclave !== true) {
     problems.push('VISUALIZER_PORT is for development: it needs IN_ENCLAVE=false, or VISUALIZER_IN_ENCLAVE=true');
@@ -68,7 +74,7 @@ export function readConfig(environment: Environment): ConfigResult {
     }
   }
   const config = values as unknown as Config;
-  problems.push(...rulesAcross(config));
+  problems.push(...rulesAcross(config, environment));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config, effective: withoutCredentials(effective) };
 }
 

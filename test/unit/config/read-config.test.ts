@@ -184,6 +184,16 @@ describe('problems', () => {
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
   });
 
+  test.each([
+    ['NODE_OPTIONS', '--inspect=0.0.0.0:9229'],
+    ['NODE_DEBUG', 'stream'],
+    ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
+  ])('%s is reported unless IN_ENCLAVE is false, because it can change what Node protects', (variable, value) => {
+    expect(problemsOf({ [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
+    expect(problemsOf({ [variable]: '' })).toEqual([]);
+    expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);
+  });
+
   test('never contain the value of a variable', () => {
     const value = 'deadbeefdeadbeef';
     const environment = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, `${value}\n@`]));
