@@ -31,6 +31,8 @@ export interface Dashboard {
 
 const ALL = 'job="nova-kms"';
 const ONE = 'job="nova-kms", instance=~"$instance"';
+/** Seconds since a timestamp. A timestamp of 0 means never, and has no line. */
+const since = (selector: string): string => `time() - (${selector} > 0)`;
 const rate = (selector: string): string => `rate(${selector}[$__rate_interval])`;
 
 function stat(title: string, unit: PanelUnit, expr: string, legend = '{{instance}}'): Panel {
@@ -79,8 +81,8 @@ const CLUSTER: Dashboard = {
     {
       title: 'Chain',
       panels: [
-        lines('Age of the chain view', 's', [`time() - nova_kms_chain_head_timestamp_seconds{${ALL}}`, '{{instance}}']),
-        lines('Time since the last good node_tick', 's', [`time() - nova_kms_node_tick_last_success_timestamp_seconds{${ALL}}`, '{{instance}}']),
+        lines('Age of the chain view', 's', [since(`nova_kms_chain_head_timestamp_seconds{${ALL}}`), '{{instance}}']),
+        lines('Time since the last good node_tick', 's', [since(`nova_kms_node_tick_last_success_timestamp_seconds{${ALL}}`), '{{instance}}']),
       ],
     },
     {
@@ -132,7 +134,7 @@ const NODE: Dashboard = {
       panels: [
         lines('Records', 'reqps', [rate(`nova_kms_sync_records_total{${ONE}}`), '{{direction}} {{outcome}}']),
         lines('Rejections', 'reqps', [`${rate(`nova_kms_sync_rejections_total{${ONE}}`)} > 0`, '{{reason}}']),
-        lines('Time since a peer answered', 's', [`time() - nova_kms_peer_last_acknowledged_timestamp_seconds{${ONE}}`, '{{peer}}']),
+        lines('Time since a peer answered', 's', [since(`nova_kms_peer_last_acknowledged_timestamp_seconds{${ONE}}`), '{{peer}}']),
         lines('Keys and tombstones', 'short', [`nova_kms_store_keys{${ONE}}`, 'keys'], [`nova_kms_store_tombstones{${ONE}}`, 'tombstones']),
       ],
     },
