@@ -84,10 +84,13 @@ function packageFiles(name: string, wanted: RegExp): readonly TreeFile[] {
     .map((path) => ({ path: `${HOME}/node_modules/${name}/${path}`, mode: FILE_MODE, bytes: readFileSync(join(folder, path)) }));
 }
 
-/** The libraries that the dynamic linker loads for Node and for the native addon, as Node itself reports them. */
+/**
+ * The libraries that the dynamic linker loads for Node and for the native addon, as Node itself reports them. Node gets no environment,
+ * because `LD_PRELOAD` or `NODE_OPTIONS` of the build would load more.
+ */
 function sharedLibraries(node: string): readonly string[] {
   const script = "require('secp256k1/bindings');process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))";
-  const loaded = JSON.parse(execFileSync(node, ['-e', script], { cwd: ROOT, encoding: 'utf8' })) as readonly string[];
+  const loaded = JSON.parse(execFileSync(node, ['-e', script], { cwd: ROOT, env: {}, encoding: 'utf8' })) as readonly string[];
   return loaded.filter((path) => path.startsWith('/') && !path.endsWith('.node'));
 }
 
