@@ -97,6 +97,17 @@ describe('the root file system', () => {
   });
 });
 
+test('the SBOM lists the Node of the image, and no optional package that is not in the image', async () => {
+  const command = new StartedCommand(process.execPath, [join(ROOT, 'scripts', 'sbom.ts')]);
+  const { stdout } = await command.ended;
+  await command.clear();
+  const text = readFileSync(stdout.trimEnd(), 'utf8');
+  const { components } = JSON.parse(text) as { readonly components: readonly { readonly name: string; readonly scope: string }[] };
+  expect(components.map(({ name }) => name)).toEqual(expect.arrayContaining(['secp256k1', 'node-gyp-build', 'elkjs', 'undici']));
+  expect(components.filter(({ scope }) => scope === 'optional').map(({ name }) => name)).toEqual([`node-linux-${process.arch}`]);
+  expect(text).not.toContain('anvil');
+});
+
 describe('the node in the image', () => {
   let platform: EnclaveCluster;
   let node: ClusterNode;
