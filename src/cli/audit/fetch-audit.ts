@@ -55,7 +55,7 @@ export async function fetchAudit(options: FetchAuditOptions, { transport, verifi
     if (entries.length > 0) await keep(entries);
     count += entries.length;
     if (!more) return count;
-    if (verifier.position.sequence <= after) throw new FetchAuditError('the node says that there are more entries, but returns none');
+    if (entries.length === 0 || verifier.position.sequence <= after) throw new FetchAuditError('the node says that there are more entries, but returns none');
     ({ chain, sequence: after } = verifier.position);
   }
 }

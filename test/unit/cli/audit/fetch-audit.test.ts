@@ -83,6 +83,21 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
+test('a node that announces more entries of another chain but returns none makes the fetch fail', async () => {
+  const { trail } = auditOf();
+  trail.record(derived(1));
+  let answers = 0;
+  let page = (after: number): string => trail.page(after, 4);
+  const { fetch } = reader((after) => {
+    answers += 1;
+    if (answers > 10) throw new Error('the fetch does not end');
+    return { body: page(after) };
+  });
+  await fetch();
+  page = () => '{"chain":"another","entries":[],"more":true}';
+  await expect(fetch()).rejects.toEqual(new FetchAuditError('the node says that there are more entries, but returns none'));
+});
+
 test('a node that does not answer makes the fetch fail with the reason', async () => {
   const fails = reader(() => {
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
