@@ -66,6 +66,10 @@ export function withHash(text: string, hash: string): string {
   return `${text.slice(0, -1)},"hash":"${hash}"}`;
 }
 
+/** A longer text is not from a node: a signature, the longest text that a node writes, has 132 characters. */
+const MAX_TEXT_CHARS = 256;
+
+const text = z.string().max(MAX_TEXT_CHARS);
 const sequence = z.number().int().min(1);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const wallet = z.string().regex(/^0x[0-9a-f]{40}$/);
@@ -77,15 +81,15 @@ const event = z.strictObject({
   ...chained,
   op: z.enum(['stop', 'derive', 'put', 'delete', 'hand_over', 'snapshot', 'claim', 'install', 'set_aside']),
   app_id: z.number().int().nullable(),
-  outcome: z.string(),
-  target: z.string().nullable(),
+  outcome: text,
+  target: text.nullable(),
   wallet: wallet.nullable(),
 });
-const checkpoint = z.strictObject({ ...chained, op: z.literal('checkpoint'), of: sequence, of_hash: hash, signature: z.string(), wallet });
+const checkpoint = z.strictObject({ ...chained, op: z.literal('checkpoint'), of: sequence, of_hash: hash, signature: text, wallet });
 const dropped = z.strictObject({ ...chained, op: z.literal('dropped'), up_to: sequence });
 const gap = z.strictObject({ op: z.literal('gap'), chain: chainId, from: sequence, to: sequence, hash });
 
-/** A line of an audit log as a reader gets it. A line with any other field is not valid. */
+/** A line of an audit log as a reader gets it. A line with any other field, or with a text that is too long, is not valid. */
 export const auditLine = z.discriminatedUnion('op', [start, event, checkpoint, dropped, gap]);
 export type AuditLine = z.infer<typeof auditLine>;
 export type ChainedLine = Exclude<AuditLine, { op: 'gap' }>;
