@@ -1,8 +1,8 @@
 /**
  * Decides which requests get an answer. The server listens on loopback, but a browser on the same machine also runs pages from other
  * sites. A foreign name may resolve to 127.0.0.1, so the Host must be ours. A foreign script may send requests here, so the Origin must be
- * ours, and `sec-fetch-site` may show another site only when the user follows a link. No answer has a header that allows another origin to
- * read it.
+ * ours, and `sec-fetch-site` may show another site only when the user follows a link to the page. No answer has a header that allows
+ * another origin to read it.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -37,16 +37,23 @@ function withoutDefault(text: string, port: number): string {
   return port === DEFAULT_PORT && text.endsWith(end) ? text.slice(0, -end.length) : text;
 }
 
-/** The reason for refusing a request; null when it is allowed. @param changes whether the request may change something */
-export function refusalOf(headers: IncomingHttpHeaders, port: number, changes: boolean): Refusal | null {
+export interface Asked {
+  /** Whether the request may change something. */
+  readonly changes: boolean;
+  /** Whether the request is for the page itself. */
+  readonly isPage: boolean;
+}
+
+/** The reason for refusing a request; null when it is allowed. */
+export function refusalOf(headers: IncomingHttpHeaders, port: number, { changes, isPage }: Asked): Refusal | null {
   const host = withoutDefault(headers.host ?? '', port);
   if (!ownHosts(port).includes(host)) return { status: 421, error: 'the Host header does not name this server' };
   const { origin } = headers;
   if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'requests from a different origin are refused' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
-  // A user may follow a link from a different site to the page.
-  if (!isOwn && headers['sec-fetch-mode'] !== 'navigate') return { status: 403, error: 'requests from a different site are refused' };
+  // A user may follow a link from a different site to the page. A link or a frame to a stream would take the place of a reader.
+  if (!isOwn && !(isPage && headers['sec-fetch-mode'] === 'navigate')) return { status: 403, error: 'requests from a different site are refused' };
   return null;
 }
 

@@ -135,8 +135,8 @@ class Visualizer {
   answer(request: IncomingMessage, response: ServerResponse): void {
     response.on('error', () => undefined);
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    const refusal = refusalOf(request.headers, this.#port, request.method !== 'GET');
     const url = URL.parse(request.url ?? '', `http://${HOST}`);
+    const refusal = refusalOf(request.headers, this.#port, { changes: request.method !== 'GET', isPage: url?.pathname === '/' });
     if (refusal !== null) sayError(response, refusal.status, refusal.error);
     else if (url === null) sayError(response, 400, 'this is not a path');
     else if (request.method === 'GET') this.#get({ request, response, url });

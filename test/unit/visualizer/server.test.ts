@@ -136,10 +136,16 @@ describe('access', () => {
     ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
     ['a script tag on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a script tag in a page from another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
-    ['a link on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }), 200],
   ])('is allowed or refused for %s', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
+  });
+
+  test.each([['/', 200], ['/session', 403], ['/events', 403], ['/trace?follow=true', 403]])('a link or a frame on another site to %s gets %i', async (path, status) => {
+    const { server } = await serve();
+    const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    expect((await open(server, path, { headers })).statusCode).toBe(status);
+    expect(server.readers).toBe(0);
   });
 
   // These tests call the check directly, because no test can bind port 80.
@@ -156,7 +162,7 @@ describe('access', () => {
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the origin of a page on port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
   ])('is allowed or refused for %s on port %d, and the default port of http may be omitted', (_, port, headers, status) => {
-    expect(refusalOf(headers, port, true)?.status).toBe(status);
+    expect(refusalOf(headers, port, { changes: true, isPage: false })?.status).toBe(status);
   });
 
   test('to events and traces is refused for a foreign origin', async () => {
