@@ -1,29 +1,49 @@
 /** Layouts of charts, computed once for each chart, outside the node's main thread. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { MAX_CHARTS } from './event-log.ts';
 import type { Layout } from './layout-graph.ts';
 import type { Chart } from './wire.ts';
 
-/** Maximum number of kept layouts. A process has one or two machines. */
-const LAYOUTS_LIMIT = 16;
+/** Maximum memory of the worker that draws a chart. A node's chart needs a small part of it. MiB. */
+const WORKER_MEMORY_MIB = 512;
 
-const layouts = new Map<string, Promise<Layout>>();
+/** Keeps the layout of each chart, by the chart's id. A trace file may have many charts, so only one of them is drawn at a time. */
+export class Layouts {
+  readonly #draw: (chart: Chart) => Promise<Layout>;
+  readonly #layouts = new Map<string, Promise<Layout>>();
+  /** Settles when no chart is being drawn. */
+  #drawn: Promise<unknown> = Promise.resolve();
+
+  /** @param draw computes a layout */
+  constructor(draw: (chart: Chart) => Promise<Layout>) {
+    this.#draw = draw;
+  }
+
+  /** @throws Error when the chart cannot be drawn */
+  of(chart: Chart): Promise<Layout> {
+    const known = this.#layouts.get(chart.id);
+    if (known !== undefined) return known;
+    const layout = this.#drawn.then(() => this.#draw(chart));
+    this.#layouts.set(chart.id, layout);
+    // All charts of one log have room, so no layout of it is made twice.
+    if (this.#layouts.size > MAX_CHARTS) this.#layouts.delete(this.#layouts.keys().next().value!);
+    // A layout that failed can be requested again.
+    this.#drawn = layout.catch(() => this.#layouts.delete(chart.id));
+    return layout;
+  }
+}
+
+const layouts = new Layouts(draw);
 
 /** The layout of a chart, cached by the chart's id. @throws Error when the chart cannot be drawn */
 export function layoutOf(chart: Chart): Promise<Layout> {
-  const known = layouts.get(chart.id);
-  if (known !== undefined) return known;
-  const layout = draw(chart);
-  layouts.set(chart.id, layout);
-  if (layouts.size > LAYOUTS_LIMIT) layouts.delete(layouts.keys().next().value!);
-  // A layout that failed can be requested again.
-  layout.catch(() => layouts.delete(chart.id));
-  return layout;
+  return layouts.of(chart);
 }
 
 async function draw(chart: Chart): Promise<Layout> {
   // The path is correct both from this file and from the bundle of a built package.
-  const worker = new Worker(new URL(`../visualizer/layout-worker${extname(import.meta.url)}`, import.meta.url));
+  const worker = new Worker(new URL(`../visualizer/layout-worker${extname(import.meta.url)}`, import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: WORKER_MEMORY_MIB } });
   const { promise, resolve, reject } = Promise.withResolvers<Layout>();
   worker.once('message', (answer: { readonly layout?: Layout; readonly failed?: string }) => {
     if (answer.layout === undefined) reject(new Error(`the chart cannot be drawn: ${answer.failed ?? 'no answer'}`));

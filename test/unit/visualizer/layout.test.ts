@@ -3,7 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import { createMachine } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
 import { createNodeMachine } from '../../../src/machines/node-machine.ts';
-import { layoutOf } from '../../../src/visualizer/layout.ts';
+import { MAX_CHARTS } from '../../../src/visualizer/event-log.ts';
+import { layoutOf, Layouts } from '../../../src/visualizer/layout.ts';
 import { TEXT, type Box, type Drawing, type Layout } from '../../../src/visualizer/layout-graph.ts';
 import type { Chart } from '../../../src/visualizer/wire.ts';
 
@@ -55,6 +56,37 @@ describe('the layout of the node', () => {
   test('is the same for the same machine', async () => {
     expect(await layoutOf({ ...nodeChart, id: 'once more' })).toEqual({ ...(await layoutOf(nodeChart)), chart: 'once more' });
   });
+});
+
+test('the layouts of many charts are made one at a time, and each only once', async () => {
+  let [under, most, made] = [0, 0, 0];
+  const layouts = new Layouts(async ({ id }) => {
+    under += 1;
+    made += 1;
+    most = Math.max(most, under);
+    await Promise.resolve();
+    under -= 1;
+    return { chart: id, drawings: [] };
+  });
+  const charts = Array.from({ length: MAX_CHARTS }, (_, number) => ({ ...nodeChart, id: `chart-${number}` }));
+  // Twice, as when a page is loaded twice.
+  const all = await Promise.all([...charts, ...charts].map((chart) => layouts.of(chart)));
+  expect(all.map(({ chart }) => chart)).toEqual([...charts, ...charts].map(({ id }) => id));
+  expect({ most, made }).toEqual({ most: 1, made: MAX_CHARTS });
+});
+
+test('a layout that failed is made again, and does not hold up the next one', async () => {
+  let fails = true;
+  const layouts = new Layouts(async ({ id }) => {
+    if (fails && id === nodeChart.id) throw new Error('the chart cannot be drawn');
+    return { chart: id, drawings: [] };
+  });
+  const failed = layouts.of(nodeChart);
+  const next = layouts.of({ ...nodeChart, id: 'next' });
+  await expect(failed).rejects.toThrow('cannot be drawn');
+  expect((await next).chart).toBe('next');
+  fails = false;
+  expect((await layouts.of(nodeChart)).chart).toBe(nodeChart.id);
 });
 
 test('a layout includes final and history states, and edges from a state to itself, from a parent to its child and to several regions', async () => {
