@@ -19,15 +19,26 @@ export function momentText(atMs: number, nowMs: number): string {
   return whole > 0 ? `in ${text}` : `${text} ago`;
 }
 
+/** The range of a `Date`. Milliseconds. */
+const LAST_DATE_MS = 8.64e15;
+
 /** The time of day (UTC), or the time since the start of a clock that begins at 0. */
 export function clockText(atMs: number, utcDay: boolean): string {
-  if (utcDay) return new Date(atMs).toISOString().slice(11, 23);
+  // A timeline shows some time before its first event and after its last event, so it may reach beyond this range.
+  const date = new Date(Math.max(utcDay ? -LAST_DATE_MS : 0, Math.min(LAST_DATE_MS, atMs)));
+  const text = date.toISOString().split('T', 2)[1]!.slice(0, -1);
+  if (utcDay) return text;
   const days = Math.floor(atMs / 86_400_000);
-  return `${days > 0 ? `${days} d ` : ''}${new Date(Math.max(0, atMs)).toISOString().slice(11, 23)}`;
+  return `${days > 0 ? `${days} d ` : ''}${text}`;
 }
 
 /** A round distance between the ticks of a scale, so that `spanMs` has about `count` ticks or fewer. */
 export function tickStepMs(spanMs: number, count: number): number {
   const steps = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000];
-  return steps.find((step) => spanMs / step <= count) ?? steps.at(-1)!;
+  const step = steps.find((each) => spanMs / each <= count);
+  if (step !== undefined) return step;
+  // A trace may contain times that are years apart.
+  let days = steps.at(-1)!;
+  while (spanMs / days > count) days *= 2;
+  return days;
 }

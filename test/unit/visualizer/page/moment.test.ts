@@ -57,5 +57,13 @@ describe('times as text:', () => {
     expect(clockText(Date.UTC(2026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
     expect(clockText(86_400_000 + 1_500, false)).toBe('1 d 00:00:01.500');
   });
+  test('a clock shows the nearest time that a date can show', () => {
+    expect(clockText(8.64e15 + 1, true)).toBe('00:00:00.000');
+    expect(clockText(Date.UTC(12_026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
+    expect(clockText(-5, false)).toBe('00:00:00.000');
+  });
   test('a time scale has round steps', () => expect(tickStepMs(60_000, 7)).toBe(10_000));
+  test('a time scale of many years has few steps', () => {
+    for (const spanMs of [8 * 86_400_000, Date.UTC(2026, 0, 1), 8.64e15]) expect(spanMs / tickStepMs(spanMs, 7)).toBeLessThanOrEqual(7);
+  });
 });
