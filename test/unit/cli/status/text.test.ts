@@ -164,8 +164,8 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is redrawn in place on a terminal; at the end, the old content of the terminal returns, with the last lines below it', () => {
-    expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?25h\u001b[?1049lthree\n');
+  test('is redrawn in place on a terminal, without wrapping wide lines; at the end, the old content of the terminal returns, with the last lines below it', () => {
+    expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?7h\u001b[?25h\u001b[?1049lthree\n');
   });
 
   test('is printed as a new block of lines each time if cursor moves are not allowed', () => expect(drawn(false)).toBe('one\ntwo\n\nthree\n'));
