@@ -196,6 +196,16 @@ test('when a file is opened, lines that are not events are ignored, and nothing 
   await untilTexts(page, 'select[aria-label="Source"] option', ['all sources', 'lamp-1']);
 });
 
+test('when a folder or a file that cannot be read is dropped, the page says so and still shows what it showed', async () => {
+  const watched = await recorded();
+  const { page } = await open(watched);
+  await page.waitForSelector(active('light.red'));
+  const folderLike = "{ name: 'folder', size: 4096, text: async () => { throw new Error('it is a folder'); } }";
+  await page.evaluate(`document.dispatchEvent(Object.assign(new Event('drop', { cancelable: true }), { dataTransfer: { files: [${folderLike}] } }))`);
+  await page.waitForSelector('.said:has-text("folder cannot be read.")');
+  await page.waitForSelector(active('light.red'));
+});
+
 describe('a live stream', () => {
   test('from a new process at the same address replaces the old stream, and the new process accepts commands', async () => {
     const watched = new Watched();

@@ -35,7 +35,13 @@ export class TraceFiles {
   }
 
   async #read(file: File): Promise<void> {
-    if (file.size > TRACE_LIMIT_BYTES) this.#modules.refuse(`${file.name} is larger than ${TRACE_LIMIT_BYTES / 1024 / 1024} MiB.`);
-    else this.#modules.open(await file.text(), file.name);
+    if (file.size > TRACE_LIMIT_BYTES) {
+      this.#modules.refuse(`${file.name} is larger than ${TRACE_LIMIT_BYTES / 1024 / 1024} MiB.`);
+      return;
+    }
+    // A dropped folder looks like a file until it is read.
+    const text = await file.text().catch(() => null);
+    if (text === null) this.#modules.refuse(`${file.name} cannot be read.`);
+    else this.#modules.open(text, file.name);
   }
 }
