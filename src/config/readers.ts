@@ -57,7 +57,14 @@ export function httpUrlAsGiven(text: string): string {
   return text;
 }
 
-export const proxyUrl: Read<string | undefined> = (text) => (text === '' ? undefined : httpUrl(text.includes('://') ? text : `http://${text}`));
+/** undici, which connects through the proxy, accepts only the server of a URL, and fails otherwise while the node starts. */
+export const proxyUrl: Read<string | undefined> = (text) => {
+  if (text === '') return undefined;
+  const url = httpUrl(text.includes('://') ? text : `http://${text}`);
+  const { pathname, search, hash } = new URL(url);
+  if (pathname + search + hash !== '/') throw new Error('must be a URL without a path, a query or a fragment');
+  return url;
+};
 
 export const bytes32: Read<Uint8Array> = (text) => {
   const bare = text.startsWith('0x') ? text.slice(2) : text;

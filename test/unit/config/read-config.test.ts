@@ -146,7 +146,7 @@ describe('a variable', () => {
     ['RATE_LIMIT_PER_MINUTE', ['-1', '1000001']],
     ['NONCE_RATE_LIMIT_PER_MINUTE', ['-1', '1000001']],
     ['MASTER_SECRET_HEX', ['12', 'zz'.repeat(32), '00'.repeat(31), '00'.repeat(33)]],
-    ['HTTP_PROXY', ['ftp://proxy.test', 'http://', 'user:100%@proxy.test:3128']],
+    ['HTTP_PROXY', ['ftp://proxy.test', 'http://', 'user:100%@proxy.test:3128', 'http://proxy.test/path', 'http://proxy.test?query', 'proxy.test:3128#part']],
     ['HTTPS_PROXY', ['socks5://proxy.test']],
     ['NO_PROXY', ['10.0.0.0/33', 'http://inside.test', 'a b c/d']],
   ])('%s with an invalid value is reported as one problem, in one line that begins with the variable', (variable, texts) => {
