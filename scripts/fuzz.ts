@@ -1,8 +1,8 @@
 /**
  * `npm run fuzz`: sends random input to all code that reads input from outside: raw HTTP and inner bodies to a node's production HTTP
- * server, random values to all parsers, and random answers in place of peers, nodes, RPCs and enclaves. Targets take turns, one batch each,
- * until the time is up. When a case breaks a rule, the fuzzer shrinks the case, prints it with its seed and exits with 1. The same seed
- * repeats the failure.
+ * server, random values to all parsers, URLs of all forms to the configuration, and random answers in place of peers, nodes, RPCs and
+ * enclaves. Targets take turns, one batch each, until the time is up. When a case breaks a rule, the fuzzer shrinks the case, prints it with
+ * its seed and exits with 1. The same seed repeats the failure.
  */
 import process from 'node:process';
 import { Command } from 'commander';
@@ -15,9 +15,10 @@ import { parsers } from './fuzz/parsers.ts';
 import { peerAnswers } from './fuzz/peer-answers.ts';
 import { rawHttp } from './fuzz/raw-http.ts';
 import { rpcAnswers } from './fuzz/rpc-answers.ts';
+import { shownUrls } from './fuzz/shown-urls.ts';
 import type { Target } from './fuzz/target.ts';
 
-const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers];
+const TARGETS: readonly Target[] = [rawHttp, innerBodies, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers, shownUrls];
 /** The largest seed: a seed of fast-check is a signed 32-bit number. */
 const MAX_SEED = 2 ** 31 - 1;
 const DEFAULT_SECONDS = 60;
