@@ -1,10 +1,9 @@
 /** Sends almost valid messages from apps and peers, in envelopes that are usually valid. A refused message must change nothing. */
 import fc from 'fast-check';
-import { canonicalJson } from '../../src/crypto/canonical-json.ts';
-import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
+import { parseStrictJson } from '../../src/enclave/emulator/strict-json.ts';
 import type { NodeOverHttp } from '../../test/support/node-over-http.ts';
-import { checkAnswer, checkNode, caller, startNodeUnderTest } from './node-under-test.ts';
+import { checkAnswer, checkNode, caller, headersOf, startNodeUnderTest } from './node-under-test.ts';
 import { anyJson, changed, changes, jsonOf, tears, torn } from './hostile.ts';
 import { target } from './target.ts';
 
@@ -37,13 +36,7 @@ async function send(node: NodeOverHttp, { message, changes: list, other, tears: 
   const text = torn(Buffer.from(jsonOf(other ?? changed(message.inner, list))), rips).toString('utf8').toWellFormed();
   const good = toWireEnvelope(await caller.encrypt(text, node.identity.teePubkey));
   const envelope = changed(good, bends);
-  const nonce = node.nonces.issue();
-  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
-  const isPeer = message.path === '/sync';
-  const signature = await caller.sign((isPeer ? peerAuthMessage : appAuthMessage)(nonce, node.identity.wallet, timestamp));
-  const prefix = isPeer ? 'x-kms' : 'x-app';
-  const headers: Record<string, string> = { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: timestamp, 'content-type': 'application/json' };
-  if (isPeer) headers['x-sync-signature'] = node.vault.syncHmac(canonicalJson(envelope ?? null));
+  const headers = await headersOf(node, message.path === '/sync', envelope);
   return fetch(node.url + message.path, { method: message.method, headers, body: jsonOf(envelope) });
 }
 
@@ -72,7 +65,8 @@ export const innerBodies = target({
         if (answer.status === 200) {
           const sealed = parseEnvelope(JSON.parse(text));
           if (sealed === null) throw new Error('the answer is not an envelope');
-          JSON.parse(await caller.decrypt(sealed));
+          // Callers in other languages parse strictly.
+          parseStrictJson(Buffer.from(await caller.decrypt(sealed)));
         } else if (answer.status < 500 && node.store.lastSequenceNumber !== before) {
           throw new Error(`a refusal (${answer.status}) wrote to the store`);
         }

@@ -1,6 +1,10 @@
 /**
  * A node's production HTTP server on a real socket, a caller that the node knows as an app and as a peer, and the rules for every answer.
  */
+import { canonicalJson } from '../../src/crypto/canonical-json.ts';
+import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
+import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
+import { parseStrictJson } from '../../src/enclave/emulator/strict-json.ts';
 import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
 import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
@@ -17,6 +21,26 @@ export async function startNodeUnderTest(): Promise<NodeOverHttp> {
   });
 }
 
+/** The headers of a request from the caller: as a peer, with the HMAC of this envelope; otherwise as an app. The proof is valid once. */
+export async function headersOf(node: NodeOverHttp, isPeer: boolean, envelope: unknown): Promise<Record<string, string>> {
+  const nonce = node.nonces.issue();
+  const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
+  const signature = await caller.sign((isPeer ? peerAuthMessage : appAuthMessage)(nonce, node.identity.wallet, timestamp));
+  const prefix = isPeer ? 'x-kms' : 'x-app';
+  const headers = { [`${prefix}-signature`]: signature, [`${prefix}-nonce`]: nonce, [`${prefix}-timestamp`]: timestamp, 'content-type': 'application/json' };
+  return isPeer ? { ...headers, 'x-sync-signature': node.vault.syncHmac(canonicalJson(envelope ?? null)) } : headers;
+}
+
+/** The inner answer to a message of the caller as a peer; both are JSON as text. @throws Error when the node refuses the message */
+export async function askAsPeer(node: NodeOverHttp, inner: string): Promise<string> {
+  const envelope = toWireEnvelope(await caller.encrypt(inner, node.identity.teePubkey));
+  const answer = await fetch(`${node.url}/sync`, { method: 'POST', headers: await headersOf(node, true, envelope), body: JSON.stringify(envelope) });
+  const text = await answer.text();
+  const sealed = answer.status === 200 ? parseEnvelope(JSON.parse(text)) : null;
+  if (sealed === null) throw new Error(`status ${answer.status}: ${text.slice(0, 200)}`);
+  return caller.decrypt(sealed);
+}
+
 /** The statuses that protocol.md §2 lists, and those that the HTTP layer sends by itself. */
 const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415, 417, 429, 431, 503, 504, 507]);
 
@@ -24,7 +48,7 @@ const STATUSES = new Set([200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 415,
 export function checkAnswer(status: number, body: string): void {
   if (!STATUSES.has(status)) throw new Error(`status ${status}: ${body.slice(0, 200)}`);
   if (status < 400 || body === '') return;
-  const { code, message } = JSON.parse(body) as { code?: unknown; message?: unknown };
+  const { code, message } = parseStrictJson(Buffer.from(body)) as { code?: unknown; message?: unknown };
   if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in the wrong form: ${body.slice(0, 200)}`);
 }
 
