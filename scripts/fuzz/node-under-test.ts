@@ -4,8 +4,9 @@
 import { canonicalJson } from '../../src/crypto/canonical-json.ts';
 import { appAuthMessage, peerAuthMessage } from '../../src/crypto/messages.ts';
 import { parseEnvelope, toWireEnvelope } from '../../src/domain/envelope.ts';
+import type { AppRegistry } from '../../src/domain/ports.ts';
 import { parseStrictJson } from '../../src/enclave/emulator/strict-json.ts';
-import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp } from '../../test/support/node-over-http.ts';
+import { authorizedRecord, memberOf, startNodeOverHttp, type NodeOverHttp, type NodeOverHttpOptions } from '../../test/support/node-over-http.ts';
 import { inProcessEnclave } from '../../test/support/in-process-enclave.ts';
 import { ManualClock } from '../../test/support/manual-clock.ts';
 import { SeededRandom } from '../../test/support/seeded-random.ts';
@@ -13,10 +14,14 @@ import { SeededRandom } from '../../test/support/seeded-random.ts';
 export const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('fuzzing caller'), clock: new ManualClock() });
 const { wallet, teePubkey } = caller.emulated;
 
-export async function startNodeUnderTest(): Promise<NodeOverHttp> {
+/** The app registry: all wallets are instances of one app with the key of the caller. */
+export const lookup: AppRegistry['lookup'] = async (of) => authorizedRecord(100n, of, teePubkey);
+
+export async function startNodeUnderTest(options: NodeOverHttpOptions = {}): Promise<NodeOverHttp> {
   return startNodeOverHttp({
     members: [memberOf(wallet, teePubkey)],
-    lookup: async (of) => authorizedRecord(100n, of, teePubkey),
+    lookup,
+    ...options,
     http: { maxRequestBodyBytes: 64 * 1024, maxSyncPayloadBytes: 256 * 1024 },
   });
 }
