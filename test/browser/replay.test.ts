@@ -233,6 +233,24 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
+  test('becomes a replay when a process that shows a trace answers at the same address', async () => {
+    const watched = new Watched();
+    watched.start('crossing-1').send('power.lost');
+    await watched.serve();
+    const opened = await open(watched);
+    const { page } = opened;
+    await page.waitForSelector(active('light.blinking'));
+    opened.allow(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/);
+    const port = await watched.stopServing();
+    const trace = new Watched('replay', 'trace');
+    trace.start('crossing-2');
+    await trace.serve(port);
+    closers.unshift(() => trace.stopServing());
+    await untilTexts(page, '.card .name', ['crossing-2']);
+    await untilTexts(page, '.mode', ['❚❚ replay']);
+    expect(await page.isHidden('.banner')).toBe(true);
+  });
+
   test('is disconnected while the page is hidden, and catches up when the page is visible again', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');

@@ -140,18 +140,21 @@ export class App {
   async start(): Promise<void> {
     showRememberedTheme();
     await this.#readSession();
-    if (this.#session.mode === 'replay') {
-      try {
-        this.#openTrace(await getText('/trace'), this.#session.title);
-      } catch (error) {
-        this.#notices.say(`No trace: ${messageOf(error)}`, true);
-      }
-    } else {
+    if (this.#session.mode === 'replay') await this.#openServedTrace();
+    else {
       this.#connection.open();
       document.addEventListener('visibilitychange', () => this.#followWhileSeen());
     }
     every(REFRESH_MS, () => this.#want());
     this.#want();
+  }
+
+  async #openServedTrace(): Promise<void> {
+    try {
+      this.#openTrace(await getText('/trace'), this.#session.title);
+    } catch (error) {
+      this.#notices.say(`No trace: ${messageOf(error)}`, true);
+    }
   }
 
   async #readSession(): Promise<void> {
@@ -210,6 +213,8 @@ export class App {
     this.#begin(new Recording());
     this.#live();
     await this.#readSession();
+    // The old process may have been live, and the new one may show a trace, whose times are in the past.
+    if (this.#session.mode === 'replay') await this.#openServedTrace();
   }
 
   #begin(recording: Recording): void {
