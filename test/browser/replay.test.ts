@@ -233,6 +233,25 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
+  test('is drawn once a new process answers, even if the old process ended before it sent the drawing', async () => {
+    const watched = new Watched();
+    watched.start('crossing-1');
+    await watched.serve();
+    const opened = await openPage(browser, 'about:blank');
+    closers.push(async () => opened.close());
+    const { page } = opened;
+    for (const path of ['**/layouts/*', '**/elk.js']) await page.route(path, (route) => route.abort());
+    await page.goto(watched.url);
+    await page.waitForSelector('.words:has-text("The machine cannot be drawn")');
+    await page.unrouteAll();
+    const port = await watched.stopServing();
+    const other = new Watched('live', 'another');
+    other.start('crossing-1').send('power.lost');
+    await other.serve(port);
+    closers.push(() => other.stopServing());
+    await page.waitForSelector(active('light.blinking'));
+  });
+
   test('becomes a replay when a process that shows a trace answers at the same address', async () => {
     const watched = new Watched();
     watched.start('crossing-1').send('power.lost');

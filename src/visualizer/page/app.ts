@@ -220,6 +220,7 @@ export class App {
   #begin(recording: Recording): void {
     this.#recording = recording;
     this.#choice = new Choice();
+    this.#stage.reset();
     this.#events.reset();
   }
 

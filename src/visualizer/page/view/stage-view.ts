@@ -69,6 +69,12 @@ export class StageView {
     this.#details.update(frame, index, picked, picked !== null && picked === this.#pinned);
   }
 
+  /** Call this before another recording is shown. A layout that failed, perhaps because the process was ending, is then requested again. */
+  reset(): void {
+    for (const [chart, layout] of this.#layouts) if (layout instanceof Error) this.#layouts.delete(chart);
+    this.#changeChart(null);
+  }
+
   /** Shows only this region. With `add`, adds the region to the shown ones, or removes it if it is already shown. */
   show(region: string, add: boolean): void {
     if (region === ALL) this.#shown = this.#chart?.regions ?? [WHOLE];
