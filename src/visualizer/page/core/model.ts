@@ -17,7 +17,7 @@ export interface SourceModel {
   readonly sinceMs: number;
   /** false: the source may already have been in that state before `sinceMs`. */
   readonly sinceExact: boolean;
-  /** How many times each edge was taken since the actor started, or since the page first received an event of the actor. */
+  /** How many times each edge of the chart was taken since the actor started, or since the page first received an event of the actor. */
   readonly taken: ReadonlyMap<string, number>;
   /** The last step that took at least one edge. */
   readonly last: { readonly edges: readonly string[]; readonly event: string; readonly atMs: number; readonly place: number } | null;
@@ -88,11 +88,13 @@ function folded(
   if (event.kind === 'end') return { ...before, active: new Set(), ended: { atMs, how: event.how } };
   const shown = event.shown === undefined ? before.shown : { ...before.shown, ...event.shown };
   if (event.kind === 'shown') return { ...before, shown };
+  const index = charts.get(before.chart);
   const active = event.active === undefined ? before.active : new Set(event.active);
-  const headline = event.active === undefined ? before.headline : headlineOf(charts.get(before.chart), active);
+  const headline = event.active === undefined ? before.headline : headlineOf(index, active);
   const moved = headline !== before.headline;
   const taken = new Map(before.taken);
-  for (const edge of event.edges) taken.set(edge, (taken.get(edge) ?? 0) + 1);
+  // A trace may name any number of edges, and each step copies the counts.
+  for (const edge of event.edges) if (index?.edges.has(edge) === true) taken.set(edge, (taken.get(edge) ?? 0) + 1);
   return {
     ...before,
     active,

@@ -23,6 +23,11 @@ describe('the model of a source', () => {
     expect(modelOf(...events, state(4, 'a', activeIn('closed'), {}, true)).sources.get('a')!.taken.size).toBe(0);
   });
 
+  test('does not count edges that its chart does not have', () => {
+    const events = [chart(), state(1, 'a', activeIn('closed')), step(2, 'a', 'push', ['elsewhere', OPENS], activeIn('open'))];
+    expect([...modelOf(...events).sources.get('a')!.taken]).toEqual([[OPENS, 1]]);
+  });
+
   test('changes shown values one by one, and a whole state replaces all of them', () => {
     const events = [chart(), state(1, 'a', activeIn('closed'), { x: 1, y: 2 }), { kind: 'shown', atMs: 2, source: 'a', shown: { y: 3 } } as const];
     expect(modelOf(...events).sources.get('a')?.shown).toEqual({ x: 1, y: 3 });
