@@ -459,6 +459,20 @@ const NINE: readonly Mutant[] = [
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
+    name: 'value-cut-off',
+    section: '§2',
+    what: 'A node answers a read with the beginning of the value only.',
+    replace: [{ file: 'http/data.ts', find: `const value = encodeBase64(plaintext);`, put: `const value = encodeBase64(plaintext.subarray(0, 8));` }],
+    runs: { faults: 'none', hours: 0.02 },
+  },
+  {
+    name: 'deleted-are-listed',
+    section: '§2',
+    what: 'A listing also names the keys that have been deleted.',
+    replace: [{ file: 'store/namespace.ts', find: `this.keys.add(held.key);\n    else this.keys.remove(held.key);`, put: `this.keys.add(held.key);` }],
+    runs: { faults: 'none', hours: 0.02 },
+  },
+  {
     name: 'no-early-ticks',
     section: '§9.12',
     what: 'No tick comes early: a node notices that its claim is confirmed, or retries a failed read, only at the next regular node_tick.',

@@ -22,17 +22,21 @@ export class Recovery {
     this.#simulation = simulation;
   }
 
-  /** Ends all faults and lets the cluster recover. A failure to recover is a violation. */
-  async run(): Promise<void> {
+  /**
+   * Ends all faults and lets the cluster recover. A failure to recover is a violation.
+   * @returns whether the cluster has recovered completely; false also if the secret is gone
+   */
+  async run(): Promise<boolean> {
     const simulation = this.#simulation;
     this.#mend();
-    if ((await simulation.run(SETTLING_MS)) !== null) return;
-    if (!(await this.#becomeReady()) || !this.#someReady()) return;
-    if (!(await this.#becomeEqual())) return;
+    if ((await simulation.run(SETTLING_MS)) !== null) return false;
+    if (!(await this.#becomeReady()) || !this.#someReady()) return false;
+    if (!(await this.#becomeEqual())) return false;
     for (const life of this.#honest()) {
       simulation.checks.note('every write is present in the end');
       simulation.history.judge(life, life.clock.nowMs());
     }
+    return simulation.violation === null;
   }
 
   /** Repairs everything: afterwards all clocks, registry entries and versions are correct, every process runs, and no member lies. */
@@ -57,13 +61,8 @@ export class Recovery {
     chain.change((state) => ({ versions: new Map([...state.versions.keys()].map((id) => [id, 'ENROLLED'])) }));
   }
 
-  /** Processes of members that have never lied. */
   #honest(): Life[] {
-    const { deepState } = this.#simulation.chain;
-    return this.#simulation.lives().filter(({ instance }) => {
-      const registered = deepState.instances.get(instance.wallet);
-      return !instance.everLied && registered !== undefined && isMember(deepState, registered);
-    });
+    return honestLives(this.#simulation);
   }
 
   #someReady(): boolean {
@@ -125,6 +124,15 @@ export class Recovery {
     }
     return this.#simulation.requestsUnderWay > 0 ? `${this.#simulation.requestsUnderWay} requests are under way` : null;
   }
+}
+
+/** Processes of members that have never lied. */
+export function honestLives(simulation: Simulation): Life[] {
+  const { deepState } = simulation.chain;
+  return simulation.lives().filter(({ instance }) => {
+    const registered = deepState.instances.get(instance.wallet);
+    return !instance.everLied && registered !== undefined && isMember(deepState, registered);
+  });
 }
 
 const NOBODY_HOLDS = [REASONS.nobodyHoldsSecret, REASONS.secretHashMismatch, REASONS.secretSyncFailed] as const;

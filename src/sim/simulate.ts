@@ -1,5 +1,6 @@
 /** Runs one scenario from start to end and returns its result. */
 import { watchAsOwner } from './owner.ts';
+import { QuietTime } from './quiet-time.ts';
 import { Recovery } from './recovery.ts';
 import type { Scenario } from './scenario.ts';
 import { Simulation } from './simulation.ts';
@@ -69,7 +70,7 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
     await simulation.run(Math.min(stretchMs, endMs - simulation.timeline.nowMs));
     onProgress?.(simulation.timeline.nowMs);
   }
-  if (simulation.violation === null && !heard.enough) await new Recovery(simulation).run();
+  if (simulation.violation === null && !heard.enough && (await new Recovery(simulation).run())) await new QuietTime(simulation).run();
   if (lines.length > 0) findSecrets(simulation, lines.join('\n'));
   return {
     seed: scenario.seed,

@@ -284,6 +284,13 @@ export class Simulation implements LifeListener, FaultScene {
     else this.#disturbedUntil.set(name, Math.max(this.#disturbedUntil.get(name) ?? 0, untilMs));
   }
 
+  /** No fault has effects any more, so the rules about undisturbed nodes apply again after their own delay. */
+  endDisturbance(): void {
+    const { nowMs } = this.timeline;
+    this.#allDisturbedUntil = Math.min(this.#allDisturbedUntil, nowMs);
+    for (const [name, untilMs] of this.#disturbedUntil) this.#disturbedUntil.set(name, Math.min(untilMs, nowMs));
+  }
+
   isCalm(life: Life, forMs: number): boolean {
     const sinceMs = Math.max(this.#allDisturbedUntil, this.#disturbedUntil.get(life.name) ?? 0, life.startedMs);
     return !life.gone && life.frozenUntilMs <= this.timeline.nowMs && this.timeline.nowMs - sinceMs >= forMs;

@@ -1,7 +1,7 @@
 /**
  * Stories: failures of a cluster, written as commands and their output. A line that begins with `>` is a command, and the lines below
  * it are its output. Each story is documentation and a test. The commands are `cluster`, `run`, `status`, `fault`, `put`, `get`, `delete`,
- * `list`, `derive`, `tick`, `reset`, `chain`, `stores` and `recover`.
+ * `list`, `derive`, `tick`, `reset`, `chain`, `stores`, `recover` and `quiet`.
  *
  *     > cluster nodes=3
  *     > run 20s
@@ -13,6 +13,7 @@
  *     > status
  */
 import { FAULT_KINDS, type RequestStep, type Scenario, type Step } from './scenario.ts';
+import { QuietTime } from './quiet-time.ts';
 import { Recovery } from './recovery.ts';
 import { Simulation, type ReadinessChange } from './simulation.ts';
 import { CONFIRMATIONS } from './world/sim-chain.ts';
@@ -114,6 +115,9 @@ class Player {
       case 'recover':
         await new Recovery(simulation).run();
         return [...this.#changes(), simulation.violation === null ? 'recovered' : 'not recovered'];
+      case 'quiet':
+        await new QuietTime(simulation).run();
+        return this.#changes();
       default:
         throw new StoryError(`unknown command ${name}`);
     }
@@ -238,7 +242,7 @@ export function storyOf(scenario: Scenario, about: readonly string[]): Story {
     commands.push(commandOf(step));
   }
   runTo(durationMs);
-  commands.push('recover');
+  commands.push('recover', 'quiet');
   return { about: about.map((line) => `# ${line}`), commands: commands.map((command) => ({ command, output: [] })) };
 }
 

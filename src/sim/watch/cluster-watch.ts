@@ -23,9 +23,9 @@ import { WriteHistory, type Write } from './write-history.ts';
 /** Time between two full checks of all stores and limits. */
 const FULL_CHECK_MS = 60_000;
 /** An undisturbed cluster must replicate a write within this time. */
-const PROMPT_MS = 3_000;
+export const PROMPT_MS = 3_000;
 /** After this time without a fault, all backoffs are over and every node has read the chain again. */
-const CALM_MS = 150_000;
+export const CALM_MS = 150_000;
 /** Once a claim is deep enough, its sender must notice that within this time, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
 /** If another node can supply all that a node needs, the node must be ready within this time, even if some members are silent. */

@@ -94,9 +94,9 @@ export class NodeWatch {
       if (state !== 'ready') report('sync_tick runs only in `ready`', `${life.name} is ${state}`);
       this.#syncTicks = syncTicks;
     }
+    if (this.#state === 'ready' && isCalm(life, 0)) checks.note('a ready node stays ready while all is well');
     if (state === this.#state) return;
     if (this.#state === 'ready' && isCalm(life, 0)) {
-      checks.note('a ready node stays ready while all is well');
       report('a ready node stays ready while all is well', `${life.name} is ${state}: ${snapshot.context.reason?.text ?? 'no reason'}`);
     }
     this.#state = state;

@@ -77,6 +77,11 @@ export class StoreWatch {
     return this.#shadows.size;
   }
 
+  /** The keys that an app can read at a time on the node's clock, according to the shadows. */
+  presentKeys(appId: string, nowMs: number): readonly string[] {
+    return [...this.#shadows.values()].filter((shadow) => shadow.appId === appId && !shadow.absent && isPresent(shadow.record, nowMs)).map(({ record }) => record.key);
+  }
+
   holds(appId: string, key: string, version: WireRecord['version']): boolean {
     const held = this.#store.recordOf(appId, key);
     return held !== null && covers(held.version, version);
