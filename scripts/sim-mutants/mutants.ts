@@ -459,6 +459,13 @@ const NINE: readonly Mutant[] = [
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
+    name: 'left-peer-compared-on',
+    section: 'own',
+    what: 'A comparison with a peer continues after the peer has left the registry.',
+    replace: [{ file: 'sync/peer-conversation.ts', find: `if (!isMember(member)) throw`, put: `if (!isMember(member) && message.type === '') throw` }],
+    runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
+  },
+  {
     name: 'value-cut-off',
     section: '§2',
     what: 'A node answers a read with the beginning of the value only.',

@@ -1,7 +1,9 @@
 /**
  * Checks the answers that one process accepts from its peers. Each answer must belong to an open request, must be accepted only once,
- * and must carry the signature of the peer that was asked (protocol.md §3, §10).
+ * and must carry the signature of the peer that was asked (protocol.md §3, §10). A process asks only current members: the peer of a comparison
+ * that is under way may leave the registry between two requests.
  */
+import type { Member } from '../../domain/membership.ts';
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 
@@ -11,6 +13,8 @@ export interface ConversationWatchModules {
   /** Whether the instance of a wallet now sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
 }
+
+const ONLY_MEMBERS = 'a node sends requests only to members';
 
 /** The plaintext of a request ends with its `request_id`. */
 const REQUEST = /^\{"type":.*"request_id":"([0-9a-f]{32})"\}$/s;
@@ -33,6 +37,12 @@ export class ConversationWatch {
     if (id !== undefined) this.#open.add(id);
   }
 
+  /** Whether the node's latest view of the chain has this member, with the same teePubkey. */
+  #isMember({ wallet, teePubkey }: Member): boolean {
+    const membership = this.#life.node.inside.peerCache.membership();
+    return membership?.members.some((member) => member.wallet === wallet && member.teePubkey === teePubkey) === true;
+  }
+
   /** Wraps the conversation's `exchange`. */
   #listen(): void {
     const { checks, report, isUnsigned } = this.#modules;
@@ -40,8 +50,11 @@ export class ConversationWatch {
     const exchange = conversation.exchange.bind(conversation);
     conversation.exchange = async (member, message, options) => {
       const unsignedBefore = isUnsigned(member.wallet);
+      const wasMember = this.#isMember(member);
       const answer = await exchange(member, message, options);
       if (this.#life.instance.everLied) return answer;
+      checks.note(ONLY_MEMBERS);
+      if (!wasMember) report(ONLY_MEMBERS, `${this.#life.name} sends ${message.type} to an instance that is not a member any more`);
       checks.note('an answer is signed by its peer');
       if (unsignedBefore && isUnsigned(member.wallet)) report('an answer is signed by its peer', `${this.#life.name} accepts an answer to ${message.type} that is not signed by its peer`);
       checks.note('an answer belongs to its request');
