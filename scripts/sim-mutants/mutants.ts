@@ -466,6 +466,21 @@ const NINE: readonly Mutant[] = [
     runs: { faults: 'none', requests: 3, rates: { 'instance stopped': { perHour: 60 }, 'version revoked': { perHour: 30 }, delay: { perHour: 200, amount: [0.5, 1] } } },
   },
   {
+    name: 'last-node-stays-stale',
+    section: 'own',
+    what: 'A node that was cut off for too long, and is then the only member, remains stale.',
+    replace: [{ file: 'node/jobs.ts', find: `      resync.giveUp();\n      return { others: 0`, put: `      return { others: 0` }],
+    // Node b is cut off for longer than tombstones are kept. Then node a leaves.
+    runs: {
+      nodes: 2,
+      faults: 'none',
+      hours: 0.06,
+      requests: 0,
+      settings: { TOMBSTONE_RETENTION_MS: '60000' },
+      steps: [request(60, 'put', 'a', 'kept'), fault(70, 'partition', 'b', 140), fault(160, 'node leaves', 'a', 0)],
+    },
+  },
+  {
     name: 'value-cut-off',
     section: '§2',
     what: 'A node answers a read with the beginning of the value only.',

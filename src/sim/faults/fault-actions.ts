@@ -22,11 +22,11 @@ import { ZERO_HASH } from '../../domain/ids.ts';
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
 /**
- * Limits on the number of nodes: at the upper limit no node joins, at the lower limit no node leaves. When the number of honest nodes is at
- * the lower limit, no more nodes begin to lie.
+ * Limits on the number of nodes: at the upper limit no node joins, and the last node does not leave. If no more than `MIN_HONEST_NODES` nodes
+ * are honest, no more nodes begin to lie.
  */
 const MAX_NODES = 8;
-const MIN_NODES = 2;
+const MIN_HONEST_NODES = 2;
 /** Time between two attacks of a liar. Milliseconds. */
 const ATTACK_EVERY_MS = 15_000;
 
@@ -293,7 +293,7 @@ export class FaultActions {
 
   #leave(node: SimNode): Undo | null {
     const { nodes, chain } = this.#scene;
-    if (nodes.size - this.#gone.size <= MIN_NODES) return null;
+    if (nodes.size - this.#gone.size <= 1) return null;
     this.#count('node leaves');
     this.#gone.add(node.name);
     this.#scene.disturb('', REGISTRY_ECHO_MS);
@@ -321,7 +321,7 @@ export class FaultActions {
     const { seed, apps, watch: { history }, timeline, nodes, network } = this.#scene;
     const { life } = node;
     const honest = [...nodes.values()].filter(({ name, lies }) => lies === null && !this.#gone.has(name));
-    if (life === null || node.lies !== null || honest.length <= MIN_NODES) return null;
+    if (life === null || node.lies !== null || honest.length <= MIN_HONEST_NODES) return null;
     node.everLied = true;
     this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);
     const judge = new PoisonJudge(this.#scene);
