@@ -46,13 +46,12 @@ const STRETCH_MS = 60_000;
 const LISTENING_STRETCH_MS = 1_000;
 
 export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {
+  /** Lines in which no secret has been searched for yet. */
   const lines: string[] = [];
   const heard = { enough: false };
   const sink = (line: string): void => {
     if (until !== undefined && line.includes(until)) heard.enough = true;
-    if (onTrace === undefined) return;
-    lines.push(line);
-    onTrace(line);
+    onTrace?.(line);
   };
   const noteEvent = (line: string): void => {
     lines.push(line);
@@ -60,6 +59,7 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
   };
   const simulation = await Simulation.of(scenario, {
     onTrace: onTrace === undefined && until === undefined ? null : sink,
+    onLine: (line) => void lines.push(line),
     onEvent: onEvent === undefined ? undefined : noteEvent,
     onStart,
   });
@@ -68,10 +68,11 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
   const stretchMs = until === undefined ? STRETCH_MS : LISTENING_STRETCH_MS;
   while (simulation.timeline.nowMs < endMs && simulation.violation === null && !heard.enough) {
     await simulation.run(Math.min(stretchMs, endMs - simulation.timeline.nowMs));
+    findSecrets(simulation, lines);
     onProgress?.(simulation.timeline.nowMs);
   }
   if (simulation.violation === null && !heard.enough && (await new Recovery(simulation).run())) await new QuietTime(simulation).run();
-  if (lines.length > 0) findSecrets(simulation, lines.join('\n'));
+  findSecrets(simulation, lines);
   return {
     seed: scenario.seed,
     violation: simulation.violation,
@@ -87,7 +88,10 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
   };
 }
 
-function findSecrets(simulation: Simulation, text: string): void {
+/** Searches the lines, and then drops them: a long run has too many lines to keep. */
+function findSecrets(simulation: Simulation, lines: string[]): void {
+  if (lines.length === 0) return;
+  const text = lines.splice(0).join('\n');
   simulation.checks.note(SECRET_INVARIANT);
   const lower = text.toLowerCase();
   for (const secret of simulation.secrets) {

@@ -59,6 +59,8 @@ export interface SimulationOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Receives every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
+  /** Receives every line of the trace. Without `onTrace`, these are the lines without those for debugging. */
+  readonly onLine?: ((line: string) => void) | undefined;
   readonly onReadiness?: ((change: ReadinessChange) => void) | undefined;
   /** Receives every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: ((line: string) => void) | undefined;
@@ -84,6 +86,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly injected = new Map<string, number>();
   /** All master secrets and derived keys that ever existed. The trace and the events must not contain any of them. */
   readonly secrets: Uint8Array[] = [];
+  readonly #knownSecrets = new Set<string>();
   readonly outcomes = new Map<string, number>();
   violation: Violation | null = null;
   resets = 0;
@@ -99,11 +102,11 @@ export class Simulation implements LifeListener, FaultScene {
   readonly #answers = new ContractAnswers();
   #allDisturbedUntil = 0;
 
-  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onReadiness, onEvent, onStart }: SimulationOptions) {
+  private constructor({ seed, nodes = 3, apps = 2, settings = {}, onTrace = null, onLine, onReadiness, onEvent, onStart }: SimulationOptions) {
     this.#meet = onStart;
     this.#onReadiness = onReadiness;
     this.seed = seed;
-    this.trace = new Trace(onTrace);
+    this.trace = new Trace(onTrace, onLine);
     this.#settings = settings;
     this.config = this.#configOf('');
     const { timeline, chain, config } = this;
@@ -130,7 +133,7 @@ export class Simulation implements LifeListener, FaultScene {
       resets: () => this.resets,
       registered: this.#registered,
       note: (text) => this.note(text),
-      onSecret: (secret) => this.secrets.push(secret),
+      onSecret: (secret) => this.onCandidate(secret),
     });
     const appIds = [...Array.from({ length: apps + 1 }, (_, place) => FIRST_APP_ID + place), OVERSIZED_APP_ID];
     const allApps = appIds.map((appId) => new SimApp(appId, { seed, timeline, chain, network: this.network }));
@@ -166,7 +169,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   /** Starts the cluster of a scenario and schedules its steps. */
-  static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onEvent' | 'onStart'> = {}): Promise<Simulation> {
+  static async of(scenario: Scenario, listening: Pick<SimulationOptions, 'onTrace' | 'onLine' | 'onEvent' | 'onStart'> = {}): Promise<Simulation> {
     const simulation = await Simulation.start({ ...scenario, ...listening });
     for (const step of scenario.steps) simulation.timeline.at(step.atMs, null, () => simulation.#perform(step));
     return simulation;
@@ -339,6 +342,10 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   onCandidate(secret: Uint8Array): void {
+    // Apps derive the same keys many times.
+    const text = Buffer.from(secret).toString('hex');
+    if (this.#knownSecrets.has(text)) return;
+    this.#knownSecrets.add(text);
     this.secrets.push(secret);
   }
 

@@ -10,12 +10,17 @@ const KEPT_LINES = 120;
 export class Trace {
   readonly #hash = createHash('sha256');
   readonly #sink: ((line: string) => void) | null;
+  readonly #onLine: (line: string) => void;
   readonly #last: string[] = [];
   lines = 0;
 
-  /** @param sink receives each line, without a line break; null: no sink */
-  constructor(sink: ((line: string) => void) | null) {
+  /**
+   * @param sink receives each line, without a line break; null: no sink
+   * @param onLine receives the same lines; unlike a sink, it does not cause debug lines and network lines
+   */
+  constructor(sink: ((line: string) => void) | null, onLine: (line: string) => void = () => undefined) {
     this.#sink = sink;
+    this.#onLine = onLine;
   }
 
   /** Whether there is a sink. Without a sink, the callers of `add` leave out debug lines and network lines. */
@@ -30,6 +35,7 @@ export class Trace {
     this.#hash.update(`${line}\n`);
     this.#last.push(line);
     if (this.#last.length > KEPT_LINES) this.#last.shift();
+    this.#onLine(line);
     this.#sink?.(line);
   }
 
