@@ -481,6 +481,13 @@ const NINE: readonly Mutant[] = [
     },
   },
   {
+    name: 'store-without-limit',
+    section: '§10',
+    what: 'A store accepts records beyond its limit in bytes.',
+    replace: [{ file: 'store/capacity.ts', find: `return growth <= 0 || contents.bytes + growth <= maxBytes;`, put: `return maxBytes > 0;` }],
+    runs: { nodes: 2, faults: 'none', hours: 0.04, requests: 0, settings: { MAX_STORE_BYTES: '6000' }, steps: [request(60, 'put', 'a', 'large', 8_000)] },
+  },
+  {
     name: 'value-cut-off',
     section: '§2',
     what: 'A node answers a read with the beginning of the value only.',

@@ -118,7 +118,7 @@ export class ClusterWatch {
     const shared = { report, checks, history, nowMs: () => timeline.nowMs };
     const store = new StoreWatch(
       life,
-      { retentionMs: config.tombstoneRetentionMs, maxClockSkewMs: config.maxClockSkewMs },
+      { retentionMs: config.tombstoneRetentionMs, maxClockSkewMs: config.maxClockSkewMs, maxStoreBytes: config.maxStoreBytes, maxApps: config.maxApps },
       {
         ...shared,
         onWrite: (appId, record) => this.#expectPrompt(life, appId, record),

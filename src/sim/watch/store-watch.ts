@@ -15,9 +15,15 @@ import type { WriteHistory } from './write-history.ts';
  */
 const MAX_VISITS = 300;
 
+/** How far above its limit a store may be filled by records that end a held value. Bytes. */
+const RESERVE_BYTES = 32 * 1024 * 1024;
+
 export interface StoreWatchOptions {
   readonly retentionMs: number;
   readonly maxClockSkewMs: number;
+  /** `MAX_STORE_BYTES`. */
+  readonly maxStoreBytes: number;
+  readonly maxApps: number;
 }
 
 export interface StoreWatchModules {
@@ -244,8 +250,10 @@ export class StoreWatch {
   #remember(appId: string, record: WireRecord, nowMs: number): void {
     const { report, checks } = this.#modules;
     const id = idOf(appId, record.key);
+    const before = this.#shadows.get(id);
     this.#drop(id);
     const bytes = storeBytesOf(record);
+    if (bytes > (before?.bytes ?? 0)) this.#checkLimits(record, before?.record);
     const digest = digestOf(record);
     this.#shadows.set(id, { appId, record, bytes, bucket: bucketOf(record.key), digest, absent: !isPresent(record, nowMs) });
     this.#shadowBytes += bytes;
@@ -259,6 +267,17 @@ export class StoreWatch {
     }
     checks.note('digests match the records');
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests match the records', `${record.key} of app ${appId} on ${this.#life.name}`);
+  }
+
+  /** Checks the limits after a record has made the store larger. A record that ends a held value may exceed the limit in bytes. */
+  #checkLimits(record: WireRecord, before: WireRecord | undefined): void {
+    const { maxStoreBytes, maxApps } = this.#options;
+    const { heldBytes } = this.#store;
+    const apps = this.#store.appIds().length;
+    const endsValue = typeof before?.value === 'string' && (record.tombstone || record.ttl_ms > 0);
+    const maxBytes = maxStoreBytes + (endsValue ? RESERVE_BYTES : 0);
+    this.#modules.checks.note('a store stays within its limits');
+    if (heldBytes > maxBytes || apps > maxApps) this.#modules.report('a store stays within its limits', `${this.#life.name} holds ${heldBytes} bytes of ${apps} apps`);
   }
 
   /** How many bytes of `MAX_STORE_BYTES` all records and apps use together. */
