@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { wholeNumber } from '../src/cli/option-values.ts';
 import { enclaveAnswers } from './fuzz/enclave-answers.ts';
 import { enclaveConnections } from './fuzz/enclave-connections.ts';
+import { fragments } from './fuzz/fragments.ts';
 import { hangUps } from './fuzz/hang-ups.ts';
 import { innerBodies } from './fuzz/inner-bodies.ts';
 import { nodeAnswers } from './fuzz/node-answers.ts';
@@ -21,7 +22,7 @@ import { rpcAnswers } from './fuzz/rpc-answers.ts';
 import { shownUrls } from './fuzz/shown-urls.ts';
 import type { Target } from './fuzz/target.ts';
 
-const TARGETS: readonly Target[] = [rawHttp, hangUps, innerBodies, oddRecords, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers, enclaveConnections, shownUrls];
+const TARGETS: readonly Target[] = [rawHttp, hangUps, fragments, innerBodies, oddRecords, parsers, peerAnswers, nodeAnswers, rpcAnswers, enclaveAnswers, enclaveConnections, shownUrls];
 /** The largest seed: a seed of fast-check is a signed 32-bit number. */
 const MAX_SEED = 2 ** 31 - 1;
 const DEFAULT_SECONDS = 60;
