@@ -26,11 +26,11 @@ export class QuietTime {
     if (honestLives(simulation).some(({ node }) => node.readiness().state !== 'ready')) return;
     simulation.endDisturbance();
     if ((await simulation.run(CALM_MS + MARGIN_MS)) !== null) return;
+    const written: string[] = [];
+    for (const { name } of honestLives(simulation)) if (await this.#isWritten(name)) written.push(name);
+    if ((await simulation.run(PROMPT_MS + MARGIN_MS)) !== null) return;
     // A node without room may lack some records.
     const lives = honestLives(simulation).filter(({ node }) => node.inside.store.refusedFull === 0);
-    const written: string[] = [];
-    for (const { name } of lives) if (await this.#isWritten(name)) written.push(name);
-    if ((await simulation.run(PROMPT_MS + MARGIN_MS)) !== null) return;
     for (const life of lives) await this.#read(life, written);
     const [first, ...others] = lives;
     if (first === undefined || !written.includes(first.name)) return;
@@ -39,7 +39,7 @@ export class QuietTime {
     if ((await simulation.run(PROMPT_MS + MARGIN_MS)) !== null) return;
     for (const life of lives) {
       await this.#expect({ do: 'get', node: life.name, key: keyOf(first.name) }, 'not_found', 'unready');
-      await this.#list(life, written.slice(1));
+      await this.#list(life, written.filter((name) => name !== first.name));
     }
   }
 

@@ -288,7 +288,8 @@ export class ClusterWatch {
     const invariant = 'a write is soon on all undisturbed nodes';
     if (!this.#isWell(writer, PROMPT_MS)) return;
     for (const other of others) {
-      if (!this.#isWell(other, PROMPT_MS)) continue;
+      // A node without room may refuse the write.
+      if (!this.#isWell(other, PROMPT_MS) || other.node.inside.store.refusedFull > 0) continue;
       checks.note(invariant);
       if (!this.storeOf(other).holds(appId, key, version)) {
         report(invariant, `${key} of app ${appId} is not on ${other.name} ${PROMPT_MS} ms after ${writer.name} wrote it`, other.name);
