@@ -10,8 +10,8 @@ import { pause } from './waiting.ts';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
 
-/** How long a process may take to end before it is killed: more than the 10 s in which a stopping node finishes requests. Milliseconds. */
-export const STOP_TIMEOUT_MS = 13_000;
+/** How long a process may take to end before it is killed: more than the 15 s that an orderly stop of a node may take. Milliseconds. */
+export const STOP_TIMEOUT_MS = 20_000;
 
 export interface ProcessOptions {
   readonly name: string;

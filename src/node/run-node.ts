@@ -13,12 +13,7 @@ import { listen, type HttpServer } from '../http/server.ts';
 import { releaseStartMemory } from '../system/start-memory.ts';
 import type { ComposedNode } from './compose-node.ts';
 import { connectNode } from './connect-node.ts';
-import { answerLastRead, DRAIN_TIMEOUT_MS, endRequests } from './stop-answering.ts';
-
-/** How long a stopping node continues its last push after the requests under way have ended or been cut off. Milliseconds. */
-const LAST_PUSH_TIMEOUT_MS = 5_000;
-/** A reader of the audit log gets the time that requests and the last push have left of this. Milliseconds. */
-const STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
+import { answerLastRead, endRequests, LAST_PUSH_TIMEOUT_MS, NODE_STOP_TIMEOUT_MS } from './stop-answering.ts';
 
 export interface RunningNode {
   readonly port: number;
@@ -94,7 +89,7 @@ export async function runNode(config: Config, log: Log, onFatal: (error: Error) 
   return {
     port: server.port,
     async close() {
-      const endsAtMs = clock.monotonicMs() + STOP_TIMEOUT_MS;
+      const endsAtMs = clock.monotonicMs() + NODE_STOP_TIMEOUT_MS;
       node.stop();
       visualizer?.noteStopping();
       await drainAndPush();

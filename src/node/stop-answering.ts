@@ -5,6 +5,13 @@ import type { HttpServer } from '../http/server.ts';
 
 /** How long a stopping node waits for requests under way to end. Milliseconds. */
 export const DRAIN_TIMEOUT_MS = 10_000;
+/** How long a stopping node continues its last push after the requests under way have ended or been cut off. Milliseconds. */
+export const LAST_PUSH_TIMEOUT_MS = 5_000;
+/**
+ * How long an orderly stop takes at most if the enclave API answers. A reader of the audit log gets the time that requests and the last push
+ * have left of this. Milliseconds.
+ */
+export const NODE_STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
 /** How long a stopping node waits for a reader of the end of its audit log. Milliseconds. */
 export const LAST_READ_TIMEOUT_MS = 5_000;
 

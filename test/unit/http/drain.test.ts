@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { STOP_TIMEOUT_MS } from '../../../src/dev/managed-process.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import { listen } from '../../../src/http/server.ts';
-import { DRAIN_TIMEOUT_MS } from '../../../src/node/stop-answering.ts';
+import { NODE_STOP_TIMEOUT_MS } from '../../../src/node/stop-answering.ts';
 import { systemClock } from '../../../src/system/system.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
@@ -76,6 +76,6 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
-test('the timeout for stopping a process is longer than the time that a stopping node waits for its requests', () => {
-  expect(STOP_TIMEOUT_MS).toBeGreaterThan(DRAIN_TIMEOUT_MS);
+test('the timeout for stopping a process is longer than the time that an orderly stop of a node may take', () => {
+  expect(STOP_TIMEOUT_MS).toBeGreaterThan(NODE_STOP_TIMEOUT_MS);
 });
