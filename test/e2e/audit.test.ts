@@ -167,7 +167,7 @@ test('after a restart of the node, the file has a second chain, and both chains 
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('a node that stops lets its reader fetch the end of the audit log, which is signed, and then exits', async () => {
+test('a node that is stopping lets its reader fetch the signed end of the audit log before it exits', async () => {
   let after = (await fetched(first)).at(-1)!.seq!;
   const stopped = first.stop();
   await waitUntil({ what: 'the end of the audit log', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {

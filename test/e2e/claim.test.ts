@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 const ZERO = `0x${'0'.repeat(64)}`;
 const PENDING = 'claim of the master secret hash is pending';
 const DEPRECATED_VERSION = 2;
-/** Far above the price that a first claim offers, and below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
+/** A base fee far above the price that a first claim offers, but below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
 const HIGH_BASE_FEE = 100_000_000_000n;
 
 let manual: ManualCluster;
@@ -132,13 +132,13 @@ async function waitForReplacement(node: ClusterNode, first: unknown): Promise<vo
   throw new Error('the claim was not replaced');
 }
 
-test.each(['lose the answer', 'deny the answer'] as const)('a node finds its mined claim on the chain even if it got no good answer to the transaction: %s', async (fate) => {
+test.each(['lose the answer', 'deny the answer'] as const)('a node finds its mined claim on the chain even if it got no usable answer when it sent the transaction: %s', async (fate) => {
   const [first, second] = [cluster.node(1), cluster.node(2)];
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
-  // The node got no good answer, so it sent the same transaction again. The chain accepted it once.
+  // The node got no usable answer, so it sent the same transaction again. The chain accepted it once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);

@@ -36,7 +36,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Runs the command as in a checkout. */
+/** Runs `nova-kms` from the source tree, as a developer with a checkout does. */
 function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): StartedCommand {
   return new StartedCommand('node', ['bin/nova-kms.mjs', ...args], environment);
 }
@@ -125,7 +125,7 @@ describe('an app with the identity that npm start created', () => {
   );
 
   test(
-    'writes, reads, lists and deletes on all nodes',
+    'writes, reads, lists and deletes values on all nodes',
     async () => {
       expect(await asApp('put', 'greeting', 'hello', '--acks', '2', '--node', urls[0]!)).toEqual(printed(''));
       expect(await asApp('get', 'greeting', '--node', urls[2]!)).toEqual(printed('hello'));
@@ -149,7 +149,7 @@ describe('an app with the identity that npm start created', () => {
   );
 
   test(
-    'can give its keys in environment variables, and gets one line that says what is missing or wrong',
+    'can pass its keys in environment variables, and gets a one-line message when something is missing or wrong',
     async () => {
       const cluster_ = { NODE_URL: keys.chain!, NOVA_APP_REGISTRY_ADDRESS: keys.registry!, KMS_APP_ID: String(keys.kmsAppId), IN_ENCLAVE: 'false' };
       const own = { NOVA_KMS_PRIVATE_KEY: keys.privateKey, NOVA_KMS_TEE_SCALAR: keys.teeScalar! };

@@ -16,7 +16,7 @@ const CHAIN_ID = 31_337;
 const HALF_AN_HOUR_SECONDS = 1_800;
 const FIVE_MINUTES_MS = 300_000;
 const OTHER_HASH = `0x${'ab'.repeat(32)}`;
-/** The login and the key in the URL of a hosted RPC. */
+/** A made-up credential: the login and the key in the URL of a hosted RPC. */
 const LOGIN = 'word-of-the-operator';
 
 let printed = '';

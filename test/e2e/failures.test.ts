@@ -145,7 +145,7 @@ test('the log, /status and the 503 report the cause: an enclave API that answers
   });
 });
 
-test('a TypeError inside a step ends the tick; the node answers 503 and keeps running', async () => {
+test('a TypeError inside a step ends the tick, but the node keeps running and answers 503', async () => {
   const inProcess = await startInProcessNode(node, cluster, {}, (chain) => ({
     readView: () => Promise.reject(new TypeError('cannot read word-of-caller of undefined')),
     readHash: (block, signal) => chain.readHash(block, signal),

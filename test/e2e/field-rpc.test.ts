@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('when the head of its RPC moves back to a block before a member was stopped, still does not give the secret to that member', async () => {
+  test('does not give the secret to a stopped member, even when the head of its RPC moves back to a block before the member was stopped', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();

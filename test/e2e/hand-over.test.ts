@@ -1,7 +1,7 @@
 /**
  * The hand-over of the master secret and the first snapshot (protocol.md §5, §9.1, §9.3, §9.5, §9.21, §10), between real nodes and
- * members that give wrong answers, no answers or incomplete answers. Node 1 holds the secret from the start. It is registered with the URL
- * of a front: a proxy that can hold back or refuse the requests of its peers.
+ * members that give wrong answers, no answers or incomplete answers. Node 1 holds the secret from the start. The registered URL of node 1
+ * is that of a front: a proxy that can hold back or refuse the requests of the node's peers.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -185,11 +185,11 @@ test('a joining node becomes ready in its first tick even if a peer accepts conn
   }
 });
 
-test('two nodes that both lack a first snapshot take it from each other, and become ready, once no other member is left to ask', async () => {
+test('two nodes that both lack a first snapshot get one from each other and become ready once no other member is left to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // The interval is long. With a short one, the nodes would become ready after enough failed requests.
+  // Ticks are rare here. With frequent ticks, enough requests would fail for the nodes to become ready without a snapshot.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);

@@ -107,7 +107,7 @@ describe('SIGUSR1', () => {
   });
 });
 
-describe('a checkout without development packages and without a network', () => {
+describe('in a checkout without development packages and without a network,', () => {
   // The name has characters that a URL, a shell or a list of arguments could treat in a special way.
   const folder = mkdtempSync(join(tmpdir(), "a checkout's #1 é 100%25? "));
   const modules = join(folder, 'node_modules');
@@ -132,13 +132,13 @@ describe('a checkout without development packages and without a network', () => 
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('runs "npm run node -- --help"', async () => {
+  test('"npm run node -- --help" prints the help', async () => {
     const { code, stdout } = await start('npm run --silent node -- --help', offline, folder).ended;
     expect(code).toBe(0);
     expect(stdout).toContain('nova-kms node');
   });
 
-  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('makes "%s" report which packages are missing and how to install them, and changes nothing', async (line) => {
+  test.each(['npm run --silent sim', 'npm run --silent test:unit'])('"%s" reports which packages are missing and how to install them, and changes nothing', async (line) => {
     const before = readdirSync(modules);
     const { code, stdout, stderr } = await start(line, offline, folder).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -146,7 +146,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(readdirSync(modules)).toEqual(before);
   });
 
-  test('keeps all packages when "npm test" starts an installation and the installation fails', async () => {
+  test('"npm test" keeps all packages when it starts an installation and the installation fails', async () => {
     const before = readdirSync(modules);
     const { code, stderr } = await start('npm test --silent', offline, folder).ended;
     expect(code).toBe(1);
@@ -155,7 +155,7 @@ describe('a checkout without development packages and without a network', () => 
     expect(existsSync(record)).toBe(true);
   });
 
-  test('makes "npm run node" report which packages of the node are missing', async () => {
+  test('"npm run node" reports which packages of the node are missing', async () => {
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);

@@ -96,7 +96,7 @@ describe('the configuration', () => {
     expect(stderr).not.toMatch(/c5c5|d4d4/);
   });
 
-  test('the effective values are logged at start, a secret only as set or unset, and no output contains a secret', async () => {
+  test('the effective values are logged at start, but each secret only as set or unset, and no output contains a secret', async () => {
     const url = `http://${CREDENTIALS}@127.0.0.1:9`;
     const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
     // Waits until a tick has logged that it cannot read the chain.
@@ -224,7 +224,7 @@ describe('shutdown', () => {
     },
   );
 
-  test('a signal while the node starts also shuts it down cleanly, and nothing listens afterwards', async () => {
+  test('a signal that arrives while the node is starting also shuts it down cleanly, and nothing listens afterwards', async () => {
     // Sends SIGTERM as soon as the node logs its configuration.
     const signalled = `const{write}=process.stderr;process.stderr.write=function(text,...rest){
       if(String(text).includes('effective configuration'))process.nextTick(()=>process.emit('SIGTERM'));

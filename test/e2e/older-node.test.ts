@@ -16,7 +16,7 @@ import { OlderNode } from './support/older-node.ts';
 
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 
-/** Enough for two rounds of anti-entropy with the older node: at each sync_tick, a node compares with the next of its two peers. */
+/** Enough for two rounds of anti-entropy with the older node: at each sync_tick, a node compares stores with the next of its two peers. */
 const SYNC_TICKS = 5;
 
 const secret = randomBytes(32).toString('hex');

@@ -1,6 +1,6 @@
 /**
- * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its enclave API and its chain RPC. Between the node and the
- * RPC is a proxy that fails in the way that the test chooses. No outage makes a node lose its secret or claim a second time.
+ * The dependencies of a node fail and come back (protocol.md §1, §6, §9.18): its enclave API and its chain RPC. A proxy between the node
+ * and the RPC fails in the way that the test chooses. No outage makes a node lose its secret or claim a second time.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { toFunctionSelector } from 'viem';

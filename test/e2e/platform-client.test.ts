@@ -87,8 +87,8 @@ const endsOf = ({ attempts }: Result) => attempts.map(({ end, status }) => `${en
 
 describe('a key', () => {
   test.each<[string, Operation]>([
-    ['of a path', { do: 'derive', path: 'sessions' }],
-    ['of a file', { do: 'derive', path: 's3/1/reports/2026 11.pdf' }],
+    ['for a path', { do: 'derive', path: 'sessions' }],
+    ['for the path of a file', { do: 'derive', path: 's3/1/reports/2026 11.pdf' }],
     ['with a context', { do: 'derive', path: 'disk', context: 'volume-1' }],
     ['of 64 bytes', { do: 'derive', path: 'disk', length: 64 }],
   ])('%s is derived by every node at the first attempt, and is the same on all nodes', async (_, operation) => {
@@ -194,7 +194,7 @@ describe('an absent key', () => {
   });
 });
 
-test('every node answers /status every time, even when many enclaves ask for it', async () => {
+test('every node answers each of many requests for /status', async () => {
   for (let round = 0; round < 60; round += 1) expect(await client.probe()).toBe(4);
 });
 

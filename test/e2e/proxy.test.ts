@@ -35,7 +35,7 @@ beforeAll(async () => {
     environment: { LOG_LEVEL: 'DEBUG', RATE_LIMIT_PER_MINUTE: '0', NONCE_RATE_LIMIT_PER_MINUTE: '0' },
     plans: [
       { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
-      // The variables have names in lower case, and `no_proxy` contains the address of node 3.
+      // The names of the variables are in lower case, and `no_proxy` contains the address of node 3.
       { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
       // This node is registered with an IP address. A peer reaches it through a proxy unless the peer's NO_PROXY contains this address.
       { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
@@ -81,7 +81,7 @@ test('a node sends its requests through its proxy, whether the name of the varia
 test('a node reaches an address in NO_PROXY directly, and any other address through the proxy', async () => {
   const [first, second] = proxies;
   const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
-  // Only node 3 holds the secret now, so the two other nodes must ask node 3 at its address.
+  // Once nodes 1 and 2 have stopped, only node 3 holds the secret. When they start again, they must ask node 3 at its address.
   await Promise.all([one.stop(), two.stop()]);
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);

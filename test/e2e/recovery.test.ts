@@ -1,6 +1,6 @@
 /**
  * Nodes stop being ready and become ready again (protocol.md §1, §6, and §10 "A reset hash"). These are real nodes on a real chain; the
- * test decides when a block is mined. Node 3 is registered with a different version from nodes 1 and 2.
+ * test decides when a block is mined. Nodes 1 and 2 are registered with one version, and node 3 with another.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Hash32 } from '../../src/domain/ids.ts';
@@ -88,7 +88,7 @@ describe('a member that loses its eligibility for a while', () => {
     },
   ];
 
-  test.each(LOSSES)('when $loss, refuses requests from the first tick at which the change is six blocks deep, and becomes ready with the same secret after the change is undone', async ({ message, cause, undo }) => {
+  test.each(LOSSES)('refuses requests when $loss, from the first tick at which the change is six blocks deep, and becomes ready with the same secret after the change is undone', async ({ message, cause, undo }) => {
     const node = cluster.node(3);
     const others = [cluster.node(1), cluster.node(2)];
     const fetched = takenOver(node);
@@ -96,7 +96,7 @@ describe('a member that loses its eligibility for a while', () => {
     const block = await manual.nextBlock();
     await cause(node);
     await manual.bury(block, CONFIRMATIONS - 1);
-    // One block is still missing: the node does not see the change yet.
+    // One confirmation is still missing, so the node does not see the change yet.
     await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
     expect((await viewOf(node)).readiness.state).toBe('ready');
     await manual.bury(block, CONFIRMATIONS);
@@ -197,7 +197,7 @@ describe('before the claim is deep enough', () => {
     expect(await cluster.chain.masterSecretHash()).toBe(claim.hash);
     expect((await viewOf(claim.node)).node.master_secret.state).toBe('generated');
     expect((await viewOf(from.node)).node.master_secret).toEqual({ state: 'synced', synced_from: claim.node.wallet });
-    // The node reads apps at the head of the chain, and the reorganisation does not change apps.
+    // A node reads apps at the head of the chain. The reorganisation changed no app, so the app still gets its key from both nodes.
     expect(await fingerprintsOf(app, nodes)).toHaveLength(1);
   }
 
@@ -228,7 +228,7 @@ describe('before the claim is deep enough', () => {
     await reorganise(cluster.chain, 1);
     expect(await cluster.chain.claimsMined()).toBe(claims - 1);
     await manual.resumeMining();
-    // The node treats a claim as stuck when it is not mined for some blocks.
+    // A node treats its claim as stuck if some blocks pass before the claim is mined.
     await cluster.chain.mine(10);
     await waitUntil({ what: 'a new claim', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
       (await cluster.chain.masterSecretHash()) === ZERO ? 'the chain shows no hash' : null,

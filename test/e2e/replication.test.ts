@@ -161,7 +161,7 @@ test(
     await stopped.restart({ DATA_SYNC_NUDGE_MS: '0', DATA_SYNC_INTERVAL_SECONDS: '3600' });
     await stopped.waitForState('ready', WAIT_TIMEOUT_MS);
     const keys = Array.from({ length: BURST }, (_, index) => `burst-${index}`);
-    // The other nodes cannot fetch the writes through anti-entropy either, so only the last push can deliver them.
+    // With these links cut, the other nodes cannot fetch the writes through anti-entropy. Only the last push can deliver them.
     for (const other of [first, second]) frontOf(stopped).cut(other.wallet);
     await putAll(stopped, keys);
     const held = await keysOn(app, first);

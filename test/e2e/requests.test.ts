@@ -170,7 +170,7 @@ describe('a node that is not ready', () => {
     await unready.start();
     await waitUntil({ what: 'the reason why node 3 is not ready', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const reason = (await unready.status()).readiness?.reason;
-      return reason?.startsWith('self not in KMS node list') === true ? null : `it is ${reason ?? 'none'}`;
+      return reason?.startsWith('self not in KMS node list') === true ? null : `the reason is ${reason ?? 'missing'}`;
     });
     await http.get(unready.localUrl, '/status');
   });
@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a request for the secret is refused when the sealed secret is longer than 32 bytes: the secret is not cut to 32 bytes', () => {
+  test('to a request for the secret is refused, and the secret is not truncated, when the sealed secret is longer than 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);

@@ -179,7 +179,7 @@ describe('npm start', () => {
     ['equal when all keys are equal', [1, 1, 1], true],
     ['not equal when the first key differs', [2, 1, 1], false],
     ['not equal when the last key differs', [1, 1, 2], false],
-  ])('reports the keys as %s, addresses each node with its wallet, and wipes the keys', async (_name, lasts, equal) => {
+  ])('reports the keys as %s, addresses each node by its wallet, and wipes the keys', async (_name, lasts, equal) => {
     const keys = lasts.map(key);
     const result = await check(keys);
     expect(result.equal).toBe(equal);
@@ -188,7 +188,7 @@ describe('npm start', () => {
     for (const held of keys) expect(held).toEqual(new Uint8Array(32));
   });
 
-  test('shows the message of an uncaught error of a node, not its stack', async () => {
+  test('shows the message of an uncaught error in a node, but not its stack', async () => {
     const output = new CapturedOutput('node-1', 10);
     const stderr = Readable.from([Buffer.from('file.ts:1\nthrow x\n^\n\nError: no room\n    at f (file.ts:1:1) {\n  code: 1\n}\n\nNode.js v24.21.0\n')]);
     output.follow('stderr', stderr);

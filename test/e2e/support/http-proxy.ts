@@ -1,4 +1,4 @@
-/** The platform's egress as a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records all requests. */
+/** Imitates the platform's egress with a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records all requests. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 

@@ -1,4 +1,4 @@
-/** A whole node in the test's process that joins a cluster. The test can inspect its machine and see the calls to its enclave. */
+/** A whole node that runs in the test's process and joins a cluster. The test can inspect its machine and see the calls to its enclave. */
 import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { Writable } from 'node:stream';
 import { readConfig } from '../../../src/config/read-config.ts';
@@ -32,7 +32,7 @@ export interface InProcessNode {
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster, whose enclave is running and whose process is not */
+/** @param place a registered node of the cluster whose enclave is running, but whose process is not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,

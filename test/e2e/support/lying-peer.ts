@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's secret in hex. Only the secret that is one byte too long is made from it. */
+  /** The cluster's secret in hex. Only the lie with the secret that is one byte too long uses it. */
   readonly rightSecret: string;
 }
 

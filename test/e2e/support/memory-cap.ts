@@ -1,7 +1,7 @@
 /**
  * A memory limit that the kernel enforces: a control group of version 1 or 2, without swap. If a process exceeds the limit and its pages
- * cannot be written back or dropped, the kernel kills the process. A limit on address space cannot replace it, because Node.js reserves far
- * more than it uses. A limit on the heap covers only a part of the memory.
+ * cannot be written back or dropped, the kernel kills the process. A limit on address space cannot replace this limit, because Node.js
+ * reserves far more than it uses. A limit on the heap covers only a part of the memory.
  */
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ interface Version {
   readonly parent: string;
   readonly limit: string;
   /**
-   * The file that limits swap: in version 1 memory and swap together, in version 2 swap only. A kernel without swap may not have this file.
+   * The file that limits memory and swap together (version 1) or swap alone (version 2). A kernel without swap may not have this file.
    */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;

@@ -39,7 +39,7 @@ export interface Attempt {
 
 export interface Result {
   readonly answer: Readonly<Record<string, unknown>> | null;
-  /** Every node answered that there is no such key. */
+  /** Whether every node answered that there is no such key. */
   readonly absent: boolean;
   readonly attempts: readonly Attempt[];
 }

@@ -20,7 +20,7 @@ export class ReplicationFront {
   }
 
   static async start(): Promise<ReplicationFront> {
-    // Idle connections stay open. If the front closed a connection at the moment when a caller uses it again, the request would fail.
+    // Idle connections stay open. If the front closed a connection just as a caller reused it, the request would fail.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

@@ -12,7 +12,7 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 const WRITERS = 8;
 /** Timeout of one attempt to write on a node. Milliseconds. */
 const TRY_TIMEOUT_MS = 4_000;
-/** How long that node waits for an acknowledgement from a second node. Milliseconds. */
+/** How long a node waits for an acknowledgement from a second node before it answers the write. Milliseconds. */
 const ACK_TIMEOUT_MS = 2_000;
 /** Every fourth write must be on a second node before it is answered. */
 const ACKED_EVERY = 4;

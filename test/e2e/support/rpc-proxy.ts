@@ -48,7 +48,7 @@ export class RpcProxy {
   }
 
   static async start(): Promise<RpcProxy> {
-    // Idle connections stay open: a request would fail if the proxy closed its connection just as the caller sent it.
+    // Idle connections stay open. If the proxy closed a connection just as a caller reused it, the request would fail.
     const server = createServer({ keepAliveTimeout: 0 });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     server.listen(0, '127.0.0.1', () => resolve(undefined));

@@ -33,7 +33,7 @@ export interface Finding {
 const PIECE_BYTES = 8;
 /** Minimum length of a secret. A shorter secret could occur in any text by chance. Bytes. */
 const MIN_SECRET_BYTES = 16;
-/** The search for a secret as text needs at least this many readable characters. A secret may contain bytes that are not valid text. */
+/** Minimum number of readable characters for a search for a secret as UTF-8 text. The bytes of a secret may not be valid text. */
 const MIN_READABLE_CHARS = 8;
 
 export class SecretLeakError extends Error {
@@ -116,7 +116,7 @@ function byteChar(digits: string): string {
 function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
   const index = new Map<string, Set<string>>();
   for (const { name, bytes, guessable = 0 } of secrets) {
-    if (bytes.length < MIN_SECRET_BYTES) throw new RangeError(`${name} is too short to be looked for`);
+    if (bytes.length < MIN_SECRET_BYTES) throw new RangeError(`${name} is too short to search for`);
     for (const spelling of piecesOf(Buffer.from(bytes.subarray(guessable))).flatMap((piece) => form.spellings(piece))) {
       const names = index.get(spelling);
       if (names === undefined) index.set(spelling, new Set([name]));

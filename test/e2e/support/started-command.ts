@@ -38,7 +38,7 @@ export class StartedCommand {
 
   /** @param environment overrides the variables of this process @param cwd a checkout */
   constructor(file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}, cwd = ROOT) {
-    // A separate process group, as for a command in a shell. A signal to the group has the effect of Ctrl-C in a terminal.
+    // A separate process group, as a shell makes for a command, so that a signal to the group has the effect of Ctrl-C in a terminal.
     this.#child = spawn(file, args, {
       cwd,
       detached: true,
@@ -85,7 +85,7 @@ export class StartedCommand {
       if (holds({ stdout: this.#stdout, stderr: this.#stderr })) return null;
       // A child process may still print after the process has ended.
       if (this.#outputEnded) throw new Error(`${what}: the command has ended: ${this.#stderr}`);
-      return 'it was not printed';
+      return 'the expected output has not been printed';
     });
   }
 
@@ -106,7 +106,7 @@ export class StartedCommand {
   processOf(text: string): FoundProcess {
     const all = this.processes().filter(({ command }) => command.includes(text));
     const found = all.filter(({ parent }) => !all.some(({ pid }) => pid === parent));
-    if (found.length !== 1) throw new Error(`${found.length} processes of ${text}`);
+    if (found.length !== 1) throw new Error(`one process must match "${text}", but ${found.length} do`);
     return found[0]!;
   }
 
@@ -163,7 +163,7 @@ function parentOf(pid: string): number {
  */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 
-/** Removes the variables that this test run and npm set for their own processes. npm must not put its compile cache into TMPDIR. */
+/** Removes the variables that this test run and npm set for their own processes. Sets the folder of the compile cache: npm would use TMPDIR. */
 function withoutJest(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !/^(?:npm_|NODE_OPTIONS$|NODE_ENV$|JEST|FORCE_COLOR$)/i.test(name));
   return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_COMPILE_CACHE: COMPILE_CACHE };
