@@ -99,7 +99,7 @@ describe('without a file', () => {
     });
   });
 
-  test('the error names an invalid variable of the cluster; variables that a command does not need are ignored', () => {
+  test('the error names an invalid variable of the cluster, but variables that the command does not need are ignored', () => {
     const environment = { ODYN_URL: 'http://odyn', BIND_ADDR: 'nonsense' };
     expect(refusal(() => options(undefined, { ...environment, KMS_APP_ID: 'x' }))).toMatchObject({ code: 2, message: expect.stringMatching(/^KMS_APP_ID must be/) });
     expect(options(undefined, environment).appId).toBe(49);
@@ -140,7 +140,7 @@ describe('a failed call', () => {
 describe('check-config', () => {
   const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
-  test('shows the effective configuration, but for secrets it shows only whether they are set', () => {
+  test('shows the effective configuration, but of each secret only whether it is set', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
     expect(stderr).toEqual([]);
     expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));

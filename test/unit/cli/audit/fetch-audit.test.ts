@@ -83,7 +83,7 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
-test('a node that announces more entries of another chain but returns none makes the fetch fail', async () => {
+test('the fetch fails when a node announces more entries of another chain, but returns none', async () => {
   const { trail } = auditOf();
   trail.record(derived(1));
   let answers = 0;

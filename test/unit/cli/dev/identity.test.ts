@@ -32,7 +32,7 @@ test('commands can read the identity file, other users cannot, and the file is r
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('a cluster replaces an old identity file, but at its end does not remove a file that another cluster has written', async () => {
+test('a cluster replaces an old identity file, but when it ends, it keeps a file that another cluster has written', async () => {
   writeFileSync(file, 'left behind');
   const identity = new DevIdentity(file);
   await identity.write(APP, CLUSTER);
@@ -60,7 +60,7 @@ test('a cluster does not replace the file of a cluster that is still running, bu
   expect(asked).toEqual([CLUSTER.chain.url, CLUSTER.chain.url]);
 });
 
-test('when the identity file cannot be written, the message is one line and no file is left behind', async () => {
+test('when the identity file cannot be written, the cluster gets a one-line message and leaves no file behind', async () => {
   const identity = new DevIdentity(join(folder, 'nowhere', 'app.json'));
   expect(await identity.write(APP, CLUSTER)).toMatch(/app\.json cannot be written \(ENOENT\): give a different --identity to act as the app$/);
   await identity.remove();

@@ -90,7 +90,7 @@ describe('a survey', () => {
     ]);
   });
 
-  test('asks the members that one node lists even if another node hangs, and ends at the timeout', async () => {
+  test('asks the members that a node lists, even when another node hangs, and ends at the timeout', async () => {
     const network = new Network({
       ...{ 'http://dead/status': 'hang', 'http://dead/nodes': 'hang', 'http://b/status': 'hang' },
       ...{ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://c/status': status('c') },
@@ -146,7 +146,7 @@ describe('a survey', () => {
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://c answers']);
   });
 
-  test('still shows a member when another node reports the wallet of that member', async () => {
+  test("still shows a member when another node reports that member's wallet as its own", async () => {
     const network = new Network({ 'http://a/status': status('a'), 'http://a/nodes': list('a', 'b', 'c'), 'http://b/status': status('c'), 'http://c/status': status('c') });
     expect(seen(await network.survey())).toEqual(['http://a answers', 'http://b answers', 'http://c answers']);
   });

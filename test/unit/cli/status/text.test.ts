@@ -111,7 +111,7 @@ test('a peer that had an error and has recovered is not shown', () => {
 describe('the key that shows whether a report has changed', () => {
   const before = report([answering('a'), answering('b')]);
 
-  test('stays the same when the only differences are in figures that change all the time', () => {
+  test('stays the same when only figures that change all the time differ', () => {
     expect(changeKey({ ...before, taken_at_ms: 1, nodes: before.nodes.map((node) => ({ ...node, next_tick_in_ms: 1, membership_block: 121, keys: 13, since_ms: 0 })) })).toBe(changeKey(before));
   });
 
@@ -164,7 +164,7 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is redrawn in place on a terminal, without wrapping wide lines; at the end, the old content of the terminal returns, with the last lines below it', () => {
+  test('is redrawn in place on a terminal without wrapping wide lines; when it ends, the terminal shows its old content again, with the last lines below it', () => {
     expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?7h\u001b[?25h\u001b[?1049lthree\n');
   });
 
