@@ -389,7 +389,7 @@ describe('the list of nodes', () => {
     expect(registry.reads).toBe(2);
   });
 
-  test('is still used while a read of the registry takes long; a new read begins only after a pause', async () => {
+  test('is still used while a slow read of the registry is under way, and a new read begins only after a pause', async () => {
     const { client, clock, registry } = start(['a']);
     await client.derive({ path: 'p' });
     registry.hanging = true;

@@ -1,4 +1,4 @@
-/** An answer can carry a nonce for the next request (protocol.md §10, Next nonce for apps). Then the client does not request a nonce. */
+/** An answer can carry a nonce for the next request (protocol.md §10, Next nonce for apps), so that the client need not request one. */
 import { describe, expect, test } from '@jest/globals';
 import { createKmsClient, type KmsClientError } from '../../../src/client/index.ts';
 import { SpareNonces } from '../../../src/client/spare-nonces.ts';
@@ -71,7 +71,7 @@ describe('a client', () => {
     expect(used(node).slice(before).filter((nonce) => nonce !== PEER_NONCE)).toHaveLength(1);
   });
 
-  test('does not repeat a request that was refused although its nonce was fresh', async () => {
+  test('does not repeat a request that was refused even with a fresh nonce', async () => {
     const { client, node, asked } = start();
     node.bend = () => answerOf(403, { code: 'unauthorized', message: 'the timestamp is too old' });
     const error = (await client.derive({ path: 'p' }).catch((thrown: unknown) => thrown)) as KmsClientError;

@@ -56,7 +56,7 @@ function start(...behaviours: readonly Behaviour[]) {
 }
 
 describe('when a node refuses and the next node answers,', () => {
-  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('the call returns that answer: %s', async (_, error) => {
+  test.each([NOT_FOUND, FORBIDDEN, UNAUTHORIZED, BAD_REQUEST, TOO_LARGE].map((error) => [error.serverCode, error] as const))('the call returns the answer from the next node (the refusal was %s)', async (_, error) => {
     const { call, asked } = start(error, 'the answer');
     expect(await call()).toEqual({ answer: 'the answer' });
     expect(asked).toEqual([0, 1]);
