@@ -196,7 +196,7 @@ test('when a file is opened, lines that are not events are ignored, and nothing 
   await untilTexts(page, 'select[aria-label="Source"] option', ['all sources', 'lamp-1']);
 });
 
-test('when a folder or a file that cannot be read is dropped, the page says so and still shows what it showed', async () => {
+test('when a folder or an unreadable file is dropped on the page, the page reports this and continues to show the earlier source', async () => {
   const watched = await recorded();
   const { page } = await open(watched);
   await page.waitForSelector(active('light.red'));
@@ -291,7 +291,7 @@ describe('a live stream', () => {
     await untilTexts(page, '.count', ['3 of 3 kept events']);
   });
 
-  test('continues after its clock was set back', async () => {
+  test('continues after the clock of its server was set back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     watched.shiftMs(3_600_000);

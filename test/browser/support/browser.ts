@@ -11,14 +11,14 @@ export const WIDE = { width: 1280, height: 720 };
 export const PHONE = { width: 390, height: 844 };
 
 /**
- * Arguments of the browser package that are left out. With `--single-process`, closing the first page ends the browser. The others turn off
- * security features that are under test.
+ * Arguments that the browser package sets and the tests leave out. With `--single-process`, closing the first page ends the browser. The
+ * others turn off security features that are under test.
  */
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * The delay of each animation frame. With this delay, a test that checks the page before the page has drawn always fails, not only on a
- * busy machine. Milliseconds.
+ * The delay of each animation frame. It makes a test that does not wait until the page has drawn fail on every machine, not only on a busy
+ * one. Milliseconds.
  */
 const FRAME_LATE_MS = 150;
 
