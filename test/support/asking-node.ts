@@ -1,5 +1,5 @@
 /**
- * This node's side of conversations with peers. The enclave is emulated, and the secret and the random numbers are fixed. The test controls
+ * A node's side of its conversations with peers. The enclave is emulated, and the secret and the random numbers are fixed. The test controls
  * the transport and the clock. Everything else is real.
  */
 import { keccak256 } from '../../src/crypto/hash.ts';

@@ -55,7 +55,7 @@ export function undocumentedInside({ method, path, status }: Pick<DocumentedAnsw
   const responses = operationAt(method, path)?.responses ?? {};
   const form = responses[status]?.content['application/json']?.schema ?? {};
   const sealed = [form, ...(form.oneOf ?? [])].find((each) => each['x-nova-inner'] !== undefined)?.['x-nova-inner'];
-  return sealed === undefined ? 'no envelope is documented there' : problemOf(sealed, inner);
+  return sealed === undefined ? 'no envelope is documented for this answer' : problemOf(sealed, inner);
 }
 
 function operationAt(method: string, path: string): OperationObject | undefined {
@@ -71,7 +71,7 @@ function problemOf(schema: Schema, value: unknown): string | null {
   return parsed.success ? null : parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
 }
 
-/** The schema with its references resolved. Its objects allow no fields that it does not describe. */
+/** Resolves the references of a schema, and makes its objects refuse all fields that the schema does not describe. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (!isJsonObject(schema)) return schema;

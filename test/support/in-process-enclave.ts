@@ -1,4 +1,4 @@
-/** The emulated enclave as a port, without HTTP. */
+/** The emulated enclave behind the Enclave port, without HTTP. */
 import { EmulatedEnclave, EmulatorRefusal, type EmulatedEnclaveOptions } from '../../src/enclave/emulator/emulated-enclave.ts';
 import { DependencyError } from '../../src/domain/errors.ts';
 import type { Clock, Enclave, Random } from '../../src/domain/ports.ts';

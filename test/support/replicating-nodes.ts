@@ -94,7 +94,7 @@ export class ReplicatingNode {
   readonly app: Express;
   readonly log = collectingLog();
   readonly received: ReceivedMessage[] = [];
-  /** What the node did with each record of its peers. */
+  /** What the node did with each record from its peers. */
   readonly verdicts: MergeVerdict['kind'][] = [];
   readonly broken: Error[] = [];
   /** Runs before a message is handled. It may throw a RefusalError or delay the answer. */
@@ -103,7 +103,7 @@ export class ReplicatingNode {
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
-  /** What the node reports about being sure; null means that it reports whether it really is sure. */
+  /** Replaces what the node reports about whether it is sure; null means that it reports the truth. */
   sureWord: boolean | null = null;
   readonly sureness: SurenessKeeper;
   readonly sureRound: SureRound;

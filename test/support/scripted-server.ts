@@ -17,7 +17,7 @@ export type Answering = (request: ReceivedRequest, response: ServerResponse) => 
 export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
   const requests: ReceivedRequest[] = [];
   let open = 0;
-  // Idle connections stay open. If the server closed a connection at the moment when a caller uses it again, the request would fail.
+  // Idle connections stay open. If the server closed a connection just as a caller reused it, the request would fail.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));

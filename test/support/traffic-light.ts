@@ -21,7 +21,7 @@ export function trafficLight() {
       },
       working: {
         type: 'parallel',
-        description: 'Both the cars and the walkers are shown something.',
+        description: 'The cars and the walkers each see a signal.',
         tags: ['lit'],
         meta: { headline: true, depth: 2, text: 'on', list: [1], nothing: null },
         on: { 'power.cut': { target: 'dark', meta: { dropped: 'light', how: {} } } },

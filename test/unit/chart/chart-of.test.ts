@@ -49,7 +49,7 @@ describe('the states of a traffic light', () => {
   test('have the fields that the machine gives them, and the strings, numbers and booleans from their meta', () => {
     expect(state(chart, 'light.working')).toMatchObject({
       key: 'working',
-      description: 'Both the cars and the walkers are shown something.',
+      description: 'The cars and the walkers each see a signal.',
       tags: ['lit'],
       meta: { headline: true, depth: 2, text: 'on' },
     });

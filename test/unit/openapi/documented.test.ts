@@ -37,6 +37,6 @@ describe('the hook finds', () => {
     expect(undocumentedInside(DERIVE, good)).toBeNull();
     expect(undocumentedInside(DERIVE, { ...good, secret: 'x' })).toContain('secret');
     expect(undocumentedInside(DERIVE, { ...good, length: '3' })).toContain('length: ');
-    expect(undocumentedInside({ ...DERIVE, status: 500 }, good)).toBe('no envelope is documented there');
+    expect(undocumentedInside({ ...DERIVE, status: 500 }, good)).toBe('no envelope is documented for this answer');
   });
 });
