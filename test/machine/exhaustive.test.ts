@@ -1,6 +1,6 @@
 /**
- * Tests every state and every edge of the machine, combined with the life of the master secret. The machine itself and the production
- * reducer generate them. They are checked against the invariants of protocol.md §1 and §10, and replayed on a real actor.
+ * Tests every state and every edge of the machine, combined with the life of the master secret. This file generates them with the machine
+ * itself and the production reducer, checks them against the invariants of protocol.md §1 and §10, and replays them on a real actor.
  */
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -94,7 +94,7 @@ describe('every state of the machine', () => {
   test('keeps the rules of the protocol about secrets', () => {
     for (const { secret } of states) expect(brokenRules(secret)).toEqual([]);
     const stages = new Set(states.map(({ secret }) => secret.life.stage));
-    // A candidate is claimed in the same step that makes it.
+    // The stage `candidate` does not occur, because the step that makes a candidate also claims it.
     expect([...stages].sort()).toEqual(['at_head', 'claimed', 'confirmed', 'none']);
     expect(states.some(({ secret }) => secret.life.aside.length === 2)).toBe(true);
   });

@@ -25,7 +25,7 @@ export interface Scope {
    * back.
    */
   readonly secrets: readonly Hash32[];
-  /** Whether candidates are made and claimed; if not, each attempt to claim fails. */
+  /** Whether nodes make and claim candidates. If false, each attempt to claim fails. */
   readonly claims: boolean;
   /** Types of events to leave out. */
   readonly without?: RegExp;
