@@ -185,7 +185,7 @@ test('a node that is stopping lets its reader fetch the signed end of the audit 
   expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true, missing: 0, unsigned: 0 });
 });
 
-test('no audit log and no other output contains a path, key or value of an app, key bytes or a token', async () => {
+test('no audit log and no other output contains key bytes, a token, or a path, key or value of an app', async () => {
   const outputs = await Promise.all(cluster.nodes.map(async (node) => ({ source: `the audit log of ${node.name}`, text: await readFile(fileOf(node), 'utf8') })));
   await expectNoSecrets(cluster, { secrets, outputs });
 });

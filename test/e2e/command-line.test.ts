@@ -1,4 +1,4 @@
-/** Runs `nova-kms` against a cluster that `npm start` runs, and checks what scripts and operators see, even after a node was killed. */
+/** Runs `nova-kms` against a cluster that `npm start` runs, and checks what scripts and operators see, even after a node is killed. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -217,7 +217,7 @@ test('no output contains a private key of the app', () => {
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });
 
-/** The process of the node that listens on this port. The environment of the process contains the port. */
+/** Finds the process of the node that listens on this port, which is in the environment of the process. */
 function pidListeningOn(port: string): number {
   const nodes = cluster.processes().filter(({ command }) => command.includes('nova-kms.ts node '));
   const found = nodes.find(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`BIND_ADDR=127.0.0.1:${port}`));

@@ -60,8 +60,8 @@ describe('every process that a launcher started shuts down cleanly', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  // SIGINT is not sent to npx alone: npx waits for its shell, and the shell ignores SIGINT until its child process has ended. A terminal
-  // sends SIGINT to all these processes.
+  // No test sends SIGINT to npx alone, because npx waits for its shell, and the shell ignores SIGINT until its child process has ended. A
+  // terminal sends SIGINT to all these processes.
   test.each([NPM_RUN, NPX, BARE])('on Ctrl-C in the terminal of "%s"', async (line) => {
     const command = await startLonelyNode(line);
     command.signalGroup('SIGINT');

@@ -92,7 +92,7 @@ test('writes and deletes of the older node reach the real nodes, and no answer t
     const key = `from older/${index}`;
     const record = older.write(app.appId, key, `value ${index}`);
     written.set(key, `value ${index}`);
-    // The older node sends one message per record to each node. It would itself accept only one message in two seconds from a peer.
+    // The older node sends one message per record to each node. It would itself accept only one message from a peer every two seconds.
     // A node skips a record that it already got through anti-entropy with the other real node.
     for (const node of [a, b]) expect(await older.push(node, app.appId, [record])).toMatchObject({ status: 'ok', total: 1, rejected: 0 });
   }

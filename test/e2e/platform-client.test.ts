@@ -235,7 +235,7 @@ describe('the answer to a large put reaches the client:', () => {
     expect(endsOf(await call(put(1), ready[0], stranger))).toEqual(['refused 403', 'refused 403', 'refused 403']);
   });
 
-  test('200 when 1 MiB was written', async () => {
+  test('200 when the value has 1 MiB', async () => {
     expect(endsOf(await call(put(1), ready[0]))).toEqual(['answered 200']);
   });
 

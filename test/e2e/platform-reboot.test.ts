@@ -14,7 +14,7 @@ import { PlatformClient, type Operation } from './support/platform-client.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 
 const APP_ID = 1_001;
-/** Twenty calls a second. Milliseconds. */
+/** The time between two calls: twenty calls a second. Milliseconds. */
 const CALL_EVERY_MS = 50;
 /** The client asks all nodes for `/status` again after this many calls. */
 const PROBE_EVERY_CALLS = 100;

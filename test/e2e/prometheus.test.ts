@@ -138,7 +138,7 @@ function testWith(installed: PrometheusTools): void {
   });
 }
 
-/** Names with their labels, sorted. */
+/** The names of the series with their labels, sorted. */
 function seriesIn(text: string): readonly string[] {
   return text
     .split('\n')

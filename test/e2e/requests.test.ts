@@ -279,7 +279,7 @@ const APP_REFUSALS: readonly Refusal[] = [
   ),
   refusal('an app that is not registered', 403, 'forbidden', /registered/, () => ask('stranger')),
   refusal('an app id that a JSON number cannot represent exactly', 403, 'forbidden', /app id/, () => ask('huge')),
-  refusal("an app id that becomes another app's id when it is cut to 64 bits", 403, 'forbidden', /app id/, () => ask('wrapping')),
+  refusal("an app id that becomes another app's id when it is truncated to 64 bits", 403, 'forbidden', /app id/, () => ask('wrapping')),
   refusal('app id 0, which is reserved for the keys of the cluster', 403, 'forbidden', /app/, () => ask('zero')),
   refusal('an envelope that is sealed with a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
     ask('alice', { sealedBy: stranger }),
@@ -629,7 +629,7 @@ describe('the status in the registry decides whether a node answers an app:', ()
     proxy.cut(RPC_HOST);
     try {
       expect(expectError(await askPeer('bob'), 503, 'service_unavailable')).toMatch(/registry/);
-      // The node has Alice in its cache.
+      // The node still has Alice's registration in its cache.
       expect((await askPeer('alice')).status).toBe(200);
     } finally {
       proxy.mend(RPC_HOST);

@@ -42,7 +42,7 @@ function launcher(...args: string[]): StartedCommand {
   return start('node', ['scripts/start.mjs', ...args]);
 }
 
-/** Runs a script with a changed `process`, to imitate another machine. */
+/** Runs a script whose `process` object is changed to imitate another machine. */
 function elsewhere(change: string, ...args: string[]): StartedCommand {
   return start(process.execPath, ['--import', `data:text/javascript,${change}`, ...args], { PATH: '/usr/bin:/bin' });
 }

@@ -128,7 +128,7 @@ test('npm start reports the end of each process once, including the end of a pro
   const before = ends().length;
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   expect((await send({ command: 'kill_node', source: 'node-2' })).status).toBe(200);
-  // An event of the killed process may still arrive, so the time shows which process an event is from.
+  // An event of the killed process may still arrive, so the test tells the two processes apart by the times of their events.
   const killedMs = systemClock.nowMs();
   expect((await send({ command: 'restart_node', source: 'node-2' })).status).toBe(200);
   await until((event) => isReady('node-2')(event) && event.atMs > killedMs);

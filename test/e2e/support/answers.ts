@@ -2,7 +2,7 @@
 import { expect } from '@jest/globals';
 import type { RawAnswer } from './raw-caller.ts';
 
-/** A stack frame, a file name of the project, or a path. */
+/** Matches a stack frame, a file name of the project, or a path. */
 const INTERNALS = /\bat .+:\d+:\d+|node_modules|node:internal|\.[cm]?[jt]s\b|\/src\/|Error:|\/home\/|\/tmp\//;
 
 /** Expects that the answer shows no internals of the node. */

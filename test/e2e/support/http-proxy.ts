@@ -1,8 +1,8 @@
-/** Imitates the platform's egress with a real HTTP proxy (protocol.md §7). Only this proxy can resolve `*.kms.test`. It records all requests. */
+/** Imitates the platform's egress with a real HTTP proxy (protocol.md §7). It records all requests, and only it can resolve `*.kms.test`. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 
-/** All names in this domain stand for this machine. Only the proxy can resolve them. */
+/** The proxy resolves all names in this domain to this machine. Nothing else can resolve them. */
 const TEST_DOMAIN = '.kms.test';
 
 export interface ProxiedRequest {

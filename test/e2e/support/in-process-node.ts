@@ -25,7 +25,7 @@ import type { Output, Secret } from './secret-search.ts';
 
 export interface InProcessNode {
   readonly inspector: InspectorRecord;
-  /** Secrets in the traffic of the node with its enclave and with callers. No output may contain them. */
+  /** Secrets that the node exchanges with its enclave and with callers. No output may contain them. */
   readonly secrets: readonly Secret[];
   /** The log of the node, and the events of the inspector. */
   outputs(): readonly Output[];

@@ -15,7 +15,7 @@ interface Version {
    */
   readonly swapLimit: string;
   readonly swapBytes: (bytes: number) => number;
-  /** File with a line `oom_kill N`. */
+  /** The file with the line `oom_kill N`, where N is the number of killed processes. */
   readonly events: string;
 }
 

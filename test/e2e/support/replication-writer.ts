@@ -10,7 +10,7 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 
 const WRITERS = 8;
-/** Timeout of one attempt to write on a node. Milliseconds. */
+/** Timeout of one attempt to write to a node. Milliseconds. */
 const TRY_TIMEOUT_MS = 4_000;
 /** How long a node waits for an acknowledgement from a second node before it answers the write. Milliseconds. */
 const ACK_TIMEOUT_MS = 2_000;
@@ -22,7 +22,7 @@ export interface Written {
   readonly key: string;
   /** The node that answered. */
   readonly node: ClusterNode;
-  /** Whether a second node had the write when it was answered. */
+  /** Whether a second node already had the write when the first node answered. */
   readonly acknowledgedByAnother: boolean;
   /** True if the writer got the answer from the first node that it asked. Then no other node can accept the same write later. */
   readonly atFirstTry: boolean;

@@ -150,7 +150,7 @@ function readProc(pid: string, file: string): string {
   }
 }
 
-/** 0 when the process has ended. */
+/** @returns the ID of the parent process; 0 when the process has ended */
 function parentOf(pid: string): number {
   const stat = readProc(pid, 'stat');
   // The state and the parent follow the name, which may contain spaces and brackets.
@@ -163,7 +163,7 @@ function parentOf(pid: string): number {
  */
 const COMPILE_CACHE = join(ROOT, 'node_modules', '.cache', 'nova-kms', 'compiled');
 
-/** Removes the variables that this test run and npm set for their own processes. Sets the folder of the compile cache: npm would use TMPDIR. */
+/** Removes the variables that this test run and npm set for their own processes, and keeps the compile cache of npm out of TMPDIR. */
 function withoutJest(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !/^(?:npm_|NODE_OPTIONS$|NODE_ENV$|JEST|FORCE_COLOR$)/i.test(name));
   return { ...Object.fromEntries(entries), NPM_CONFIG_UPDATE_NOTIFIER: 'false', NPM_CONFIG_LOGS_MAX: '0', NODE_COMPILE_CACHE: COMPILE_CACHE };
