@@ -133,7 +133,7 @@ describe('a trace file', () => {
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
     expect(await page.title()).toBe('lamp.trace');
-    expect(await page.textContent('.said')).toContain('1 lines of lamp.trace are not events');
+    expect(await page.textContent('.said')).toContain('Lines of lamp.trace that are not events and were left out: 1.');
     await page.keyboard.press('x');
     await page.waitForSelector('.drawing [data-state="lamp.on"].active');
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
@@ -188,7 +188,7 @@ test('when a file is opened, lines that are not events are ignored, and nothing 
   writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await page.setInputFiles('input[type=file]', file);
   await page.waitForSelector('.drawing [data-state="lamp.off"].active');
-  expect(await page.textContent('.said')).toContain('3 lines of odd.jsonl are not events');
+  expect(await page.textContent('.said')).toContain('Lines of odd.jsonl that are not events and were left out: 3.');
   await page.keyboard.press('End');
   await page.waitForSelector('.drawing [data-state="lamp.on"].active');
   await untilTexts(page, '.event .what', ['toggle', 'starts', 'machine lamp']);
@@ -277,7 +277,7 @@ describe('a live stream', () => {
     const opened = await open(watched);
     const { page } = opened;
     await page.waitForSelector(active('light.red'));
-    // A headless browser has no hidden page, so the test sets the visibility.
+    // A headless browser never hides a page, so the test sets the visibility.
     const become = (visibility: 'hidden' | 'visible') =>
       page.evaluate(`Object.defineProperty(document, 'visibilityState', { value: '${visibility}', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`);
     const untilReaders = (count: number) =>
