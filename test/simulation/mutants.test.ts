@@ -1,4 +1,4 @@
-/** Every mutant of `npm run sim:mutants` can still be put into the current sources. */
+/** Every mutant of `npm run sim:mutants` can still be applied to the current sources. */
 import { expect, test } from '@jest/globals';
 import { mutate } from '../../scripts/sim-mutants/copies.ts';
 import { MUTANTS } from '../../scripts/sim-mutants/mutants.ts';
@@ -8,6 +8,6 @@ test('there are many mutants, each with a different name', () => {
   expect(MUTANTS.length).toBeGreaterThan(40);
 });
 
-test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s can be put into the current sources', (_, mutant) => {
+test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('the mutant %s can be applied to the current sources', (_, mutant) => {
   expect([...mutate(mutant).keys()]).toEqual([...new Set(mutant.replace.map(({ file }) => file))]);
 });

@@ -22,7 +22,7 @@ const HELD = 'return { violation: null };';
 const BROKEN = "return { violation: { invariant: 'a rule', detail: 'is broken', atMs: 7 } };";
 
 test.each([
-  { simulator: 'keeps all rules', simulate: HELD, ending: { kind: 'held' } },
+  { simulator: 'obeys all rules', simulate: HELD, ending: { kind: 'held' } },
   {
     simulator: 'breaks a rule in the second seed',
     simulate: `if (seed === '2') ${BROKEN} ${HELD}`,
