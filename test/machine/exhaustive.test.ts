@@ -91,7 +91,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test('keeps the rules of the protocol about secrets', () => {
+  test('obeys the rules of the protocol about secrets', () => {
     for (const { secret } of states) expect(brokenRules(secret)).toEqual([]);
     const stages = new Set(states.map(({ secret }) => secret.life.stage));
     // The stage `candidate` does not occur, because the step that makes a candidate also claims it.
