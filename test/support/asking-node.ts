@@ -1,6 +1,6 @@
 /**
- * A node's side of its conversations with peers. The enclave is emulated, and the secret and the random numbers are fixed. The test controls
- * the transport and the clock. Everything else is real.
+ * A node's side of its conversations with peers. The enclave is emulated, and the secret and the random numbers are fixed. The test
+ * controls the transport and the clock. Everything else is real.
  */
 import { keccak256 } from '../../src/crypto/hash.ts';
 import { Vault } from '../../src/crypto/vault.ts';

@@ -11,7 +11,7 @@ import { memberOf } from './members.ts';
 import { answerOf, PEER_NONCE } from './peer-side.ts';
 import { SeededRandom } from './seeded-random.ts';
 
-/** The key that all nodes of these tests derive for a path. */
+/** The key that all nodes in these tests derive for a path. */
 export function keyOf(path: string, length: number): Buffer {
   return Buffer.alloc(length, createHash('sha256').update(path).digest());
 }
