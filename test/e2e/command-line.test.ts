@@ -217,7 +217,7 @@ test('no output contains a private key of the app', () => {
   assertNoSecrets(secrets, [...outputs, { source: 'npm start', text: cluster.stdout + cluster.stderr }]);
 });
 
-/** Finds the process of the node that listens on this port, which is in the environment of the process. */
+/** Finds the process of the node that listens on this port. The port is in the environment of that process. */
 function pidListeningOn(port: string): number {
   const nodes = cluster.processes().filter(({ command }) => command.includes('nova-kms.ts node '));
   const found = nodes.find(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`BIND_ADDR=127.0.0.1:${port}`));

@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('does not give the secret to a stopped member, even when the head of its RPC moves back to a block before the member was stopped', async () => {
+  test('does not give the secret to a stopped member, even when the head of the RPC moves back to a block before the stop', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();

@@ -20,7 +20,7 @@ const MAX_VALUE_BYTES = 1_048_576;
 /** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
-/** With these options, a node answers a write only when both other nodes have it, or with an error after the longest allowed wait. */
+/** With these options, a node answers a write once both other nodes have it, or with an error if the longest allowed wait ends first. */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
 /** A TTL too long to elapse during the test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;

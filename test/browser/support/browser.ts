@@ -17,8 +17,8 @@ export const PHONE = { width: 390, height: 844 };
 const UNWANTED: readonly string[] = ['--single-process', '--disable-web-security', '--disable-site-isolation-trials', '--allow-running-insecure-content'];
 
 /**
- * The delay of each animation frame. It makes a test that does not wait until the page has drawn fail on every machine, not only on a busy
- * one. Milliseconds.
+ * The delay of each animation frame. Because of this delay, a test that does not wait for the page to draw fails on every machine, not only
+ * on a busy one. Milliseconds.
  */
 const FRAME_LATE_MS = 150;
 

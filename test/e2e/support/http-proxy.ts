@@ -1,4 +1,4 @@
-/** Imitates the platform's egress with a real HTTP proxy (protocol.md §7). It records all requests. Nothing else can resolve `*.kms.test`. */
+/** Imitates the platform's egress with a real HTTP proxy (protocol.md §7). It records all requests, and it alone resolves `*.kms.test`. */
 import type { lookup } from 'node:dns';
 import { RequestError, Server } from 'proxy-chain';
 

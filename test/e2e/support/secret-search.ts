@@ -33,7 +33,7 @@ export interface Finding {
 const PIECE_BYTES = 8;
 /** Minimum length of a secret. A shorter secret could occur in any text by chance. Bytes. */
 const MIN_SECRET_BYTES = 16;
-/** Minimum number of readable characters for a search for a secret as UTF-8 text. The bytes of a secret may not be valid text. */
+/** A secret is searched for as UTF-8 text only if that text has at least this many readable characters. */
 const MIN_READABLE_CHARS = 8;
 
 export class SecretLeakError extends Error {

@@ -71,7 +71,7 @@ describe('a client', () => {
     expect(used(node).slice(before).filter((nonce) => nonce !== PEER_NONCE)).toHaveLength(1);
   });
 
-  test('does not repeat a request that was refused even with a fresh nonce', async () => {
+  test('does not repeat a request that was refused although its nonce was fresh', async () => {
     const { client, node, asked } = start();
     node.bend = () => answerOf(403, { code: 'unauthorized', message: 'the timestamp is too old' });
     const error = (await client.derive({ path: 'p' }).catch((thrown: unknown) => thrown)) as KmsClientError;

@@ -140,7 +140,7 @@ describe('a failed call', () => {
 describe('check-config', () => {
   const secrets = { IN_ENCLAVE: 'false', MASTER_SECRET_HEX: 'a7'.repeat(32), NODE_URL: 'https://user:pass@rpc.example/token' };
 
-  test('shows the effective configuration, but of each secret only whether it is set', () => {
+  test('shows the effective configuration, but for each secret only whether it is set', () => {
     const { stdout, stderr } = configLines(readConfig(secrets), false);
     expect(stderr).toEqual([]);
     expect(stdout).toContainEqual(expect.stringMatching(/^MASTER_SECRET_HEX +set$/));
