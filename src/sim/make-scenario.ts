@@ -73,7 +73,10 @@ function faultsOf({ seed, nodes, durationMs, faults }: ScenarioOptions): FaultSt
   return [...steps, ...companionsOf(seed, steps, faults, names.filter((name) => !liars.includes(name)))];
 }
 
-/** The members that lie, in some of the seeds. They stay the same for the whole run, so that the rules apply fully to the other members. */
+/**
+ * The members that lie. With some seeds, no member lies. The liars stay the same for the whole run, so that the rules apply fully to the
+ * other members.
+ */
 function liarsOf(seed: string, names: readonly string[]): readonly string[] {
   const random = new SeededRandom(`${seed}/liars`);
   if (names.length < MIN_NODES_WITH_LIARS || !random.chance(LIAR_SEED_SHARE)) return [];
@@ -84,8 +87,8 @@ function liarsOf(seed: string, names: readonly string[]): readonly string[] {
 
 /**
  * Faults that accompany other faults: a claim fault after a reset, a reorganisation after a change on the chain, and a chain head that
- * stands still while a revoked liar asks a node for the secret. For some lies an honest node crashes, so that a liar can answer that node
- * when it restarts.
+ * does not move while a revoked liar asks a node for the secret. Some lies are accompanied by the crash of an honest node, so that a liar
+ * can answer that node when it restarts.
  */
 function companionsOf(seed: string, steps: readonly FaultStep[], faults: FaultProfile, honest: readonly string[]): FaultStep[] {
   const random = new SeededRandom(`${seed}/companions`);
@@ -138,7 +141,7 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
   return steps;
 }
 
-/** Repeats some puts at the same moment with a different value. Of two such records, the same one must win on all nodes. */
+/** Repeats some puts at the same moment with a different value. On all nodes, the same one of two such records must win. */
 function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
   const random = new SeededRandom(`${seed}/twins`);
   const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));

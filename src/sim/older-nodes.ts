@@ -5,14 +5,14 @@ import type { WriteHistory } from './watch/write-history.ts';
 import type { Life } from './world/sim-node.ts';
 
 const MAX_OLDER = 2;
-/** Number of the first older node. A node's address is made from its number, so an older node shares no address with another node. */
+/** Number of the first older node. A node's address is derived from its number, so an older node shares no address with another node. */
 const FIRST_PLACE = 100;
-/** A process younger than this is not judged: the previous process at its address may have used up the nonces. Milliseconds. */
+/** A process younger than this is not judged, because the previous process at its address may have used up the nonces. Milliseconds. */
 const YOUNG_MS = 60_000;
 
 export interface OlderNodesModules extends Pick<FaultScene, 'seed' | 'timeline' | 'chain' | 'network' | 'apps' | 'checks' | 'disturb' | 'onFault'> {
   readonly history: WriteHistory;
-  /** All running processes of the product's nodes, without the older nodes. */
+  /** All running processes of the product's nodes. Older nodes are not included. */
   lives(): readonly Life[];
   report(invariant: string, detail: string, node: string): void;
 }

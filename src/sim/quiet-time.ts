@@ -1,6 +1,6 @@
 /**
  * The time after a recovery. Faults are so frequent that the rules about undisturbed nodes rarely apply during a run. So the cluster is left
- * alone until they apply, and then each node must accept a write, and every other node must soon give the right answers.
+ * undisturbed until these rules apply. Then each node must accept a write, and every other node must soon give the right answers.
  */
 import type { RequestStep } from './scenario.ts';
 import type { Simulation } from './simulation.ts';
@@ -22,14 +22,14 @@ export class QuietTime {
   /** Call this after a complete recovery. A wrong answer is a violation. */
   async run(): Promise<void> {
     const simulation = this.#simulation;
-    // If the secret is gone, no node is ready.
+    // If the secret is gone, no node is ready, and there is nothing to check.
     if (honestLives(simulation).some(({ node }) => node.readiness().state !== 'ready')) return;
     simulation.endDisturbance();
     if ((await simulation.run(CALM_MS + MARGIN_MS)) !== null) return;
     const written: string[] = [];
     for (const { name } of honestLives(simulation)) if (await this.#isWritten(name)) written.push(name);
     if ((await simulation.run(PROMPT_MS + MARGIN_MS)) !== null) return;
-    // A node without room may lack some records.
+    // A node that has run out of room may lack some records.
     const lives = honestLives(simulation).filter(({ node }) => node.inside.store.refusedFull === 0);
     for (const life of lives) await this.#read(life, written);
     const [first, ...others] = lives;
@@ -49,13 +49,13 @@ export class QuietTime {
     return outcome === 'ok';
   }
 
-  /** Reads what the nodes have written from one node. */
+  /** Asks one node for everything that the nodes have written. */
   async #read(life: Life, written: readonly string[]): Promise<void> {
     const { name } = life;
     for (const writer of written) {
       const { answer } = await this.#expect({ do: 'get', node: name, key: keyOf(writer) }, 'ok');
       const value = answer === null ? null : Buffer.from(answer['value'] as Uint8Array).toString();
-      if (value !== null && value !== valueOf(writer)) this.#report(life, `${name} gives another value than ${writer} wrote`);
+      if (value !== null && value !== valueOf(writer)) this.#report(life, `${name} returns a value that ${writer} did not write`);
     }
     await this.#list(life, written);
   }

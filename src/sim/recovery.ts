@@ -120,7 +120,7 @@ export class Recovery {
     for (const { name, node } of lives) {
       const behind = node.inside.replicas.views().find(({ wallet, behindRecords }) => honestWallets.has(wallet) && behindRecords > 0);
       if (behind !== undefined) return `${name} has ${behind.behindRecords} records that ${nameOf(this.#simulation, behind.wallet)} has not acknowledged: ${behind.lastError ?? 'no error'}`;
-      if (node.inside.staleness.isStale()) return `${name} still takes itself for a node that was cut off for too long`;
+      if (node.inside.staleness.isStale()) return `${name} still considers itself stale`;
       if (node.inside.acknowledgements.size > 0) return `${node.inside.acknowledgements.size} writes wait for acknowledgements on ${name}`;
     }
     return this.#simulation.requestsUnderWay > 0 ? `${this.#simulation.requestsUnderWay} requests are under way` : null;

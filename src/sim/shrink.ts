@@ -61,7 +61,7 @@ function cutAfter(scenario: Scenario, { violation }: SimulationResult): Scenario
   return { ...scenario, durationMs: Math.ceil(endMs), steps: scenario.steps.filter(({ atMs }) => atMs <= endMs) };
 }
 
-/** Removes the last node. Returns one scenario for each remaining node: in it, that node takes over the removed node's steps. */
+/** Removes the last node. Returns one scenario for each remaining node, in which that node takes over the steps of the removed node. */
 function withoutLastNode(scenario: Scenario): Scenario[] {
   const nodes = scenario.nodes - 1;
   const gone = nodeName(nodes);

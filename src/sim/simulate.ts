@@ -40,13 +40,16 @@ export interface SimulationResult {
 }
 
 const SECRET_INVARIANT = 'no secret is in the trace';
-/** After each stretch of this simulated time, a run reports its progress, and ends if the `until` text has appeared. Milliseconds. */
+/**
+ * A run is divided into stretches of this simulated time. After each stretch, it reports its progress, and ends if the `until` text has
+ * appeared. Milliseconds.
+ */
 const STRETCH_MS = 60_000;
 /** The length of a stretch when there is an `until` text. Milliseconds. */
 const LISTENING_STRETCH_MS = 1_000;
 
 export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {
-  /** Lines in which no secret has been searched for yet. */
+  /** Lines that have not been searched for secrets yet. */
   const lines: string[] = [];
   const heard = { enough: false };
   const sink = (line: string): void => {

@@ -59,7 +59,7 @@ export interface SimulationOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Receives every line of the trace. */
   readonly onTrace?: ((line: string) => void) | null;
-  /** Receives every line of the trace. Without `onTrace`, these are the lines without those for debugging. */
+  /** Receives every line of the trace. Without `onTrace`, the trace has no debug lines and no network lines. */
   readonly onLine?: ((line: string) => void) | undefined;
   readonly onReadiness?: ((change: ReadinessChange) => void) | undefined;
   /** Receives every event for the visualiser, each as a line of JSON. */
@@ -280,14 +280,14 @@ export class Simulation implements LifeListener, FaultScene {
     this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
   }
 
-  /** Marks a node as disturbed for some time: rules about undisturbed nodes do not apply to it. @param name empty: all nodes */
+  /** Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply. @param name empty: all nodes */
   disturb(name: string, forMs: number): void {
     const untilMs = this.timeline.nowMs + forMs;
     if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);
     else this.#disturbedUntil.set(name, Math.max(this.#disturbedUntil.get(name) ?? 0, untilMs));
   }
 
-  /** No fault has effects any more, so the rules about undisturbed nodes apply again after their own delay. */
+  /** Call this when no fault has effects any more. The rules about undisturbed nodes then apply again, each after its own delay. */
   endDisturbance(): void {
     const { nowMs } = this.timeline;
     this.#allDisturbedUntil = Math.min(this.#allDisturbedUntil, nowMs);

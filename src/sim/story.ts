@@ -207,7 +207,7 @@ class Player {
     return `head: ${show(chain.headState.hash)}; ${CONFIRMATIONS} blocks deep: ${show(chain.deepState.hash)}`;
   }
 
-  /** For each store: the number of present keys, the number of held records, and the start of the root digest. */
+  /** For each store: how many keys are present, how many records it holds, and the start of its root digest. */
   #stores(): string[] {
     return this.#simulation!.lives().map((life) => {
       const { store } = life.node.inside;

@@ -16,7 +16,7 @@ export class Trace {
 
   /**
    * @param sink receives each line, without a line break; null: no sink
-   * @param onLine receives the same lines; unlike a sink, it does not cause debug lines and network lines
+   * @param onLine receives the same lines; unlike a sink, it does not turn on debug lines and network lines
    */
   constructor(sink: ((line: string) => void) | null, onLine: (line: string) => void = () => undefined) {
     this.#sink = sink;

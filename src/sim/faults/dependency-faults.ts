@@ -1,6 +1,6 @@
 /**
- * Tables of faults: for an instance's RPC endpoint, for the transaction pools, and for an instance's enclave API. Each row lists what a
- * fault changes.
+ * Tables of faults of an instance's RPC endpoint, of the transaction pools, and of an instance's enclave API. Each row lists what a fault
+ * changes.
  */
 import type { FaultKind } from '../scenario.ts';
 import type { BackendFaultKind, RpcBehaviour } from '../world/rpc-behaviour.ts';
@@ -8,7 +8,7 @@ import type { EnclaveBehaviour } from '../world/sim-enclave.ts';
 
 type Changes<Behaviour> = Readonly<Partial<Record<FaultKind, (amount: number, head: number) => Partial<Behaviour>>>>;
 
-/** Faults of one instance's endpoint as a whole. */
+/** Faults that affect the whole RPC endpoint of one instance. */
 export const RPC_FAULTS: Changes<RpcBehaviour> = {
   'chain down': () => ({ down: true }),
   'chain lagging': (lagBlocks) => ({ lagBlocks }),
@@ -38,7 +38,7 @@ export const ENCLAVE_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number)
   'enclave closing': (closeShare) => ({ closeShare }),
 };
 
-/** Whether a node must stay ready during a backend fault (protocol.md §6). False reverts are excepted: a node believes them. */
+/** Whether a node must stay ready during a backend fault (protocol.md §6). False reverts are an exception, because a node believes them. */
 export function keepsItsNodeWell(kind: BackendFaultKind): boolean {
   return kind !== 'backend reverting';
 }

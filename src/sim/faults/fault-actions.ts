@@ -17,15 +17,13 @@ import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, typ
 import { ZERO_HASH } from '../../domain/ids.ts';
 
 /**
- * How long a fault may have effects after its end: a change in the registry must first be CONFIRMATIONS blocks deep, and the nodes must
- * then read it. Milliseconds.
+ * How long a fault may have effects after its end. The effects last so long because a change in the registry must first be CONFIRMATIONS
+ * blocks deep, and the nodes must then read it. Milliseconds.
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
-/**
- * Limits on the number of nodes: at the upper limit no node joins, and the last node does not leave. If no more than `MIN_HONEST_NODES` nodes
- * are honest, no more nodes begin to lie.
- */
+/** No node joins while the cluster has this many nodes. */
 const MAX_NODES = 8;
+/** No node begins to lie if that would leave fewer honest nodes than this. */
 const MIN_HONEST_NODES = 2;
 /** Time between two attacks of a liar. Milliseconds. */
 const ATTACK_EVERY_MS = 15_000;
@@ -150,7 +148,7 @@ export class FaultActions {
     return () => set(false);
   }
 
-  /** The effects last longer than the fault: after it, the node's latest records still have times in the future. */
+  /** The effects last longer than the fault, because the node's latest records still have times in the future when the fault ends. */
   #skew(node: SimNode, { kind, amount, forMs }: FaultStep): Undo {
     return this.#setting(node, forMs + 2 * Math.abs(amount), kind, () => node.setSkew(amount), () => node.setSkew(0));
   }
@@ -238,13 +236,16 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // All nodes are affected: for a while after a peer has sent an invalid signature, they ask that peer last.
+    // All nodes are affected, because they ask a peer last for a while after it has sent an invalid signature.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));
   }
 
-  /** @param back the fields to restore at the end of the fault; null: instead, the key of the process that runs then is registered */
+  /**
+   * @param back the fields to restore at the end of the fault; if this is null, the key of the process that is then running is registered
+   * instead
+   */
   #registry(node: SimNode, change: Partial<SimInstance>, back: Partial<SimInstance> | null, kind: string, forMs: number): Undo {
     const { chain } = this.#scene;
     this.#count(kind);

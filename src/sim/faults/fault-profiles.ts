@@ -14,7 +14,7 @@ const rate = z.object({
   perHour: z.number().min(0),
   /** Milliseconds. */
   forMs: range,
-  /** From least to most, in the unit that this kind of fault uses. */
+  /** The smallest and the largest amount, in the unit of this kind of fault. */
   amount: z.tuple([z.number(), z.number()]).default([0, 0]),
 });
 

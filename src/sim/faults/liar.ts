@@ -17,7 +17,7 @@ import type { SeededRandom } from '../world/seeded.ts';
 import { sealWith } from '../world/sim-enclave.ts';
 import type { Lies, Life } from '../world/sim-node.ts';
 
-/** Lies for which the liar sends requests itself. */
+/** Lies that the liar tells in its own requests, not in its answers. */
 const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
   'liar: foreign envelope',
   'liar: poisoned delta',
@@ -32,7 +32,7 @@ const ATTACKS: ReadonlySet<string> = new Set<LieKind>([
 type Inner = Record<string, unknown>;
 
 const HUGE_BYTES = 60 * 1024 * 1024;
-/** Delay of each page of an endless snapshot: the pages cost the victim time rather than work. Milliseconds. */
+/** Delay of each page of an endless snapshot, so that the pages cost the victim much time but little work. Milliseconds. */
 const SLOW_PAGE_MS = 1_000;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -58,7 +58,7 @@ export interface LiarModules {
   readonly judge: (victim: Member, message: PoisonedMessage, answer: Inner) => void;
 }
 
-/** Created only once, because it is large. */
+/** The body of the oversized answers. It is created only once, because it is large. */
 let hugeBody: Buffer | null = null;
 
 export class Liar implements Lies {
@@ -197,7 +197,7 @@ export class Liar implements Lies {
     return { ...answer, headers: other === null || this.#modules.random.chance(0.5) ? headers : { ...headers, [SIGNATURE_HEADER]: other } };
   }
 
-  /** Whether the liar sends requests itself. */
+  /** Whether the liar tells its lies in its own requests. */
   get attacks(): boolean {
     return ATTACKS.has(this.kind);
   }
@@ -247,7 +247,10 @@ export class Liar implements Lies {
     });
   }
 
-  /** Asks for the secret in an envelope from a key that no member has, and without the liar's wallet in the request (protocol.md §9.16). */
+  /**
+   * Asks for the secret without naming the liar's wallet in the request. The sender's key in the envelope does not belong to any member
+   * (protocol.md §9.16).
+   */
   async #askNameless(life: Life, victim: Member): Promise<void> {
     const { random, onFault, transportOf } = this.#modules;
     const transport = transportOf(life);

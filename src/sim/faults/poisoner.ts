@@ -42,7 +42,7 @@ export interface PoisonedMessage {
 
 export class Poisoner {
   readonly #modules: PoisonerModules;
-  /** Makes well-formed records that are more than a node can hold, or whose times or counts a node must not believe. */
+  /** Functions that make well-formed records that overload a node, or whose times or counts a node must not believe. */
   readonly #overloads: Readonly<Partial<Record<LieKind, (making: Making) => unknown[]>>> = {
     'liar: future times': ({ life, own, record, next }) => [record('made up future', { [own]: next() }, life.clock.nowMs() + FUTURE_MS)],
     "liar: others' counts": ({ life, victim, appId, record }) => {

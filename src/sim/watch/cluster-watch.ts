@@ -26,7 +26,7 @@ const FULL_CHECK_MS = 60_000;
 export const PROMPT_MS = 3_000;
 /** After this time without a fault, all backoffs are over and every node has read the chain again. */
 export const CALM_MS = 150_000;
-/** Once a claim is deep enough, its sender must notice that within this time, unless the sender was disturbed. */
+/** The sender of a claim must notice within this time that the claim is deep enough, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
 /** If another node can supply all that a node needs, the node must be ready within this time, even if some members are silent. */
 const READY_MS = 240_000;
@@ -247,7 +247,7 @@ export class ClusterWatch {
     const { checks, report, config, timeline, lives, hasLiars } = this.#modules;
     const { firstSnapshot } = life.node.readiness();
     const secretHash = life.node.inside.vault.servingHash();
-    // Checked once per secret: later records arrive as deltas.
+    // This is checked once per secret, because later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
     // This rule does not apply to a node that had no room for all records. The rules about absence check that node.
@@ -265,7 +265,7 @@ export class ClusterWatch {
     const nowMs = life.clock.nowMs();
     for (const { appId, key, record, holders, safe, secretHash: under, atMs } of this.history.all()) {
       if (!safe || under !== secretHash || atMs >= beganMs || nowMs >= goneFromMs(record, config.tombstoneRetentionMs)) continue;
-      // Only a write that the others still hold is expected: a later record may have replaced it and may have been forgotten itself.
+      // The node needs only the writes that the others still hold. Another write may have been replaced by a record that was then forgotten.
       const isHeld = others.every((other) => {
         const held = other.node.inside.store.recordOf(appId, key);
         return holders.has(other) && held !== null && covers(held.version, record.version) && nowMs < goneFromMs(held, config.tombstoneRetentionMs);
@@ -288,7 +288,7 @@ export class ClusterWatch {
     const invariant = 'a write is soon on all undisturbed nodes';
     if (!this.#isWell(writer, PROMPT_MS)) return;
     for (const other of others) {
-      // A node without room may refuse the write.
+      // A node that has run out of room may refuse the write.
       if (!this.#isWell(other, PROMPT_MS) || other.node.inside.store.refusedFull > 0) continue;
       checks.note(invariant);
       if (!this.storeOf(other).holds(appId, key, version)) {

@@ -1,7 +1,7 @@
 /**
  * Checks the answers that one process accepts from its peers. Each answer must belong to an open request, must be accepted only once,
- * and must carry the signature of the peer that was asked (protocol.md §3, §10). A process asks only current members: the peer of a comparison
- * that is under way may leave the registry between two requests.
+ * and must carry the signature of the peer that was asked (protocol.md §3, §10). A process must ask only current members, although the peer
+ * of a long comparison may leave the registry between two requests.
  */
 import type { Member } from '../../domain/membership.ts';
 import type { Life } from '../world/sim-node.ts';
@@ -54,7 +54,7 @@ export class ConversationWatch {
       const answer = await exchange(member, message, options);
       if (this.#life.instance.everLied) return answer;
       checks.note(ONLY_MEMBERS);
-      if (!wasMember) report(ONLY_MEMBERS, `${this.#life.name} sends ${message.type} to an instance that is not a member any more`);
+      if (!wasMember) report(ONLY_MEMBERS, `${this.#life.name} sends ${message.type} to an instance that is no longer a member`);
       checks.note('an answer is signed by its peer');
       if (unsignedBefore && isUnsigned(member.wallet)) report('an answer is signed by its peer', `${this.#life.name} accepts an answer to ${message.type} that is not signed by its peer`);
       checks.note('an answer belongs to its request');

@@ -2,7 +2,7 @@
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 
-/** Limit on the requests under way of one wallet. In a simulation each app has one wallet. */
+/** Maximum number of requests that one wallet may have under way. In a simulation, each app has one wallet. */
 const MAX_UNDER_WAY = 32;
 const INVARIANT = 'a wallet has at most the allowed number of requests under way';
 

@@ -11,7 +11,7 @@ import { covers } from './reference.ts';
 import type { Checks, Report } from './violation.ts';
 import type { WriteHistory } from './write-history.ts';
 
-/** Maximum number of round trips in a good read of the chain: usually three, in rare cases four. */
+/** Maximum number of round trips in a good read of the chain. Most reads take three, and a few take four. */
 const MAX_TRIPS = 4;
 /** The product's limit on the number of writes that wait for acknowledgements at the same time. */
 const MAX_WAITING = 4_096;
@@ -225,7 +225,7 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has accepted');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // The node may have dropped this record, or its replacement, because of its age. Then nothing was sent, so the peer may lack it.
+        // The node may have dropped this record, or its replacement, because of its age. If so, it sent nothing, so the peer may lack it.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
@@ -268,7 +268,7 @@ export class NodeWatch {
       const hash: Hash32 | null = vault.servingHash();
       if (hash === null || !chain.deepHashes.has(hash)) report('the secret is handed out only while it is confirmed', `${life.name} handed out a secret that is not confirmed`);
     }
-    if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets nothing', `${life.name} answered app 0`);
+    if (/^\{"app_id":0,/.test(plaintext)) report('app 0 gets no answer', `${life.name} answered app 0`);
   }
 }
 

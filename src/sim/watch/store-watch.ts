@@ -15,7 +15,7 @@ import type { WriteHistory } from './write-history.ts';
  */
 const MAX_VISITS = 300;
 
-/** How far above its limit a store may be filled by records that end a held value. Bytes. */
+/** By how much a store may exceed its limit because of records that end a held value. Bytes. */
 const RESERVE_BYTES = 32 * 1024 * 1024;
 
 export interface StoreWatchOptions {
@@ -83,7 +83,7 @@ export class StoreWatch {
     return this.#shadows.size;
   }
 
-  /** The keys that an app can read at a time on the node's clock, according to the shadows. */
+  /** The keys that an app can read, according to the shadows. @param nowMs the time on the node's clock */
   presentKeys(appId: string, nowMs: number): readonly string[] {
     return [...this.#shadows.values()].filter((shadow) => shadow.appId === appId && !shadow.absent && isPresent(shadow.record, nowMs)).map(({ record }) => record.key);
   }
@@ -93,7 +93,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** Notes the time that an operation passes to the store. If that time goes back, marks the records that were already absent. */
+  /** Notes the time that an operation passes to the store. If it is before the previous time, marks the records that were absent. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
@@ -159,7 +159,7 @@ export class StoreWatch {
     checks.note('a local write is later than every record of the key that its node has seen');
     const seen = this.#shadows.get(idOf(appId, key))?.record ?? before;
     if (after === null) {
-      report('a write is held after it was accepted', `${key} of app ${appId} on ${this.#life.name}`);
+      report('a store holds every write that it has accepted', `${key} of app ${appId} on ${this.#life.name}`);
       return write;
     }
     const known = seen !== null && nowMs < goneFromMs(seen, this.#options.retentionMs) && this.#latestMs < goneFromMs(seen, this.#options.retentionMs);
@@ -231,10 +231,10 @@ export class StoreWatch {
 
   /** The held record must equal its shadow, unless it is old enough to be forgotten. */
   #checkShadow(appId: string, key: string, held: WireRecord | null): void {
-    this.#modules.checks.note('nothing changes by itself');
+    this.#modules.checks.note('no record changes by itself');
     const shadow = this.#shadows.get(idOf(appId, key));
     if (shadow === undefined) {
-      if (held !== null) this.#modules.report('nothing changes by itself', `${key} of app ${appId} appeared on ${this.#life.name}`);
+      if (held !== null) this.#modules.report('no record changes by itself', `${key} of app ${appId} appeared on ${this.#life.name}`);
       return;
     }
     if (held === null && this.#mayBeGone(shadow.record)) {
@@ -242,7 +242,7 @@ export class StoreWatch {
       return;
     }
     if (!sameRecord(shadow.record, held)) {
-      this.#modules.report(held === null ? 'nothing acknowledged is evicted' : 'nothing changes by itself', `${key} of app ${appId} on ${this.#life.name}`);
+      this.#modules.report(held === null ? 'no acknowledged record is evicted' : 'no record changes by itself', `${key} of app ${appId} on ${this.#life.name}`);
     }
   }
 
@@ -302,8 +302,8 @@ export class StoreWatch {
   }
 
   #checkVisits(visits: number, what: string): void {
-    this.#modules.checks.note('an operation costs the same regardless of how much is held');
-    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of how much is held', `a ${what} on ${this.#life.name} looked at ${visits} records`);
+    this.#modules.checks.note('an operation costs the same regardless of how much the store holds');
+    if (visits > MAX_VISITS) this.#modules.report('an operation costs the same regardless of how much the store holds', `a ${what} on ${this.#life.name} looked at ${visits} records`);
   }
 
   /** The full check: compares the records with their shadows, and the store's counts and digests with the records. */
@@ -326,7 +326,7 @@ export class StoreWatch {
       records.set(record.key, shadow ?? { bucket: bucketOf(record.key), digest: digestOf(record) });
       byApp.set(appId, records);
       held += storeBytesOf(record);
-      if (shadow === undefined || !sameRecord(shadow.record, record)) report('nothing changes by itself', `${record.key} of app ${appId} on ${this.#life.name}`);
+      if (shadow === undefined || !sameRecord(shadow.record, record)) report('no record changes by itself', `${record.key} of app ${appId} on ${this.#life.name}`);
       if (shadow?.absent === true || !isPresent(record, nowMs)) continue;
       keys += 1;
       bytes += Buffer.byteLength(record.key) + (record.value?.length ?? 0) / 2;
@@ -346,7 +346,7 @@ export class StoreWatch {
     for (const [id, { appId, record }] of this.#shadows) {
       if (byApp.get(appId)?.has(record.key) === true) continue;
       if (this.#mayBeGone(record)) this.#drop(id);
-      else report('nothing acknowledged is evicted', `${record.key} of app ${appId} on ${this.#life.name}`);
+      else report('no acknowledged record is evicted', `${record.key} of app ${appId} on ${this.#life.name}`);
     }
   }
 }

@@ -20,9 +20,9 @@ export interface Write {
   /** When each process first held this write or a later one. Simulated milliseconds. */
   readonly holders: Map<Life, number>;
   /**
-   * Instances that received the write in time: within half of its retention. A delete that is forgotten before it reaches a node leaves the
-   * older record there (protocol.md §4, Ages). If two or more
-   * honest instances missed the delete, this is expected. Otherwise it is a violation.
+   * Instances that received the write in time, which means within half of its retention. If a delete is forgotten before it reaches a node,
+   * the older record stays there (protocol.md §4, Ages). This is expected if two or more honest instances missed the delete. Otherwise it is
+   * a violation.
    */
   readonly inTime: Set<string>;
   /** true: the writer has written the key again or has lost its store. */
@@ -130,8 +130,8 @@ export class WriteHistory {
   }
 
   /**
-   * Notes that a process lost its store: writes that only this process still held are lost. A write that is old enough to be forgotten is
-   * not lost, because no node needs to hold it.
+   * Notes that a process lost its store. The writes that only this process still held are then lost. A write that is old enough to be
+   * forgotten does not count as lost, because no node needs to hold it.
    * @param isEmptied true: the store is already empty; false: it still holds its records
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
@@ -165,7 +165,7 @@ export class WriteHistory {
     this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`, life.name);
   }
 
-  /** Checks what a store must hold once the cluster is quiet. @param nowMs the time on the node's clock */
+  /** Checks that a store holds what it must hold once the cluster is quiet. @param nowMs the time on the node's clock */
   judge(life: Life, nowMs: number): void {
     const { report, secretHashOf } = this.#modules;
     const secretHash = secretHashOf(life);

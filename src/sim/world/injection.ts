@@ -61,7 +61,7 @@ class KeepingSocket extends Writable {
   }
 }
 
-/** The request in its state after Node's HTTP parser has read the whole message. */
+/** The request as it is after Node's HTTP parser has read the whole message. */
 function incomingOf({ method, url, headers = {}, body }: TransportRequest, socket: KeepingSocket): IncomingMessage {
   const { pathname, search, host } = new URL(url);
   const incoming = new IncomingMessage(socket as unknown as Socket);

@@ -69,7 +69,7 @@ export const GOOD_RPC: RpcBehaviour = {
   backends: [],
 };
 
-/** Error messages of real transaction pools when the fee of a transaction is too low. */
+/** Error messages that real transaction pools send when the fee of a transaction is too low. */
 export const UNDERPRICED_WORDS: readonly string[] = [
   'replacement transaction underpriced',
   'transaction underpriced',

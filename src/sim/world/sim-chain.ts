@@ -189,7 +189,8 @@ export class SimChain {
   }
 
   /**
-   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait again, the claims of each block in reverse order.
+   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait for a block again. The claims of each block wait in reverse
+   * order.
    * @returns the number of claims and changes that were undone
    */
   reorganise(depth: number): number {

@@ -1,4 +1,4 @@
-/** The answers of the two contracts and of Multicall3 to a call, from the state of the contracts at one block. */
+/** Answers calls to the two contracts and to Multicall3, from the state of the contracts at one block. */
 import { decodeFunctionData, encodeErrorResult, encodeFunctionResult, multicall3Abi, type Hex } from 'viem';
 import type { Wallet } from '../../domain/ids.ts';
 import { kmsRegistryAbi, novaAppRegistryAbi } from '../../registry/abi.ts';

@@ -82,7 +82,7 @@ export class SimRpc {
       }
       if (random.chance(behaviour.failShare)) {
         onFault('chain failing');
-        return answerOf(random.chance(0.5) ? 503 : 200, { error: 'the backend is not there' });
+        return answerOf(random.chance(0.5) ? 503 : 200, { error: 'the backend is not available' });
       }
       const asked = JSON.parse(String(init?.body)) as Question;
       this.#checkPutOff(asked, sentAtMs);
@@ -195,7 +195,7 @@ export class SimRpc {
       case 'eth_call':
         return this.#call(params[0] as CallParams, params[1], backend);
       default:
-        return { error: { code: -32_601, message: `the method ${method} is not there` } };
+        return { error: { code: -32_601, message: `the method ${method} does not exist` } };
     }
   }
 
