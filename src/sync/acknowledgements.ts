@@ -7,7 +7,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Maximum number of writes that wait at the same time. `wait` refuses further writes, but they replicate anyway. */
+/** Maximum number of writes that wait at the same time. `wait` refuses to wait for more, but those writes replicate all the same. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {
@@ -32,10 +32,10 @@ export class Acknowledgements {
 
   /**
    * Resolves with the number of peers that have acknowledged the write.
-   * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes are waiting; the write stays and continues to replicate
+   * @throws RefusalError not_replicated after `timeoutMs`, or when too many writes are waiting; the write is kept and still replicates
    */
   async wait(write: LocalWrite, wanted: number, timeoutMs: number): Promise<number> {
-    if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are waiting for acknowledgements; this write is kept and replicates');
+    if (this.#count >= MAX_WAITING) throw new RefusalError('not_replicated', 'too many writes are waiting for acknowledgements; this write is kept and still replicates');
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const waiting: Waiting = { sequenceNumber: write.sequenceNumber, wanted, peers: new Set(), done: resolve };
     const id = idOf(write.appId, write.key);
@@ -45,7 +45,7 @@ export class Acknowledgements {
     this.#count += 1;
     const timer = this.#clock.setTimeout(() => {
       const { size } = waiting.peers;
-      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; it stays and continues to replicate`));
+      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; the write is kept and still replicates`));
     }, timeoutMs);
     try {
       return await promise;

@@ -94,7 +94,7 @@ export class Delivery<Entry extends Sent> {
     return this.#asked;
   }
 
-  /** The peer answered the batch. @returns null if this settles no record */
+  /** Call this when the peer has answered the batch. @returns null if this settles no record */
   answered(outcome: DeltaOutcome<Entry>): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;
@@ -112,7 +112,7 @@ export class Delivery<Entry extends Sent> {
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }
 
-  /** The batch failed. @returns null if this settles no record */
+  /** Call this when the batch has failed. @returns null if this settles no record */
   failed(failure: PeerError): Settled<Entry> | null {
     const batch = this.#takeAsked();
     const state = this.#state;

@@ -1,7 +1,7 @@
 /**
- * The doubtful writes of this node for one peer: the peer may not have them, because it refused them or did not say what happened to them.
- * A tombstone may be forgotten early only if it is not doubtful for any peer (protocol.md §4, Ages). The memory is bounded: when the
- * sequence number of the oldest doubtful write is dropped, all writes up to that number are considered doubtful.
+ * The writes of this node that are doubtful for one peer. The peer may not have them, because it refused them or did not say what happened
+ * to them. A tombstone may be forgotten early only if it is not doubtful for any peer (protocol.md §4, Ages). The memory is bounded: when
+ * the sequence number of the oldest doubtful write is dropped, all writes up to that number are considered doubtful.
  */
 
 /** Maximum number of sequence numbers remembered individually. */

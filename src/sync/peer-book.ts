@@ -14,7 +14,7 @@ const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
 /** How long a nonce from an answer is used: half of the usual lifetime of a nonce. After that, a new nonce is fetched. Milliseconds. */
 const NEXT_NONCE_LIFE_MS = 60_000;
-/** For this long, a peer that did not answer in time ranks behind the good peers. Short, because it may recover. Milliseconds. */
+/** How long a peer that did not answer in time ranks behind the good peers. This is short, because the peer may recover. Milliseconds. */
 const SILENT_MS = 60_000;
 
 export interface PeerState {

@@ -20,7 +20,7 @@ export interface SyncStore {
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** Notes that a peer has reported that it has this node's write of the key, or a newer record of the key. */
+  /** Notes that, according to a peer's answer, the peer has this node's write of the key or a newer record of the key. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
   /**
    * Whether this node wrote the held record and no other node can have deleted it: the record's sequence number is above `seenUpTo`, or no

@@ -111,7 +111,7 @@ export class Progress implements OwnWritesListener {
   }
 
   /**
-   * The peer's answers account for this node's writes up to `upTo`.
+   * Notes that the peer's answers account for this node's writes up to `upTo`.
    * @param passed how many of these writes are newly acknowledged, and their size; superseded writes do not count
    */
   advance(upTo: number, passed: Amount): void {
@@ -120,7 +120,7 @@ export class Progress implements OwnWritesListener {
     this.#highestAcknowledged = Math.max(this.#highestAcknowledged, this.#acknowledgedSequence);
   }
 
-  /** The peer lost its store, or this node's store was emptied: everything is sent again. */
+  /** Call this when the peer has lost its store, or when this node's store was emptied. Everything is then sent again. */
   reset(): void {
     this.#acknowledgedSequence = 0;
     this.#behind = this.#writes.totals();
@@ -130,13 +130,13 @@ export class Progress implements OwnWritesListener {
     this.#epoch += 1;
   }
 
-  /** The peer merged or skipped a write of this node. */
+  /** Notes that the peer merged or skipped a write of this node. */
   noteTaken({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.settle(sequenceNumber);
   }
 
-  /** The peer permanently refused a write of this node. The write is not sent again. */
+  /** Notes that the peer permanently refused a write of this node. The write is not sent again. */
   noteRefusal({ appId, record, sequenceNumber }: OwnKey, reason: string): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
@@ -144,13 +144,13 @@ export class Progress implements OwnWritesListener {
     this.#refused.set(known, (this.#refused.get(known) ?? 0) + 1);
   }
 
-  /** The peer did not accept a write of this node. The write is sent again later. The wait grows each time. */
+  /** Notes that the peer did not accept a write of this node. The write is sent again later, after a wait that grows each time. */
   postpone({ appId, record, sequenceNumber }: OwnKey): void {
     this.#doubts.add(sequenceNumber);
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** An older peer did not say what happened to a write of this node. Only a recent write is sent once more. */
+  /** Notes that an older peer did not say what happened to a write of this node. Only a recent write is sent once more. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);
@@ -171,7 +171,7 @@ export class Progress implements OwnWritesListener {
     this.#resend = resend;
   }
 
-  /** The peer was forgotten. This node's writes are no longer counted here, so a running push must end. */
+  /** Whether the peer was forgotten. If so, this node's writes are no longer counted here, and a running push must end. */
   get isClosed(): boolean {
     return this.#isClosed;
   }

@@ -49,7 +49,7 @@ export class Replica {
     return !this.#rest.isOver;
   }
 
-  /** Notes the store_id that the peer sent. If it has changed, the peer has a new store and must get all own writes again. */
+  /** Notes the store_id that the peer sent. If it has changed, the peer has a new store and must get all of this node's writes again. */
   noteStoreId(storeId: string): void {
     if (this.#storeId !== null && this.#storeId !== storeId) this.reset();
     this.#storeId = storeId;

@@ -25,8 +25,8 @@ export class Replicas {
   }
 
   /**
-   * The replica of a member; null if the member has left or has another teePubkey now. For work that began earlier: it may end after its
-   * member has left, and must not bring the member back.
+   * The replica of a member; null if the member has left or has another teePubkey now. Use this for work that may end after its member has
+   * left, because `of` would add the member again.
    */
   find(member: Member): Replica | null {
     const known = this.#replicas.get(member.wallet);

@@ -52,7 +52,10 @@ export class Resync {
     if (typeof key === 'string' && this.#running !== null && this.#modules.store.digestOf(appId, key) !== null) this.#running.named.add(keyIdOf(appId, key));
   }
 
-  /** Called when a member that is not stale has sent a complete snapshot, all of it since the resync began. */
+  /**
+   * Called when a member that is not stale has sent a complete snapshot. If a resync is running, the first page of that snapshot was
+   * requested after the resync began.
+   */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
     if (this.#running === null) {

@@ -218,7 +218,7 @@ export class SnapshotFetch {
       const { nextCursor } = page;
       if (nextCursor === null) {
         this.#stops.delete(member.wallet);
-        // If this node could accept no record, it is unknown whether the snapshot is complete.
+        // If this node could not accept any record, it does not know whether the snapshot is complete.
         if (!anyTaken) return 'failed';
         this.#modules.sureness.onMerged(member, { store: storeId, sure, leftOut });
         return 'merged';
@@ -226,7 +226,7 @@ export class SnapshotFetch {
       this.#noteStop(member, page, nextCursor, { sure, leftOut, startedAtMs });
       page = await this.#page(member, nextCursor, signal);
       signal.throwIfAborted();
-      // The stop is kept: this page may be requested again later.
+      // The stop is kept, because this page may be requested again later.
       if (page === null) return 'failed';
       // The pages do not belong together if the member has a different store now, or became complete or incomplete meanwhile.
       if (page.storeId !== first.storeId || page.complete !== first.complete) break;
@@ -258,8 +258,9 @@ export class SnapshotFetch {
   }
 
   /**
-   * Whether a page tells this node something about the member's records. A page whose records were all rejected does not, unless a resync
-   * is running: the resync drops the records that the snapshot lacks, and only then a full store has room.
+   * Whether a page tells this node something about the member's records. A page whose records were all rejected does not. Records that a
+   * full store rejects during a resync are an exception, because the store gets room only when the resync drops the records that the
+   * snapshot lacks.
    */
   #isUsable({ total, rejected, skip_reasons: { store_full: full = 0 } }: MergeReport): boolean {
     const waiting = this.#modules.resyncBeganAtMs() === null ? 0 : full;

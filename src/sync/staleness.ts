@@ -73,8 +73,8 @@ export class Staleness {
   }
 
   /**
-   * Other nodes may have seen this node's writes up to this sequence number, and deleted them since. Writes above it were made while this
-   * node was cut off, or no peer has acknowledged them. 0 while this node is not stale.
+   * Other nodes may have seen this node's writes up to this sequence number and may have deleted them since then. Later writes were made
+   * while this node was cut off, or no peer has acknowledged them. 0 while this node is not stale.
    */
   seenUpTo(): number {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;

@@ -1,7 +1,7 @@
 /**
  * A node that is not sure of its store (protocol.md §10, "404 means absent") asks other members whether they are sure, and fetches the
  * records that it lacks. One round asks each member at most once, and only if the rule (`machines/sureness.ts`) waits for that member.
- * After a failure, this node waits before it asks the member again, as after a failed round of anti-entropy. A node that is sure asks none.
+ * After a failure, this node waits before it asks the member again, as after a failed round of anti-entropy. A sure node asks no one.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -15,7 +15,7 @@ import type { Replicas } from './replicas.ts';
 
 /** Maximum number of members asked at the same time. This node may hold a page of records from each of them in memory. */
 const MAX_PARALLEL = 4;
-/** Maximum time that a node spends on asking members before it becomes ready. It asks the remaining members later. Milliseconds. */
+/** Maximum time that a node spends asking members before it becomes ready. It asks the remaining members later. Milliseconds. */
 export const BEFORE_READY_TIMEOUT_MS = 1_000;
 /** Timeout of one round. A comparison of stores that takes longer continues in the next round. Milliseconds. */
 const ROUND_TIMEOUT_MS = 600_000;
