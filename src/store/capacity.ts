@@ -17,12 +17,12 @@ export interface CapacityLimits {
 /**
  * How far above `MAX_STORE_BYTES` records from peers may fill the store if they end a held value. Bytes.
  *
- * If a full store refused such a record, this node would keep the value, and give it back to all nodes after they have forgotten the record.
- * A tombstone may have many more clock entries than the value that it deletes, so it may not fit in its place. The reserve is bounded,
- * because a member could otherwise fill the memory with tombstones whose clocks have 64 entries.
+ * If a full store refused such a record, this node would keep the value, and would give it back to all nodes after they had forgotten the
+ * record. A tombstone may have many more clock entries than the value that it deletes, so it may need more room than that value. The reserve
+ * is bounded, because a member could otherwise fill the memory with tombstones whose clocks have 64 entries.
  */
 const RESERVE_BYTES = 32 * 1024 * 1024;
-/** How much of the reserve values with a lifetime may use. Values are large, and must leave room for tombstones. Bytes. */
+/** The part of the reserve that is open to values with a lifetime. Values are large, and must leave room for tombstones. Bytes. */
 const RESERVE_FOR_VALUES_BYTES = RESERVE_BYTES / 2;
 
 /** A record, and the record that is currently held for its key. */
@@ -52,7 +52,7 @@ function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, max
 function reserveFor({ record, held }: Candidate, tombstoneRetentionMs: number): number {
   if (held === undefined || held.value === null) return 0;
   if (record.value === null) return RESERVE_BYTES;
-  // The other nodes forget the record while the held value is still present.
+  // If such a record were refused, the held value would still be present here after the other nodes had forgotten the record.
   return goneFromMs(record, tombstoneRetentionMs) < absentFromMs(held) ? RESERVE_FOR_VALUES_BYTES : 0;
 }
 

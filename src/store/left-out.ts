@@ -21,17 +21,17 @@ export interface LeftOutOptions {
 interface Entry {
   /** The latest `updated_at_ms`. */
   readonly updatedAtMs: number;
-  /** From when the key is absent on all nodes; Infinity when a value without a lifetime was left out. Unix milliseconds. */
+  /** The time from which the key is absent on all nodes; Infinity if a value without a lifetime was left out. Unix milliseconds. */
   readonly goneFromMs: number;
 }
 
 export class LeftOut {
   readonly #options: LeftOutOptions;
-  /** By `keyIdOf`. */
+  /** Indexed by `keyIdOf`. */
   readonly #keys = new Map<string, Entry>();
-  /** No entry is gone before this time. Unix milliseconds. */
+  /** No entry may be dropped before this time. Unix milliseconds. */
   #noneGoneBeforeMs = Infinity;
-  /** Until when every key is treated as left out. Unix milliseconds. */
+  /** Every key is treated as left out until this time. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
 
   constructor(options: LeftOutOptions) {
@@ -43,7 +43,7 @@ export class LeftOut {
     return this.#keys.size;
   }
 
-  /** A record was left out. */
+  /** Notes that a record was left out. */
   note(appId: string, record: StoredRecord, why: Extract<MergeRefusal, 'too_far_ahead' | 'store_full'>, nowMs: number): void {
     const id = keyIdOf(appId, record.key);
     const known = this.#keys.get(id);
@@ -63,7 +63,7 @@ export class LeftOut {
     this.#noneGoneBeforeMs = Math.min(this.#noneGoneBeforeMs, entry.goneFromMs);
   }
 
-  /** A record is held now. Its key is no longer left out, unless this record is earlier than the record that was left out. */
+  /** Notes that the store holds a record. Its key is no longer left out, unless this record is earlier than the one that was left out. */
   settle(appId: string, { key, updatedAtMs }: Pick<StoredRecord, 'key' | 'updatedAtMs'>): void {
     if (this.#keys.size === 0) return;
     const id = keyIdOf(appId, key);

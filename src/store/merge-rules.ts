@@ -1,7 +1,7 @@
 /**
- * Decides which of two records stays (protocol.md §4, Merge). Pure, so every node decides the same, regardless of the order of arrival. The
- * record that stays gets the merged clock of both records. So the next write of a node that has seen both records is later than each of
- * them (§9.9). Clocks are compared at their full length, and cut before they are stored (§10, Bounds).
+ * Decides which of two records stays (protocol.md §4, Merge). Pure, so every node makes the same choice, regardless of the order of arrival.
+ * The record that stays gets the merged clock of both records. So the next write of a node that has seen both records is later than both
+ * (§9.9). Clocks are compared at their full length, and cut before they are stored (§10, Bounds).
  */
 import type { MergeSkip } from '../domain/records.ts';
 import { NO_BYTES } from './packed-bytes.ts';

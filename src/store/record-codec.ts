@@ -31,7 +31,7 @@ function readClock(value: unknown): VectorClock | MergeRefusal {
   const entries = Object.entries(value as Record<string, unknown>);
   if (entries.length > MAX_CLOCK_ENTRIES) return 'bad_clock';
   for (const [key, count] of entries) {
-    // A lone surrogate has no form in UTF-8, so strict parsers of peers refuse the whole body.
+    // A lone surrogate has no UTF-8 form, so a peer with a strict parser would refuse the whole body.
     if (!isCount(count) || !key.isWellFormed()) return 'malformed';
     if (count > MAX_COUNT || Buffer.byteLength(key) > MAX_CLOCK_KEY_BYTES) return 'bad_clock';
   }

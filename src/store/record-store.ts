@@ -193,7 +193,7 @@ export class RecordStore {
     }
     if (!fitsInStore({ appId, record: decision.record, held }, this.#contents, this.#options)) {
       this.#refusedFull += 1;
-      // If only the clock would change, this node holds the content of the record or of one that wins over it.
+      // If only the clock would change, this node already holds this content, or content that wins over it.
       if (held === undefined || compareContents(decision.record, held) !== 0) this.#leftOut.note(appId, record, 'store_full', nowMs);
       return refused('store_full');
     }
@@ -248,7 +248,7 @@ export class RecordStore {
     this.#leftOut.dropGone(nowMs);
   }
 
-  /** Notes that a peer has reported that it has this node's write of the key, or a newer record of the key. */
+  /** Notes that, according to a peer's answer, the peer has this node's write of the key or a newer record of the key. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
@@ -339,13 +339,13 @@ export class RecordStore {
     const namespace = this.#contents.namespace(appId)!;
     // Tombstones that are due to be forgotten are removed first, so that they cause no refusal and no early removal.
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
-    // One tombstone is removed to make room for the new one. Tombstones that merges have added above the maximum stay.
+    // One tombstone is removed to make room for the new one. Merges may have added tombstones above the maximum, and those are kept.
     if (namespace.tombstones < maxTombstonesPerApp) return;
     // A stale node does not send all of its writes, but its acknowledged sequences also move past the writes that it does not send. So the
     // sequences do not show what the members have.
     const isTaken = ({ logEntry }: HeldRecord): boolean => this.#modules.takenByAll(logEntry?.sequenceNumber ?? 0);
     const taken = this.#modules.keepsEverything() ? null : namespace.oldestOwnTombstone(isTaken, OWN_TOMBSTONES_PER_DELETE);
-    if (taken === null) throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that not all nodes know of');
+    if (taken === null) throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that some nodes do not know of yet');
     this.#remove(taken);
   }
 

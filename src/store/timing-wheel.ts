@@ -1,5 +1,5 @@
 /**
- * Yields timers in the order of their time, at a cost that does not grow with their number. Timers wait unsorted in slots of time. A slot
+ * Yields timers in the order of their times, at a cost that does not grow with their number. Timers wait unsorted in slots of time. A slot
  * is sorted once, when its time has come and all earlier timers have been taken. Even after a long sleep, no call sorts more than one slot.
  * A timer that is cancelled while its slot is unsorted is removed immediately.
  */
@@ -96,8 +96,8 @@ export class TimingWheel<What> {
   }
 
   /**
-   * The slots that hold a timer, from after the last reached slot up to `slot`, the earliest last. Checks either every slot number in
-   * that range or every slot that holds a timer, whichever are fewer.
+   * The slots after the last reached slot, up to and including `slot`, that hold a timer. The earliest slot comes last. Checks either every
+   * slot number in that range or every slot that holds a timer, whichever are fewer.
    */
   #slotsUpTo(slot: number): number[] {
     if (slot - this.#reached > this.#slots.size) {

@@ -3,7 +3,7 @@
  * an entry with a count of 0 is dropped.
  *
  * Clocks are compared at their full length, and cut before they are stored (§10, Bounds). Without the cut, other nodes could make a record
- * grow without end.
+ * grow without limit.
  */
 
 /** Maximum number of entries of a held clock. */
@@ -69,7 +69,7 @@ export function withCount(clock: VectorClock, key: string, count: number): Vecto
  * The clock in the form in which it is stored. Entries whose clock key has no `/` are from older nodes. If such an entry were cut, the
  * older node would count from 1 again and could lose a write. So these entries are cut last. Otherwise the smallest count is cut first,
  * and among equal counts the smallest key.
- * @param staying this node's key in a local write. It is not cut: without it, the write would not be later than the record that it replaces
+ * @param staying this node's key in a local write; it is not cut, because otherwise the write would not be later than the record it replaces
  */
 export function cutClock(clock: VectorClock, staying?: string): VectorClock {
   if (clock.length <= 2 * MAX_HELD_CLOCK_ENTRIES) return clock;
