@@ -37,7 +37,7 @@ export function beatsRegion(node: NodeSetup) {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
           /**
            * While a tick lasts longer than the beat, another node_tick is raised once per beat, and also when the view becomes outdated.
-           * Region nodeTick drops it. It makes a node with an outdated view leave `ready`.
+           * Region nodeTick drops this node_tick, but region readiness reacts to it: if the view is outdated, the node leaves `ready`.
            */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },

@@ -20,7 +20,7 @@ export const SNAPSHOT_COMPLETE: FirstSnapshotProgress = { state: 'complete', fir
 
 export const SNAPSHOT_NONE: FirstSnapshotProgress = { state: 'none', firstAskedAtMs: null, fullRounds: 0 };
 
-/** For a node_tick that ended without asking the members: the count of consecutive full rounds starts again at 0. */
+/** The progress after a node_tick that ended without asking the members. The count of consecutive full rounds starts again at 0. */
 export function breakRow(before: FirstSnapshotProgress): FirstSnapshotProgress {
   return before.fullRounds === 0 ? before : { ...before, fullRounds: 0 };
 }

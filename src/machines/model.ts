@@ -19,7 +19,7 @@ export interface NodeMachineOptions {
   /** `DATA_SYNC_NUDGE_MS`; 0: a write causes no sync_tick. */
   readonly nudgeMs: number;
   readonly freshness: Pick<FreshnessLimits, 'maxAgeMs' | 'outageMs'>;
-  /** Probe the peers' `/status` after each refresh (`IN_ENCLAVE=true`). */
+  /** Whether to probe the peers' `/status` after each refresh of the membership (`IN_ENCLAVE=true`). */
   readonly probePeers: boolean;
 }
 
@@ -77,9 +77,9 @@ export interface TickContext {
 }
 
 /**
- * What node_tick tells readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact reports the start of a
- * step that may take a long time. It makes the node leave `ready` immediately. If the node is already waiting for the same thing, its
- * reason does not change.
+ * What node_tick reports to region readiness. Each event is a fact about the chain or the node, not an order. A `.pending` fact reports the
+ * start of a step that may take a long time. It makes the node leave `ready` immediately. If the node is already waiting for the same thing,
+ * its reason does not change.
  */
 export type ReadinessEvent =
   /** The node is not a member, its teePubkey is not the registered one, its identity cannot be read, or its view is too old. */

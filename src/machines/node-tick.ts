@@ -80,7 +80,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       withdrawing: {
-        description: 'If the chain no longer shows the hash of the secret of this node, the node stops being ready before any other step.',
+        description: "If the chain no longer shows the hash of this node's secret, the node stops being ready before any other step.",
         always: [
           // Even a successful read may show a chain that no longer produces blocks.
           endsWithOldView,

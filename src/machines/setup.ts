@@ -55,7 +55,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stampSyncBeat: assign(() => ({ nextSyncTickAtMs: ports.clock.monotonicMs() + options.syncTickMs })),
       countSyncTick: assign(({ context }) => ({ syncTicks: { run: context.syncTicks.run + 1 } })),
       /** The last check before a key can be served. */
-      assertServable: () => invariant(ports.secret.isServable(), 'ready without a confirmed secret and its sync key'),
+      assertServable: () => invariant(ports.secret.isServable(), 'the node is ready, but its secret is not confirmed or its sync key is missing'),
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
       },

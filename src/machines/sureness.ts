@@ -11,7 +11,7 @@
  *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member,
  *                 unless it is known that there is none: a single member could report an empty store as complete
  *   all_members   it merged everything from every other member, sure or not
- *   in_vain       it has asked each member that it waits for during an hour without success; pauses in the asking do not count
+ *   in_vain       for an hour (pauses do not count), it has asked every member that it waits for in vain
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
  * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
@@ -19,13 +19,13 @@
 import type { StoreId, Wallet } from '../domain/ids.ts';
 import type { SureReason } from '../domain/readiness.ts';
 
-/** A node that has asked in vain for this long becomes sure. Time in which it did not ask does not count. Milliseconds. */
+/** A node that has asked in vain for this long becomes sure. Pauses between its rounds of asking do not count. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
 
 export interface SurenessLimits {
   /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
   readonly silenceMs: number;
-  /** A longer time between two rounds of asking is a pause: the node was not ready, for example. Milliseconds. */
+  /** A longer time between two rounds of asking counts as a pause, for example because the node was not ready. Milliseconds. */
   readonly pauseMs: number;
 }
 
@@ -40,7 +40,7 @@ export interface MemberFacts {
   readonly merged: 'no' | 'yes' | 'while_sure';
   /** When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. */
   readonly silentSinceMs: number | null;
-  /** How long this node has asked the member without success. The time continues when the member has a new store. Milliseconds. */
+  /** How long this node has asked the member without success. A new store of the member does not reset this time. Milliseconds. */
   readonly askedInVainMs: number;
 }
 
@@ -49,9 +49,9 @@ export interface Sureness {
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
-  /** Another node received the secret from this node, and may have accepted writes since then. */
+  /** Whether another node has received the secret from this node. If so, it may have accepted writes since then. */
   readonly handedOut: boolean;
-  /** When the last round of asking began, or ended if it has ended, in monotonic milliseconds; null before the first round. */
+  /** When the last round of asking ended or, if it is still running, began; null before the first round. Monotonic milliseconds. */
   readonly askedAtMs: number | null;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;

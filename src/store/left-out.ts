@@ -29,7 +29,7 @@ export class LeftOut {
   readonly #options: LeftOutOptions;
   /** Indexed by `keyIdOf`. */
   readonly #keys = new Map<string, Entry>();
-  /** No entry may be dropped before this time. Unix milliseconds. */
+  /** No remembered key becomes absent on all nodes before this time. Unix milliseconds. */
   #noneGoneBeforeMs = Infinity;
   /** Every key is treated as left out until this time. Unix milliseconds. */
   #overflowUntilMs = -Infinity;
