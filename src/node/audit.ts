@@ -84,8 +84,8 @@ export class NodeAudit {
   }
 
   /**
-   * Records the stop, makes the last checkpoint, and logs the number and hash of the last entry. Later events are not recorded: they belong
-   * to requests that were cut off, whose results reach no one. Never rejects.
+   * Records the stop, makes the last checkpoint, and logs the number and hash of the last entry. Later events are not recorded, because they
+   * belong to requests that were cut off and whose results reach no one. Never rejects.
    */
   async end(): Promise<EndedAudit> {
     this.#noteOwn({ operation: 'stop', wallet: null, target: null, outcome: 'ok' });

@@ -139,7 +139,7 @@ export class NodeJobs {
     const others = identity.others(membership);
     onMembership(others);
     const current = identity.current();
-    // A node that is not a member must not take itself for the only member.
+    // A node that is not a member must not conclude that it is the only member.
     if (current !== null && judgeEligibility(current, membership) === null) sureness.noteMembers(others);
   }
 
@@ -242,7 +242,7 @@ export class NodeJobs {
     const { snapshotFetch, resync, secret, sureRound } = this.#modules;
     resync.begin();
     if (others.length === 0) {
-      // A stale node that has become the only member cannot learn anything from another one.
+      // A stale node that has become the only member has no other member to learn from.
       resync.giveUp();
       return { others: 0, asked: 0, answered: 0, complete: false };
     }
@@ -253,7 +253,7 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks members whether they are sure, so that this node can become sure: when it becomes ready, and at each regular sync_tick. */
+  /** Asks members whether they are sure, so that this node can become sure. Runs when it becomes ready and at each regular sync_tick. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { directory, identity, sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -8,11 +8,11 @@ export const DRAIN_TIMEOUT_MS = 10_000;
 /** How long a stopping node continues its last push after the requests under way have ended or been cut off. Milliseconds. */
 export const LAST_PUSH_TIMEOUT_MS = 5_000;
 /**
- * How long an orderly stop takes at most if the enclave API answers. A reader of the audit log gets the time that requests and the last push
- * have left of this. Milliseconds.
+ * Maximum time that an orderly stop takes if the enclave API answers. A reader of the audit log gets the part of this time that the requests
+ * and the last push have not used. Milliseconds.
  */
 export const NODE_STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
-/** How long a stopping node waits for a reader of the end of its audit log. Milliseconds. */
+/** How long a stopping node waits until a reader has fetched the end of its audit log. Milliseconds. */
 export const LAST_READ_TIMEOUT_MS = 5_000;
 
 export interface StopModules {
