@@ -12,7 +12,7 @@ export interface SimulateOptions {
   readonly onTrace?: (line: string) => void;
   /** Receives every event for the visualiser, each as a line of JSON. */
   readonly onEvent?: (line: string) => void;
-  /** The run ends at the first line of the trace that contains this text. */
+  /** The run ends soon after the first line of the trace that contains this text. */
   readonly until?: string;
   /** Called from time to time with the current simulated time in milliseconds. */
   readonly onProgress?: (simulatedMs: number) => void;

@@ -21,7 +21,7 @@ export const RPC_FAULTS: Changes<RpcBehaviour> = {
   'block times off': (blockTimeOffset) => ({ blockTimeOffset }),
 };
 
-/** Faults of claims; they apply to all endpoints. */
+/** Faults of claims. They apply to the RPC endpoints of all instances. */
 export const CLAIM_FAULTS: Readonly<Partial<Record<FaultKind, (amount: number) => Partial<RpcBehaviour>>>> = {
   'claim lost': () => ({ claimFate: 'lost' }),
   'claim stuck': () => ({ claimFate: 'stuck' }),

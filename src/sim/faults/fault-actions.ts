@@ -216,7 +216,7 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
-  /** Several bad backends may be active at the same time; half of all requests still reach a good backend. */
+  /** Adds a bad backend to the node's endpoint. There may be several, but half of all requests still reach a good backend. */
   #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
     const { rpcBehaviour } = node;
     if (!keepsItsNodeWell(fault.kind)) this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);

@@ -213,7 +213,8 @@ export class ClusterWatch {
     let last: Write | null = null;
     for (const write of this.history.all()) {
       if (write.writer !== life || write.key !== key || write.appId !== String(appId)) continue;
-      // The key may have been written again after this write. The answer to a delete has no time, so the latest tombstone is used.
+      // The key may have several writes. The time in the answer identifies one of them. The answer to a delete has no time, so the last
+      // tombstone is used.
       if (atMs === undefined ? write.record.tombstone : write.record.updated_at_ms === atMs) last = write;
     }
     if (last === null) return;

@@ -28,7 +28,7 @@ export function union(a: Clock, b: Clock): Clock {
 
 /**
  * The entries of a clock that a node keeps (protocol.md §10, Bounds). When a clock has more than 64 entries, entries whose key has a `/`
- * are dropped first. Smaller counts are dropped before larger ones, and equal counts in the order of their keys.
+ * are dropped first. Smaller counts are dropped before larger ones. Among equal counts, the smallest key is dropped first.
  */
 export function cutOf(clock: Clock): Clock {
   const entries = Object.entries(clock).filter(([, count]) => count > 0);

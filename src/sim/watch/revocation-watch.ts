@@ -1,5 +1,5 @@
 /**
- * Notes how long it has been known that an instance is not a member (protocol.md §6, Freshness). Soon after one honest
+ * Notes since when honest nodes have known that an instance is not a member (protocol.md §6, Freshness). Soon after one honest
  * node has read a block in which the instance is not a member, no other node may hand out the secret to that instance.
  */
 import type { Wallet } from '../../domain/ids.ts';

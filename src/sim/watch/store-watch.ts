@@ -61,7 +61,7 @@ export class StoreWatch {
   readonly #shadows = new Map<string, Shadow>();
   /** The sum of `bytes` over all shadows. */
   #shadowBytes = 0;
-  /** When the store last started empty. Simulated milliseconds. */
+  /** When the store was created or last emptied. Simulated milliseconds. */
   sinceMs: number;
   /** The latest time that any operation passed to the store. Records that were old enough to be forgotten at that time may be gone. */
   #latestMs = 0;

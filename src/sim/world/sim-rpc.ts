@@ -215,7 +215,7 @@ export class SimRpc {
     return Math.max(0, chain.head - lagBlocks - (backend?.kind === 'backend lagging' ? backend.amount : 0));
   }
 
-  /** @param tag a number in hex, or a word such as `latest`; null: the backend does not have this block */
+  /** @param tag a number in hex, or a word such as `latest` @returns null when the backend does not have this block */
   #blockOf(tag: unknown, backend: BackendFault | null): number | null {
     const head = this.#shownHead(backend);
     if (typeof tag !== 'string' || !tag.startsWith('0x')) return head;
