@@ -77,7 +77,7 @@ export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], 
   }
   const listed: readonly Rejection[] = rejections ?? [];
   if (listed.length < rejected) return { kind: 'unlisted' };
-  // An answer cuts long keys. If two keys have the same cut form, both records count as rejected, because it may be either of them.
+  // An answer cuts long keys. If two keys have the same cut form, both records count as rejected, because either may be meant.
   const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${quotedKey(rejection.key)}`, rejection.reason]));
   const taken: Entry[] = [];
   const later: Entry[] = [];

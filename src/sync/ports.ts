@@ -23,8 +23,8 @@ export interface SyncStore {
   /** Notes that, according to a peer's answer, the peer has this node's write of the key or a newer record of the key. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
   /**
-   * Whether this node wrote the held record and no other node can have deleted it: the record's sequence number is above `seenUpTo`, or no
-   * peer has ever reported that it has the record.
+   * Whether this node wrote the held record and no other node can have deleted it, because the record's sequence number is above `seenUpTo`
+   * or no peer has ever reported that it has the record.
    */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean;
   /** Expires and removes the records that are due. Called before stores are compared. */

@@ -40,7 +40,7 @@ export class Replicas {
     for (const member of members) this.of(member);
   }
 
-  /** Called when this node's store was emptied: no peer has acknowledged a write of the new store. Sequence numbers continue to rise. */
+  /** Called when this node's store was emptied, because no peer has acknowledged a write of the new store. Sequence numbers still rise. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }

@@ -25,7 +25,7 @@ export class Staleness {
   readonly #modules: StalenessModules;
   /** When this node was last in step. Monotonic milliseconds. */
   #lastAtMs: number;
-  /** The same moment in Unix milliseconds, because tombstones age by Unix time, and the monotonic clock may stop during a sleep. */
+  /** The same moment in Unix milliseconds. Tombstones age by Unix time, and the monotonic clock may stop while the machine sleeps. */
   #lastAtUnixMs: number;
   #sequenceNumberThen = 0;
   #others = 0;
