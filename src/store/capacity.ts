@@ -15,7 +15,7 @@ export interface CapacityLimits {
 }
 
 /**
- * How far above `MAX_STORE_BYTES` records from peers may fill the store if they end a held value. Bytes.
+ * By how much records from peers may exceed `MAX_STORE_BYTES` if they end a held value. Bytes.
  *
  * If a full store refused such a record, this node would keep the value, and would give it back to all nodes after they had forgotten the
  * record. A tombstone may have many more clock entries than the value that it deletes, so it may need more room than that value. The reserve
