@@ -15,7 +15,7 @@
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Maximum number of secrets set aside at the same time; when there are more, the oldest is wiped. Only a reset adds one. */
+/** Maximum number of secrets set aside at the same time. When there are more, the oldest is wiped. Only a reset sets a secret aside. */
 export const MAX_ASIDE = 4;
 
 /** Where a secret came from: made by this enclave, given in `MASTER_SECRET_HEX`, or handed over by a member. */
@@ -48,7 +48,7 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** Whether this process claimed that hash. If it did, no one can have written records under that secret earlier. */
+  /** Whether this process claimed that hash. If it did, no one can have written records under that secret before. */
   readonly claimedHere: boolean;
 }
 
@@ -171,7 +171,7 @@ function onClaimDue(life: SecretLife): SecretStep {
       return { life, effects: [{ kind: 'make_candidate' }] };
     case 'candidate':
     case 'claimed':
-      // Marked as claimed before the claim is sent, because the claim may arrive even if its answer is lost.
+      // The secret is marked as claimed before the claim is sent, because the claim may arrive even if its answer is lost.
       return { life: { ...life, stage: 'claimed' }, effects: [{ kind: 'send_claim', hash: life.secret.hash }] };
     case 'at_head':
       return { life, effects: [{ kind: 'look_at_head', hash: life.secret.hash }] };

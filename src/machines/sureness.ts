@@ -8,10 +8,10 @@
  *
  *   claimed       it claimed the hash itself and has handed the secret to no one yet, so no one else can have written records
  *   alone         it is the only member
- *   sure_members  it merged everything from a member that said in every answer that it was sure, and from a second such member,
- *                 unless it is known that there is none: a single member could report an empty store as complete
+ *   sure_members  it merged everything from two members that said in every answer that they were sure, or from one such member
+ *                 if it is known that there is no second one (a single member could report an empty store as complete)
  *   all_members   it merged everything from every other member, sure or not
- *   in_vain       for an hour (pauses do not count), it has asked every member that it waits for in vain
+ *   in_vain       for an hour (pauses do not count), it has asked in vain every member that it waits for
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
  * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
