@@ -41,7 +41,7 @@ export class NodeIdentity {
   }
 
   /**
-   * Asks the enclave for wallet and teePubkey each time: an enclave that has rebooted has a new teePubkey, and may have a new wallet
+   * Asks the enclave for wallet and teePubkey each time, because an enclave that has rebooted has a new teePubkey and may have a new wallet
    * (protocol.md §10, The identity may change).
    * @throws DependencyError or DeadlineError when no attempt succeeded; the previous identity is kept
    */

@@ -118,7 +118,7 @@ export class NodeJobs {
     if (reading.kind === 'shallow') return reading;
     const { secret, chain, log } = this.#modules;
     const { hash } = reading;
-    // If the receipt cannot be read, the hash is treated as another node's claim: then this node asks for a first snapshot, instead of
+    // If the receipt cannot be read, the hash is treated as another node's claim. This node then asks for a first snapshot, instead of
     // assuming that no other node has records.
     const setHere = secret.needsReceipt(hash) && (await chain.hasClaimed(hash, signal).catch(() => false));
     signal.throwIfAborted();
@@ -126,7 +126,7 @@ export class NodeJobs {
     secret.observe({ type: 'chain.shows', hash, setHere });
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && before !== hash) {
-      log.info('the chain confirms the master secret held here', { hash, claimed_here: standing.store.claimedHere });
+      log.info('the chain confirms the master secret that this node holds', { hash, claimed_here: standing.store.claimedHere });
     }
     return standing;
   }
