@@ -15,7 +15,7 @@
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Maximum number of secrets set aside at the same time. When there are more, the oldest is wiped. Only a reset sets a secret aside. */
+/** Maximum number of secrets set aside at the same time. When there are more, the oldest is wiped. */
 export const MAX_ASIDE = 4;
 
 /** Where a secret came from: made by this enclave, given in `MASTER_SECRET_HEX`, or handed over by a member. */
@@ -159,7 +159,8 @@ function onChain(life: SecretLife, hash: Hash32, setHere: boolean): SecretStep {
 function onHead(life: SecretLife, hash: Hash32): SecretStep {
   if (life.stage === 'claimed' && life.secret.hash === hash) return unchanged({ ...life, stage: 'at_head' });
   if (life.stage !== 'at_head' || hash !== ZERO_HASH) return unchanged(life);
-  // The head showed the hash before and now shows zero: the owner has reset it.
+  // The head showed the hash before and now shows zero, because the owner has reset it or because a reorganisation has undone the claim.
+  // This node cannot tell which, so it treats both as a reset.
   const reset = setAside(life, life.secret);
   return { life: reset.life, effects: [...reset.effects, { kind: 'make_candidate' }] };
 }
