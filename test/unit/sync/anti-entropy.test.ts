@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('become equal even if each store lacks 400 records, with pages and bodies below 2 MiB', async () => {
+  test('become equal even if each lacks 400 records of the other, and all pages and bodies stay below 2 MiB', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -174,7 +174,7 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
-  test('are compared with a report on each record of the peer, for the metrics and for a node that has become stale', async () => {
+  test('are compared, and the verdict on each record of the peer is reported, because the metrics and a resync need it', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');
@@ -249,7 +249,7 @@ describe('an older peer', () => {
     return { network, a, older };
   }
 
-  test('gets only one digest request, and after that both nodes exchange all records', async () => {
+  test('gets only one digest request, and then the two nodes exchange all their records', async () => {
     const { network, a, older } = startWithOlder();
     older.put('there', 'value');
     a.store.merge(APP, { ...older.store.recordOf(APP, 'there')!, key: 'here' }, network.clock.nowMs());
@@ -293,7 +293,7 @@ describe('an older peer', () => {
   });
 });
 
-describe('a peer that answers wrongly', () => {
+describe('a peer that sends a bad answer', () => {
   test.each([
     ['no root', (type: unknown) => (type === 'digest_request' ? { root: undefined } : {})],
     ['a root of the wrong length', (type: unknown) => (type === 'digest_request' ? { root: 'ab' } : {})],

@@ -26,7 +26,7 @@ describe('members are asked', () => {
     ['last if they proved wrong', null, 'a', 0, 'bcda'],
     ['with the preferred member last when it proved wrong', 'b', 'b', 0, 'acdb'],
     ['in the order of the list, even among members that proved wrong', null, 'abd', 0.5, 'cdab'],
-    ['with a silent member after the good members and before the wrong members', null, 'a', 0, 'cdba', 'b'],
+    ['with a silent member after the good members and before those that proved wrong', null, 'a', 0, 'cdba', 'b'],
     ['with the preferred member last when it was silent', 'b', '', 0, 'acdb', 'b'],
   ])('%s', (_, preferred, wrong, unit, order, silent = '') => {
     expect(orderOf(preferred, wrong, unit, silent)).toBe(order);
@@ -34,14 +34,14 @@ describe('members are asked', () => {
 
   test.each([
     ['with a silent member last', null, '', 'a', 'bcda'],
-    ['with a silent member between the good members and the wrong members', null, 'a', 'b', 'cdba'],
+    ['with a silent member between the good members and those that proved wrong', null, 'a', 'b', 'cdba'],
     ['with a silent member last even if it is preferred', 'b', '', 'b', 'acdb'],
-    ['last of all if they were both silent and wrong', null, 'a', 'ab', 'cdba'],
+    ['last of all if they were silent and also proved wrong', null, 'a', 'ab', 'cdba'],
   ])('%s', (_, preferred, wrong, silent, order) => {
     expect(orderOf(preferred, wrong, 0, silent)).toBe(order);
   });
 
-  test('once each, regardless of which member is preferred or wrong', () => {
+  test('once each, regardless of which member is preferred or proved wrong', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(null, 'a', 'b', 'e'),

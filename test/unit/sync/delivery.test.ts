@@ -137,7 +137,7 @@ describe('a peer', () => {
     ['it cannot be reached', () => UNREACHABLE],
     ['it answers 503', () => refusedWith(503)],
     ['its answer has a bad signature', () => new PeerError('bad_signature', 'not signed')],
-    ['it answers 500, and then cannot be reached for a sample', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
+    ['it answers 500, and then cannot be reached when it is sent a sample', (keys) => (keys[0] === 'k99' && keys.length === 1 ? UNREACHABLE : refusedWith(500))],
   ])('is treated as broken immediately when %s', (_, peer) => {
     const { delivery, fates } = deliver(names(100), peer);
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);

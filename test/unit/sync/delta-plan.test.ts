@@ -32,7 +32,7 @@ function plan(entries: readonly Sent[]): (readonly Sent[])[] {
 describe('a plan', () => {
   test('is null when there is nothing to send', () => expect(planDelta([])).toBeNull());
 
-  test('contains the records of each app in their order', () => {
+  test('contains the records of each app in their original order', () => {
     const entries = [entry('a'), entry('b', 28, '7'), entry('c')];
     expect(planDelta(entries)!.data).toEqual({ '100': [entries[0]!.record, entries[2]!.record], '7': [entries[1]!.record] });
   });
@@ -91,15 +91,15 @@ describe('an answer to a push', () => {
   test.each([
     ['cut to 1,024 characters', 'x'.repeat(1_024), 'x'.repeat(5_000)],
     ['in full', 'x'.repeat(5_000), 'x'.repeat(5_000)],
-    ['cut inside an emoji', `${'x'.repeat(1_023)}\ufffd`, `${'x'.repeat(1_023)}😀`],
-    ['cut inside an emoji, by a node that sends half of a character', `${'x'.repeat(1_023)}\ud83d`, `${'x'.repeat(1_023)}😀`],
+    ['cut inside an emoji (which leaves a replacement character)', `${'x'.repeat(1_023)}\ufffd`, `${'x'.repeat(1_023)}😀`],
+    ['cut inside an emoji (which leaves half of a surrogate pair)', `${'x'.repeat(1_023)}\ud83d`, `${'x'.repeat(1_023)}😀`],
   ])('that names a long key %s rejects the record of that key', (_, named, key) => {
     const long = entry(key);
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection(named, 'store_full')] };
     expect(judgeDeltaAnswer([a, long], answer)).toEqual({ kind: 'told', taken: [a], later: [long], refused: [] });
   });
 
-  test('that names the cut form of two keys rejects both records, because either of them may be meant', () => {
+  test('that names a cut key rejects both of the records that the key can stand for', () => {
     const alike = [entry(`${'x'.repeat(1_024)} one`), entry(`${'x'.repeat(1_024)} two`)];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection('x'.repeat(1_024), 'store_full')] };
     expect(judgeDeltaAnswer(alike, answer)).toEqual({ kind: 'told', taken: [], later: alike, refused: [] });

@@ -1,6 +1,6 @@
 /**
  * How a node's own writes reach its peers (protocol.md §4, Sizes; §9.4, §9.6, §9.10; §10, Who sends what, Rejections,
- * Acknowledged by n): real stores, real envelopes, a network in memory.
+ * Acknowledged by n). The stores and the envelopes are real, and the network is in memory.
  */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -138,7 +138,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, acknowledgedUpTo: a.store.lastSequenceNumber });
   });
 
-  test('starts again when an answer contains a new store_id', async () => {
+  test('is reset when an answer contains a new store_id', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -151,7 +151,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect([b.read('old'), b.read('new')]).toEqual(['value', 'value']);
   });
 
-  test('starts again when a request from the peer contains a new store_id', async () => {
+  test('is reset when a request from the peer contains a new store_id', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -166,7 +166,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.read('old')).toBe('value');
   });
 
-  test('starts again in the middle of a push: an answer for the lost store is ignored', async () => {
+  test('is reset in the middle of a push if the peer loses its store, and an answer for the lost store is ignored', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('first', 'value');
@@ -188,7 +188,7 @@ describe('the acknowledged sequence of a peer', () => {
     ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
     ['delta', { type: 'delta', data: {} }, 1],
     ['snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('starts again only if a message from the peer shows that the store of the peer is new: %s', async (_, message, acknowledged) => {
+  ])('is reset only if a message from the peer shows that the store of the peer is new: %s', async (_, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');
@@ -289,7 +289,7 @@ describe('a peer with a new store_id in each answer', () => {
 });
 
 describe("a node's own tombstone", () => {
-  test.each(['refused a record permanently', 'of an older kind skipped a record'])('can be dropped when there are too many tombstones, even if a peer did not merge an earlier record: a peer %s', async (how) => {
+  test.each(['refused an earlier record permanently', 'of an older version skipped an earlier record'])('can be dropped when there are too many tombstones, even if a peer %s', async (how) => {
     const network = new Network();
     const isOlder = how.startsWith('of');
     const a = network.add('a', { store: { maxTombstonesPerApp: 5 } });
@@ -637,7 +637,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
-  test.each([6, 12])('may be one of %i that fail each time: they are sent with growing pauses, and no error is shown for the peer', async (count) => {
+  test.each([6, 12])('is sent again with growing pauses, and no error is shown for the peer, if %i such records fail each time', async (count) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

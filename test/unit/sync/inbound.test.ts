@@ -133,7 +133,7 @@ describe('the field "sure": true', () => {
     expect(await start({ isSure: false }).handle(message)).not.toHaveProperty('sure');
   });
 
-  test('is in no answer to a delta', async () => {
+  test('is never in the answer to a delta', async () => {
     expect(await start({ isSure: true }).handle({ type: 'delta', data: {} })).not.toHaveProperty('sure');
   });
 });

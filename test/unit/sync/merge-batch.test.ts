@@ -87,7 +87,7 @@ describe('a batch', () => {
     expect((error as RefusalError).code).toBe('bad_request');
   });
 
-  test('with records that the store has already, or has in a later version, skips them and counts the reasons', async () => {
+  test('with records that the store already has, or has in a later version, skips them and counts the reasons', async () => {
     const { clock, modules, record } = start();
     const [old, held] = [record('k'), record('l')];
     await clock.advance(5);
@@ -105,7 +105,7 @@ describe('a batch', () => {
     expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
   });
 
-  test('lists no half of a character when it cuts a key inside an emoji, because some nodes cannot read such an answer', async () => {
+  test('replaces the half of an emoji that is left at the end of a cut key, because some nodes cannot read an answer with half of a character', async () => {
     const { modules, record } = start();
     const { rejections } = await mergeBatch({ [APP]: [{ ...record('x', { ttl_ms: -1 }), key: `${'x'.repeat(1_023)}😀` }] }, modules);
     expect(rejections.map(({ key }) => [key.length, key.isWellFormed()])).toEqual([[1_024, true]]);

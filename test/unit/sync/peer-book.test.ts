@@ -1,4 +1,4 @@
-/** What a node remembers of each peer (protocol.md §10, Nonces between nodes; §8, PEER_BLACKLIST_DURATION_SECONDS). */
+/** What a node remembers about each peer (protocol.md §10, Nonces between nodes; §8, PEER_BLACKLIST_DURATION_SECONDS). */
 import { describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { MAX_MEMBERS } from '../../../src/domain/limits.ts';

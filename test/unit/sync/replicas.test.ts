@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('have a highest acknowledged sequence, and acknowledgements from earlier stores and former members count too', () => {
+  test('have one highest acknowledged sequence, which includes acknowledgements from earlier stores and from former members', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });
@@ -181,7 +181,7 @@ describe('all peers', () => {
     expect(replicas.acknowledgedByAny()).toBe(9);
   });
 
-  test('are forgotten when they leave the membership, and are not updated by new writes', () => {
+  test('are forgotten when they leave the membership, and new writes no longer change their backlog', () => {
     const { writes, replicas } = start();
     replicas.keepOnly([B, C]);
     const gone = replicas.of(C);

@@ -108,7 +108,7 @@ describe('a member that leaves the membership', () => {
   test('gets no further request in the middle of a comparison, and its late answer does not bring it back', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // Two pages.
+    // The records of `b` fill two pages.
     for (let index = 0; index < 400; index += 1) b.put(`k${index}`, Buffer.alloc(15_000));
     b.before = ({ inner }) => {
       if (inner['type'] === 'snapshot_request') a.know([a.member]);

@@ -168,14 +168,14 @@ describe('a node that becomes stale after the first page of a snapshot', () => {
     a.store.forget(APP, 'gone');
     for (let index = 0; index < 400; index += 1) a.put(`k${index}`, Buffer.alloc(15_000));
     await network.pass(RETENTION_MS - 60_000, HOUR_MS);
-    // Only `c` was cut off.
+    // Only `c` was cut off, so the test clears the staleness of `a`.
     a.staleness.resolve();
     network.isolate(c, 'open');
     expect([c.staleness.isStale(), c.keys()]).toEqual([false, ['gone']]);
     return { network, clock, a, c };
   }
 
-  /** What happens when `a` is asked for its second page; later requests are answered. */
+  /** Runs `happens` before `a` answers the first request for a second page. All other requests are answered as usual. */
   const atSecondPage = (a: ReplicatingNode, happens: () => Promise<void>): void => {
     a.before = async ({ inner }) => {
       if (inner['cursor'] === undefined) return;
@@ -184,7 +184,7 @@ describe('a node that becomes stale after the first page of a snapshot', () => {
     };
   };
 
-  test('fetches the snapshot from the start if the pages had stopped, so that it does not drop the records of the first page', async () => {
+  test('fetches the snapshot from the start if the first fetch ended half-way, so that it does not drop the records of the first page', async () => {
     const { network, a, c } = await startSoonStale();
     atSecondPage(a, async () => Promise.reject(new RefusalError('service_unavailable', 'not now')));
     expect((await c.fetchSnapshot()).completeFrom).toBeNull();

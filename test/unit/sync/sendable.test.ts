@@ -46,7 +46,7 @@ const action = fc.oneof(
 
 function expectTaken(by: RecordStore, records: Iterable<{ readonly appId: string; readonly record: WireRecord }>): void {
   for (const { appId, record } of records) {
-    // Peers in other languages parse strictly: one lone surrogate would make them refuse the whole body.
+    // Nodes written in other languages parse JSON strictly: a single lone surrogate would make them refuse the whole body.
     const sent = parseStrictJson(Buffer.from(JSON.stringify(record)));
     expect([record.key.slice(0, 20), by.merge(appId, sent, LATER_MS)]).toEqual([record.key.slice(0, 20), expect.not.objectContaining({ kind: 'rejected' })]);
   }

@@ -15,7 +15,7 @@ interface Page {
   readonly keys: readonly string[];
   readonly complete?: boolean;
   readonly sure?: boolean;
-  /** The member fails instead of sending the page. */
+  /** Whether the member fails instead of sending the page. */
   readonly fails?: boolean;
 }
 
@@ -100,7 +100,7 @@ describe('a complete snapshot', () => {
 
   test.each([
     ['complete: true', { complete: true }],
-    ['an answer without the field `complete`, as older nodes send it', {}],
+    ['an answer without the field `complete`, such as older nodes send', {}],
   ])('is recognized from %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
@@ -193,7 +193,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(asked()).toEqual({ a: 2, b: 1 });
   });
 
-  test('has all its records merged even if there are many such members, because dropped pages are requested again', async () => {
+  test('has all its records merged even if there are many such members, because the pages that were not kept are requested again', async () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const { outcome, merged, asked } = start(Object.fromEntries(names.map((name) => [name, INCOMPLETE(`of ${name}`)])));
     expect(await outcome).toEqual({ asked: 6, answered: 6, completeFrom: null });
@@ -239,13 +239,13 @@ describe('members that do not answer', () => {
     expect(await outcome).toEqual({ asked: 2, answered: 0, completeFrom: null });
     expect(merged).toEqual([]);
   });
-
-  test('do not exist when the node has no peers, so no member is counted as asked', async () => {
-    expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
-  });
 });
 
-/** A member that sends pages of one record each, with this duration per page. The cursor is the number of the page. */
+test('a node without peers counts no member as asked', async () => {
+  expect(await start({}).outcome).toEqual({ asked: 0, answered: 0, completeFrom: null });
+});
+
+/** A member that sends pages of one record each, and takes `msPerPage` for each page. The cursor is the number of the page. */
 function pagesFrom(name: string, clock: () => ManualClock, msPerPage: number, pages = Infinity): PeerBehaviour {
   return {
     answer: async ({ inner, request }) => {

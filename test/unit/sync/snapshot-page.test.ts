@@ -27,7 +27,7 @@ function keysOf(...pages: readonly { readonly data: WireRecords }[]): string[] {
 }
 
 describe('pages', () => {
-  test('of an empty store are a single empty page', async () => {
+  test('of an empty store consist of a single empty page', async () => {
     const { pages } = start();
     expect(await pages(1_000)).toEqual([{ data: {}, nextCursor: null }]);
   });

@@ -1,6 +1,6 @@
 /**
- * How a node that starts with an empty store becomes sure (protocol.md §10, "404 means absent"): real stores on a network in
- * memory. To make a member lie, a test changes the answers of that member.
+ * How a node that starts with an empty store becomes sure (protocol.md §10, "404 means absent"). The stores are real, and the network is
+ * in memory. To make a member lie, a test changes the answers of that member.
  */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -37,7 +37,7 @@ const lieWithEmptyStore = (liar: ReplicatingNode): void => {
   liar.bend = (answer, { inner }) => (inner['type'] === 'snapshot_request' ? { ...answer, data: {}, next_cursor: undefined, complete: undefined, sure: true } : answer);
 };
 
-/** What a node_tick does on a node whose first snapshot is missing. */
+/** Does what a node_tick does while the first snapshot is missing. */
 async function firstTick(): Promise<void> {
   await n.fetchSnapshot();
   await n.sureRound.beforeReady(n.others(), NEVER);
@@ -124,7 +124,7 @@ describe('while a node serves', () => {
 });
 
 describe('a node is not sure', () => {
-  test('while it reaches no member; after an hour of asking, without the hour in which it did not ask, it becomes sure and logs an error', async () => {
+  test('while it reaches no member, but after an hour of asking it becomes sure and logs an error; an hour without asking does not count', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);

@@ -1,4 +1,4 @@
-/** A sync_tick is followed until all work that it started has ended. */
+/** How a sync_tick is tracked until all the work that it started has ended. */
 import { expect, test } from '@jest/globals';
 import { TickCourse } from '../../../src/sync/tick-course.ts';
 
