@@ -89,7 +89,7 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Waits until this number of proofs has been checked. A request above the limit begins to wait after that check, so its nonce is used. */
+/** Waits until this number of proofs has been checked. Each check uses up a nonce, even if the request has to wait after it. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
 describe('requests from an app', () => {
@@ -190,7 +190,7 @@ describe('requests from a peer', () => {
 });
 
 describe('requests whose caller hangs up while the registry is read', () => {
-  test('are not carried out, and leave all places to the next request', async () => {
+  test('are not carried out and take no places, so the next request does not have to wait', async () => {
     await node.close();
     const registry = Promise.withResolvers<undefined>();
     let [lookups, closes] = [0, 0];
@@ -248,13 +248,13 @@ test('each waiting request reserves as many bytes as its headers may have', asyn
 test.each([
   { bytes: 1, character: 'k', answer: '200' },
   { bytes: 3, character: '€', answer: '503 1' },
-])('a listing is counted in bytes: with 56,610 characters in its keys, of $bytes byte(s) each, it is answered with $answer', async ({ character, answer }) => {
+])('a listing is counted in bytes: if its keys have 56,610 characters of $bytes byte(s) each, the answer is $answer', async ({ character, answer }) => {
   await node.close();
   // The app may use 256 KiB, and an answer counts twice, so its listing may have 128 KiB.
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * 1024 * 1024 } });
   // A stored value has at least 28 bytes: a nonce and a tag.
   for (let nth = 0; nth < 170; nth += 1) node.store.put('100', `${nth} ${character.repeat(333)}`, new Uint8Array(28), 0, node.clock.nowMs());
-  // A request that is alone may have an answer of any size, so another one is under way.
+  // The only request under way may have an answer of any size, so the test keeps a second request under way.
   send('GET', '/kms/data?limit=1', await otherApp.proof(node, 'x-app'));
   await until('the first answer being sealed', () => hold.held.length === 1);
   hold.isOn = false;

@@ -206,7 +206,7 @@ describe('a failure', () => {
     return { reply, broken: parts.state.broken, logged: JSON.stringify(parts.log.lines) };
   }
 
-  test('of an invariant stops the node and reveals nothing to the caller', async () => {
+  test('that breaks an invariant stops the node and reveals nothing to the caller', async () => {
     const error = new InvariantError('secret deadbeef');
     const { reply, broken } = await failing(error);
     expect(broken).toEqual([error]);

@@ -61,7 +61,7 @@ describe('the attestation', () => {
     expect(api.requests.map(({ method, url, body }) => [method, url, JSON.parse(body) as unknown])).toEqual([['POST', '/v1/attestation', { nonce: NONCE }]]);
   });
 
-  test('is made at most once a second, for all callers together', async () => {
+  test('is made at most once a second, regardless of the number of callers', async () => {
     const { ask, node } = await startWithEmulator();
     expect((await ask({ nonce: NONCE })).status).toBe(200);
     const refused = await ask({ nonce: NONCE });

@@ -10,7 +10,7 @@ const UNCOUNTED = { expect: () => undefined, add: () => undefined };
 /** A request whose body the test sends. */
 const incoming = (): IncomingMessage => Object.assign(new Readable({ read: () => undefined }), { headers: {} }) as unknown as IncomingMessage;
 
-test('a body whose caller has hung up before it is read is refused, not waited for', async () => {
+test('a body is refused, and the node does not wait for it, if the caller has hung up before the node reads it', async () => {
   const request = incoming();
   const closed = once(request, 'close');
   request.destroy();
@@ -21,10 +21,10 @@ test('a body whose caller has hung up before it is read is refused, not waited f
 });
 
 /**
- * Each chunk that is kept costs some hundred bytes besides its content. Here one buffer is used for all chunks but the first, so a reader
- * that keeps that buffer, and not a copy, gets wrong bytes.
+ * A chunk that is kept costs a few hundred bytes in addition to its content, so small chunks are copied. The test uses one buffer for all
+ * chunks except the first, so a reader that keeps this buffer instead of a copy gets wrong bytes.
  */
-test('a body in small chunks is kept as copies of the chunks, so that it costs as much memory as its bytes', async () => {
+test('the small chunks of a body are copied, so that they do not use far more memory than their bytes', async () => {
   const request = incoming();
   const read = readJson(request, 5, UNCOUNTED);
   const shared = Buffer.of(0);

@@ -113,7 +113,7 @@ describe('a 404 for a key', () => {
     { method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'k' }) },
   ];
 
-  test.each(ABSENT)('is sealed and contains the nonce if the caller requests that: $method $path', async (asked) => {
+  test.each(ABSENT)('is sealed and contains the nonce if the caller asks for sealed errors: $method $path', async (asked) => {
     const { status, isSealed, said, nonce } = await ask({ ...asked, headers: { 'x-nova-sealed-errors': '1' } });
     expect([status, isSealed, said]).toEqual([404, true, { code: 'not_found', message: 'there is no such key', nonce }]);
   });
@@ -153,7 +153,7 @@ describe('a key that is too long for apps to write', () => {
     expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
   });
 
-  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('and has %i bytes: a DELETE of that key is answered with %i', async (bytes, status) => {
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('and that has %i bytes causes the status %i when it is deleted', async (bytes, status) => {
     expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * `/kms/data` (protocol.md §2, §3, §10; §9.6, 7, 21) over a real socket, signed and sealed: what apps store, read, list and delete, and
- * which keys they may use. Request lines are written as raw bytes, because URL clients rewrite them.
+ * `/kms/data` (protocol.md §2, §3, §10; §9.6, §9.7, §9.21) over a real socket, signed and sealed: what apps store, read, list and delete,
+ * and which keys they may use. Request lines are written as raw bytes, because URL clients rewrite them.
  */
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
@@ -211,7 +211,7 @@ describe('an absent key', () => {
     expect(node.state.written).toBe(0);
   });
 
-  test('that was deleted causes a 404, even if it is deleted again, and can be written again', async () => {
+  test('that was deleted causes a 404 when it is read or deleted again, and can be written again', async () => {
     await start();
     await put('k');
     expect(await send('DELETE', { key: 'k' })).toMatchObject({ status: 200, body: { app_id: 100, key: 'k', deleted: true } });

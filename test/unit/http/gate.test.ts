@@ -1,4 +1,4 @@
-/** The gate and the error table (protocol.md §2): how an unready node answers, and how each failure is sent to the caller. */
+/** The gate and the error table (protocol.md §2): how an unready node answers, and how each failure is reported to the caller. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError } from '../../../src/domain/deadline.ts';
 import { DependencyError, InvariantError, RefusalError, type ErrorCode } from '../../../src/domain/errors.ts';

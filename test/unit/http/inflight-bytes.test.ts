@@ -61,7 +61,7 @@ describe('one half of the memory for bodies and answers (here 1,000 bytes)', () 
     one.countAnswer(100, true);
     expect(half.held).toBe(111);
     two.reserve(100);
-    // The work is done, so the answer must be sent.
+    // The work is already done, so the answer is not refused, although it does not fit.
     two.countAnswer(900, false);
     expect(() => two.countAnswer(900, true)).toThrow(FULL);
     for (const lease of [one, two]) lease.release();
@@ -109,7 +109,7 @@ describe('bodies', () => {
       return answer === wanted ? null : `it is ${answer}`;
     });
 
-  test('that stay incomplete leave memory for small bodies; a second large body is refused until their connections have closed', async () => {
+  test('that stay incomplete leave memory for small bodies, but another large body is refused until the connection of the incomplete body has closed', async () => {
     node = await startNodeOverHttp({ inEnclave: false, lookup: async (of) => authorizedRecord(100n, of, 'aa' as TeePubkey), http: { maxInflightBytes: 2 * 1024 * 1024 } });
     // This request is the only one in its half of 1 MiB, so it may use more than a quarter.
     const held = put('a', 900_000, 600_000);
