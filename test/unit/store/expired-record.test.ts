@@ -48,7 +48,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record that was writ
   test.each([
     ['was read and found absent', Object.values(looks)],
     ['was not read', []],
-  ])('and that %s: the next write has a later clock and time, and wins on other nodes even if the system clock was set back', (_, before) => {
+  ])('and that %s is replaced by a write with a later clock and time, which wins on other nodes even if the system clock was set back', (_, before) => {
     const { store, other, held } = startExpired(writer);
     for (const look of before) look(store);
     const written = store.put(APP, 'k', bytesOf(28, 2), 0, SET_BACK_MS);

@@ -34,7 +34,7 @@ describe('a listing', () => {
     expect(indexOf('b', 'a/2', '😀', 'a', 'é', 'a/1').list(request)).toEqual({ keys, more });
   });
 
-  test('leaves out removed keys and shows keys that were added again', () => {
+  test('omits removed keys, and contains keys that were added again', () => {
     const index = indexOf('a', 'b');
     index.list({});
     index.remove('a');

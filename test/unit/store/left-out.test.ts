@@ -35,7 +35,7 @@ describe('a key is left out', () => {
   test.each<[string, Partial<WireRecord>]>([
     ['the same record', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
     ['an earlier value', { version: { another: 1 }, updated_at_ms: START_MS - 1 }],
-  ])('but not when there is only no room for the clock of %s', (_, fields) => {
+  ])('but not when the store lacks room only for the clock of %s', (_, fields) => {
     const { store: measured } = openStore('a');
     const deleted = record({ ...TOMBSTONE, version: { peer: 2 } });
     measured.merge(APP, deleted, START_MS);
@@ -141,7 +141,7 @@ describe('a full list of left-out keys', () => {
     expect([keys.size, keys.has(APP, 'one more', START_MS), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
   });
 
-  test('takes another key once the records of other keys are gone, so that no other key is treated as left out', () => {
+  test('takes another key once the records of its earlier keys are gone, so that it does not treat every key as left out', () => {
     const keys = new LeftOut(OPTIONS);
     leave(keys, MAX_LEFT_OUT, { value: null });
     expect(keys.has(APP, 'k0', goneMs - 1)).toBe(true);

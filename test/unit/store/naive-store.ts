@@ -23,7 +23,10 @@ export interface NaiveEntry {
   ownTombstone: boolean;
 }
 
-/** How far above the limit of the store peers may fill it with tombstones, and with values that end before the held value. */
+/**
+ * How many bytes above the limit of the store a merged record may use if it is a tombstone, or a value that all nodes will have forgotten
+ * before the value that it replaces expires.
+ */
 const RESERVE_BYTES = { tombstone: 2 ** 25, value: 2 ** 24 };
 
 function storedBytes({ value }: WireRecord): number {

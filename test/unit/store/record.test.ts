@@ -34,7 +34,7 @@ describe('a record', () => {
     ['its key and its stored bytes', {}, 29, BASE + 24 + 1 + SMALL_VALUE],
     ['a key with characters beyond Latin-1: its UTF-8 length for the app quota, and two bytes per character for the store limit', { key: '😀é' }, 34, BASE + 24 + 6 + SMALL_VALUE],
     ['a key in Latin-1: its UTF-8 length for the app quota, and one byte per character for the store limit', { key: 'éé' }, 32, BASE + 24 + 2 + SMALL_VALUE],
-    ['a large value by its own length', { value: packBytes(new Uint8Array(100)) }, 101, BASE + 24 + 1 + 24 + 100],
+    ['a large value with its actual length', { value: packBytes(new Uint8Array(100)) }, 101, BASE + 24 + 1 + 24 + 100],
     ['no value if it is a tombstone', { value: null }, 1, BASE + 24 + 1],
     ['each of its clock entries for the store limit, but not for the app quota', { version: clockOf([['a', 1], ['wallet', 2]]) }, 29, BASE + 32 + 24 + 6 + 24 + 1 + SMALL_VALUE],
   ])('has a size that includes %s', (_, fields, inApp, inStore) => {

@@ -92,16 +92,16 @@ describe('the limit of the whole store', () => {
 
   test.each<[string, number, string]>([
     ['a node like this one', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
-    ['a node like this one, of the smallest value', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['a node like this one (of the smallest value)', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
     ['an older node', 60, `0x${'d'.repeat(40)}`],
-  ])('does not refuse a delete by %s, which adds an entry to the clock, even when the store is full to the last byte', (_, stored, deleter) => {
+  ])('does not refuse a delete by %s, although it adds a clock entry and the store is full to the last byte', (_, stored, deleter) => {
     const store = fullOf(foreign('k', stored));
     const tombstone = foreign('k', 0, { value: null, tombstone: true, version: { peer: 1, [deleter]: 1 }, updated_at_ms: START_MS + 1 });
     expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'merged' });
     expect(store.heldBytes).toBe(APP_BYTES + cost(1, [4, deleter.length], null));
   });
 
-  test('does not refuse a tombstone with entries of writes that this node has never seen, even when the store is full to the last byte', () => {
+  test('does not refuse a tombstone with clock entries of writes that this node has never seen, even when the store is full to the last byte', () => {
     const store = fullOf(foreign('k', 28));
     const written = (digit: string): string => `0x${digit.repeat(40)}/${'0'.repeat(16)}`;
     const version = { peer: 1, [written('b')]: 1, [written('c')]: 2, [written('d')]: 3 };
@@ -114,7 +114,7 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'new', 28)).toBe('insufficient_storage');
   });
 
-  test('does not refuse a value that all nodes forget while the value that it replaces is still present, because that one would come back', () => {
+  test('does not refuse a value that all nodes forget before the value that it replaces expires, because otherwise the old value would come back', () => {
     const store = fullOf(foreign('k', 28));
     const replacement = foreign('k', 1_000, { version: { peer: 2 }, ttl_ms: 10 });
     expect(store.merge(APP, { ...replacement, ttl_ms: 0 }, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
@@ -123,7 +123,7 @@ describe('the limit of the whole store', () => {
     expect(store.recordOf(APP, 'k')).toBeNull();
   });
 
-  test('refuses a larger value with a lifetime, if the value that it replaces has expired before all nodes forget the new one', () => {
+  test('refuses a larger value with a lifetime if the value that it replaces expires before all nodes forget the new one', () => {
     const retentionMs = 60_000;
     const store = fullOf(foreign('k', 28, { ttl_ms: retentionMs + 10 }));
     const replacement = foreign('k', 1_000, { version: { peer: 2 } });
@@ -131,7 +131,7 @@ describe('the limit of the whole store', () => {
     expect(store.merge(APP, { ...replacement, ttl_ms: 9 }, START_MS)).toEqual({ kind: 'merged' });
   });
 
-  test('is exceeded by such values by at most 16 MiB, so that deletes still have room', () => {
+  test('can be exceeded by at most 16 MiB for values that all nodes forget before the old value expires, so that deletes still have room', () => {
     const limit = APP_BYTES + cost(1, [4], 28);
     const half = 2 ** 24;
     const { store } = openStore('a', { maxStoreBytes: limit, maxValueBytes: 2 ** 25 });
@@ -143,7 +143,7 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(limit + half);
   });
 
-  test('is exceeded by deletes by at most 32 MiB, even when each of them has the largest clock', () => {
+  test('can be exceeded by at most 32 MiB for deletes, even when each of them has the largest clock', () => {
     // Two bytes per character: the first character is not Latin-1.
     const largestKey = (index: number): string => `Ā${String(index).padStart(126, '0')}`;
     const version = { peer: 1, ...Object.fromEntries(Array.from({ length: 63 }, (_, index) => [largestKey(index), 1])) };
@@ -160,7 +160,7 @@ describe('the limit of the whole store', () => {
     expect(verdicts.filter(({ kind }) => kind === 'merged')).toHaveLength(fitting);
     for (const verdict of verdicts.slice(fitting)) expect(verdict).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(store.heldBytes).toBe(limit + fitting * growth);
-    // A delete that does not grow fits.
+    // A delete still fits if it does not make the record larger.
     const smaller = foreign(keys.at(-1)!, 0, { ...tombstone, version: { peer: 2 } });
     expect(store.merge(APP, smaller, START_MS)).toEqual({ kind: 'merged' });
   });
