@@ -305,7 +305,7 @@ test('a claim is not sent while the head is older than the block of an earlier v
   expect(transactions()).toEqual([]);
 });
 
-test('a claim is signed only for the chain of the last view, also after a backend of another chain has answered', async () => {
+test('a claim is signed only for the chain of the last view, even after a backend of another chain has answered', async () => {
   const { state, claim, transactions } = startChain();
   state.chainId = 1;
   await expect(claim()).rejects.toMatchObject({ dependency: 'chain', message: 'the RPC reports the chain ID 1, not 84532' });

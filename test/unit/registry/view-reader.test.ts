@@ -306,7 +306,7 @@ describe('an entry that cannot be read', () => {
     return { ...started, bad };
   }
 
-  test.each(['instance', 'version'] as const)('leaves its member in the membership for PEER_CACHE_TTL_SECONDS, as it was last read and marked as such (%s)', async (kind) => {
+  test.each(['instance', 'version'] as const)('does not remove its member from the membership for PEER_CACHE_TTL_SECONDS: the member is kept as it was last read, and is marked (%s)', async (kind) => {
     await register(0);
     await register(1, { versionId: 2 });
     await running.chain.setVersionStatus(KMS_APP_ID, 2, VERSION_STATUS.ENROLLED);
