@@ -9,7 +9,7 @@ import { nextSecretLife, NO_SECRET, type KnownSecret, type SecretEffect, type Se
 import { hashNamed } from '../../machine/secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** Maximum number of secrets that are set aside in the table. More would behave the same. The limit `MAX_ASIDE` has its own test. */
+/** Maximum number of secrets that are set aside in the table. More would behave the same way. The limit `MAX_ASIDE` has its own test. */
 const ASIDE_IN_TABLE = 1;
 const NAMES = ['A', 'B', 'C', 'S', 'W', 'N'] as const;
 

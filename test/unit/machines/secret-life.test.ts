@@ -129,8 +129,8 @@ test('an event or a query that the state does not allow throws', () => {
   expect(() => after(shows(A), due)).toThrow('although the chain shows a hash');
 });
 
-describe('in every reachable state', () => {
-  test('after every event, the reducer and the vault obey the rules of the protocol', () => {
+describe('for every reachable state', () => {
+  test('the reducer and the vault obey the rules of the protocol after every event', () => {
     // The model carries out the effects. A rule is broken if the state of the vault then differs from the state of the reducer.
     const seen = new Map([['', NO_MODEL]]);
     const hashes = [ZERO_HASH, A, B];
@@ -150,7 +150,7 @@ describe('in every reachable state', () => {
     expect(seen.size).toBeGreaterThan(100);
   });
 
-  test('the table has at least one row for that state', () => {
+  test('the table has at least one row', () => {
     const rows = transitionTable();
     expect(new Set(rows.map(({ given }) => given)).size).toBe(reachableStates().length);
   });

@@ -30,7 +30,7 @@ const merged = (wallet: string, { sure = false, leftOut = false, store = STORE, 
 });
 const askingBegan = (nowMs: number): SurenessEvent => ({ type: 'asking.began', nowMs });
 const askingEnded = (nowMs: number): SurenessEvent => ({ type: 'asking.ended', nowMs });
-/** Rounds of asking from one moment to another, with the longest time between two rounds that is not a pause. */
+/** Rounds of asking between two moments. The time between two rounds is the longest that does not count as a pause. */
 function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
   const rounds: SurenessEvent[] = [];
   for (let ms = fromMs; ms < toMs; ms += PAUSE_MS) rounds.push(askingBegan(ms), askingEnded(ms));
@@ -62,9 +62,9 @@ describe('a node is sure', () => {
     ['once the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
     ['after an hour of asking without success', 'in_vain', [began, members('a', 'b'), ...asking(500, IN_VAIN_MS + 500)]],
     ['after an hour of asking without success, even if one round takes the whole hour', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(IN_VAIN_MS + 500)]],
-    ['after an hour of asking without success, if a pause is left out', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
+    ['after an hour of asking without success, not counting a pause in the asking', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
     ['after an hour of asking a member that begins a new store again and again', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), says('a', false, '1'), says('a', false, '2'), ...asking(1_000_000, IN_VAIN_MS)]],
-    ['after an hour of asking a member that cannot be merged, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
+    ['after an hour of asking a sure member whose records never arrive, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
     const state = after(...events);
@@ -91,9 +91,9 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['there is a new member whose records this node does not have', ['b'], [began, members('a'), says('a', false), members('a', 'b'), merged('a')]],
     ['it has been asking for less than an hour', ['a'], [began, members('a'), askingBegan(1), silent('a', 1), askingEnded(IN_VAIN_MS)]],
     ['it has asked twice, and an hour has passed in between', ['a'], [began, members('a'), ...asking(0, 1_000), ...asking(IN_VAIN_MS + 1_000, IN_VAIN_MS + 2_000)]],
-    ['its rounds of asking were further apart than a pause', ['a'], [began, members('a'), ...[0, 1, 2, 3].flatMap((round) => asking(round * IN_VAIN_MS, round * IN_VAIN_MS))]],
-    ['a member has come back after it had left, and was asked for less than an hour since then', ['a', 'b'], [began, members('a', 'b'), ...asking(0, 1_000_000), members('a'), members('a', 'b'), ...asking(1_000_000, IN_VAIN_MS)]],
-    ['it has asked only another member for most of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['the times between its rounds of asking were so long that they count as pauses', ['a'], [began, members('a'), ...[0, 1, 2, 3].flatMap((round) => asking(round * IN_VAIN_MS, round * IN_VAIN_MS))]],
+    ['a member has left and come back, and has been asked for less than an hour since then', ['a', 'b'], [began, members('a', 'b'), ...asking(0, 1_000_000), members('a'), members('a', 'b'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['it waited only for another member during part of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
     ['its store does not belong to the hash that it claimed', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['it does not know its own store yet', [], [members()]],
