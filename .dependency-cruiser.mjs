@@ -23,7 +23,7 @@ const ROOMS = {
   auth: ['domain', 'crypto'],
   /** Reads the chain and sends claims, through viem. Other rooms decide whom to trust. */
   registry: ['domain'],
-  /** The enclave API, and its emulator. */
+  /** The client of the enclave API, and an emulator of that API. */
   enclave: ['domain', 'crypto'],
   /** Outbound HTTP: the proxy, limits, and which addresses may be reached. */
   net: ['domain'],
@@ -69,7 +69,7 @@ const ROOMS = {
   cli: null,
 };
 
-/** For each package, the few rooms that may import it, so that it is easy to replace. All rooms may use zod and lru-cache. */
+/** The rooms that may import each package. They are few, so that a package is easy to replace. All rooms may use zod and lru-cache. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],

@@ -35,5 +35,5 @@ export function requireInstalled({ development }) {
   const rest = missing.length - MAX_NAMED;
   const names = `${missing.slice(0, MAX_NAMED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
   const command = development ? 'npm ci' : 'npm ci --omit=dev';
-  fail(`Not installed as package-lock.json says: ${names}. Run "${command}", then run this command again.`);
+  fail(`Missing, or not the version in package-lock.json: ${names}. Run "${command}", then run this command again.`);
 }

@@ -142,7 +142,7 @@ describe('in a checkout without development packages and without a network,', ()
     const before = readdirSync(modules);
     const { code, stdout, stderr } = await start(line, offline, folder).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^Not installed as package-lock\.json says: .* and \d+ more\. Run "npm ci", then run this command again\.\n$/);
+    expect(stderr).toMatch(/^Missing, or not the version in package-lock\.json: .* and \d+ more\. Run "npm ci", then run this command again\.\n$/);
     expect(readdirSync(modules)).toEqual(before);
   });
 
@@ -159,6 +159,6 @@ describe('in a checkout without development packages and without a network,', ()
     rmSync(join(modules, 'zod'));
     const { code, stderr } = await start('npm run --silent node', offline, folder).ended;
     expect(code).toBe(1);
-    expect(stderr).toBe('Not installed as package-lock.json says: zod. Run "npm ci --omit=dev", then run this command again.\n');
+    expect(stderr).toBe('Missing, or not the version in package-lock.json: zod. Run "npm ci --omit=dev", then run this command again.\n');
   });
 });
