@@ -20,11 +20,11 @@ A node serves its metrics in the text format of Prometheus at \`GET /metrics\`:
   SHA-256 of the token in hex: \`printf %s "$TOKEN" | sha256sum\`;
 - on \`127.0.0.1:METRICS_PORT\` without a token.
 
-Each is off while its variable is unset. If both are off, the node loads no code for metrics.
+Each of the two is off while its variable is unset. If both are off, the node loads no code for metrics.
 
 \`deploy/prometheus\` has a configuration and alerts, \`deploy/grafana\` has dashboards, and the [runbook](operations.md#alerts) says what
-to do about each alert. No label names an app, a key or a caller. Every series exists from the start. Series with the label \`peer\` cover
-the current members, by wallet.
+to do about each alert. No label names an app, a key or a caller. Every series exists from the start. The label \`peer\` contains the
+wallet of a current member.
 
 \`npm run dashboards\` makes this page from \`src/observe/metrics/table.ts\`.
 `;
