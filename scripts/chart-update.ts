@@ -1,4 +1,4 @@
-/** `npm run chart:update`: redraws the machine in the documents that show it. */
+/** `npm run chart:update`: redraws the diagram of the machine in the documents that show it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DOCUMENTS, withPicture } from './chart-update/document.ts';

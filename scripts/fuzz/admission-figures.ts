@@ -1,4 +1,7 @@
-/** What the requests of all nodes in this process occupy. The node itself shows neither figure, so this module notes the objects that count. */
+/**
+ * Tells how many bytes and places the requests of all nodes in this process occupy. A node does not show these figures, so this module
+ * remembers the objects that count them.
+ */
 import { InflightBytes } from '../../src/http/inflight-bytes.ts';
 import { RequestsUnderWay } from '../../src/http/requests-under-way.ts';
 

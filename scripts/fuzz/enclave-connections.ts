@@ -1,6 +1,7 @@
 /**
  * An enclave API that closes or resets its connections before, within and after answers, and that gets more calls than the client has
- * connections. Each call must end with its own answer or because its connection was closed, never with another answer or a changed one.
+ * connections. Each call must end with its own answer or because its connection was closed, never with the answer to another call or with a
+ * changed answer.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -12,7 +13,7 @@ import { systemClock } from '../../src/system/system.ts';
 import { target } from './target.ts';
 
 const KEY = 'ab'.repeat(120) as TeePubkey;
-/** More calls than the client has connections, which are 32: some calls wait for a connection that has carried others. */
+/** The client has 32 connections. With more calls than that, some calls wait for a connection that has carried other calls. */
 const CALLS = { minLength: 34, maxLength: 44 };
 /** A request that is too long to be sent with one write. Characters. */
 const LONG_CHARS = 4_000_000;
@@ -25,7 +26,7 @@ const treatment = fc.record({
   end: fc.oneof({ weight: 4, arbitrary: fc.constant<End>('stays open') }, fc.constantFrom(...ENDS)),
   /** Turns of the event loop before the answer, and between its pieces. */
   turns: fc.nat(3),
-  /** The answer is sent in pieces of these lengths, repeated. None: in one piece. */
+  /** The answer is sent in pieces of these lengths; the list is repeated. An empty list: in one piece. */
   pieces: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 3 }),
   isChunked: fc.boolean(),
 });
@@ -34,9 +35,9 @@ const cases = fc.record({
   calls: fc.array(fc.constantFrom('sign', 'decrypt', 'decrypt', 'random', 'encrypt'), CALLS),
   /** The number of long requests before these calls. */
   long: fc.constantFrom(0, 0, 0, 0, 1),
-  /** For the requests in the order of their arrival, repeated. */
+  /** One for each request, in the order of arrival; the list is repeated. */
   treatments: fc.array(treatment, { minLength: 1, maxLength: 8 }),
-  /** The API answers 413 to a long request without reading it, and closes the connection later. */
+  /** Whether the API answers 413 to a long request without reading the whole request, and closes the connection later. */
   refusesLong: fc.boolean(),
 });
 
@@ -55,7 +56,7 @@ function headOf(text: string): { readonly path: string; readonly bytes: number }
   return { path: head.split(' ')[1]!, bytes: end + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0) };
 }
 
-/** The API's part of one case. */
+/** The enclave API, which behaves as one case says. */
 class Api {
   /** The randomness that was given out, in hex. */
   readonly given = new Set<string>();
@@ -128,12 +129,12 @@ class Api {
 
 const signatureOf = (message: string): string => `0x${Buffer.from(message).toString('hex').padStart(128, '0')}01`;
 
-/** Each answer contains a part of its request. @throws Error when it is the answer to a different request, or changed */
+/** Each answer contains a part of its request. @throws Error when a call got the answer to a different request, or a changed answer */
 function checkOwn(kind: string, nth: number, value: unknown, api: Api): void {
   const wanted: Readonly<Record<string, unknown>> = { sign: signatureOf(`message ${nth}`), decrypt: `text ${hexOf(nth)}`, encrypt: Buffer.from(`plaintext ${nth} `).toString('hex').slice(0, 40) };
   if (kind === 'random') {
-    // Each value is given to one call.
-    if (!api.given.delete(Buffer.from(value as Uint8Array).toString('hex'))) throw new Error(`call ${nth} got randomness that the API has not given to it: ${String(value)}`);
+    // The API gives each value to one call only.
+    if (!api.given.delete(Buffer.from(value as Uint8Array).toString('hex'))) throw new Error(`call ${nth} got randomness that the API did not give to it: ${String(value)}`);
     return;
   }
   const got = typeof value === 'string' ? value : (value as { readonly encryptedData: string }).encryptedData;
@@ -183,7 +184,7 @@ export const enclaveConnections = target({
             }
           }),
         ).finally(() => client.close());
-        // Other calls are sent twice, so a call is lost only with a connection that the API has closed.
+        // A call is lost only when the API closes its connection (`decrypt`), or two connections that it used (all other calls).
         if (lost > own.closed) throw new Error(`${lost} calls were lost, but the API closed only ${own.closed} connections`);
       },
       async close() {

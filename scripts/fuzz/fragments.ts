@@ -1,6 +1,6 @@
 /**
- * Bodies that arrive in pieces of any size, down to one byte. Every reader must return the same bytes as for the whole body, hold about as
- * much memory as the bytes it has counted, and, for the enclave, keep no copy of an answer.
+ * Bodies that arrive in pieces of any size, down to one byte. Every reader must return the same bytes as for a body in one piece, hold
+ * about as much memory as the bytes it has counted, and, for the enclave, keep no copy of an answer.
  */
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
@@ -12,20 +12,20 @@ import { InflightBytes } from '../../src/http/inflight-bytes.ts';
 import { collectGarbage } from '../../test/support/garbage.ts';
 import { target } from './target.ts';
 
-/** The body of the cases that measure memory. With a buffer for each byte, it would take some tens of MiB. Bytes. */
+/** Length of the body in the cases that measure memory. If a reader kept a buffer for each byte, they would take tens of MiB. Bytes. */
 const LARGE_BYTES = 200_000;
-/** A reader may hold this many bytes for each byte of a body; the rest is for what the process does besides. */
+/** A reader may hold this many bytes for each byte of a body. `SLACK_BYTES` is for the other work of the process. */
 const MAX_FACTOR = 8;
 const SLACK_BYTES = 2 * 1024 * 1024;
-/** A byte that is part of no head, so that it shows where a copy of a body is. */
+/** A byte that occurs in no head. A buffer that contains it contains a copy of a body. */
 const SECRET = 0x07;
 
 const cases = fc.record({
   reader: fc.constantFrom('request', 'peer or RPC', 'enclave'),
   bytes: fc.oneof({ weight: 40, arbitrary: fc.nat(3_000) }, { weight: 8, arbitrary: fc.integer({ min: 15_000, max: 70_000 }) }, { weight: 3, arbitrary: fc.constant(LARGE_BYTES) }),
-  /** The lengths of the pieces, repeated. */
+  /** The lengths of the pieces or, for the enclave, of the chunks; the list is repeated. */
   pieces: fc.oneof(fc.constant([1]), fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 4 }), fc.array(fc.constantFrom(1, 2, 16_383, 16_384, 16_385), { minLength: 1, maxLength: 4 })),
-  /** For the enclave: the lengths of the reads, repeated, and of the chunks. */
+  /** For the enclave: the lengths of the reads; the list is repeated. */
   reads: fc.array(fc.integer({ min: 1, max: 500 }), { minLength: 1, maxLength: 4 }),
   framing: fc.constantFrom('length', 'chunked', 'end of connection'),
 });
@@ -47,7 +47,7 @@ function usedBytes(): number {
   return heapUsed + external;
 }
 
-/** Measures when the last byte is about to arrive. */
+/** Measures how much memory a reader holds just before the end of the body. */
 class Measure {
   readonly #before: number | null;
 
@@ -74,7 +74,7 @@ async function readRequest({ bytes, pieces }: Case): Promise<void> {
   const body = Buffer.from(text);
   const measure = new Measure(body);
   const failed: Error[] = [];
-  // A stream that fails would look like a caller that hangs up.
+  // The error is kept and thrown later, because a stream that fails looks like a caller that hangs up.
   const onLast = (): void => {
     try {
       measure.end();
@@ -105,7 +105,7 @@ function wireOf(body: Buffer, { framing, pieces }: Case): Buffer {
   return Buffer.concat([Buffer.from(head), ...chunks, Buffer.from('0\r\n\r\n')]);
 }
 
-/** Runs this work and returns all buffers that it has made with the functions that the reader copies with. */
+/** Does the work, and returns all buffers that the work made with the functions that the reader uses for copying. */
 function copiesOf(work: () => void): readonly Buffer[] {
   const made: Buffer[] = [];
   const names = ['concat', 'allocUnsafeSlow', 'from'] as const;
@@ -140,7 +140,7 @@ function readEnclave(given: Case): void {
       if (isLast) measure.end();
       const read = taken ?? (isLast ? reader.end() : null);
       if (read !== null) answers.push(read);
-      // As the connection does: the answer is read before its bytes are overwritten.
+      // The connection, too, reads the answer before it overwrites the bytes.
       if (read !== null && !read.equals(body)) throw new Error('the answer of the enclave has changed');
       read?.fill(0);
       each.fill(0);

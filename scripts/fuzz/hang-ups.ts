@@ -16,7 +16,7 @@ import { target } from './target.ts';
 const TIMEOUT_MS = 10_000;
 /** Longer than the node takes to notice that all its callers are gone. Milliseconds. */
 const RELEASE_TIMEOUT_MS = 2_000;
-/** Turns of the event loop in which a request over loopback reaches the node and comes to the next wait. */
+/** Turns of the event loop that a request over loopback needs to reach the node and its next wait there. */
 const TURNS = 4;
 /** Longer than a request waits for a place. Milliseconds of the node's clock. */
 const LONG_WAIT_MS = 6_000;
@@ -41,7 +41,7 @@ const request = fc.record({
   step: fc.nat(STEPS - 1),
 });
 
-/** In each step, one of the waits for the registry or the enclave ends; or the node's clock moves. */
+/** In each step, either one of the waits for the registry or the enclave ends, or the node's clock moves forward. */
 const step = fc.oneof({ weight: 8, arbitrary: fc.nat(50) }, { weight: 1, arbitrary: fc.constant('wait' as const) });
 
 const cases = fc.record({
@@ -52,7 +52,7 @@ const cases = fc.record({
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 type Asked = typeof request extends fc.Arbitrary<infer T> ? T : never;
 
-/** Holds the answers of the registry and the enclave back while it is closed. */
+/** Holds back the answers of the registry and the enclave while it is closed. */
 class Gate {
   readonly #held: (() => void)[] = [];
   #isOpen = true;
@@ -100,7 +100,7 @@ async function bytesOf(node: NodeOverHttp, { kind, part, framing }: Asked): Prom
   return part === 'all' ? head + body : (head + body).slice(0, -1);
 }
 
-/** A caller with its request under way. */
+/** A caller whose request is under way. */
 class Caller {
   readonly socket: Socket;
   readonly closed: Promise<void>;
@@ -174,7 +174,7 @@ export const hangUps = target({
         try {
           await check(node, gate, given);
         } catch (error) {
-          // The smaller cases that follow must not find what this case left behind.
+          // fast-check now tries smaller cases. They need a node without the remains of this case.
           await node.close();
           node = await startNode();
           throw error;

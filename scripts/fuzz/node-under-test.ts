@@ -26,7 +26,7 @@ export async function startNodeUnderTest(options: NodeOverHttpOptions = {}): Pro
   });
 }
 
-/** The headers of a request from the caller: as a peer, with the HMAC of this envelope; otherwise as an app. The proof is valid once. */
+/** The headers of a request from the caller as an app or, with the HMAC of this envelope, as a peer. The node accepts the proof only once. */
 export async function headersOf(node: NodeOverHttp, isPeer: boolean, envelope: unknown): Promise<Record<string, string>> {
   const nonce = node.nonces.issue();
   const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));
@@ -36,7 +36,7 @@ export async function headersOf(node: NodeOverHttp, isPeer: boolean, envelope: u
   return isPeer ? { ...headers, 'x-sync-signature': node.vault.syncHmac(canonicalJson(envelope ?? null)) } : headers;
 }
 
-/** The inner answer to a message of the caller as a peer; both are JSON as text. @throws Error when the node refuses the message */
+/** Sends an inner message as a peer, and returns the inner answer. Both are JSON texts. @throws Error when the node refuses the message */
 export async function askAsPeer(node: NodeOverHttp, inner: string): Promise<string> {
   const envelope = toWireEnvelope(await caller.encrypt(inner, node.identity.teePubkey));
   const answer = await fetch(`${node.url}/sync`, { method: 'POST', headers: await headersOf(node, true, envelope), body: JSON.stringify(envelope) });

@@ -1,6 +1,6 @@
 /**
- * A peer sends records with odd clock keys, keys and apps. All that the node then sends must be JSON that strict parsers accept. A second
- * node must accept each record that the first node sends, and must then hold the same records.
+ * A peer sends records with odd clock keys, keys and apps. Everything that the node sends afterwards must be JSON that strict parsers
+ * accept. A second node must accept each record that the first node sends, and must then hold the same records.
  */
 import fc from 'fast-check';
 import type { AppId } from '../../src/domain/ids.ts';
@@ -22,7 +22,7 @@ const oddText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 20 }),
 );
 const count = fc.constantFrom(0, 1, 5, NOW_MS, NOW_MS + 20_000, NOW_MS + 2 ** 21, 2 ** 52, 2 ** 52 + 1, 2 ** 53, -1, 0.5);
-// JSON, and not an object, because an object literal would lose the key `__proto__`.
+// JSON text instead of an object, because an object literal would lose the key `__proto__`.
 const clock = fc
   .array(fc.tuple(oddText, fc.oneof({ weight: 6, arbitrary: fc.constantFrom(1, 2, 5) }, count)), { maxLength: 4 })
   .map((entries) => `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`);
@@ -36,7 +36,6 @@ const record = fc.record({
 });
 
 const cases = fc.record({
-  /** Each delta contains some records. */
   deltas: fc.array(fc.array(record, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 }),
   pageBytes: fc.constantFrom(4_096, 16_384, 262_144),
 });
@@ -53,17 +52,17 @@ function parse(text: string): unknown {
   try {
     return parseStrictJson(Buffer.from(text));
   } catch (error) {
-    throw new Error(`the node sent what strict parsers refuse: ${text.slice(0, 300)}`, { cause: error });
+    throw new Error(`the node sent JSON that strict parsers refuse: ${text.slice(0, 300)}`, { cause: error });
   }
 }
 
-/** What a store holds for the app. Clocks are compared without their order. */
+/** What a store holds for the app, in a form in which the order of records and clock entries does not matter. */
 function contentsOf(store: RecordStore): string {
   const lines = [...store.walk({ app: APP })].map(({ record: { version, ...rest } }) => JSON.stringify([rest, Object.entries(version).sort(([a], [b]) => (a < b ? -1 : 1))]));
   return lines.sort().join('\n');
 }
 
-/** The text of a delta, so that each clock stays as it is. */
+/** The JSON text of a delta. Each clock stays exactly as it was generated. */
 function deltaOf(records: readonly Odd[], stored: string): string {
   const byApp = new Map<string, Odd[]>();
   for (const each of records) byApp.set(each.app, [...(byApp.get(each.app) ?? []), each]);

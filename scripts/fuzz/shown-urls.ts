@@ -36,7 +36,7 @@ const url = fc
   .map(({ scheme, slashes, login: given, host, path, query, space }) => space + scheme + slashes + given + host + path + query);
 
 const cases = fc.record({
-  /** With a value for each of these variables, alone or together with the others. */
+  /** The variables that have the URL as their value. */
   variables: fc.uniqueArray(fc.constantFrom('NODE_URL', 'HELIOS_RPC_URL', 'ODYN_URL', 'HTTP_PROXY', 'HTTPS_PROXY', 'NODE_INSTANCE_URL'), { minLength: 1, maxLength: 6 }),
   url,
   /** How the RPC answers. */

@@ -85,8 +85,8 @@ function packageFiles(name: string, wanted: RegExp): readonly TreeFile[] {
 }
 
 /**
- * The libraries that the dynamic linker loads for Node and for the native addon, as Node itself reports them. Node gets no environment,
- * because `LD_PRELOAD` or `NODE_OPTIONS` of the build would load more.
+ * The libraries that the dynamic linker loads for Node and for the native addon, as Node itself reports them. Node gets an empty
+ * environment, because `LD_PRELOAD` or `NODE_OPTIONS` could make it load more libraries.
  */
 function sharedLibraries(node: string): readonly string[] {
   const script = "require('secp256k1/bindings');process.stdout.write(JSON.stringify(process.report.getReport().sharedObjects))";

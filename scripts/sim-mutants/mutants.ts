@@ -490,7 +490,7 @@ const NINE: readonly Mutant[] = [
   {
     name: 'value-cut-off',
     section: '§2',
-    what: 'A node answers a read with the beginning of the value only.',
+    what: 'A node answers a read with only the beginning of the value.',
     replace: [{ file: 'http/data.ts', find: `const value = encodeBase64(plaintext);`, put: `const value = encodeBase64(plaintext.subarray(0, 8));` }],
     runs: { faults: 'none', hours: 0.02 },
   },
@@ -728,7 +728,7 @@ const OWN: readonly Mutant[] = [
       },
     ],
     // The fault shows only when a write happens during a push, which takes milliseconds. The next push would also send the missed write,
-    // so there are few writes.
+    // so the run has few writes.
     runs: { faults: 'none', hours: 0.5, requests: 1, settings: { DATA_SYNC_NUDGE_MS: '1' } },
   },
   {
@@ -749,7 +749,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'time-is-now',
     section: 'own',
-    what: 'A local write takes the current time, even if the replaced record is later.',
+    what: 'A local write takes the current time, even if the replaced record has a later time.',
     replace: [{ file: 'store/local-writes.ts', find: `Math.max(nowMs, (held?.updatedAtMs ?? 0) + 1)`, put: `nowMs` }],
   },
   {
