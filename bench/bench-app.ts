@@ -37,8 +37,8 @@ export function drawKeys(): LocalKeys {
 export interface BenchClientOptions {
   readonly reroute?: ReadonlyMap<string, string>;
   /**
-   * `next`: uses the next nonce that each answer carries. `fetched`: sends `GET /nonce` before each request, like older clients. Default:
-   * fetched.
+   * `next`: each answer carries the nonce for the next request. `fetched`: the client sends `GET /nonce` before each request, like older
+   * clients. Default: fetched.
    */
   readonly nonces?: 'next' | 'fetched';
 }

@@ -3,7 +3,7 @@
  * in three cases: without another caller, with a caller that lists 50,000 keys again and again, and with a caller that reads a 1 MiB value
  * again and again. Each case runs on a node and on the floor server (`floor.ts`, a minimal server for comparison), alternately. Both
  * servers share the enclave and the processors, so derives on the floor server become slower too. The node may slow down a little more than
- * the floor server (`P99_RISE_AIM`). The bench also measures how long the node's event loop is blocked.
+ * the floor server (`P99_RISE_AIM`). The benchmark also measures how long the node's event loop is blocked.
  */
 import process from 'node:process';
 import { randomBytes } from 'node:crypto';

@@ -1,8 +1,8 @@
 /**
- * `npm run bench:convergence`: how soon the other nodes show a write, and how many requests and bytes this costs between nodes (protocol.md
- * §10, Who sends what and Nudge). For 500 writes, it measures the time from an acknowledged put on node 1 until the lists of nodes 2 and 3
- * contain the key: with the nudge and with only the interval, under the default rate limits. Then it counts requests and bytes between 3, 5
- * and 9 nodes.
+ * `npm run bench:convergence`: how soon the other nodes show a write, and how many requests and bytes between the nodes this takes
+ * (protocol.md §10, Who sends what and Nudge). For 500 writes, it measures the time from an acknowledged put on node 1 until the lists of
+ * nodes 2 and 3 contain the key: with the nudge and with only the interval, under the default rate limits. Then it counts requests and
+ * bytes between 3, 5 and 9 nodes.
  *
  * `--writes N` sets the number of writes. `--only PART` runs only that part: `nudge`, `interval` or `cost`.
  */
@@ -141,7 +141,7 @@ async function measureCost(size: number): Promise<{ readonly single: Cost; reado
     const client = await createBenchApp(cluster, new Map(fronts.map(({ url }, index) => [url, cluster.nodes[index]!.localUrl])));
     const put = (key: string, node: ClusterNode): Promise<unknown> =>
       client.put({ key, value: randomBytes(VALUE_BYTES), acks: size - 1, ackTimeoutMs: 30_000 }, { node: node.wallet });
-    // These writes open the connections and fetch the first nonces, so that neither is counted.
+    // These writes open the connections and fetch the first nonces, so that this traffic is not counted.
     for (const node of cluster.nodes) await put(`first on ${node.name}`, node);
     const start = sumOf(fronts);
     for (let index = 0; index < COUNTED_WRITES; index += 1) await put(`single-${index}`, cluster.nodes[index % size]!);

@@ -1,8 +1,8 @@
 /**
  * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with this program. It has the same
  * exchanges with the caller and with the enclave API, and the same cryptography, but nothing else. It uses `node:http` without Express, and
- * the low-level interface of `undici`. It has no rules and no limits. In place of the registry, it has one caller. Its store is a Map.
- * Never run it as a node, because it does not protect its secret.
+ * the low-level interface of `undici`. It has no rules and no limits. Instead of reading a registry, it knows one caller. Its store is a
+ * Map. Never run it as a node, because it does not protect its secret.
  *
  * Environment: FLOOR_ENCLAVE_URL, FLOOR_SECRET (hex), FLOOR_CALLER (wallet), FLOOR_CALLER_KEY (teePubkey), FLOOR_APP_ID, FLOOR_KEYS (the
  * number of keys at the start) and FLOOR_VALUE_BYTES. It prints one JSON line once it is listening, and ends when its standard input ends.
@@ -97,12 +97,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(403).end();
     return;
   }
-  // Like the node, it has the enclave do two things at the same time: sign the answer, and open the envelope. If the request has no
+  // Like the node, this server has the enclave do two things at once: sign the answer, and open the envelope. If the request has no
   // envelope, the enclave seals the answer instead of opening one.
   const opened = request.method === 'GET' ? null : open(request);
   const [signed, sealed] = await Promise.all([sign(signature), opened === null ? seal(read(request)) : null, opened]);
   const { enclave_public_key: key, nonce, encrypted_data: data } = sealed ?? (await seal(request.method === 'PUT' ? put(await opened!) : derive(await opened!)));
-  // Like the node, it does not escape strings that are hex.
+  // Like the node, this server does not escape hex strings.
   const text = `{"sender_tee_pubkey":"${key}","nonce":"${nonce}","encrypted_data":"${data}"}`;
   response.writeHead(200, { ...JSON_TYPE, 'x-kms-response-signature': signed }).end(text);
 }

@@ -133,4 +133,4 @@ for (const [name, attack] of Object.entries(ATTACKS)) {
   const answers = [...outcome.answers].map(([status, count]) => `${count} × ${status}`).join(', ');
   rows.push([name, `${before}`, `${peak}`, `${peak - before}`, outcome.sentMiB.toFixed(0), answers, after]);
 }
-process.stdout.write(`${table([['', 'before, MiB', 'peak, MiB', 'more, MiB', 'sent, MiB', 'answers', '/health'], ...rows])}\n`);
+process.stdout.write(`${table([['', 'before, MiB', 'peak, MiB', 'growth, MiB', 'sent, MiB', 'answers', '/health'], ...rows])}\n`);

@@ -37,7 +37,7 @@ const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
 /** The part of the run in which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
-/** How much the memory may grow in a whole run after the warm-up. MiB. */
+/** How much the memory may grow from the end of the warm-up to the end of the run. MiB. */
 const GROWTH_AIM_MIB = 6;
 
 interface Sample {

@@ -2,7 +2,7 @@
 
 export type Phase = 'down' | 'booting' | 'ready';
 
-/** The current phase of each node, by the node's registered URL. A node that was never set is down. */
+/** The current phase of each node, by the node's registered URL. A node whose phase was never set is down. */
 export class Phases {
   readonly #phases = new Map<string, Phase>();
 

@@ -13,7 +13,7 @@ import { systemClock } from '../../src/system/system.ts';
 import { memberOf } from '../../test/support/members.ts';
 import { NotAnswered } from './last-look.ts';
 
-/** Maximum `Retry-After` that is obeyed; a longer value is cut to this. Milliseconds. */
+/** Longest wait after a `Retry-After`; if a node asks for more, the wait is cut to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 /** How long the keys of a node are cached. The time is short, because a restarted node has new keys. Milliseconds. */

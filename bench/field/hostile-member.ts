@@ -83,7 +83,7 @@ export class HostileMember {
     const answer = await this.#exchange(node, { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });
     const secret = openSecret(keys, answer['sealed']);
     keys.wipe();
-    if (secret === null) throw new Error(`${node.name} sealed no secret`);
+    if (secret === null) throw new Error(`${node.name} sent no secret that this member can open`);
     const secretHex = Buffer.from(secret).toString('hex');
     this.#vault.serve(this.#vault.hold(secret));
     this.#vault.installSyncKey();
@@ -110,7 +110,7 @@ export class HostileMember {
     this.#count(attack);
   }
 
-  /** Sends a node a record whose clock has a count for that node that the node has not reached yet. @throws PeerError */
+  /** Sends the node a record. In the record's clock, the receiver's count is higher than its real count. @throws PeerError */
   async forgeCount(node: ClusterNode, appId: number, key: string): Promise<void> {
     const storeId = this.#storeIds.get(node.wallet) ?? '00'.repeat(8);
     const now = systemClock.nowMs();

@@ -1,7 +1,7 @@
 /**
  * The last look of a field run checks that every node has all acknowledged writes. If several nodes have equal stores, only one of them is
  * read, key by key and by several readers. The equal digests prove the same for the other nodes. A read without an answer, or one that
- * shows an older state than was acknowledged, is repeated after a pause, until the time limit. Unanswered reads are counted, but not
+ * shows an older state than the acknowledged one, is repeated after a pause, until the time limit. Unanswered reads are counted, but not
  * reported as lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
@@ -65,7 +65,7 @@ export interface LastLookResult {
   readonly due: number;
   readonly read: number;
   readonly byEqualStore: number;
-  /** Keys that show an older state than was acknowledged, one line each. */
+  /** Keys that show an older state than the acknowledged one, one line each. */
   readonly lost: readonly string[];
   /** Values that were never written, one line each. */
   readonly foreign: readonly string[];

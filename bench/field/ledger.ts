@@ -83,7 +83,7 @@ export class Ledger {
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** Takes the version that has waited longest to be checked, of those that were acknowledged before `beforeMs`. */
+  /** Of the versions that were acknowledged before `beforeMs`, takes the one that has waited longest to be checked. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;
@@ -127,8 +127,8 @@ export class Ledger {
   }
 
   /**
-   * Drops versions that no longer affect a verdict. It keeps a few versions before the last acknowledged version. If that version was lost
-   * with its node, an older one is still a right answer.
+   * Drops versions that no longer affect a verdict. It keeps a few versions before the last acknowledged version, because an older version
+   * is still a right answer if the last one was lost with its node.
    */
   #forgetBefore(key: string, version: Version): void {
     const versions = this.#keys.get(key)!;
