@@ -1,7 +1,7 @@
 /**
- * The common part of all commands: help, the refusal of invalid options, and errors as one line on standard error. A command is a module
- * with its options and a function that runs it. The module is loaded only when the command is used, so that a node does not load the
- * simulator.
+ * The parts that all commands share: they print help, refuse invalid options, and report an error as one line on standard error. A command
+ * is a module with its options and a function that runs it. The module is loaded only when the command is used, so that a node does not
+ * load the simulator.
  */
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from './exit-codes.ts';
@@ -31,7 +31,7 @@ export interface Streams {
   readonly stderr: (text: string) => unknown;
 }
 
-/** Maximum length of an error line. An error may quote a file of unknown origin. Characters. */
+/** Maximum length of an error line, which may quote a file of unknown origin. Characters. */
 const MAX_ERROR_CHARS = 1_000;
 
 const DESCRIPTION = 'Nova KMS: nodes that hold one master secret, derive keys for apps and replicate their data.';
@@ -45,7 +45,7 @@ Examples:
 Exit codes:
   0    done
   1    failed; one line on standard error gives the reason
-  2    the command line, or a file or variable that it names, cannot be read
+  2    the command line, or a file or variable that the command needs, is invalid
   3    the answer is negative: not ready, not reachable or not found
   130  a second Ctrl-C stopped the command immediately`;
 
@@ -95,5 +95,5 @@ function oneLine(text: string): string {
 
 /** The first line is enough: the other lines help only to debug the library that threw the error. */
 export function firstLine(error: unknown): string {
-  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'a value was thrown that is not an Error';
+  return error instanceof Error ? error.message.split('\n', 1)[0]! : 'a value that is not an Error was thrown';
 }

@@ -6,7 +6,9 @@ export function exitWithParentOption(): Option {
   return new Option('--exit-with-parent', 'stop when standard input closes').hideHelp();
 }
 
-/** Calls `stop` once, when standard input ends. The parent holds the other end of that pipe. */
+/**
+ * Calls `stop` once, when standard input ends. Standard input is a pipe whose other end only the parent holds, so it ends with the parent.
+ */
 export function exitWithParent(stop: () => void): void {
   let gone = false;
   const leave = (): void => {

@@ -26,7 +26,7 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 
-/** The client's message, and how each node failed, without the contents of requests and answers. */
+/** Makes an error line from the client's message and the failure of each node. It contains nothing from requests or answers. */
 export function commandErrorOf(error: KmsClientError): CommandError {
   const { message, attempts } = error;
   const tries = [...new Set(attempts.map(attemptText))];
@@ -49,8 +49,8 @@ function hintOf({ code, status, serverCode }: KmsClientError): string {
 }
 
 const HINTS: Readonly<Partial<Record<KmsClientError['code'], string>>> = {
-  registry_unavailable: ': is the RPC of the chain at NODE_URL, or at the URL in the field chain of the identity file?',
-  identity_unavailable: ': is the enclave API at ODYN_URL?',
+  registry_unavailable: ': does the RPC of the chain answer at NODE_URL, or at the URL in the chain field of the identity file?',
+  identity_unavailable: ': does the enclave API answer at ODYN_URL?',
 };
 
 /** A cluster that is not ready is a negative answer (EXIT.no), not a failure. */

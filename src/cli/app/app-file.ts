@@ -1,6 +1,7 @@
 /**
- * The identity file of an app: the app's keys, and where its cluster is. Developers write this file; the development cluster writes one
- * for its app. A node accepts an envelope only from the P-384 key that is registered for the app's wallet, so the file contains both keys.
+ * The identity file of an app: the app's keys, and the location of its cluster. Developers write this file; the development cluster writes
+ * one for its app. A node accepts an envelope only from the P-384 key that is registered for the app's wallet, so the file contains both
+ * keys.
  */
 import { z } from 'zod';
 
@@ -24,8 +25,8 @@ const appFile = z.strictObject({
 export type AppFile = z.infer<typeof appFile>;
 
 /**
- * Parses an app file. A file that contains only 64 hex digits is a private key.
- * @returns null when the file is invalid; the file contains keys, so no part of it is quoted
+ * Parses an app file. If a file contains only 64 hex digits, they are read as a private key.
+ * @returns null when the file is invalid, without a reason, because a reason could quote a key
  */
 export function parseAppFile(text: string): AppFile | null {
   const trimmed = text.trim();

@@ -20,7 +20,7 @@ Example:
 Exit codes:
   0    deleted
   1    failed
-  2    the command line cannot be read
+  2    the command line is invalid
   3    there is no such key, or no node is ready`,
   );
 }

@@ -21,7 +21,7 @@ The key is written to standard output: keep it out of logs and shell histories.
 Exit codes:
   0    the key is written
   1    failed
-  2    the command line cannot be read
+  2    the command line is invalid
   3    no node is ready`;
 
 interface DeriveOptions {

@@ -24,7 +24,7 @@ Examples:
 Exit codes:
   0    the value is written
   1    failed
-  2    the command line cannot be read
+  2    the command line is invalid
   3    there is no such key, or no node is ready`,
   );
 }

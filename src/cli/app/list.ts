@@ -29,7 +29,7 @@ Examples:
 Exit codes:
   0    the list is printed, even if it is empty
   1    failed
-  2    the command line cannot be read
+  2    the command line is invalid
   3    no node is ready`,
   );
 }

@@ -3,7 +3,7 @@
 export const BYTE_FORMATS = ['hex', 'base64', 'raw'] as const;
 export type ByteFormat = (typeof BYTE_FORMATS)[number];
 
-/** Returns a line of text, or with `raw` only the bytes. */
+/** Returns a line of text; for the format `raw`, returns only the bytes. */
 export function formatBytes(bytes: Uint8Array, format: ByteFormat): Buffer {
   return format === 'raw' ? Buffer.from(bytes) : Buffer.from(`${Buffer.from(bytes).toString(format)}\n`);
 }

@@ -16,7 +16,7 @@ export function define(command: Command): void {
         .argument('<key>')
         .argument('[value]', 'text; without it the value is read from standard input')
         .option('--file <file>', 'read the value from this file')
-        .option('--ttl-ms <ms>', 'lifetime of the key; 0: forever', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+        .option('--ttl-ms <ms>', 'lifetime of the key; 0: it never expires', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
         .option('--json', 'an object with the time, the acknowledgements, and the node that answered'),
     ),
   ).addHelpText(
@@ -31,7 +31,7 @@ Examples:
 Exit codes:
   0    written
   1    failed, or with --acks not acknowledged in time (the write stays)
-  2    the command line cannot be read
+  2    the command line is invalid
   3    no node is ready`,
   );
 }
@@ -47,7 +47,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** The value is read into memory. This limit is higher than the limit of any node. Bytes. */
+/** Maximum size of a value, which is read into memory. It is higher than the limit of any node. Bytes. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {

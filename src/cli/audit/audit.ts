@@ -33,7 +33,7 @@ Examples:
 Exit codes:
   0    fetched, or verified
   1    no answer, the node refuses the token, or a file cannot be read or written
-  2    the command line cannot be read
+  2    the command line is invalid
   3    the audit log is not valid; with --complete also: it has a gap, or no
        checkpoint covers its end`;
 
@@ -108,7 +108,7 @@ async function fetchInto(given: string, path: string, { tokenFile }: AuditOption
 async function takeHeld(path: string, verifier: AuditVerifier): Promise<void> {
   try {
     const isWhole = await readAuditFile(path, (line) => verifier.take(line));
-    if (!isWhole) throw new CommandError(`the last line of ${path} was cut off while it was written: remove it`);
+    if (!isWhole) throw new CommandError(`the last line of ${path} was cut off while it was being written: remove it`);
   } catch (error) {
     if (!(error instanceof AuditFileError && error.isAbsent)) throw error;
   }

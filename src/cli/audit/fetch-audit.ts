@@ -1,4 +1,4 @@
-/** Fetches the new entries of a node's audit log, page by page. Verifies each page before it is kept. */
+/** Fetches the new entries of a node's audit log, page by page, and verifies each page before it keeps the page. */
 import { z } from 'zod';
 import type { AuditVerifier } from '../../audit/verifier.ts';
 import { DependencyError } from '../../domain/errors.ts';

@@ -17,7 +17,7 @@ Examples:
 
 Exit codes:
   0    done
-  2    the command line cannot be read`;
+  2    the command line is invalid`;
 
 export function define(command: Command): void {
   command

@@ -31,7 +31,7 @@ export async function run(command: Command): Promise<number> {
   const say = (error: unknown): void => void process.stderr.write(`${firstLine(error)}\n`);
 
   onStopSignals(stop, () => killAll(EXIT.interrupted));
-  // The reader has closed the pipe, so there is no reason to continue.
+  // An error means that the reader has closed the pipe, so there is no reason to continue.
   process.stdout.on('error', stop);
   process.on('uncaughtException', (error) => {
     say(error);

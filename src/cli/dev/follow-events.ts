@@ -14,7 +14,7 @@ const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface NodeEventsModules {
   readonly take: (event: VisualizerEvent) => void;
-  /** Stops following when it is aborted. */
+  /** When it is aborted, `followEvents` ends. */
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Checks that a cluster works: an app derives the same key from each node in turn. The client accepts an answer only if the node's wallet
- * signed it and the node's registered key sealed it. This file compares the keys.
+ * Checks that a cluster works: an app asks each node in turn to derive a key from the same path, and this file compares the keys. The
+ * client accepts an answer only if the node's wallet signed it and the node's registered key sealed it.
  */
 import type { KmsClient } from '../../client/kms-client.ts';
 import { constantTimeEqual, sha256 } from '../../crypto/hash.ts';
@@ -30,7 +30,7 @@ export async function checkKeys(
   modules: { readonly client: Pick<KmsClient, 'derive' | 'nodes'>; readonly monotonicMs: () => number },
 ): Promise<KeyCheck> {
   const { client, monotonicMs } = modules;
-  // Reads the list of nodes now, so that this does not count as part of the first request's duration.
+  // Reads the list of nodes now, so that this read does not count as part of the first request's duration.
   await client.nodes({ signal });
   const held: Uint8Array[] = [];
   const keys: NodeKey[] = [];

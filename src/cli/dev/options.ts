@@ -34,15 +34,15 @@ const EXAMPLES = `
 Examples:
   npm start
   npm start -- --once                       exit after the table
-  npm start -- --nodes 5 --base-port 8000   nodes at ports 8000 to 8004
+  npm start -- --nodes 5 --base-port 8000   nodes on ports 8000 to 8004
   npm start -- --generation enclaver        the earlier generation of the platform
   npm start -- --visualizer-port 9000       the page of the cluster on that port
   npm start --silent -- --once --json       without npm's own lines
 
 Exit codes:
-  0    with --once the table is good, or Ctrl-C ended the command
+  0    with --once, the cluster passed all checks; otherwise, Ctrl-C ended the command
   1    failed; one line on standard error gives the reason
-  2    an option cannot be read
+  2    an option is invalid
   130  a second Ctrl-C stopped the command immediately`;
 
 export function defineDevOptions(command: Command): void {

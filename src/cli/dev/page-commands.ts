@@ -3,7 +3,7 @@ import type { ClusterControls } from '../../dev/cluster-controls.ts';
 import type { PageCommand } from '../../visualizer/wire.ts';
 
 export interface DevCommand extends PageCommand {
-  /** The text for the timeline after the command has run. */
+  /** The text that the timeline shows once the command has run. */
   readonly said: (source: string, peer: string) => string;
   readonly run: (controls: ClusterControls, source: string, peer: string) => Promise<void> | void;
 }
@@ -102,7 +102,7 @@ export const DEV_COMMANDS: readonly DevCommand[] = [
     label: 'Stop the RPC',
     takes: 'nothing',
     breaks: true,
-    said: () => 'the RPC cannot be reached by the nodes',
+    said: () => 'the nodes cannot reach the RPC',
     run: (controls) => controls.setRpc(false),
   },
   {
@@ -110,7 +110,7 @@ export const DEV_COMMANDS: readonly DevCommand[] = [
     label: 'Start the RPC',
     takes: 'nothing',
     breaks: false,
-    said: () => 'the RPC can be reached again',
+    said: () => 'the nodes can reach the RPC again',
     run: (controls) => controls.setRpc(true),
   },
 ];

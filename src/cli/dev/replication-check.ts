@@ -15,7 +15,7 @@ const SHOWN_TIMEOUT_MS = 30_000;
 /** Pause between two requests, long enough to stay within the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
-/** For the first node: how long its request took. For another node: how long it took to show the result after that. Milliseconds. */
+/** For the first node: the duration of its request. For another node: the time from the first node's answer until it showed the result. */
 export interface ReplicationTimes {
   readonly writtenMs: number;
   readonly deletedMs: number;

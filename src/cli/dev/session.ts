@@ -103,7 +103,8 @@ export class DevSession {
     const { report, signal } = this.#modules;
     const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
     const visualizer = await this.#startVisualizer(names);
-    // Resolves when the cluster has started. If a node ends earlier, the start fails with an error that reports this node.
+    // Resolves when the cluster has started. Until then, the end of a node is not reported separately: it makes the start fail with an
+    // error that names the node.
     const started = Promise.withResolvers<undefined>();
     const cluster = await startCluster({
       nodes,
@@ -127,7 +128,7 @@ export class DevSession {
         });
       },
       onStep: (step) => {
-        // When the first step begins, the options are valid and the ports are free.
+        // When the first step begins, the options have been checked and free ports have been found.
         if (step === 'chain' && visualizer !== null) report({ event: 'visualizer', url: visualizer.url });
         report({ event: 'step', step: this.#options.json ? step : STEP_TEXT[step] });
         if (step === 'nodes') for (const { name } of this.#cluster!.nodes) this.#progress.started(name);

@@ -129,7 +129,7 @@ export function judgeInstance({ instance, version }: AppRecord, { kmsAppId, wall
   const check = 'instance.registered';
   const register = 'register the instance in NovaAppRegistry with the wallet and teePubkey of its enclave';
   if (instance.id === 0n) return [failed(check, `NovaAppRegistry has no instance with the wallet ${wallet}`, register)];
-  if (instance.appId !== BigInt(kmsAppId)) return [failed(check, `the wallet ${wallet} is an instance of the app ${instance.appId}, not of ${kmsAppId}`, register)];
+  if (instance.appId !== BigInt(kmsAppId)) return [failed(check, `the wallet ${wallet} belongs to an instance of the app ${instance.appId}, not of ${kmsAppId}`, register)];
   if (instance.status !== 'ACTIVE') return [failed(check, `the instance ${instance.id} is ${instance.status}`, 'register it again, or have its operator set it to active')];
   if (!instance.zkVerified) return [failed(check, `the instance ${instance.id} is not zkVerified`, 'register it with a proof of its attestation')];
   return [ok(check, `instance ${instance.id}, ${instance.url}`), judgeVersion(instance.versionId, version?.status), judgeTeePubkey(instance.teePubkey, teePubkey)];
@@ -146,7 +146,7 @@ function judgeTeePubkey(registered: TeePubkey | '', own: TeePubkey | null): Find
   const check = 'instance.tee_pubkey';
   if (own === null) return notChecked(check, 'the teePubkey of this enclave is not known');
   if (registered !== '' && parseTeePubkey(registered) === own) return ok(check, 'the registered teePubkey is that of this enclave');
-  return failed(check, 'the registered teePubkey is not that of this enclave', 'the enclave has had new keys since it was registered: register the instance again');
+  return failed(check, 'the registered teePubkey is not that of this enclave', 'the keys of the enclave have changed since it was registered: register the instance again');
 }
 
 /** A claim pays up to twice the current gas price. */

@@ -42,7 +42,7 @@ Examples:
 Exit codes:
   0    no check failed
   1    the checks could not be finished
-  2    the command line cannot be read
+  2    the command line is invalid
   3    a check failed`;
 
 interface DoctorOptions {

@@ -1,7 +1,7 @@
 /**
  * Runs all checks of `nova-kms doctor`. One failure may cause others, so causes are checked first: the first failed line shows what to
  * repair. Checks of the contracts or the enclave that cannot run are reported as not checked. If the chain cannot be read or is the wrong
- * chain, only the enclave or the node is still checked.
+ * chain, the only checks left are those of the enclave or the node.
  */
 import { DependencyError } from '../../domain/errors.ts';
 import { parseTeePubkey, type Hash32, type TeePubkey, type Wallet } from '../../domain/ids.ts';

@@ -13,7 +13,7 @@ export interface Finding {
   readonly advice?: string;
 }
 
-/** Maximum length of a detail: a peer or an RPC endpoint may send anything. Characters. */
+/** Maximum length of a detail, which may contain any text that a peer or an RPC endpoint sent. Characters. */
 const MAX_DETAIL_CHARS = 400;
 
 export function ok(check: string, detail: string): Finding {

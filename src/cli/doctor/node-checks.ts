@@ -58,7 +58,7 @@ export interface NodeExpectations {
 export function judgeNode(room: 'peer' | 'node', { asked, status, silence, leadMs }: NodeAnswer, expected: NodeExpectations): readonly Finding[] {
   const who = asked.wallet === null ? asked.url : `${asked.wallet} at ${asked.url}`;
   if (status === null) {
-    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start it, or make it reachable; if it is a member that is gone permanently, remove it from the registry')];
+    return [failed(`${room}.reachable`, `${who}: ${silence ?? 'no status'}`, 'start the node, or make it reachable; if it is a member that will not return, remove it from the registry')];
   }
   return [
     ok(`${room}.reachable`, who),

@@ -27,8 +27,8 @@ Examples:
 
 Exit codes:
   0    stopped by SIGTERM or SIGINT
-  1    it cannot listen
-  2    the command line or the key cannot be read
+  1    the emulator cannot listen
+  2    the command line or the key is invalid
   130  a second signal stopped it immediately`;
 
 const DESCRIPTION = 'Runs an emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY; without it the key is random.';

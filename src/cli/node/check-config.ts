@@ -14,8 +14,8 @@ Examples:
   env $(cat node.env) nova-kms check-config --json
 
 Exit codes:
-  0    a node would start with it
-  1    it would not`;
+  0    a node would start with this configuration
+  1    a node would not start with it`;
 
 export function define(command: Command): void {
   command.option('--json', 'one JSON object: ok, effective, problems').addHelpText('after', MORE);

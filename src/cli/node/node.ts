@@ -81,8 +81,8 @@ async function untilClosed(config: Config, log: Log, withParent: boolean): Promi
     () => close(EXIT.done),
     () => process.exit(EXIT.interrupted),
   );
-  // By default, Node.js opens a debugger on SIGUSR1, and a debugger can read all memory. This handler prevents that.
-  // Until it is set, only the launcher's option `--disable-sigusr1` does.
+  // By default, Node.js opens a debugger on SIGUSR1, and a debugger can read all memory. This handler prevents that. Until this handler is
+  // set, only the launcher's option `--disable-sigusr1` prevents it.
   if (config.inEnclave) process.on('SIGUSR1', () => undefined);
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', (error) => fail(error instanceof Error ? error : new Error('a promise was rejected with a value that is not an Error')));

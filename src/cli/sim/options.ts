@@ -42,7 +42,7 @@ Examples:
 Exit codes:
   0    no rule was broken
   1    a rule was broken; the output names the seed and the command that repeats it
-  2    an option cannot be read`;
+  2    an option is invalid`;
 
 const MAX_SEEDS = 100_000;
 const HOUR_MS = 3_600_000;

@@ -42,7 +42,7 @@ function showFailure({ seed, violation, lastLines }: SimulationResult, options: 
   for (const line of lastLines.slice(-SHOWN_LINES)) say(line);
   say(`seed ${seed} broke a rule at ${((violation?.atMs ?? 0) / 1_000).toFixed(3)} s: ${violation?.invariant}`);
   say(`  ${violation?.detail}`);
-  say(`  again: ${replayCommand(seed, options)}`);
+  say(`  repeat it with: ${replayCommand(seed, options)}`);
 }
 
 const SHOWN_LINES = 30;

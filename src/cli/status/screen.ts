@@ -17,8 +17,8 @@ export interface Screen {
 }
 
 /**
- * Also turns off the wrapping of long lines. A node's answer may contain characters that are two columns wide, so a line may be wider than
- * its number of characters. If it wrapped, the first lines would scroll off the screen.
+ * Besides switching to the alternate screen, this turns off the wrapping of long lines. A node's answer may contain characters that are two
+ * columns wide, so a line may be wider than its number of characters. If it wrapped, the first lines would scroll off the screen.
  */
 const OTHER_SCREEN = '\u001b[?1049h\u001b[?25l\u001b[?7l';
 const OWN_SCREEN = '\u001b[?7h\u001b[?25h\u001b[?1049l';

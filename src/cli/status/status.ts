@@ -38,7 +38,7 @@ Examples:
 Exit codes:
   0    all nodes are ready and have the same master secret, or Ctrl-C ended --watch
   1    no node answered
-  2    the command line cannot be read
+  2    the command line is invalid
   3    a node is not ready or not reachable, or was not asked (--max-nodes), or the nodes
        have different master secrets or KMS apps, or with --verify different stores`;
 
@@ -46,7 +46,7 @@ interface StatusOptions {
   readonly watch?: boolean;
   readonly verify?: boolean;
   readonly json?: boolean;
-  /** False: --no-discover. */
+  /** False when --no-discover is given. */
   readonly discover: boolean;
   readonly every: number;
   readonly limit: number;
@@ -131,7 +131,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
     screen.end();
     process.exit(EXIT.interrupted);
   });
-  // The reader has closed the pipe.
+  // An error means that the reader has closed the pipe.
   process.stdout.on('error', stop);
   let survey: Survey | null = null;
   let said: string | null = null;

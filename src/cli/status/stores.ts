@@ -3,7 +3,7 @@ import { sleep } from '../../domain/deadline.ts';
 import type { Clock } from '../../domain/ports.ts';
 import type { StatusAnswer } from './answer.ts';
 
-/** Pause between two comparisons of stores that differ. Milliseconds. */
+/** Pause before stores that differed are compared again. Milliseconds. */
 const LOOK_AGAIN_MS = 2_000;
 /** Number of comparisons before stores are reported as different. */
 const LOOKS = 4;

@@ -12,7 +12,7 @@ import { plainText } from '../plain-text.ts';
 import { parseNodes, parseStatus, type Listed, type StatusAnswer } from './answer.ts';
 
 export interface SurveyOptions {
-  /** Base URLs in the form of `nodeUrl`. */
+  /** Base URLs, normalized by `nodeUrl`. */
   readonly urls: readonly string[];
   /** Members of an earlier survey. They are asked too, and are kept when the given nodes list no members. */
   readonly known: readonly Listed[];

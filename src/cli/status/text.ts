@@ -85,7 +85,7 @@ function unsureLines({ nodes }: ClusterReport): string[] {
   const lines = nodes
     .filter(({ state, sure }) => state === 'ready' && sure === false)
     .map(({ url, waits_for: waitsFor }) => `${url}${waitsFor.length === 0 ? '' : ` waits for ${waitsFor.join(', ')}`}`);
-  return lines.length === 0 ? [] : ['', 'Nodes that cannot say yet that a key is absent:', ...lines.map((line) => `  ${line}`)];
+  return lines.length === 0 ? [] : ['', 'Nodes that cannot yet say that a key is absent:', ...lines.map((line) => `  ${line}`)];
 }
 
 function peerText(peer: PeerReport): string {

@@ -18,7 +18,7 @@ Examples:
 Exit codes:
   0    stopped by Ctrl-C, or with --kept all events are written
   1    failed, or the visualiser has stopped; one line on standard error gives the reason
-  2    the command line cannot be read`;
+  2    the command line is invalid`;
 
 export function define(command: Command): void {
   command.argument('<url>', 'URL of the visualiser').option('--kept', 'write only the events that the visualiser has kept, then exit').addHelpText('after', MORE);
@@ -27,7 +27,7 @@ export function define(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [given] = command.args as [string];
   const url = nodeUrl(given);
-  if (url === null) throw new CommandError('this is not a URL of a visualiser, such as http://127.0.0.1:9000', EXIT.usage);
+  if (url === null) throw new CommandError('this is not the URL of a visualiser; an example is http://127.0.0.1:9000', EXIT.usage);
   // A terminal must not get lines of several kilobytes from an unknown server.
   if (process.stdout.isTTY) throw new CommandError(`write a trace to a file or a pipe: nova-kms trace ${url} > FILE`, EXIT.usage);
   const { kept = false } = command.opts<{ kept?: boolean }>();
@@ -36,7 +36,7 @@ export async function run(command: Command): Promise<number> {
     () => stopping.abort(),
     () => process.exit(EXIT.interrupted),
   );
-  // The reader has closed the pipe.
+  // An error means that the reader has closed the pipe.
   process.stdout.on('error', () => stopping.abort());
   await writeTrace(url, process.stdout, { follow: !kept, signal: stopping.signal });
   return EXIT.done;

@@ -20,7 +20,7 @@ Examples:
 Exit codes:
   0    stopped by a signal
   1    failed; one line on standard error gives the reason
-  2    the command line cannot be read, or the file is not a trace file`;
+  2    the command line is invalid, or the file is not a trace file`;
 
 export function define(command: Command): void {
   command
@@ -44,7 +44,7 @@ export async function run(command: Command): Promise<number> {
     () => process.exit(EXIT.interrupted),
   );
   if (withParent === true) exitWithParent(() => stopped.resolve(undefined));
-  if (isCut) process.stderr.write('The last line was cut off while it was written; it is left out.\n');
+  if (isCut) process.stderr.write('The last line was cut off while it was being written, so it is ignored.\n');
   process.stdout.write(`Watch: ${server.url}\n`);
   await stopped.promise;
   await server.close();

@@ -59,7 +59,7 @@ test.each([
   ['repeats', 1, 'their file contains ?]0;title??[2J\n'],
   ['refuses', 2, 'no such file\n'],
   ['is-not-here', 1, 'it is elsewhere\n'],
-  ['throws-text', 1, 'a value was thrown that is not an Error\n'],
+  ['throws-text', 1, 'a value that is not an Error was thrown\n'],
   ['work', 2, "error: unknown command 'work' (Did you mean works?)\n"],
   ['works --m', 2, "error: unknown option '--m'\n"],
   ['works --n 10', 2, "error: option '--n <n>' argument '10' is invalid. It must be a whole number from 1 to 9.\n"],

@@ -129,7 +129,7 @@ describe('a failed call', () => {
     [
       new KmsClientError('registry_unavailable', 'the registry cannot be read'),
       1,
-      'the registry cannot be read: is the RPC of the chain at NODE_URL, or at the URL in the field chain of the identity file?',
+      'the registry cannot be read: does the RPC of the chain answer at NODE_URL, or at the URL in the chain field of the identity file?',
     ],
   ])('ends the command with the exit code and message for its cause: %s', (error, code, message) => {
     const told = commandErrorOf(error);

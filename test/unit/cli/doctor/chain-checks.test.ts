@@ -84,7 +84,7 @@ describe("the node's own instance", () => {
     ['passes with a deprecated version', record({}, 'DEPRECATED'), TEE, null],
     ['passes when the key of the local enclave is unknown', record({}), null, null],
     ['fails when it is not registered', record({ id: 0n }), TEE, ['instance.registered', `NovaAppRegistry has no instance with the wallet ${OWN}`]],
-    ['fails when it belongs to a different app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} is an instance of the app 7, not of 49`]],
+    ['fails when it belongs to a different app', record({ appId: 7n }), TEE, ['instance.registered', `the wallet ${OWN} belongs to an instance of the app 7, not of 49`]],
     ['fails when it is stopped', record({ status: 'STOPPED' }), TEE, ['instance.registered', 'the instance 3 is STOPPED']],
     ['fails when it is not verified', record({ zkVerified: false }), TEE, ['instance.registered', 'the instance 3 is not zkVerified']],
     ['fails with a revoked version', record({}, 'REVOKED'), TEE, ['instance.version', 'version 2 is REVOKED']],

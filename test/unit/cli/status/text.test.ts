@@ -62,7 +62,7 @@ Peers that lack writes of a node, or do not answer it:
 test('the lines show which ready nodes are not sure yet, and which members those nodes are waiting for', () => {
   const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
   const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
-  expect(shown).toMatch(/\n\nNodes that cannot say yet that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
+  expect(shown).toMatch(/\n\nNodes that cannot yet say that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);
   expect(text(report([answering('b')]))).not.toContain('absent');
 });
 
