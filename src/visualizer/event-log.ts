@@ -17,7 +17,8 @@ export const LIVE_LIMITS: EventLogLimits = { maxEvents: 20_000, maxBytes: 8 * 10
 /** Maximum number of known machines; further machines are ignored. */
 export const MAX_CHARTS = 64;
 /**
- * Maximum number of sources whose state is kept, including ended sources. Above it, the source that `#leastWanted` returns is forgotten.
+ * Maximum number of sources whose state is kept, including ended sources. When there are more, the log forgets the source that
+ * `#leastWanted` returns.
  */
 export const MAX_SOURCES = 256;
 /** Minimum number of dropped events before the array is compacted. */

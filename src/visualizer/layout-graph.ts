@@ -16,7 +16,7 @@ export const TEXT = {
   padPx: 12,
 } as const;
 
-/** A longer label gets a line break before its guard. Characters. */
+/** A label with more characters than this gets a line break before its guard. */
 const LABEL_LINE_CHARS = 26;
 const DOT_PX = 12;
 /** The space for a drawing on a page. ELK draws in two directions; the drawing that appears larger in this space is used. Pixels. */

@@ -26,7 +26,7 @@ export class Layouts {
     if (known !== undefined) return known;
     const layout = this.#drawn.then(() => this.#draw(chart));
     this.#layouts.set(chart.id, layout);
-    // All charts of one log have room, so no layout of it is made twice.
+    // There is room for all charts of one log, so none of their layouts is computed twice.
     if (this.#layouts.size > MAX_CHARTS) this.#layouts.delete(this.#layouts.keys().next().value!);
     // A layout that failed can be requested again.
     this.#drawn = layout.catch(() => this.#layouts.delete(chart.id));

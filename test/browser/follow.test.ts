@@ -111,7 +111,7 @@ describe('a drawn machine', () => {
     expect(await text('.details')).toMatch(/red active.*reason cars wait.*meta lamp: top/);
     await page.hover('.label[data-arrow="crossing.light.yellow -> crossing.light.red"]');
     await page.waitForSelector('.details:has-text("after clearance (3 s)")');
-    expect(await text('.details')).toMatch(/never taken yet.*yellow → red.*does go/);
+    expect(await text('.details')).toMatch(/not taken yet.*yellow → red.*does go/);
   });
 
   test('zooms with the wheel, pans by dragging, and returns to the initial view with a key', async () => {
@@ -205,7 +205,7 @@ describe('the timeline', () => {
 
   test('shows spans with their steps and outcome, dropped spans, faults, failures and ended sources', async () => {
     await page.keyboard.press('x');
-    await page.waitForSelector('.said:has-text("No failure has been noted.")');
+    await page.waitForSelector('.said:has-text("No failure has been recorded.")');
     crossing.send('clean', 'clean', 'cleaned');
     watched.shiftMs(2_000);
     crossing.send('cleaned');

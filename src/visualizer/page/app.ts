@@ -301,7 +301,7 @@ export class App {
   #toFailure(direction: Direction): void {
     const next = nextFailure(this.#history, this.#shown().place, direction);
     if (next === null) {
-      this.#notices.say('No failure has been noted.', false);
+      this.#notices.say('No failure has been recorded.', false);
       return;
     }
     const event = this.#history.eventAt(next);

@@ -14,7 +14,7 @@ export class Choice {
     if (!this.#picked) this.#name = names[0] ?? null;
   }
 
-  /** Shows a source without choosing it: `suggestFirst` may replace it. */
+  /** Shows a source without choosing it, so `suggestFirst` may replace it. */
   show(name: string): void {
     this.#name = name;
   }

@@ -11,7 +11,7 @@ import { EMPTY_MODEL, fold, type Model } from './model.ts';
 export class History {
   readonly #limit: number;
   #events: VisualizerEvent[] = [];
-  /** The time at each event. These times never decrease, although clocks may be set back. */
+  /** The time at each event. These times never decrease, even if a clock is set back. */
   #times: number[] = [];
   /** The model before the first kept event, and the model after every KEYFRAME_EVERY events. */
   #keyframes: Model[];

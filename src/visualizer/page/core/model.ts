@@ -93,7 +93,7 @@ function folded(
   const headline = event.active === undefined ? before.headline : headlineOf(index, active);
   const moved = headline !== before.headline;
   const taken = new Map(before.taken);
-  // A trace may name any number of edges, and each step copies the counts.
+  // Counts only the edges of the chart: a trace may name any number of others, and each step copies all counts.
   for (const edge of event.edges) if (index?.edges.has(edge) === true) taken.set(edge, (taken.get(edge) ?? 0) + 1);
   return {
     ...before,

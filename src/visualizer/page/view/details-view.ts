@@ -1,4 +1,6 @@
-/** Details of a state or an edge, such as its description and its actions. For the state that the headline shows, also the reason. */
+/**
+ * Shows details of a state or an edge, such as its description and its actions. For the state in the headline, it also shows the reason.
+ */
 import type { ChartEdge, ChartState } from '../../wire.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { reasonOf } from '../core/model.ts';
@@ -56,7 +58,7 @@ function edgeRows(edge: ChartEdge, index: ChartIndex, { chosen }: Frame): Node[]
   const keyOf = (id: string): string => index.states.get(id)?.key ?? id;
   const way = edge.targets.length === 0 ? `stays in ${keyOf(edge.source)}` : `${keyOf(edge.source)} → ${edge.targets.map(keyOf).join(', ')}`;
   return [
-    h('h3', {}, edge.label, h('small', {}, times === 0 ? ' never taken yet' : ` taken ${times} ×`)),
+    h('h3', {}, edge.label, h('small', {}, times === 0 ? ' not taken yet' : ` taken ${times} ×`)),
     ...row('', edge.reenter ? `${way}, entered again` : way),
     ...row('if', edge.guard ?? ''),
     ...row('does', edge.actions.join(', ')),

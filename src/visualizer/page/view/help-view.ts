@@ -9,7 +9,7 @@ const HALF = 11;
 const SIGNS: readonly (readonly [string, string])[] = [
   ['●  in a box', 'the state is active'],
   ['thick arrow', 'taken by the last step'],
-  ['dashed, pale', 'never taken yet'],
+  ['dashed, pale', 'not taken yet'],
   ['hatched span', 'did not succeed'],
   ['▸  ✕', 'a source starts, ends'],
   ['▽', 'dropped: the same work was already under way'],

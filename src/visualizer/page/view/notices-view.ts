@@ -31,6 +31,6 @@ export class NoticesView {
     this.banner.hidden = cutSinceMs === null;
     if (cutSinceMs === null) return;
     const seconds = Math.max(0, Math.floor((unixMs() - cutSinceMs) / 1_000));
-    setText(this.banner, `⚡ Not connected for ${seconds} s: what is shown may be old. The page keeps trying to reconnect.`);
+    setText(this.banner, `⚡ Not connected for ${seconds} s: the page may be out of date. It keeps trying to reconnect.`);
   }
 }

@@ -6,9 +6,9 @@ import { momentText } from '../core/time-text.ts';
 import { button, h, reconcile, setAttributes, setText } from './dom.ts';
 import { toneOf, type Frame } from './frame.ts';
 
-/** A longer value gets its own line. */
+/** A value with more characters than this gets its own line. */
 const LONG_CHARS = 34;
-/** Shown above all other values. */
+/** Label of the value that is shown above all others. */
 const REASON = 'reason';
 
 export interface SourcesModules {
