@@ -116,7 +116,7 @@ function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptio
   return acks === 0 ? { fields: {}, extraMs: 0 } : { fields: { acks, timeout_ms: ackTimeoutMs }, extraMs: ackTimeoutMs };
 }
 
-/** A node that does not know `acks` ignores the field, so its answer shows that no one waited (protocol.md §10, Acknowledged writes). */
+/** A node that does not know `acks` ignores the field, so its answer reports no acknowledgements (protocol.md §10, Acknowledged writes). */
 function checkAcks(asked = 0, acks = 0): void {
   if (acks >= asked) return;
   throw new KmsClientError('refused', `the write was stored, but the node reports ${acks} acknowledgements instead of ${asked}`, { status: 200, serverCode: 'not_replicated' });

@@ -117,7 +117,7 @@ export class KmsClient {
       const [wallet, teePubkey] = await Promise.all([identity.address(), identity.publicKey()]);
       return { wallet, teePubkey };
     } catch {
-      throw new KmsClientError('identity_unavailable', "the caller's own enclave does not work");
+      throw new KmsClientError('identity_unavailable', "the caller's own enclave failed");
     }
   }
 

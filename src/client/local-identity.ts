@@ -1,6 +1,6 @@
 /**
- * Holds the app's keys in this process, for development. It offers what the enclave API offers to an app in an enclave (protocol.md §7),
- * and refuses a second envelope with the same sender and nonce.
+ * Holds the app's keys in this process, for development. It does what the enclave API does for an app in an enclave (protocol.md §7), and
+ * refuses a second envelope with the same sender and nonce.
  */
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
@@ -57,7 +57,7 @@ export class LocalIdentity implements ClientIdentity {
     try {
       return sealText(this.#keys, receiver, plaintext, this.#random.bytes(ENVELOPE_NONCE_BYTES), this.#info);
     } catch (error) {
-      if (error instanceof P384Error) throw new DependencyError('enclave', 'refused', 'the receiver has no P-384 key');
+      if (error instanceof P384Error) throw new DependencyError('enclave', 'refused', 'the key of the receiver is not a P-384 key');
       throw error;
     }
   }

@@ -199,7 +199,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The signal aborts when the attempt's timeout is reached. The transport's own timeout never comes earlier.
+    // The signal aborts when the attempt's timeout is reached. The transport's own timeout is never shorter.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }
@@ -223,7 +223,7 @@ function asAttempt(error: AttemptError | KmsClientError): AttemptError {
 }
 
 function judgeDependency(error: DependencyError): AttemptError | KmsClientError {
-  if (error.dependency === 'enclave') return new KmsClientError('identity_unavailable', "the caller's own enclave does not work");
+  if (error.dependency === 'enclave') return new KmsClientError('identity_unavailable', "the caller's own enclave failed");
   switch (error.failure) {
     case 'timeout':
     case 'aborted':

@@ -27,7 +27,7 @@ export class NodeList {
   #triedAtMs = -Infinity;
   #flight: Promise<void> | null = null;
 
-  /** @param modules `closing` ends a read in progress */
+  /** @param modules when `closing` is aborted, a read in progress ends */
   constructor(options: { readonly ttlMs: number }, modules: { readonly clock: Clock; readonly source: MembershipSource; readonly closing: AbortSignal }) {
     this.#ttlMs = options.ttlMs;
     this.#clock = modules.clock;

@@ -9,7 +9,7 @@ import type { Clock } from '../domain/ports.ts';
 
 /** Maximum number of nonces kept for each node: this many requests to a node can start at the same time without `GET /nonce`. */
 const MAX_SPARE_NONCES = 64;
-/** Half the usual life of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
+/** Half the usual lifetime of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
 const YOUNG_MS = 60_000;
 
 interface SpareNonce {
@@ -34,7 +34,7 @@ export class SpareNonces {
     this.#byNode.set(node, spare);
   }
 
-  /** Removes and returns the youngest nonce; null when none is young enough. */
+  /** Removes and returns the newest nonce; null when there is none, or when it is too old. */
   take(node: Wallet): string | null {
     const youngest = this.#byNode.get(node)?.pop();
     if (youngest === undefined) return null;
