@@ -37,12 +37,12 @@ export class CapturedOutput {
     return this.#lastError?.text ?? null;
   }
 
-  /** Call this when a new process of this name starts. */
+  /** Call this when a new process with the same name starts. */
   forgetLastError(): void {
     this.#lastError = null;
   }
 
-  /** Reads a stream until it ends. @param onText also called with each line */
+  /** Reads a stream until it ends. @param onText called with each line that ends in a line break */
   follow(stream: 'stdout' | 'stderr', readable: Readable, onText?: (text: string) => void): void {
     const decoder = new StringDecoder('utf8');
     let rest = '';

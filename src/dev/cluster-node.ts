@@ -10,7 +10,7 @@ import type { EmulatorProcess } from './emulator-process.ts';
 import { ManagedProcess, type Exit } from './managed-process.ts';
 import { waitUntil } from './waiting.ts';
 
-/** Timeout for a started node to answer HTTP. Milliseconds. */
+/** How long a started node may take to answer HTTP. Milliseconds. */
 const LISTEN_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export interface ClusterNodeOptions {
   readonly url: string;
   /** Environment variables for every start. The variables given to `start` override them. */
   readonly environment: Environment;
-  /** The program, whose command `node` is run: a path under the project's root, or an absolute path. Default: the sources. */
+  /** The program to run with the command `node`: a path under the project's root, or an absolute path. Default: the sources. */
   readonly program?: string | undefined;
 }
 

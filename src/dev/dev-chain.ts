@@ -163,7 +163,7 @@ export class DevChain {
     if (receipt.status !== 'success') throw new Error(`${functionName} reverted`);
   }
 
-  /** Many callers send from one account. Each waits until the previous transaction is in a block, so that no nonce is used twice. */
+  /** Many callers send from one account, so each waits until the previous transaction is in a block. Thus no nonce is used twice. */
   #inTurn<Result>(send: () => Promise<Result>): Promise<Result> {
     const turn = this.#lastTurn.then(send);
     this.#lastTurn = turn.catch(() => undefined);
@@ -176,7 +176,7 @@ export class DevChain {
     return this.#receipt(hash);
   }
 
-  /** Asks until the receipt is there. viem's own wait function asks again only after a new block, and there may never be one. */
+  /** Asks until the receipt exists. viem's own wait function asks again only after a new block, and a new block may never come. */
   async #receipt(hash: Hex): Promise<TransactionReceipt> {
     let receipt: TransactionReceipt | null = null;
     await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {

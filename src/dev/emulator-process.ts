@@ -6,7 +6,7 @@ import type { CapturedOutput } from './captured-output.ts';
 import { ManagedProcess } from './managed-process.ts';
 
 const WALLET_KEY_BYTES = 32;
-/** Timeout for the line that says where the emulator listens. Milliseconds. */
+/** How long an emulator may take to print the line that says where it listens. Milliseconds. */
 const START_TIMEOUT_MS = 60_000;
 
 export interface EmulatorOptions {
