@@ -1,16 +1,16 @@
 /**
- * Plans the transaction of a claim (protocol.md §6): pure. EIP-1559, max fee = 2 x base fee + tip. The RPC may suggest an absurd
- * tip, so tip and max fee have limits. The planner waits STUCK_AFTER_BLOCKS blocks for a pending claim to be mined, then replaces it under
- * the same nonce. A claim that was refused because of its price is sent again with fees raised by an eighth, until it is accepted or
- * the cap is reached. When the cap is reached, the next attempt starts with fresh fees, because the pool may have dropped the transaction
- * that had to be outbid. The planner never gives up permanently, because the node would then never claim.
+ * Plans the transaction of a claim: an EIP-1559 transaction with max fee = 2 x base fee + tip (protocol.md §6). Pure. The RPC may suggest
+ * an absurd tip, so tip and max fee have limits. The planner waits STUCK_AFTER_BLOCKS blocks for a pending claim to be mined, then replaces
+ * it under the same nonce. A claim that was refused because of its price is sent again with fees raised by an eighth, until it is accepted
+ * or the cap is reached. When the cap is reached, the next attempt starts with fresh fees, because the pool may have dropped the
+ * transaction that had to be outbid. The planner never gives up permanently, because the node would then never claim.
  */
 
 /** Gas limit of a claim. */
 export const CLAIM_GAS = 300_000n;
 /** Minimum tip. Wei per gas. */
 export const MIN_TIP = 1_000_000n;
-/** Maximum cost of a claim: 0.05 ether. Wei. */
+/** Maximum cost of a claim, in wei: 0.05 ether. */
 export const MAX_CLAIM_FEE = 50_000_000_000_000_000n;
 const MAX_FEE_PER_GAS = MAX_CLAIM_FEE / CLAIM_GAS;
 /** Ethereum nodes accept a replacement only if both fees are at least 10 % higher. An eighth is enough for all nodes. */
@@ -30,7 +30,7 @@ export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The head at the time of sending. */
   readonly sentAt: bigint;
-  /** `refused`: its price was too low; the next attempt offers more. */
+  /** `taken`: the RPC accepted it, or may have accepted it. `refused`: its price was too low, so the next attempt offers more. */
   readonly became: 'taken' | 'refused';
   /** Whether it claimed the same hash as the claim that is being planned. */
   readonly isSameHash: boolean;

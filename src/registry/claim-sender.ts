@@ -21,7 +21,7 @@ const MAX_REMEMBERED = 32;
 
 const REFUSALS: Readonly<Record<Exclude<Sending, 'taken' | 'known'>, string>> = {
   underpriced: 'the claim is underpriced',
-  nonce_used: 'the nonce of the claim was used meanwhile',
+  nonce_used: 'another transaction has used the nonce of the claim',
   no_funds: 'the wallet cannot pay for the claim',
   refused: 'the RPC did not accept the claim',
 };
@@ -70,7 +70,7 @@ export interface ClaimSenderModules {
   readonly log: Log;
   /** The highest block at which a view was read. A head below this block is out of date. */
   readonly leastHead: () => bigint;
-  /** The chain ID that the last good view showed; null before the first. */
+  /** The chain ID that the last good view showed; null before the first good view. */
   readonly chainId: () => number | null;
 }
 
@@ -236,7 +236,7 @@ export class ClaimSender {
         if (more === null) return { kind: 'refused', detail: TOO_DEAR };
         fees = more;
       } else if (sending === 'nonce_used') {
-        // An earlier claim of this node may have been mined meanwhile.
+        // An earlier claim of this node may have been mined in the meantime.
         const shown = await this.readHeadHash(signal);
         if (shown !== ZERO_HASH) return { kind: 'head_shows', hash: shown };
         nonce = (await this.#readFacts(wallet, signal)).nonce;

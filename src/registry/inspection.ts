@@ -19,7 +19,7 @@ export interface InspectionOptions {
   readonly novaAppRegistry: Wallet;
   readonly kmsRegistry: Wallet;
   readonly kmsAppId: number;
-  /** Nodes read this many blocks behind the head. */
+  /** Nodes read the block that is this many blocks behind the head. */
   readonly confirmations: number;
 }
 

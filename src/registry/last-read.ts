@@ -15,7 +15,7 @@ export class LastRead<Key, T> {
   readonly #elapsedMs: () => number;
   #entries = new Map<Key, Remembered<T>>();
 
-  /** @param ttlMs how long the last reading of an entry may be used. Milliseconds */
+  /** @param ttlMs how long the last reading of an entry may be used, in milliseconds */
   constructor(ttlMs: number, modules: { readonly elapsedMs: () => number }) {
     this.#ttlMs = ttlMs;
     this.#elapsedMs = modules.elapsedMs;

@@ -24,7 +24,7 @@ const ASKED = 6;
 /** Maximum number of attempts to make a multicall before its views are called one by one. */
 const ASKED_AT_ONCE = 4;
 
-/** How the RPC accepts many views in one call. This is learnt from its answers. */
+/** What the RPC's answers have shown about ways to call many views at once. */
 export interface MulticallSupport {
   /** Multicall3 was seen on the chain. */
   hasMulticall3: boolean;
