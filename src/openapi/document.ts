@@ -1,9 +1,9 @@
 /**
- * The OpenAPI 3.1 document of a node, made from the schemas with which the node parses bodies.
+ * Makes the OpenAPI 3.1 document of a node from the schemas with which the node parses bodies.
  *
- * The document describes a body under `/kms` and `/sync` as an envelope, because the text inside is encrypted and OpenAPI tools cannot
- * read it. The inner bodies are separate schemas among the components, so that tools can generate types from them. An envelope names its
- * inner schema in the extension `x-nova-inner`.
+ * The document describes a body under `/kms` and `/sync` as an envelope, because the text inside is encrypted and OpenAPI tools cannot read
+ * it. The inner bodies are separate schemas among the components, so that tools can generate types from them. An envelope names its inner
+ * schema in the extension `x-nova-inner`.
  */
 import { z } from 'zod';
 import { partsOf, type Endpoint } from '../domain/routes.ts';
@@ -14,7 +14,7 @@ import { PEER_OPERATIONS, PEER_SCHEMAS } from './peer-operations.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The types refuse an endpoint without an operation, and an operation without an endpoint. */
+/** The compiler refuses an endpoint without an operation, and an operation without an endpoint. */
 const OPERATIONS: Readonly<Record<Endpoint, Operation>> = { ...NODE_OPERATIONS, ...APP_OPERATIONS, ...PEER_OPERATIONS };
 
 /** A node writes lower-case hex without `0x`. It also accepts upper case and `0x`. */
@@ -35,7 +35,7 @@ const SCHEMAS = {
 const ERRORS: Readonly<Record<number, string>> = {
   400: 'The request is malformed',
   401: 'The token is missing or wrong',
-  403: 'The caller has not proved its identity, or is not allowed to ask',
+  403: 'The caller has not proved its identity, or is not allowed to make this request',
   404: 'The route, key or check does not exist',
   405: 'The route does not accept this method',
   413: 'The body is too long',
@@ -60,7 +60,7 @@ export function openApiDocument(version: string): Json {
       title: 'Nova KMS node',
       version,
       description:
-        'Bodies under /kms and /sync are envelopes: JSON, encrypted between two registered P-384 keys. x-nova-inner names the schema of the decrypted text. docs/protocol.md has the proof, the envelope and the signatures.',
+        'Bodies under /kms and /sync are envelopes: JSON, encrypted between two registered P-384 keys. x-nova-inner names the schema of the decrypted text. docs/protocol.md describes the proof, the envelope and the signatures.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
