@@ -23,7 +23,7 @@ export class LocalWallet implements Enclave {
     return walletOfPrivateKey(this.#privateKey);
   }
 
-  /** Makes v 0 or 1, as the enclave API does, because the platform's client accepts no other value (protocol.md §7). */
+  /** The v of the signature is 0 or 1, as in the enclave API, because the platform's client accepts no other value (protocol.md §7). */
   async sign(message: string): Promise<string> {
     return signEip191(this.#privateKey, message, 0);
   }

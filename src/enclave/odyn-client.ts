@@ -36,7 +36,7 @@ interface OperationRule {
   readonly isGet: boolean;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether the call may be sent again after its connection failed. The API then carries it out twice if it had got the first request. */
+  /** Whether the call may be sent again after its connection failed. If the API had received the first request, it runs the call twice. */
   readonly again: boolean;
 }
 

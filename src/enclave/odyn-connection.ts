@@ -11,7 +11,7 @@ import { AnswerReader, type AnswerLimit } from './answer-reader.ts';
 const READ_BYTES = 64 * 1024;
 const received = Buffer.from(new ArrayBuffer(READ_BYTES));
 
-/** A longer body is written as bytes, so that it is not copied to join it to the head. Characters. */
+/** A body with more characters than this is written as bytes, because joining it to the head would copy it. */
 const MAX_JOINED_CHARS = 16 * 1024;
 
 export interface OdynAddress {
@@ -63,7 +63,7 @@ export class OdynConnection {
       return;
     }
     const request = head + body;
-    // Writing an ASCII string as latin1 is faster, because Node need not look for longer characters.
+    // Writing an ASCII string as latin1 is faster, because Node need not look for characters of several bytes.
     this.#socket.write(request, Buffer.byteLength(request) === request.length ? 'latin1' : 'utf8');
   }
 
@@ -119,7 +119,7 @@ export class OdynConnection {
   #answer(body: Buffer): void {
     const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
     this.#exchange = null;
-    // `onFree` may destroy this connection, which must not wipe `body`. An idle connection keeps no answer in memory.
+    // Without its reader, this connection cannot wipe `body` if `onFree` destroys it. An idle connection also keeps no answer in memory.
     this.#reader = null;
     // A server that answers early may not read the rest of the request.
     const isOpen = staysOpen && this.#socket.writableLength === 0;

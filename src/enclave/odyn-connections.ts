@@ -87,7 +87,8 @@ export class OdynConnections {
   }
 
   #runNext(): void {
-    // A connection whose exchange has ended earlier may close now. `send` would put the oldest waiting exchange behind all others.
+    // This also runs when a connection without an exchange closes, and all slots may be taken then. Without this check, `send` would put
+    // the oldest waiting exchange behind all others.
     if (this.#isClosed || this.#running.size >= this.#options.maxConnections) return;
     const [next] = this.#waiting;
     if (next === undefined) return;

@@ -12,9 +12,9 @@ import type { Clock, Random, SealedText, SignedTransaction } from '../../domain/
 import type { SignableTransaction } from '../transaction.ts';
 import { firstV } from '../../crypto/generation.ts';
 
-/** Maximum number of (client key, nonce) pairs remembered against replay, for all clients together; the oldest is forgotten first. */
+/** Maximum number of (client key, nonce) pairs that are remembered to refuse replays, for all clients; the oldest is forgotten first. */
 const BURNT_NONCES = 4_096;
-/** Length of an AES-GCM tag: no ciphertext is shorter. Hex digits. */
+/** Length of an AES-GCM tag in hex digits. No ciphertext is shorter. */
 const TAG_DIGITS = 32;
 
 export interface AttestationFields {
@@ -100,7 +100,7 @@ export class EmulatedEnclave {
   }
 
   /**
-   * Notes the (key, nonce) pair as used before it decrypts: a second attempt with this pair is refused even if the first attempt failed.
+   * Notes the (key, nonce) pair as used before it decrypts, so a second attempt with this pair is refused even if the first attempt failed.
    */
   decrypt(sealed: SealedText): string {
     const pair = `${sealed.senderPubkey} ${sealed.nonce.slice(0, 24)}`;

@@ -122,7 +122,7 @@ export class EmulatorServer {
   constructor(options: EmulatorServerOptions, modules: { readonly enclave: EmulatedEnclave }) {
     this.#options = options;
     this.#routes = routes(modules.enclave);
-    // Like the platform's server, this one does not close idle connections: a request that is sent during the close would fail.
+    // Like the platform's server, this one does not close idle connections, because a request that arrives during the close would fail.
     this.#server = createServer({ keepAliveTimeout: 0 }, (request, response) => void this.#serve(request, response));
   }
 
