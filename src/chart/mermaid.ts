@@ -1,7 +1,8 @@
 /**
- * Draws a chart as a Mermaid state diagram. Nested states are boxes, and the regions of a parallel state are side by side. One arrow joins
- * two states and lists all its triggers. Edges without a target are not drawn. Mermaid cannot draw an arrow from a box to a state inside
- * it, so such an edge is drawn from each of the box's other children. In a box with regions, these are the children of the target's region.
+ * Draws a chart as a Mermaid state diagram. Nested states are boxes, and the regions of a parallel state are side by side. All edges from
+ * one state to another share one arrow, which lists all their triggers. Edges without a target are not drawn. Mermaid cannot draw an arrow
+ * from a box to a state inside it, so such an edge is drawn from each of the box's other children. In a box with regions, these are the
+ * children of the target's region.
  */
 import type { Chart, ChartEdge, ChartState } from './chart.ts';
 
@@ -40,7 +41,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** For an edge from the box `at` to a state inside it: the box whose other children the arrows leave. It is `at`, or a region of it. */
+  /** Returns the box whose children an edge from the box `at` to a state inside it is drawn from: `at` itself, or one of its regions. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);
