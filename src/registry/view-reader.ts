@@ -7,8 +7,8 @@
  *   3  at the pinned block: their versions, and the instances that the hint lacked
  *
  * Each trip after the first asks for the chain's id again, because an RPC may switch to another chain between two trips. A fourth trip is
- * made when an instance that the hint lacked has a version that no hinted instance has. This extra trip is rare, and without it a
- * member could be left out for one tick. A head that is too far back is read again, because the balancer may then choose a different backend.
+ * made when an instance that the hint lacked has a version that no hinted instance has. This extra trip is rare, and without it a member
+ * could be left out for one tick. A head that is too far back is read again, because the balancer may then choose a different backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
