@@ -1,6 +1,6 @@
 /**
- * Protections that a node must keep using after its first use of them (protocol.md §10, Bound to the request). The wallet and the
- * registered key identify a node: a different key means that the enclave has rebooted, so the node may now run an older image.
+ * Protections that a node must keep using once it has used them (protocol.md §10, Bound to the request). The wallet and the registered key
+ * identify a node: a different key means that the enclave has rebooted, so the node may now run an older image.
  */
 import { LRUCache } from 'lru-cache';
 import { MAX_MEMBERS } from '../domain/limits.ts';
