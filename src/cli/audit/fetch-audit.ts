@@ -51,7 +51,7 @@ export async function fetchAudit(options: FetchAuditOptions, { transport, verifi
     }
     for (const entry of entries) verifier.take(entry);
     const { first } = verifier;
-    if (first !== null) throw new FetchAuditError(`the new entries do not follow from those in the file: ${first.what}`, { isForged: true });
+    if (first !== null) throw new FetchAuditError(`the new entries do not continue those in the file: ${first.what}`, { isForged: true });
     if (entries.length > 0) await keep(entries);
     count += entries.length;
     if (!more) return count;

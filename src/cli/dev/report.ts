@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import type { ReadinessState } from '../../domain/readiness.ts';
 import { alignColumns } from '../table.ts';
 
-/** All events of the output. Each is one JSON line with these field names. */
+/** The events that the output may contain. With --json, each is one line of JSON with these field names. */
 export type DevEvent =
   | { readonly event: 'step'; readonly step: string }
   | {

@@ -47,7 +47,7 @@ function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectat
   return failed(
     check,
     `the head is ${seconds(ageMs)} old, but CHAIN_MAX_AGE_SECONDS is ${maxAgeMs / 1000}`,
-    'wait until the RPC or the light client has caught up, or use another RPC; where the chain itself is slow, raise CHAIN_MAX_AGE_SECONDS',
+    'wait until the RPC or the light client has caught up, or use another RPC; if the chain itself is slow, raise CHAIN_MAX_AGE_SECONDS',
   );
 }
 

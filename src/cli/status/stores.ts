@@ -28,5 +28,5 @@ export async function compareStores(look: () => Promise<readonly (StatusAnswer |
 
 export function storesLine({ nodes, stores }: StoresComparison): string {
   if (nodes < 2) return 'fewer than two ready nodes report what their store holds';
-  return stores === 1 ? `${nodes} ready nodes hold the same records` : `${nodes} ready nodes hold ${stores} different stores`;
+  return stores === 1 ? `${nodes} ready nodes hold the same records` : `${nodes} ready nodes hold ${stores} different sets of records`;
 }

@@ -19,7 +19,7 @@ async function compared(looks: readonly (readonly (ReturnType<typeof node> | nul
 test.each([
   ['equal stores are reported as equal', [[node('aa'), node('aa')]], '2 ready nodes hold the same records'],
   ['stores that become equal during the comparison are reported as equal', [[node('aa'), node('bb')], [node('bb'), node('bb')]], '2 ready nodes hold the same records'],
-  ['stores that stay different are reported as different', [[node('aa'), node('bb'), node('aa')]], '3 ready nodes hold 2 different stores'],
+  ['stores that stay different are reported as different', [[node('aa'), node('bb'), node('aa')]], '3 ready nodes hold 2 different sets of records'],
   ['a node that is not ready is left out', [[node('aa'), node('bb', false), node('aa')]], '2 ready nodes hold the same records'],
   ['an older node, which does not report its store, is left out', [[node('aa'), node(null), null]], 'fewer than two ready nodes report what their store holds'],
 ])('%s', async (_, looks, line) => {
