@@ -8,7 +8,7 @@ import { RefusalError } from '../domain/errors.ts';
 import type { ByteLease } from './inflight-bytes.ts';
 import type { RequestsUnderWay } from './requests-under-way.ts';
 
-/** Counted for a request while it waits for a place: the maximum size of its headers, which stay in memory. Bytes. */
+/** Bytes that are counted for a request while it waits for a place: the maximum size of its headers, which stay in memory. */
 const WAITING_BYTES = 16 * 1024;
 
 export class Admission {
@@ -24,7 +24,7 @@ export class Admission {
   /**
    * Takes a place among the caller's requests.
    * @returns undefined if a place was free; otherwise a promise that resolves once the request has a place
-   * @throws RefusalError rate_limited, service_unavailable; bad_request, which is never sent, if the caller has hung up
+   * @throws RefusalError rate_limited or service_unavailable; or bad_request if the caller has hung up, so this refusal is never sent
    */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
     if (this.#answerGone) throw hungUp();

@@ -18,7 +18,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));
     response.locals.admission = admission;
-    // Authentication may wait for the registry. If the caller has hung up meanwhile, `close` has been emitted and does not come again.
+    // Authentication may wait for the registry. If the caller hung up in the meantime, `close` has already been emitted.
     if (response.closed) admission.noteAnswerGone();
     else response.once('close', () => admission.noteAnswerGone());
     return goOn(admission.enter(underWay, response), next);
@@ -26,7 +26,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
 }
 
 /**
- * A request of a kind that has a lower limit must also get a place under that limit. Refuses like `admit`.
+ * For one kind of request that has a lower limit: such a request must also get a place under that limit. Refuses like `admit`.
  * @param isSuch whether a request is of that kind
  */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {

@@ -55,7 +55,7 @@ const uncached: RequestHandler = (_request, response, next) => {
 
 export function createApp(options: AppOptions, modules: AppModules): Express {
   const limits = createClientLimits(options, modules);
-  // Half of the bytes are for these routes, and half for `/sync`.
+  // Half of MAX_INFLIGHT_BYTES is for these routes, and half for `/sync`.
   const bytes = new InflightBytes(options.maxInflightBytes / 2);
   const answers = new OpenAnswers(bytes);
   const app = express();
@@ -69,11 +69,11 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
   app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits, bytes), inTurn(limits.rest, notFound));
-  // Express tries routers in order. Most requests follow a request for a nonce, so this router comes before less used ones.
+  // Express tries routers in order. Callers ask for a nonce before most other requests, so this router comes before less used ones.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Probes come before `refuseStopping`, because they must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));
-  // `/audit` also comes before `refuseStopping`. A stopping node answers its reader once more after the last entry (node/stop-answering.ts).
+  // `/audit` also comes before `refuseStopping`, because a stopping node lets a reader fetch the last entry (node/stop-answering.ts).
   if (modules.audit !== null) app.use(auditRoutes(modules.audit, limits));
   if (modules.metrics !== undefined) app.use(metricsRoutes(modules.metrics, limits));
   app.use(refuseStopping);

@@ -1,6 +1,7 @@
 /**
  * Records a request in the audit log (docs/audit.md) when its answer has been sent or its caller has hung up. It records a request
- * regardless of its outcome, but only if its caller is authenticated: otherwise strangers could push the important entries out of the log.
+ * regardless of its outcome, but only if its caller is authenticated, because strangers could otherwise push important entries out of the
+ * log.
  */
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
@@ -47,7 +48,7 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
     if (subject !== null) audit?.record({ ...subject, outcome: outcomeOf(this) });
   }
   return (_request, response, next) => {
-    // If the caller hung up during authentication, `close` has been emitted and does not come again.
+    // If the caller hung up during authentication, `close` has already been emitted.
     if (response.closed) record.call(response);
     else response.on('close', record);
     next();

@@ -7,7 +7,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
-/** Above this number, the least recently used wallet is dropped. Strangers cannot cause this: only registered instances are noted. */
+/** Above this number, the least recently used wallet is dropped. Strangers cannot cause this: only registered instances are added. */
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {

@@ -46,7 +46,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   if (announced > maxBytes) throw tooLarge();
   lease.expect(announced);
   const cutOff = (): RefusalError => new RefusalError('bad_request', 'the body was cut off');
-  // If the caller hung up while an earlier middleware waited, none of the events below would come.
+  // If the caller hung up while an earlier middleware waited, none of the events below would be emitted.
   if (request.destroyed) throw cutOff();
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks = new JoinedChunks();
@@ -61,7 +61,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.join());
   const onCut = (): void => {
-    // A request also emits `close` after `end`. Then no error is created, because creating one costs as much as reading the body.
+    // A request also emits `close` after `end`. In that case, no error is created, because that would cost as much as reading the body.
     if (!request.readableEnded) reject(cutOff());
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

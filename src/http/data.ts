@@ -23,7 +23,7 @@ export interface DataStore {
   /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
-  /** Whether a record of this key was left out: as far as this node knows, a peer has it, but this node did not accept it. */
+  /** Whether a record of this key may have been left out: this node did not accept the record, but a peer may have it. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 

@@ -30,7 +30,7 @@ export function routedTarget(target: string): string {
   }
   const { pathname } = new URL(`http://node${path}`);
   const decoded = decodePercent(pathname, 'path');
-  // A path with an escaped prefix must not match a route: its key would be decoded twice, here and in `query.ts`.
+  // A path with an escaped prefix must not match a route, because its key would be decoded twice, here and in `query.ts`.
   return (decoded.startsWith(DATA_KEY_PREFIX) ? UNKNOWN_BELOW_KMS : escaped(encodeURI(decoded))) + query;
 }
 

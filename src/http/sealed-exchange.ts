@@ -22,7 +22,7 @@ export interface SealedCaller {
 /** Answers up to this length are never refused for lack of room. Bytes. */
 const SHORT_ANSWER_BYTES = 64 * 1024;
 /**
- * An answer is counted at its size on the wire, where each byte is two hex digits. Counted like this, the largest page uses the whole share
+ * An answer is counted at its size on the wire, where each byte is two hex digits. Counted this way, the largest page uses the whole share
  * of a caller (protocol.md §10).
  */
 export const WIRE_FACTOR = 2;

@@ -68,7 +68,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),
     enterAlso<PeerLocals>(new RequestsUnderWay(SNAPSHOTS_UNDER_WAY, modules), ({ inner }) => handler.snapshotChars(inner) !== null),
-    // A request does not wait between these checks and its answer.
+    // From these checks until the handler runs, a request does not wait. So the checks still hold when the handler runs.
     secretConfirmed,
     requireStillMember(modules),
     requireHmac(modules),
@@ -107,7 +107,10 @@ function reserveSnapshot(handler: SyncHandler): SealedHandler<PeerLocals> {
   };
 }
 
-/** The sender's entry in the membership may be another one now, for example one that could not be read again. The handler gets that entry. */
+/**
+ * Checks that the sender is still a member. Its entry may have changed since authentication. For example, it may now be marked
+ * `asLastRead`. So the handler gets the current entry.
+ */
 function requireStillMember({ directory }: Pick<SyncModules, 'directory'>): SealedHandler<PeerLocals> {
   return (_request, { locals }, next) => {
     const member = entryOf(locals.caller.member, directory.membership());
