@@ -12,7 +12,7 @@ export function clockLeadMs(date: string | undefined, nowMs: number): number | n
   if (date === undefined || !/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(date)) return null;
   const theirsMs = Date.parse(date);
   if (Number.isNaN(theirsMs)) return null;
-  // The date is cut to whole seconds, so a lag of less than one second is treated as no lag.
+  // The date is truncated to whole seconds, so a lag of less than one second is treated as no lag.
   const leadMs = theirsMs - nowMs;
   return leadMs < 0 && leadMs > -1_000 ? 0 : leadMs;
 }

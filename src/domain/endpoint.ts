@@ -1,4 +1,7 @@
-/** The server of a URL in sentences and log lines, without the parts that may be secret (login, path, query); and whether a login is valid. */
+/**
+ * Names the server of a URL in sentences and log lines, without the parts that may be secret (login, path, query). Also checks whether a
+ * login is valid.
+ */
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
 
@@ -9,11 +12,12 @@ export function endpointOf(url: string): string {
   return `${hostname}:${port === '' ? (DEFAULT_PORT[protocol] ?? '?') : port}`;
 }
 
-/** Whether the login in a URL is percent-encoded correctly. URL parsers accept a single `%`, but the login cannot be decoded then. */
+/** Whether the login in a URL is percent-encoded correctly. URL parsers accept a single `%`, but such a login cannot be decoded. */
 export function hasReadableLogin(url: string): boolean {
   const { username, password } = new URL(url);
   try {
-    // Decoded one by one, as the login is used: the end of one and the start of the other could form a character.
+    // The two parts are decoded separately, because they are used separately. If they were joined, the end of one and the start of the
+    // other could form a character.
     decodeURIComponent(username);
     decodeURIComponent(password);
     return true;

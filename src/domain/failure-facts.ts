@@ -22,7 +22,7 @@ export interface FailureFacts {
   readonly frames: readonly string[];
 }
 
-/** Maximum number of causes that are followed from an error: a chain of causes may be circular. */
+/** Maximum number of causes that are followed from an error. There is a limit because a chain of causes may be circular. */
 const MAX_CAUSES = 8;
 const MAX_FRAMES = 8;
 const MAX_FRAME_CHARS = 120;
@@ -77,7 +77,7 @@ export function describeFailure(error: unknown): string {
   return isExpected && why !== null ? why : `unexpected failure (${code})`;
 }
 
-/** The code of the deepest cause that has one, or else of the error itself: a code of the operating system, TLS or the HTTP client. */
+/** The deepest code in an error and its causes: a code of the operating system, TLS or the HTTP client. Null if there is none. */
 export function causeCode(error: unknown): string | null {
   let found: string | null = null;
   let at: unknown = error;

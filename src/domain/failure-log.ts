@@ -52,7 +52,7 @@ export class FailureLog {
   }
 
   /**
-   * Every boundary logs an expected failure. A broken assumption is logged and counted only by the first boundary that it reaches.
+   * An expected failure is logged by every boundary that it reaches. A broken assumption is logged and counted only by the first one.
    * @param where the boundary in fixed words, as the start of a sentence: `the step readChain`
    * @param more facts that the boundary adds; they must not contain text that came from outside
    */

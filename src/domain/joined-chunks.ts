@@ -1,6 +1,7 @@
 /**
- * Joins the chunks of a body. Small chunks are copied into blocks: a sender may send one byte per chunk, and a kept chunk costs some
- * hundred bytes of memory besides its content. The memory that is held is at most about twice the bytes that were added.
+ * Joins the chunks of a body. Small chunks are copied into blocks, because a sender may send one byte per chunk, and each chunk that is
+ * kept costs more than a hundred bytes in addition to its content. The memory that is held is at most about twice the bytes that were
+ * added.
  */
 
 /** A chunk of at least this length is kept as it is. Also the maximum length of a block. Bytes. */
@@ -26,7 +27,7 @@ export class JoinedChunks {
   add(chunk: Uint8Array): void {
     const isFirst = this.#bytes === 0;
     this.#bytes += chunk.length;
-    // Most bodies have only one chunk, which is then not copied.
+    // Most bodies have only one chunk. That chunk is not copied.
     if (isFirst || chunk.length >= BLOCK_BYTES) {
       this.#endBlock();
       this.#pieces.push(chunk);

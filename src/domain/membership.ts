@@ -94,7 +94,7 @@ export function memberEndpoint(url: string, path: `/${string}`): string {
   return url.replace(/\/+$/, '') + path;
 }
 
-/** The entry of a member in a later membership. An instance with the same wallet and another teePubkey is another member. */
+/** The entry of a member in a later membership. An instance with the same wallet but a different teePubkey is a different member. */
 export function entryOf({ wallet, teePubkey }: Member, membership: Membership | null): Member | undefined {
   return membership?.members.find((member) => member.wallet === wallet && member.teePubkey === teePubkey);
 }

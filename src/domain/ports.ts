@@ -12,7 +12,7 @@ export interface Clock {
   /** Milliseconds since the Unix epoch. May jump. */
   nowMs(): number;
   /**
-   * Milliseconds since an arbitrary start, for durations and deadlines. Never goes back; may stand still while the machine sleeps
+   * Milliseconds since an arbitrary start, for durations and deadlines. Never goes back; may stop while the machine sleeps
    * (elapsed.ts).
    */
   monotonicMs(): number;

@@ -18,7 +18,7 @@ export function copyOfSecret(bytes: Uint8Array): Uint8Array {
 
 /**
  * Decodes hex without an intermediate buffer. The caller must first check that the string is whole bytes in hex, because this function
- * does not refuse every other string.
+ * detects only some invalid strings.
  * @throws TypeError for a string that it refuses; the error does not contain the string
  */
 export function secretFromHex(hex: string): Uint8Array {
