@@ -17,7 +17,7 @@ export function encodeBase64(bytes: Uint8Array): string {
 
 /** The bytes in new memory, which the caller must wipe; null if the string is not canonical base64. */
 export function decodeBase64(text: string): Uint8Array | null {
-  // Not `Buffer.from(text, ..)`, which puts small results into a shared pool.
+  // `Buffer.from(text, ..)` would put small results into a shared pool.
   const bytes = Buffer.alloc(Buffer.byteLength(text, 'base64'));
   bytes.write(text, 'base64');
   return bytes.toString('base64') === text ? bytes : null;

@@ -1,4 +1,4 @@
-/** Parses JSON from outside. In the result, `__proto__` is an ordinary key: `JSON.parse` never sets a prototype. */
+/** Parses JSON from outside. In the result, `__proto__` is an ordinary key, because `JSON.parse` never sets a prototype. */
 
 const BYTE_ORDER_MARK = '\ufeff';
 /** All calls can share one decoder, because it keeps no state between complete inputs. */

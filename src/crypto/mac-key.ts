@@ -35,7 +35,7 @@ export class MacKey {
     return hash('sha256', this.#outer, 'buffer');
   }
 
-  /** Overwrites the key with zeros. Later MACs are not made with this key. */
+  /** Overwrites the key with zeros. A MAC that is made afterwards no longer depends on the key. */
   wipe(): void {
     this.#inner.fill(0);
     this.#outer.fill(0);

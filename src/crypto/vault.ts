@@ -181,7 +181,7 @@ export class Vault {
     return this.#syncKey.mac(canonical).toString('hex');
   }
 
-  /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid: all nodes send that. */
+  /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid, because all nodes send it. */
   verifySyncHmac(canonical: string, signature: string): boolean {
     return this.#syncKey !== null && constantTimeEqual(this.syncHmac(canonical), signature);
   }
