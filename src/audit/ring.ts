@@ -57,12 +57,12 @@ export class AuditRing {
   }
 
   /**
-   * Drops the oldest entries until this number of entries fits, with texts of this length together.
-   * @throws InvariantError when they can never fit
+   * Drops the oldest entries until there is room for `entries` new entries whose texts have `chars` characters in total.
+   * @throws InvariantError when the ring is too small for them
    */
   makeRoom(chars: number, entries = 1): void {
     const { maxEntries, maxBytes } = this.#limits;
-    invariant(chars <= maxBytes && entries <= maxEntries, 'the audit entries are longer than the limit of all entries');
+    invariant(chars <= maxBytes && entries <= maxEntries, 'the audit entries exceed the limits of the whole ring');
     const end = this.#startOf(chars) + chars;
     while (this.#count > 0 && (this.#count + entries > maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
   }

@@ -66,7 +66,7 @@ export class AuditTrail implements Audit {
 
   /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
   pointToSign(): ChainPoint {
-    // If the checkpoint itself had to drop entries, no signed entry would report them.
+    // Makes room for the checkpoint too. If the checkpoint itself had to drop entries, no signed entry would report them.
     this.#ring.makeRoom(DROPPED_AND_CHECKPOINT_CHARS, 2);
     this.#sayDropped();
     return this.#ring.last;
@@ -77,8 +77,8 @@ export class AuditTrail implements Audit {
   }
 
   /**
-   * A page as JSON: `{"chain","entries":[..],"more"}`, oldest first, entries with their hash. It begins with a gap if the next entry was
-   * dropped.
+   * A page as JSON: `{"chain","entries":[..],"more"}`. The oldest entry is first, and each entry has its hash. The page begins with a gap
+   * if the next entry was dropped.
    * @param after the number of the last entry that the reader has; 0: none
    * @param limit the maximum number of entries in the page, at least 1
    */

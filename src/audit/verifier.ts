@@ -12,7 +12,7 @@ import { recoverEip191 } from '../crypto/signature.ts';
 import type { Wallet } from '../domain/ids.ts';
 import { auditLine, HASH_BEFORE_FIRST, nextHash, type AuditLine, type ChainedLine, type ChainPoint, type SequenceRange } from './entry.ts';
 
-/** Maximum number of hashes that are kept for later checkpoints: a checkpoint signs an entry that is some seconds older. */
+/** Maximum number of hashes that are kept for later checkpoints. A checkpoint signs an entry that may be a few seconds older. */
 const REMEMBERED_HASHES = 100_000;
 /** Maximum number of reported problems. Later problems often follow from the first. */
 const MAX_PROBLEMS = 20;
