@@ -1,7 +1,7 @@
 /**
  * Maps a stack frame of a bundle to its place in the sources. Node's own `--enable-source-maps` keeps all source maps in memory, where they
  * take 28 MiB. So this file reads a map only when it must map a frame. That is rare, because only faults are logged with a stack. The
- * places found are kept, but not the map. So a repeated fault does not read the map again.
+ * map is not kept, but the places found are, so a repeated fault does not read the map again.
  */
 import { readFileSync } from 'node:fs';
 import { SourceMap, type SourceMapPayload } from 'node:module';
@@ -32,7 +32,7 @@ function look(file: string, line: number, column: number): Place | null {
     const entry = map.findEntry(line - 1, column - 1);
     return 'originalSource' in entry ? { file: resolve(dirname(file), entry.originalSource), line: entry.originalLine + 1 } : null;
   } catch {
-    // This runs while a failure is logged, so it must not throw. Without a readable map, the log line names no place in the sources.
+    // This runs while a failure is logged, so it must not throw. Without a readable map, the log line shows no place in the sources.
     return null;
   }
 }
