@@ -85,13 +85,13 @@ function withoutCredentials(effective: Record<string, string>): EffectiveConfig 
       variable,
       variable === SETTINGS.nodeUrl.variable
         ? hostOf(text)
-        : // Hides everything before the last @: URL parsers accept any number of slashes, and the address of a proxy may have none.
+        : // Hides everything before the last @, because URL parsers accept any number of slashes, and the address of a proxy may have none.
           text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***'),
     ]),
   );
 }
 
-/** The host of a URL, in a form made from its parts: a URL parser repairs missing slashes, which a search in the text would miss. */
+/** The host of a URL, built from its parsed parts. A search in the text could miss a login, because URL parsers accept missing slashes. */
 function hostOf(text: string): string {
   if (!URL.canParse(text)) return '***';
   const { protocol, username, password, host, pathname, search, hash } = new URL(text);
