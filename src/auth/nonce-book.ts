@@ -72,7 +72,7 @@ export class NonceBook {
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);
   }
 
-  /** Looks up a nonce. If the result is `ok`, the nonce is then used up. Nonces are compared as strings. */
+  /** Looks up a nonce. If the result is `ok`, this uses up the nonce. Nonces are compared as strings. */
   consume(nonce: string): 'ok' | 'unknown' | 'expired' {
     const issuedSeconds = this.#use(nonce);
     if (issuedSeconds === null) return 'unknown';
@@ -116,7 +116,7 @@ export class NonceBook {
     return true;
   }
 
-  /** Drops expired pages, oldest first, and stops at a page that must stay. Later pages wait for at most one lifetime of a nonce. */
+  /** Drops expired pages, oldest first, up to a page that must stay. An expired page behind it stays for at most one nonce lifetime. */
   #dropExpired(): void {
     for (const [number, page] of this.#pages) {
       if (!this.#isExpired(page.issuedSeconds)) return;

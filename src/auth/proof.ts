@@ -1,6 +1,6 @@
 /**
  * Proof of possession (protocol.md §3): three headers with a nonce issued here, a fresh timestamp and an EIP-191 signature. If the form or
- * the timestamp of a proof is bad, its nonce stays unused. Looking up the nonce uses it up, whether or not the proof is valid.
+ * the timestamp of a proof is bad, its nonce stays unused. Otherwise, looking up the nonce uses it up, even if the signature is not valid.
  */
 import { isBase64 } from '../crypto/base64.ts';
 import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';
