@@ -16,7 +16,7 @@ export interface ProxySettings {
   readonly noProxy: string;
 }
 
-/** @param guarded whether to refuse addresses that an enclave must not reach @throws Error for an invalid `noProxy` */
+/** @param guarded whether to refuse addresses that an enclave must not reach. @throws Error for an invalid `noProxy` */
 export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispatcher {
   const options = {
     connect: createConnector(guarded),
@@ -25,7 +25,7 @@ export function createDispatcher(proxy: ProxySettings, guarded: boolean): Dispat
     pipelining: 1,
   };
   const isDirect = parseNoProxy(proxy.noProxy);
-  // Empty strings, because undici reads the environment for settings that are undefined.
+  // Missing settings become empty strings, because undici reads the environment for settings that are undefined.
   const proxies = { httpProxy: proxy.httpProxy ?? '', httpsProxy: proxy.httpsProxy ?? '', noProxy: '' };
   return new WayOut(isDirect, { direct: new Agent(options), proxied: new EnvHttpProxyAgent({ ...options, ...proxies }) });
 }
