@@ -46,7 +46,7 @@ const ANSWERS: readonly [string, string, Read][] = [
   ['HTTP/1.0', lines('HTTP/1.0 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: false }],
   ['HTTP/1.0 and a header that keeps the connection open', lines('HTTP/1.0 200 OK', 'connection: keep-alive', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
   ['an interim answer before it', lines('HTTP/1.1 103 Early Hints', 'link: </a>', '', 'HTTP/1.1 200 OK', 'content-length: 5', '', 'hello'), { status: 200, body: 'hello', staysOpen: true }],
-  ['204', lines('HTTP/1.1 204 No Content', 'content-length: 5', '', ''), { status: 204, body: '', staysOpen: true }],
+  ['status 204', lines('HTTP/1.1 204 No Content', 'content-length: 5', '', ''), { status: 204, body: '', staysOpen: true }],
 ];
 
 describe.each(ANSWERS)('an answer with %s', (_, text, answer) => {

@@ -35,7 +35,7 @@ const FIELDS: Readonly<Record<OdynOperation, readonly string[]>> = {
 };
 
 const digits = (length: number) => fc.array(fc.constantFrom(...Array.from('0123456789abcdefABCDEF')), { minLength: length, maxLength: length });
-/** Strings that are close to the accepted forms: of a right or nearly right length, with or without a prefix, or with an invalid digit. */
+/** Strings that are close to the accepted forms: of the right or nearly the right length, with or without a prefix or an invalid digit. */
 const text = fc
   .tuple(
     fc.constantFrom('', '0x', '0X', ' 0x'),

@@ -288,12 +288,12 @@ describe('connections', () => {
     await once(server, 'listening');
     closers.push(async () => server.closeAllConnections(), async () => void server.close());
     const { client } = startClient(`https://${host}:${(server.address() as AddressInfo).port}`);
-    /** The name that the client wanted, for each connection; false if it wanted none. */
+    /** For each connection, the server name that the client sent; false if it sent none. */
     const names = () => [...sockets].map(({ servername }) => servername);
     return { client, names };
   }
 
-  test('over TLS require a trusted certificate, and are used again; an IP address is not sent as a name', async () => {
+  test('over TLS require a trusted certificate, are used again, and do not send an IP address as a server name', async () => {
     const { key, cert } = await certificateFor({ type: 7, ip: '127.0.0.1' });
     const { client, names } = await startTls('127.0.0.1', { key, cert });
     expect((await failureOf(client.sign('x'))).failure).toBe('unreachable');
@@ -302,7 +302,7 @@ describe('connections', () => {
     expect(names()).toEqual([false]);
   });
 
-  test('over TLS tell the server which name they want, so that a server with several names can choose its certificate', async () => {
+  test('over TLS tell the server the requested host name, so that a server with several names can choose its certificate', async () => {
     const { key, cert } = await certificateFor({ type: 2, value: 'localhost' });
     const context = createSecureContext({ key, cert });
     const { client, names } = await startTls('localhost', { SNICallback: (_, choose) => choose(null, context) });

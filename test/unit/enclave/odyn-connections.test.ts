@@ -1,4 +1,4 @@
-/** The connections to the enclave API, tested with a server that chooses when it answers, and how, and when it closes a connection. */
+/** The connections to the enclave API, tested with a server that decides when and how it answers, and when it closes a connection. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -49,7 +49,7 @@ async function start(maxConnections: number, onRead: (socket: Socket, text: stri
   return { connections, arrived, sockets: watchClient() };
 }
 
-/** A request. `answered` becomes the status and the body of its answer. */
+/** A request. `answered` resolves to the status and the body of its answer. */
 function request(path: string, body = '') {
   const { promise: answered, resolve, reject } = Promise.withResolvers<string>();
   const exchange: Exchange = {
@@ -77,7 +77,7 @@ const until = (what: string, reached: () => boolean): Promise<void> =>
 test.each<[string, readonly string[]]>([
   ['one read', [answer('a plaintext')]],
   ['several reads', [answer('a plaintext').slice(0, -9), 'plain', 'text']],
-])('an answer in %s arrives unchanged although its connection is closed at once, because a retry needs a new one', async (_, parts) => {
+])('an answer in %s arrives unchanged even if its connection is then closed immediately, because a retry needs a new connection', async (_, parts) => {
   const { connections, arrived, sockets } = await start(1, (socket, text) => {
     if (text.startsWith('POST /retry')) socket.write(answer('retried'));
   });
@@ -105,7 +105,7 @@ test('an idle connection keeps neither its last request nor the answer in memory
     return new WeakRef(exchange);
   };
   const ended = await askOnce();
-  await until('the end of the request in memory', () => {
+  await until('the garbage collection of the request', () => {
     collectGarbage();
     return ended.deref() === undefined;
   });
