@@ -35,7 +35,7 @@ beforeEach(() => {
 const pageAfter = (after: number, limit = 1_000): Page => JSON.parse(audit.http.reader.page(after, limit)) as Page;
 
 describe('the end of the audit log', () => {
-  test('is `stop` and a checkpoint that covers all entries, even if an event comes while the enclave signs', async () => {
+  test('is `stop` and a checkpoint that covers all entries, even if an event occurs while the enclave is signing', async () => {
     audit.audit.record(DERIVE);
     const ended = audit.end();
     audit.audit.record(DERIVE);
@@ -53,7 +53,7 @@ describe('the end of the audit log', () => {
     [false, 'a page without the last entry', [() => pageAfter(0, 2)]],
     [false, 'an empty page', [() => pageAfter(3), () => pageAfter(999)]],
     [true, 'the page with the last entry', [() => pageAfter(0, 2), () => pageAfter(2, 1)]],
-  ])('has been read: %p, after %s', async (isRead, _, reads) => {
+  ])('has been read: %p, when the reader has received %s', async (isRead, _, reads) => {
     pageAfter(0);
     held.resolve(undefined);
     const { whenRead } = await audit.end();

@@ -81,7 +81,7 @@ describe('a read of the chain that fails', () => {
 });
 
 describe('the master secret', () => {
-  test('may be handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old, and not before the first view', async () => {
+  test('may be handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old, but not before the first view', async () => {
     const { clock, watch, read } = start();
     expect(watch.mayHandOut()).toBe(false);
     await read();
@@ -95,7 +95,7 @@ describe('the master secret', () => {
     ['zero', { kind: 'read', hash: ZERO_HASH }],
     ['a different hash', { kind: 'read', hash: `0x${'22'.repeat(32)}` as Hash32 }],
     ['no hash', { kind: 'shallow' }],
-  ])('is not handed out after a read between two node_ticks has shown %s, until the next node_tick', async (_, hash) => {
+  ])('is not handed out until the next node_tick after a read between two node_ticks has shown %s', async (_, hash) => {
     const { clock, world, watch, read } = start();
     world.hash = { kind: 'read', hash: `0x${'11'.repeat(32)}` as Hash32 };
     await read();
@@ -107,7 +107,7 @@ describe('the master secret', () => {
     expect(watch.mayHandOut()).toBe(true);
   });
 
-  test('may be handed out at any age of the view if ages are not checked', async () => {
+  test('may be handed out regardless of the age of the view if ages are not checked', async () => {
     const { clock, watch, read } = start({ maxAgeMs: 0 });
     await read();
     await clock.advance(10_000_000);
@@ -116,7 +116,7 @@ describe('the master secret', () => {
 });
 
 describe('the view', () => {
-  test('is fresh enough for answering requests until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail, and not before the first good read', async () => {
+  test('is fresh enough for answering requests from the first good read until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);
     await read();

@@ -58,7 +58,7 @@ describe('the identity of this node', () => {
   });
 });
 
-test('a node with a new wallet is a different node, and this is reported once', async () => {
+test('a node whose wallet changes counts as a different node, and the change is reported once', async () => {
   let wallet = OWN;
   const { identity, others } = identityOf({ address: async () => wallet });
   await identity.refresh(SIGNAL);

@@ -236,7 +236,7 @@ describe('step 1, the chain hash', () => {
     expect(vault.servingHash()).toBe(hashOf(7));
   });
 
-  test('that cannot be read is read up to two more times at the same block', async () => {
+  test('is read again at the same block, at most twice, if it cannot be read', async () => {
     const blocks: bigint[] = [];
     const again: HashReading[] = [{ kind: 'unreadable', detail: 'lost' }, { kind: 'read', hash: hashOf(9) }];
     const { world, look, clock } = startJobs({
@@ -340,7 +340,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
   });
 
-  test('is recognized as a claim of this node even if the answer to it was lost: no other node has the secret', async () => {
+  test('is recognized as a claim of this node even if the answer to it was lost, because no other node has the secret', async () => {
     const { claim, look } = startJobs({ chain: { claim: () => Promise.reject(REFUSED) } });
     await expect(claim()).rejects.toBe(REFUSED);
     expect(await look(hashOf(1))).toEqual(confirmed(1, true));
@@ -492,7 +492,7 @@ describe('step 4, the first snapshot', () => {
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
   });
 
-  test('ends the staleness of a node that has become the only member, because there is no member from which it could learn anything', async () => {
+  test('ends the staleness of a node that has become the only member, because no other member has anything that it could learn', async () => {
     const clock = new ManualClock();
     const ended: string[] = [];
     const staleness = new Staleness({ retentionMs: 1_000 }, { clock, lastSequenceNumber: () => 3, acknowledgedByAny: () => 3 });
@@ -522,7 +522,7 @@ describe('step 4, the first snapshot', () => {
     expect(seen.rounds).toBe(1);
   });
 
-  test('that no member sent does not make the node ask the other members whether they are sure', async () => {
+  test('does not make the node ask the other members whether they are sure if no member sent a snapshot', async () => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 0, completeFrom: null }) } } });
     await look();
     await jobs.fetchSnapshot(SIGNAL);
@@ -660,7 +660,7 @@ describe('members that are read between two node_ticks', () => {
     return started;
   }
 
-  test('are the members that a ready node waits for and asks whether they are sure', async () => {
+  test('replace the members that a ready node waits for, and the node asks them whether they are sure', async () => {
     const { jobs, seen } = await startChanged(OWN, THIRD);
     expect(seen.sureOf).toEqual([[THIRD]]);
     const replication = createActor(jobs.actors().replicate).start();
@@ -669,7 +669,7 @@ describe('members that are read between two node_ticks', () => {
     expect(seen.asked).toEqual([[THIRD]]);
   });
 
-  test('do not make a node that is not one of them count as the only member', async () => {
+  test('do not make the node count as the only member if it is not one of them', async () => {
     const { seen } = await startChanged();
     expect([seen.members.at(-1), seen.sureOf]).toEqual([[], []]);
   });

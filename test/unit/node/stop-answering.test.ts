@@ -36,7 +36,7 @@ async function send(port: number, text: string): Promise<Socket> {
 
 const REQUEST = 'GET /audit HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
-test('a request that is cut off has ended before the node goes on, also if it waits behind another request of its connection', async () => {
+test('a request that is cut off ends before the node continues its stop, even if it waits behind another request on its connection', async () => {
   const clock = new ManualClock();
   const log = collectingLog();
   let begun = 0;
@@ -47,7 +47,7 @@ test('a request that is cut off has ended before the node goes on, also if it wa
   });
   await send(server.port, REQUEST + REQUEST);
   await send(server.port, REQUEST);
-  await waitUntil({ what: 'three requests', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (begun === 3 ? null : `${begun} have come`));
+  await waitUntil({ what: 'three requests', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (begun === 3 ? null : `${begun} have arrived`));
   let isOver = false;
   const over = endRequests(server, { clock, log }).then(() => (isOver = true));
   await clock.advance(DRAIN_TIMEOUT_MS - 1);
@@ -68,14 +68,14 @@ describe('the last read of the audit log', () => {
     return { clock, log, read, state, over };
   }
 
-  test('is answered completely, and then the node waits no more', async () => {
+  test('is answered completely, and the node then stops waiting', async () => {
     const waiting: ServerResponse[] = [];
     const server = await start((_, response) => void waiting.push(response));
     const { read, over, log } = lastRead(LAST_READ_TIMEOUT_MS, async () => server);
     const socket = await send(server.port, REQUEST);
     let text = '';
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
-    await waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (waiting.length === 1 ? null : 'it has not come'));
+    await waitUntil({ what: 'the request', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (waiting.length === 1 ? null : 'it has not arrived'));
     read.resolve(undefined);
     await settle();
     waiting[0]!.end('the last page');
