@@ -102,7 +102,7 @@ test('a tick leads from idle through its steps back to idle, and makes the node 
   });
 });
 
-test('a sync_tick before the node is ready is an event that no edge handles', () => {
+test('a sync_tick that arrives before the node is ready is an event that no edge handles', () => {
   const { node, events } = watch();
   node.actor.send({ type: 'sync_tick' });
   expect(events.at(-1)).toMatchObject({ kind: 'step', event: 'sync_tick', edges: [] });

@@ -1,4 +1,4 @@
-/** The visible part of a drawing. The page chooses it until the reader moves it, and labels stay readable until the reader zooms out. */
+/** The visible part of a drawing. The page chooses this part until the reader moves it. Labels stay readable until the reader zooms out. */
 import { describe, expect, test } from '@jest/globals';
 import { Camera, type CameraOptions } from '../../../../src/visualizer/page/core/camera.ts';
 

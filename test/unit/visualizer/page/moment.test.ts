@@ -22,7 +22,7 @@ describe('the moment that is shown', () => {
     expect(shownAt(goToPlace(99, history), history, clocks)).toEqual({ place: 3, atMs: 5_000 });
   });
 
-  test('moves at the speed of the replay until the end, and the next replay starts at the beginning again', () => {
+  test('moves at the speed of the replay until the end, and the next replay starts at the beginning', () => {
     const playing = play({ place: 2, atMs: 1_000 }, 4, history, 100);
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 600 })).toEqual({ place: 2, atMs: 3_000 });
     expect(shownAt(playing, history, { nowMs: 0, pageMs: 60_000 })).toEqual({ place: 3, atMs: 5_000 });
@@ -57,7 +57,7 @@ describe('times as text:', () => {
     expect(clockText(Date.UTC(2026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
     expect(clockText(86_400_000 + 1_500, false)).toBe('1 d 00:00:01.500');
   });
-  test('a clock shows the nearest time that a date can show', () => {
+  test('a clock can show any time: a time that is out of range is replaced by the nearest valid time', () => {
     expect(clockText(8.64e15 + 1, true)).toBe('00:00:00.000');
     expect(clockText(Date.UTC(12_026, 0, 2, 3, 4, 5, 6), true)).toBe('03:04:05.006');
     expect(clockText(-5, false)).toBe('00:00:00.000');

@@ -28,7 +28,7 @@ describe('a filter finds', () => {
   ])('%s', (_, filter, places) => expect(found(filter)).toEqual(places));
 });
 
-test('an event is described in few words', () => {
+test('an event is described in a few words', () => {
   expect(describeEvent(events[2]!, model)).toEqual({ title: 'push', detail: 'closed → open  reason: warm' });
   expect(describeEvent(events[3]!, model)).toEqual({ title: 'oil', detail: 'no edge handles it' });
 });
