@@ -1,4 +1,4 @@
-/** Waiting with a time limit (protocol.md §1, §5, §6): no wait is longer than its limit, and no timer is left behind. */
+/** Waiting with a timeout (protocol.md §1, §5, §6): no wait is longer than its timeout, and no timer is left behind. */
 import { describe, expect, test } from '@jest/globals';
 import { DeadlineError, retry, sleep, within } from '../../../src/domain/deadline.ts';
 import { ManualClock, settle } from '../../support/manual-clock.ts';
@@ -63,7 +63,7 @@ describe('within', () => {
     expect(clock.armed.size).toBe(0);
   });
 
-  test('ends at its limit, even if the work ignores its signal, and aborts that signal', async () => {
+  test('ends at its timeout, even if the work ignores its signal, and aborts that signal', async () => {
     const clock = new CountingClock();
     let seen: AbortSignal | undefined;
     const ended = expect(
@@ -97,7 +97,7 @@ describe('within', () => {
     expect(begun).toBe(false);
   });
 
-  test('ignores a failure of the work after the limit', async () => {
+  test('ignores a failure of the work after the timeout', async () => {
     const clock = new CountingClock();
     const late = Promise.withResolvers<number>();
     const ended = expect(within(clock, 'the work', 1_000, undefined, () => late.promise)).rejects.toThrow(DeadlineError);

@@ -36,7 +36,7 @@ describe('a broken assumption', () => {
     expect(describeFailure(error)).toBe('unexpected failure (TypeError)');
   });
 
-  test('whose message looks like stack frames is logged without the lines of the message', () => {
+  test('whose message looks like stack frames is logged without any line of that message', () => {
     const error = new TypeError(`x\n    at ${SECRET} (/srv/src/vault.ts:1:1)\n    at again (/srv/src/vault.ts:2:2)`);
     const { frames } = failureFacts(error);
     expect(frames.length).toBeGreaterThan(0);

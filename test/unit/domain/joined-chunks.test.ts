@@ -1,4 +1,4 @@
-/** How the chunks of a body are held and joined: small ones, large ones, and both in turn. */
+/** How small and large chunks of a body are held and joined. */
 import { describe, expect, test } from '@jest/globals';
 import { readBoundedBody } from '../../../src/domain/bounded-body.ts';
 import { JoinedChunks } from '../../../src/domain/joined-chunks.ts';
@@ -11,14 +11,14 @@ function joinedFrom(chunks: readonly Uint8Array[]): JoinedChunks {
   return joined;
 }
 
-/** Chunks of these lengths, which differ in every byte. */
+/** Chunks of these lengths. Any two of them differ at every position. */
 const chunksOf = (...lengths: readonly number[]): Buffer[] => lengths.map((length, nth) => Buffer.from(Array.from({ length }, (_, at) => (at * 7 + nth) % 256)));
 
 describe('joined chunks', () => {
   test('of one byte each are held in few blocks', () => {
     const chunks = Array.from({ length: 100_000 }, (_, nth) => Buffer.of(nth % 251));
     const joined = joinedFrom(chunks);
-    // 14 blocks that double up to 16 KiB, then one for each further 16 KiB.
+    // 14 blocks, each twice as long as the one before, up to 16 KiB; then one block for each further 16 KiB.
     expect(joined.pieces).toBeLessThanOrEqual(22);
     expect(joined.bytes).toBe(100_000);
     expect(joined.join().equals(Buffer.concat(chunks))).toBe(true);
@@ -31,7 +31,7 @@ describe('joined chunks', () => {
     ['chunks that end in the middle of a block', chunksOf(5, 10 * KIB, 10 * KIB, 10 * KIB, 1)],
     ['chunks one byte shorter than a block, as long as one, and one byte longer', chunksOf(16 * KIB - 1, 16 * KIB - 1, 16 * KIB, 16 * KIB + 1, 2)],
     ['large and small chunks in turn', chunksOf(64 * KIB, 1, 64 * KIB, 1, 1, 64 * KIB)],
-  ])('have all bytes in their order: %s', (_, chunks) => {
+  ])('have all bytes in the right order: %s', (_, chunks) => {
     expect(joinedFrom(chunks).join().equals(Buffer.concat(chunks))).toBe(true);
   });
 
@@ -42,14 +42,14 @@ describe('joined chunks', () => {
     expect(joined.join()[16 * KIB]).toBe(255);
   });
 
-  test('of one chunk are that chunk, without a copy', () => {
+  test('are the chunk itself, not a copy, if there is only one chunk', () => {
     const [only] = chunksOf(3) as [Buffer];
     expect(joinedFrom([only]).join().buffer).toBe(only.buffer);
   });
 });
 
-/** The sender uses one buffer for all chunks but the first, so a reader that keeps that buffer, and not a copy, gets wrong bytes. */
-test('a bounded body keeps a copy of each small chunk, not the chunk', async () => {
+/** The sender uses one buffer for all chunks but the first, so a reader that keeps that buffer instead of a copy gets wrong bytes. */
+test('a bounded body keeps a copy of each small chunk, not the chunk itself', async () => {
   const shared = Buffer.of(0);
   async function* body(): AsyncGenerator<Uint8Array> {
     yield Buffer.from('a');

@@ -1,4 +1,4 @@
-/** The words that nodes send must be exactly those in the protocol (docs/protocol.md): none is missing, none is added. */
+/** The words that nodes send must be exactly those in the protocol (docs/protocol.md): none may be missing or added. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';

@@ -6,12 +6,12 @@ test.each<[string, () => Uint8Array]>([
   ['fresh', () => secretBytes(32)],
   ['copied', () => copyOfSecret(Buffer.from('07'.repeat(32), 'hex'))],
   ['read from hex', () => secretFromHex('07'.repeat(32))],
-])('%s bytes have a separate buffer, which is exactly as long as they are', (_, make) => {
+])('%s bytes have a separate buffer of exactly their length', (_, make) => {
   const bytes = make();
   expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([32, 0, 32]);
 });
 
-test('valid hex is decoded, and any other string is refused', () => {
+test('valid hex is decoded, and a string without hex digits is refused', () => {
   expect([...secretFromHex('00ff0Ab1')]).toEqual([0, 255, 10, 177]);
   expect(() => secretFromHex('zz')).toThrow(TypeError);
 });
