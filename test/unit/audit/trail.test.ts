@@ -83,7 +83,7 @@ describe('an audit log that has ended', () => {
   test.each([
     ['entries', { maxEntries: 8, maxBytes: 1_000_000 }],
     ['bytes', { maxEntries: 1_000, maxBytes: 2_000 }],
-  ])('is covered by its last checkpoint even if the limit of %s is reached', async (_, limits) => {
+  ])('is covered by its last checkpoint even if the limit on %s is reached', async (_, limits) => {
     const { trail, checkpoint, wallet } = auditOf(limits);
     for (let number = 0; number < 20; number += 1) trail.record(derived(number));
     trail.end();
@@ -94,7 +94,7 @@ describe('an audit log that has ended', () => {
   });
 });
 
-test('a reader that reads only from time to time gets every entry, or a gap that the node reports in place of the dropped entries', async () => {
+test('a reader that reads only from time to time gets every entry, or a gap in place of entries that the node reports as dropped', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('record' as const), count: fc.nat(12) }),
     fc.constant({ kind: 'read' as const }),

@@ -115,7 +115,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(headers({ timestamp: String(now + 121) }))).toThrow(expect.objectContaining({ message: 'the nonce has expired' }));
   });
 
-  test('made of arbitrary strings always leads to a refusal and never to another error', () => {
+  test('made of arbitrary strings never causes an error other than a refusal', () => {
     const header = fc.option(fc.string({ maxLength: 300 }), { nil: undefined });
     fc.assert(
       fc.property(header, header, header, header, (signature, nonce, timestamp, wallet) => {
@@ -135,7 +135,7 @@ describe('proof headers', () => {
     [{ 'x-app-signature': '' }, true],
     [{ 'x-app-anything': 'x' }, true],
     [{ 'x-kms-nonce': 'x' }, false],
-  ])('of an app in %j are present: %s', (headers, there) => {
+  ])('of an app are present in %j: %s', (headers, there) => {
     expect(hasProofHeaders('app', headers)).toBe(there);
   });
 });

@@ -63,7 +63,7 @@ test('an edge from a region to one of its states is drawn from every other state
   expect(arrows.sort()).toEqual(['a --> a: RESET', 'a --> b: DEEP', 'b --> a: RESET', 'c --> a: RESET', 'c --> b: DEEP']);
 });
 
-test('a state gets another name in the picture if its key is a Mermaid keyword, contains special characters or occurs twice', () => {
+test('a state gets a different name in the picture if its key is a Mermaid keyword, contains special characters or occurs twice', () => {
   const machine = setup({}).createMachine({
     id: 'odd',
     initial: 'end',

@@ -188,7 +188,7 @@ describe('problems', () => {
     ['NODE_OPTIONS', '--inspect=0.0.0.0:9229'],
     ['NODE_DEBUG', 'stream'],
     ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
-  ])('%s is reported unless IN_ENCLAVE is false, because it can change what Node protects', (variable, value) => {
+  ])('%s is reported unless IN_ENCLAVE is false, because it can weaken the protection of the node', (variable, value) => {
     expect(problemsOf({ [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     expect(problemsOf({ [variable]: '' })).toEqual([]);
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);

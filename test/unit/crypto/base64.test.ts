@@ -1,9 +1,9 @@
-/** Base64 in requests and answers (RFC 4648 §4): any bytes have exactly one valid encoding, and no character is ignored. */
+/** Base64 in requests and answers (RFC 4648 §4): any sequence of bytes has exactly one valid encoding, and no character is ignored. */
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('any bytes are unchanged after encoding and decoding, and the decoded bytes have a separate buffer', () => {
+test('encoding and decoding returns the same bytes, in a separate buffer', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');

@@ -63,7 +63,7 @@ function placesOf(masked: readonly number[]): number {
         if (isAt(found)) addresses.push(at + found);
       }
       chunk.fill(0);
-      // A match may have been in `chunk` itself. `chunk` is cleared now, so only real copies are still there.
+      // A match may have been in `chunk` itself. Now that `chunk` is cleared, only real copies are still there.
       for (const address of addresses) {
         readSync(memory, chunk, 0, masked.length, address);
         if (isAt(0)) copies += 1;

@@ -57,10 +57,10 @@ describe('a node that returns', () => {
 describe('a node that died', () => {
   test.each<[string, Written, string, number, string]>([
     ['shortly after it alone had acknowledged the write: the missing value is excused', OLD, A, 550, 'right'],
-    ['long after it had acknowledged the write: the missing value is lost', OLD, A, 601, 'absent'],
-    ['before it had acknowledged the write: the missing value is lost', OLD, A, 499, 'absent'],
-    ['when other nodes had the write too: the missing value is lost', { ...OLD, byOthers: true }, A, 550, 'absent'],
-    ['without having acknowledged the write: the missing value is lost', OLD, B, 550, 'absent'],
+    ['long after it had acknowledged the write: the missing value counts as lost', OLD, A, 601, 'absent'],
+    ['before it had acknowledged the write: the missing value counts as lost', OLD, A, 499, 'absent'],
+    ['when other nodes had the write too: the missing value counts as lost', { ...OLD, byOthers: true }, A, 550, 'absent'],
+    ['without having acknowledged the write: the missing value counts as lost', OLD, B, 550, 'absent'],
   ])('%s', (_, written, url, diedMs, verdict) => {
     const { ledger, judge } = ledgerOf([written]);
     ledger.noteDeath(url, diedMs, WINDOW_MS);

@@ -186,7 +186,7 @@ describe('an unusable target', () => {
 });
 
 describe('in an enclave', () => {
-  test.each(['127.0.0.1', 'localhost'])('a peer at %s is refused without a connection', async (host) => {
+  test.each(['127.0.0.1', 'localhost'])('a peer at %s is refused without an attempt to connect', async (host) => {
     const server = await startServer(json({}));
     const refused = startTransport({}, true).get(`http://${host}:${server.port}`);
     await expect(refused).rejects.toMatchObject({ dependency: 'peer', failure: 'refused' });
@@ -234,7 +234,7 @@ describe('an outbound connection', () => {
     ['the host with a different port', '127.0.0.1:1', 1],
     ['a different host', 'example.test', 1],
     ['nothing', '', 1],
-  ])('follows NO_PROXY, which contains %s', async (_, noProxy, throughProxy) => {
+  ])('obeys NO_PROXY when it contains %s', async (_, noProxy, throughProxy) => {
     const server = await startServer(json({}));
     const proxy = await startProxy();
     expect((await startTransport({ httpProxy: proxy.url, noProxy }).get(server.url)).status).toBe(200);
