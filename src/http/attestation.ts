@@ -15,11 +15,11 @@ import { methodNotAllowed } from './unknown-route.ts';
 /** Minimum time between two calls to the enclave API. Milliseconds. */
 const CALL_EVERY_MS = 1_000;
 /**
- * Maximum size of a body. Bodies do not count towards `MAX_INFLIGHT_BYTES`: the node begins to read at most one per second, and reads each
- * for at most 30 s. Bytes.
+ * Maximum size of a body. Bodies do not count towards `MAX_INFLIGHT_BYTES`, because the node begins to read at most one per second, and
+ * reads each for at most 30 s. Bytes.
  */
 const MAX_BODY_BYTES = 4 * 1024;
-/** Maximum length of a nonce in base64: the hardware accepts at most 512 bytes. Characters. */
+/** Maximum length of a nonce in base64. It corresponds to 512 bytes, which is the most that the hardware accepts. Characters. */
 const MAX_NONCE_CHARS = 684;
 
 export const attestationRequest = z.object({ nonce: z.string().max(MAX_NONCE_CHARS).refine(isBase64).meta({ contentEncoding: 'base64', pattern: BASE64_PATTERN }).nullish() });

@@ -49,13 +49,14 @@ export function isShared({ factor }: CountedClient): boolean {
 }
 
 /**
- * `trusts`, but remembers the addresses that it has accepted. Requests come through a few proxies, so the same addresses are checked often.
+ * Decides like `trusts`, but remembers the addresses that it has accepted. Requests come through a few proxies, so the same addresses are
+ * checked often.
  * @param trusts Express's function for its setting `trust proxy`
  */
 export function rememberingTrust(trusts: (address: string, hop: number) => boolean): (address: string, hop: number) => boolean {
   const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
   return (address, hop) => {
-    // The key leaves out `hop`: whether an address is in the list of proxies does not depend on its place in the header.
+    // The key leaves out `hop`, because an address is in the list of proxies or not, regardless of its place in the header.
     const remembered = known.get(address);
     if (remembered !== undefined) return remembered;
     const trusted = trusts(address, hop);

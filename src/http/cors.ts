@@ -1,6 +1,6 @@
 /**
- * What a browser may send and read. A CORS preflight passes regardless of the node's state (protocol.md §2). `x-tee-wallet` is not allowed:
- * in development, this header identifies a wallet without a proof, and a page from another origin must not act for a wallet.
+ * What a browser may send and read. A CORS preflight passes regardless of the node's state (protocol.md §2). `x-tee-wallet` is not allowed,
+ * because in development this header identifies a wallet without a proof, and a page from another origin must not act for a wallet.
  */
 import type { RequestHandler } from 'express';
 

@@ -10,9 +10,9 @@ import type { Clock } from '../domain/ports.ts';
 import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
-/** Maximum `limit` of a listing: nine digits. */
+/** The largest `limit` that a caller may give for a listing: nine digits. */
 export const MAX_ASKED_KEYS = 999_999_999;
-/** Maximum number of keys in one page of a listing that has a limit. */
+/** Maximum number of keys in one page of such a listing, even if its `limit` is larger. */
 const MAX_LIST_LIMIT = 10_000;
 
 /** The part of the store that these routes use. */
@@ -53,7 +53,7 @@ const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 
 const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
 export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
-/** A body with `value` or `ttl_ms` is refused: it was sent as a write, and a proxy turned it into a delete. */
+/** A body with `value` or `ttl_ms` is refused, because it was sent as a write, and a proxy turned it into a delete. */
 export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
 function isKey(text: string, maxBytes: number): boolean {

@@ -28,13 +28,13 @@ export class InflightBytes {
     return new ByteLease(this, caller);
   }
 
-  /** For `ByteLease`. Whether the lease may take this many more bytes now. */
+  /** Called only by `ByteLease`. Whether the lease may take this many more bytes now. */
   fits(lease: ByteLease, moreBytes: number): boolean {
     if (this.#large === lease || this.#held === lease.bytes) return true;
     return this.#held + moreBytes <= this.#maxBytes && !this.#exceedsShare(lease, moreBytes);
   }
 
-  /** For `ByteLease`. */
+  /** Called only by `ByteLease`. */
   count(lease: ByteLease, bytes: number): void {
     if (bytes > 0 && this.#large === null && this.#held === lease.bytes && this.#exceedsShare(lease, bytes)) this.#large = lease;
     this.#held += bytes;
@@ -43,7 +43,7 @@ export class InflightBytes {
     else this.#byCaller.set(lease.caller, left);
   }
 
-  /** For `ByteLease`. */
+  /** Called only by `ByteLease`. */
   release(lease: ByteLease): void {
     this.count(lease, -lease.bytes);
     if (this.#large === lease) this.#large = null;

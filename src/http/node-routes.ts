@@ -37,8 +37,8 @@ export function nonceRoute({ nonces }: Pick<NodeModules, 'nonces'>, limits: Pick
 export function nodeRoutes(options: StatusOptions, { status }: Pick<NodeModules, 'status'>, limits: ClientLimits, sync: (RequestHandler | ErrorRequestHandler)[], answers: OpenAnswers): Router {
   const refuse = [limits.general, methodNotAllowed];
   const router = Router({ caseSensitive: true, strict: true });
-  // `/sync` has no limit here: its handlers count a peer's request against the limit of the peer's wallet, and any other request against
-  // the limit of its client.
+  // `/sync` has no limit here, because its handlers count a peer's request against the limit of the peer's wallet, and any other request
+  // against the limit of its client.
   router.route('/sync').post(sync).all(refuse);
   router.route('/health').get((_request, response) => sendJson(response, 200, { status: 'healthy' })).all(refuse);
   router.route('/status').get(limits.open, (_request, response) => answers.send(response, statusBody(options, status))).all(refuse);

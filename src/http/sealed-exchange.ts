@@ -90,7 +90,7 @@ export function sendSealed<Locals extends SealedLocals>(
     const { locals } = response;
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
     const text = JSON.stringify(body);
-    // A short answer is not refused: it may belong to a write, which has already happened.
+    // A short answer is not refused, because it may belong to a write, which has already happened.
     const bytes = Buffer.byteLength(text);
     locals.admission.lease.countAnswer(bytes * WIRE_FACTOR, bytes > SHORT_ANSWER_BYTES);
     const { answerSignature } = locals;
@@ -104,7 +104,7 @@ export function sendSealed<Locals extends SealedLocals>(
   };
 }
 
-/** A refusal by the enclave API is the caller's fault here: the envelope does not decrypt, or is too large. */
+/** If the enclave API refuses, it is the caller's fault, because the envelope does not decrypt or is too large. */
 async function decrypt(enclave: EnvelopeModules['enclave'], sealed: SealedText): Promise<string> {
   try {
     return await enclave.decrypt(sealed);

@@ -146,7 +146,7 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       for (const response of book.responses()) response.shouldKeepAlive = false;
       const closed = Promise.withResolvers<undefined>();
       server.close(() => closed.resolve(undefined));
-      // A connection without a complete request head is closed too: it would also keep the server open.
+      // A connection without a complete request head is closed too, because it would also keep the server open.
       for (const socket of book.sockets()) closeUnlessBusy(socket);
       await closed.promise;
     },
