@@ -2,7 +2,7 @@
  * Keeps the newest entries of an audit log, with limits on their number and size. Their sequence numbers have no gaps, so each number has a
  * fixed slot. The oldest entry is dropped first. The ring keeps the number and hash of the newest dropped entry.
  *
- * The entries are bytes outside the heap: if they were objects, every garbage collection would visit tens of thousands of them. The
+ * The entries are bytes outside the heap, because every garbage collection would otherwise visit tens of thousands of objects. The
  * operating system allocates this memory only when it is first written.
  */
 import { invariant } from '../domain/errors.ts';

@@ -1,4 +1,4 @@
-/** Standard base64 with padding (RFC 4648 §4), read strictly: the decoder of Node.js would skip invalid characters. */
+/** Standard base64 with padding (RFC 4648 §4), read strictly, because the decoder of Node.js would skip invalid characters. */
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 /** For schemas: matches the strings that `isBase64` accepts. */

@@ -1,4 +1,7 @@
-/** One short string for an app id and a key. It saves memory in sets of keys from peers: a key from an older node may be 64 KiB long. */
+/**
+ * One short string for an app id and a key. It saves memory in sets of keys from peers, because a key from an older node may be 64 KiB
+ * long.
+ */
 import { sha256 } from '../crypto/hash.ts';
 
 /** A key with more characters than this is replaced by its hash. */

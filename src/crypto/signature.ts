@@ -25,7 +25,7 @@ function recoveryId(v: number): number | null {
 
 /**
  * The wallet that signed; null if the signature is not valid. A signature is 65 bytes of hex, with or without `0x`. A high s is refused
- * (EIP-2): no signer makes one, and accepting it would make a second signature valid for the same proof.
+ * (EIP-2), because no signer makes one, and accepting it would make a second signature valid for the same proof.
  */
 export function recoverEip191(message: string, signature: string): Wallet | null {
   const hex = SIGNATURE.exec(signature)?.[1];

@@ -1,7 +1,7 @@
 /** How much time has passed, including time in which the machine slept. */
 import type { Clock } from './ports.ts';
 
-/** A smaller lead or lag of the wall clock is ignored: it may come from rounding or a slow correction. Milliseconds. */
+/** A smaller lead or lag of the wall clock is ignored, because it may come from rounding or a slow correction. Milliseconds. */
 const LEAD_MS = 1_000;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What logs and answers may show about any thrown value. Pure, and the only place that reads the content of an error. An expected
+ * What logs and answers may show about any thrown value. Only this file reads the content of an error, and it is pure. An expected
  * failure shows its sentence, its call and its cause's code. A broken invariant shows its sentence, its class and where it was thrown. Any
  * other error shows only its class and where it was thrown, because its message may contain foreign bytes or a key.
  */
@@ -118,7 +118,7 @@ function framesOf(error: unknown): readonly string[] {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
   const { stack, message } = error;
   const at = stack.indexOf(message);
-  // The message was changed after the stack was made, so its end in the stack is not known.
+  // If the message was changed after the stack was made, the end of the message in the stack is not known.
   if (at < 0 || (message === '' && stack.split('\n', 1)[0]!.includes(':'))) return [];
   const frames = stack.slice(at + message.length).split('\n').map(frameOf);
   return frames.filter((frame) => frame !== null).slice(0, MAX_FRAMES);

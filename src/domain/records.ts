@@ -72,7 +72,7 @@ export interface OwnWrite {
   readonly isSuperseded: () => boolean;
 }
 
-/** Learns of each write that this node makes, and later that this write no longer has to be sent. */
+/** Is called for each write that this node makes, and later when that write no longer has to be sent. */
 export interface OwnWritesListener {
   onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
   onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
