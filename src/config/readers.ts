@@ -47,13 +47,13 @@ export function httpUrl(text: string): string {
   return httpUrlAsGiven(text).replace(/\/+$/, '');
 }
 
-/** Keeps a trailing slash: for some servers, the URL with the slash is a different address. */
+/** Keeps a trailing slash, because for some servers the URL with the slash is a different address. */
 export function httpUrlAsGiven(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     throw new Error('must be an http or https URL');
   }
-  if (!hasReadableLogin(text)) throw new Error('must have its login in percent-encoding');
+  if (!hasReadableLogin(text)) throw new Error('must percent-encode its login');
   return text;
 }
 
@@ -78,7 +78,7 @@ export const sha256Hex: Read<Uint8Array> = (text) => {
   return new Uint8Array(Buffer.from(text, 'hex'));
 };
 
-/** The order of secp256k1's group: a private key is below it and not zero. */
+/** The order of secp256k1's group. A private key is less than the order, and not zero. */
 const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 
 export const privateKey: Read<Uint8Array> = (text) => {
