@@ -89,7 +89,7 @@ describe('the edges of a traffic light', () => {
     expect(lines(chart, source)).toEqual(expected);
   });
 
-  test('have the kind of their trigger', () => {
+  test('have a kind that depends on their trigger', () => {
     const kinds = new Map(chart.edges.map(({ label, kind }) => [label, kind]));
     expect(Object.fromEntries(kinds)).toMatchObject({
       removed: 'event',

@@ -100,7 +100,7 @@ describe('a scalar', () => {
 });
 
 describe('a shared secret', () => {
-  test('is the same on both sides, and OpenSSL computes the same', () => {
+  test('is the same on both sides, and OpenSSL computes the same secret', () => {
     const [alice, bob] = [p384FromScalar(ALICE), p384FromScalar(BOB)];
     const ecdh = createECDH('secp384r1');
     ecdh.setPrivateKey(ALICE, 'hex');

@@ -39,7 +39,7 @@ describe('the Dockerfile', () => {
   });
 });
 
-test.each(['.gitignore', '.dockerignore'])('%s leaves out the files with secrets that an operator or a development cluster makes', (file) => {
+test.each(['.gitignore', '.dockerignore'])('%s excludes the files with secrets that an operator or a development cluster creates', (file) => {
   const { scrape_configs: jobs } = load('prometheus/prometheus.yml') as { readonly scrape_configs: readonly { readonly authorization: { readonly credentials_file: string } }[] };
   const secrets = [`deploy/prometheus/${jobs[0]!.authorization.credentials_file}`, '.dev-app.json'];
   expect(readFileSync(join(ROOT, file), 'utf8').split('\n')).toEqual(expect.arrayContaining(secrets));

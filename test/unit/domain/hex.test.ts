@@ -32,7 +32,7 @@ test('isHex agrees with a regular expression', () => {
   );
 });
 
-test('an invalid digit at the end of a string of 8 MiB is found', () => {
+test('an invalid digit at the end of a string of 8 MiB is detected', () => {
   const text = 'ab'.repeat(4 * 1024 * 1024);
   expect(isHex(text)).toBe(true);
   expect(isHex(`${text.slice(0, -1)}z`)).toBe(false);

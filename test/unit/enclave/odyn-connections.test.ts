@@ -77,7 +77,7 @@ const until = (what: string, reached: () => boolean): Promise<void> =>
 test.each<[string, readonly string[]]>([
   ['one read', [answer('a plaintext')]],
   ['several reads', [answer('a plaintext').slice(0, -9), 'plain', 'text']],
-])('an answer in %s arrives unchanged even if its connection is then closed immediately, because a retry needs a new connection', async (_, parts) => {
+])('an answer in %s arrives unchanged even if its connection is closed immediately afterwards to make room for a retry', async (_, parts) => {
   const { connections, arrived, sockets } = await start(1, (socket, text) => {
     if (text.startsWith('POST /retry')) socket.write(answer('retried'));
   });

@@ -492,7 +492,7 @@ describe('step 4, the first snapshot', () => {
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
   });
 
-  test('ends the staleness of a node that has become the only member, because no other member has anything that it could learn', async () => {
+  test('ends the staleness of a node that has become the only member, because there is no other member to learn from', async () => {
     const clock = new ManualClock();
     const ended: string[] = [];
     const staleness = new Staleness({ retentionMs: 1_000 }, { clock, lastSequenceNumber: () => 3, acknowledgedByAny: () => 3 });
@@ -660,7 +660,7 @@ describe('members that are read between two node_ticks', () => {
     return started;
   }
 
-  test('replace the members that a ready node waits for, and the node asks them whether they are sure', async () => {
+  test('replace the members that a ready node waits for, and are asked whether they are sure', async () => {
     const { jobs, seen } = await startChanged(OWN, THIRD);
     expect(seen.sureOf).toEqual([[THIRD]]);
     const replication = createActor(jobs.actors().replicate).start();

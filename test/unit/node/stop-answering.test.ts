@@ -88,7 +88,7 @@ describe('the last read of the audit log', () => {
   test.each([
     ['its own limit', LAST_READ_TIMEOUT_MS, 60_000],
     ['what is left of the time for the stop', 400, 400],
-  ])('is not awaited for longer than %s', async (_, limitMs, timeoutMs) => {
+  ])('does not keep the node waiting for longer than %s', async (_, limitMs, timeoutMs) => {
     const server = await start(() => undefined);
     const { clock, state, over, log } = lastRead(timeoutMs, async () => server);
     await send(server.port, REQUEST);
@@ -100,7 +100,7 @@ describe('the last read of the audit log', () => {
     await expect(once(connect(server.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('is not awaited if the port has been taken', async () => {
+  test('does not keep the node waiting if the port is in use', async () => {
     const { over, log } = lastRead(60_000, async () => Promise.reject(Object.assign(new Error('in use'), { code: 'EADDRINUSE' })));
     await over;
     expect(log.lines).toMatchObject([{ level: 'warn', sentence: 'the end of the audit log cannot be read', facts: { code: 'EADDRINUSE' } }]);

@@ -69,7 +69,7 @@ test('the layouts of many charts are made one at a time, and each only once', as
     return { chart: id, drawings: [] };
   });
   const charts = Array.from({ length: MAX_CHARTS }, (_, number) => ({ ...nodeChart, id: `chart-${number}` }));
-  // Twice, as when a page is loaded twice.
+  // Each layout is requested twice, as when a page is loaded twice.
   const all = await Promise.all([...charts, ...charts].map((chart) => layouts.of(chart)));
   expect(all.map(({ chart }) => chart)).toEqual([...charts, ...charts].map(({ id }) => id));
   expect({ most, made }).toEqual({ most: 1, made: MAX_CHARTS });

@@ -15,7 +15,7 @@ test('the first source is shown until the reader chooses one', () => {
   expect(choice.name).toBe('n3');
 });
 
-test('a source that was shown without a choice of the reader is replaced by the first source, and the reader cannot choose a missing source', () => {
+test('a source that the reader did not choose is replaced by the first source, and a missing source cannot be chosen', () => {
   const choice = new Choice();
   choice.show('n2');
   choice.pick(undefined);
@@ -23,7 +23,7 @@ test('a source that was shown without a choice of the reader is replaced by the 
   expect(choice.name).toBe('n1');
 });
 
-test('the next source after the last is the first, and the previous source before the first is the last', () => {
+test('moving on from the last source leads to the first, and moving back from the first leads to the last', () => {
   const choice = new Choice();
   choice.suggestFirst(NAMES);
   choice.pickNext(NAMES, -1);

@@ -60,7 +60,7 @@ describe('the lane of a source', () => {
     expect(lane.open.size).toBe(0);
   });
 
-  test('pairs the beginning and the end of work that is not a state, by its number', () => {
+  test('pairs the beginning and the end of work by its number if no state represents the work', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
       { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
