@@ -8,7 +8,7 @@ import { within } from '../domain/deadline.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock, Enclave, Random, TimerId } from '../domain/ports.ts';
-import { planCheckpoint, type CheckpointState } from './checkpoint-plan.ts';
+import { CHECKPOINT_ENTRIES, planCheckpoint, type CheckpointState } from './checkpoint-plan.ts';
 import type { AuditTrail } from './trail.ts';
 
 /** How long one signature may take. Milliseconds. */
@@ -26,8 +26,9 @@ export interface CheckpointsModules {
 
 export class Checkpoints {
   readonly #modules: CheckpointsModules;
-  /** `unsigned` begins at 1, because a chain begins with a `start` entry. */
-  #state: CheckpointState = { unsigned: 1, isSigning: false, failures: 0, unit: 0 };
+  /** Entries that no checkpoint covers yet. A chain begins with a `start` entry. */
+  #unsigned = 1;
+  #state: Omit<CheckpointState, 'unsigned'> = { isSigning: false, failures: 0, unit: 0 };
   #signing: Promise<void> = Promise.resolve();
   #timer: { readonly id: TimerId } | null = null;
   #ended = false;
@@ -38,8 +39,9 @@ export class Checkpoints {
 
   /** Called after each entry that needs a signature. */
   noteUnsigned(): void {
-    this.#state = { ...this.#state, unsigned: this.#state.unsigned + 1 };
-    this.#proceed();
+    this.#unsigned += 1;
+    // Nearly every request comes here, and for nearly every one the timer is set and the checkpoint is not due.
+    if (this.#timer === null || this.#unsigned >= CHECKPOINT_ENTRIES) this.#proceed();
   }
 
   /**
@@ -50,13 +52,13 @@ export class Checkpoints {
     this.#ended = true;
     this.#disarm();
     await this.#signing;
-    if (this.#state.unsigned > 0) await this.#sign();
-    return this.#state.unsigned === 0;
+    if (this.#unsigned > 0) await this.#sign();
+    return this.#unsigned === 0;
   }
 
   #proceed(): void {
     if (this.#ended) return;
-    const plan = planCheckpoint(this.#state);
+    const plan = planCheckpoint({ ...this.#state, unsigned: this.#unsigned });
     if (plan.kind === 'now') void this.#sign();
     // Keeps a timer that is already set, because a new one would not fire earlier.
     if (plan.kind !== 'in' || this.#timer !== null) return;
@@ -83,7 +85,7 @@ export class Checkpoints {
   async #trySigning(): Promise<void> {
     const { clock, random, enclave, trail, onFailure } = this.#modules;
     const { sequence, hash } = trail.pointToSign();
-    const covered = this.#state.unsigned;
+    const covered = this.#unsigned;
     try {
       const wallet = this.#modules.wallet();
       if (wallet === null) throw new DependencyError('enclave', 'unreachable', 'the enclave has not reported the identity of this node');
@@ -92,7 +94,8 @@ export class Checkpoints {
       // The enclave may have restarted with a new wallet. Then the signature is not from the wallet in the message.
       if (recoverEip191(message, signature) !== wallet) throw new DependencyError('enclave', 'malformed', 'an audit checkpoint was signed by a different wallet');
       trail.addCheckpoint({ sequence, hash, wallet, signature });
-      this.#state = { unsigned: this.#state.unsigned - covered, isSigning: false, failures: 0, unit: 0 };
+      this.#unsigned -= covered;
+      this.#state = { isSigning: false, failures: 0, unit: 0 };
     } catch (error) {
       this.#state = { ...this.#state, isSigning: false, failures: this.#state.failures + 1, unit: random.unit() };
       onFailure(error);

@@ -24,31 +24,38 @@ interface HeldEntry {
 export class AuditRing {
   readonly #limits: RingLimits;
   readonly #texts: Buffer;
+  /** One hash more than there are slots: the hash of the newest dropped entry. */
   readonly #hashes: Buffer;
   /** Where the text of each slot begins, in bytes counted since the ring was created. Modulo `maxBytes`, this is the place in `#texts`. */
   readonly #starts: Float64Array;
   readonly #lengths: Uint32Array;
   /** Where the newest text ends, counted in the same way. */
   #end = 0;
-  #last: ChainPoint = { sequence: 0, hash: HASH_BEFORE_FIRST };
-  #gone: ChainPoint = this.#last;
+  #lastSequence = 0;
+  #lastHash = HASH_BEFORE_FIRST;
+  #goneSequence = 0;
 
   constructor(limits: RingLimits) {
     this.#limits = limits;
     this.#texts = Buffer.alloc(limits.maxBytes);
-    this.#hashes = Buffer.alloc(limits.maxEntries * HASH_BYTES);
+    this.#hashes = Buffer.alloc((limits.maxEntries + 1) * HASH_BYTES);
     this.#starts = new Float64Array(limits.maxEntries);
     this.#lengths = new Uint32Array(limits.maxEntries);
   }
 
   /** The newest entry; sequence 0 before the first. */
   get last(): ChainPoint {
-    return this.#last;
+    return { sequence: this.#lastSequence, hash: this.#lastHash };
   }
 
   /** The newest dropped entry; sequence 0 until one is dropped. */
   get gone(): ChainPoint {
-    return this.#gone;
+    return { sequence: this.#goneSequence, hash: this.#goneSequence === 0 ? HASH_BEFORE_FIRST : this.#hashOf(this.#goneSequence) };
+  }
+
+  /** The number of the newest dropped entry, which is also how many entries were dropped. */
+  get dropped(): number {
+    return this.#goneSequence;
   }
 
   /** The part of `maxBytes` that is in use. */
@@ -64,37 +71,38 @@ export class AuditRing {
     const { maxEntries, maxBytes } = this.#limits;
     invariant(chars <= maxBytes && entries <= maxEntries, 'the audit entries exceed the limits of the whole ring');
     const end = this.#startOf(chars) + chars;
-    while (this.#count > 0 && (this.#count + entries > maxEntries || end - this.#oldestStart > maxBytes)) this.#dropOldest();
+    while (this.#count > 0 && (this.#count + entries > maxEntries || end - this.#oldestStart > maxBytes)) this.#goneSequence += 1;
   }
 
   /** @param entry the entry that follows `last`; its text is ASCII */
   append({ text, hash }: HeldEntry): void {
     this.makeRoom(text.length);
-    const sequence = this.#last.sequence + 1;
+    const sequence = this.#lastSequence + 1;
     const slot = sequence % this.#limits.maxEntries;
     const start = this.#startOf(text.length);
     this.#texts.write(text, start % this.#limits.maxBytes, text.length, 'latin1');
-    this.#hashes.write(hash, slot * HASH_BYTES, HASH_BYTES, 'hex');
+    this.#hashes.write(hash, this.#hashPlaceOf(sequence), HASH_BYTES, 'hex');
     this.#starts[slot] = start;
     this.#lengths[slot] = text.length;
     this.#end = start + text.length;
-    this.#last = { sequence, hash };
+    this.#lastSequence = sequence;
+    this.#lastHash = hash;
   }
 
   /** @throws InvariantError when the entry is not kept */
   at(sequence: number): HeldEntry {
-    invariant(sequence > this.#gone.sequence && sequence <= this.#last.sequence, 'the requested audit entry is not kept');
+    invariant(sequence > this.#goneSequence && sequence <= this.#lastSequence, 'the requested audit entry is not kept');
     const slot = sequence % this.#limits.maxEntries;
     const place = this.#starts[slot]! % this.#limits.maxBytes;
-    return { text: this.#texts.toString('latin1', place, place + this.#lengths[slot]!), hash: this.#hashAt(slot) };
+    return { text: this.#texts.toString('latin1', place, place + this.#lengths[slot]!), hash: this.#hashOf(sequence) };
   }
 
   get #count(): number {
-    return this.#last.sequence - this.#gone.sequence;
+    return this.#lastSequence - this.#goneSequence;
   }
 
   get #oldestStart(): number {
-    return this.#starts[(this.#gone.sequence + 1) % this.#limits.maxEntries]!;
+    return this.#starts[(this.#goneSequence + 1) % this.#limits.maxEntries]!;
   }
 
   /** Where a text of this length would begin. A text that does not fit before the end of `#texts` goes to the start of `#texts`. */
@@ -104,12 +112,12 @@ export class AuditRing {
     return chars <= left ? this.#end : this.#end + left;
   }
 
-  #hashAt(slot: number): string {
-    return this.#hashes.toString('hex', slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
+  #hashPlaceOf(sequence: number): number {
+    return (sequence % (this.#limits.maxEntries + 1)) * HASH_BYTES;
   }
 
-  #dropOldest(): void {
-    const sequence = this.#gone.sequence + 1;
-    this.#gone = { sequence, hash: this.#hashAt(sequence % this.#limits.maxEntries) };
+  #hashOf(sequence: number): string {
+    const place = this.#hashPlaceOf(sequence);
+    return this.#hashes.toString('hex', place, place + HASH_BYTES);
   }
 }

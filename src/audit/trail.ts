@@ -36,7 +36,7 @@ export class AuditTrail implements Audit {
     this.#ring = new AuditRing(limits);
     this.#chain = Buffer.from(random.bytes(CHAIN_ID_BYTES)).toString('hex');
     this.#onUnsigned = onUnsigned;
-    this.#append((_sequence, atMs) => startText(atMs, this.#chain));
+    this.#append(startText(this.#nowMs(), this.#chain));
   }
 
   get last(): ChainPoint {
@@ -45,7 +45,7 @@ export class AuditTrail implements Audit {
 
   /** How many entries were dropped. */
   get dropped(): number {
-    return this.#ring.gone.sequence;
+    return this.#ring.dropped;
   }
 
   /** Bytes held, as counted for the limit. */
@@ -55,7 +55,7 @@ export class AuditTrail implements Audit {
 
   record(event: AuditEvent): void {
     if (this.#hasEnded) return;
-    this.#append((sequence, atMs) => eventText(sequence, atMs, event));
+    this.#append(eventText(this.#nextSequence(), this.#nowMs(), event));
     this.#onUnsigned();
   }
 
@@ -73,7 +73,7 @@ export class AuditTrail implements Audit {
   }
 
   addCheckpoint(checkpoint: Checkpoint): void {
-    this.#append((sequence, atMs) => checkpointText(sequence, atMs, checkpoint));
+    this.#append(checkpointText(this.#nextSequence(), this.#nowMs(), checkpoint));
   }
 
   /**
@@ -83,7 +83,7 @@ export class AuditTrail implements Audit {
    * @param limit the maximum number of entries in the page, at least 1
    */
   page(after: number, limit: number): string {
-    if (after < this.#ring.gone.sequence) this.#sayDropped();
+    if (after < this.#ring.dropped) this.#sayDropped();
     const { gone, last } = this.#ring;
     const lines = after < gone.sequence ? [gapText(this.#chain, { from: after + 1, to: gone.sequence }, gone.hash)] : [];
     const first = Math.max(after, gone.sequence) + 1;
@@ -102,18 +102,26 @@ export class AuditTrail implements Audit {
   }
 
   #sayDropped(): void {
-    if (this.#ring.gone.sequence === this.#saidDropped) return;
+    if (this.#ring.dropped === this.#saidDropped) return;
     // Making room for the `dropped` entry may drop more entries. This happens first, so that the entry reports them too.
     this.#ring.makeRoom(DROPPED_TEXT_CHARS);
-    const upTo = this.#ring.gone.sequence;
+    const upTo = this.#ring.dropped;
     this.#saidDropped = upTo;
-    this.#append((sequence, atMs) => droppedText(sequence, atMs, upTo));
+    this.#append(droppedText(this.#nextSequence(), this.#nowMs(), upTo));
     this.#onUnsigned();
   }
 
-  #append(textOf: (sequence: number, atMs: number) => string): void {
-    const { sequence, hash } = this.#ring.last;
-    const text = textOf(sequence + 1, Math.floor(this.#clock.nowMs()));
-    this.#ring.append({ text, hash: nextHash(hash, text) });
+  #nextSequence(): number {
+    return this.#ring.last.sequence + 1;
+  }
+
+  /** Unix milliseconds. */
+  #nowMs(): number {
+    return Math.floor(this.#clock.nowMs());
+  }
+
+  /** @param text the entry with the next sequence number */
+  #append(text: string): void {
+    this.#ring.append({ text, hash: nextHash(this.#ring.last.hash, text) });
   }
 }

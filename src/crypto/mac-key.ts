@@ -31,8 +31,13 @@ export class MacKey {
 
   /** @param message a string is hashed as UTF-8. @returns 32 bytes */
   mac(message: Uint8Array | string): Buffer {
-    this.#outer.set(this.#innerHash(message), BLOCK_BYTES);
-    return hash('sha256', this.#outer, 'buffer');
+    return Buffer.from(this.macHex(message), 'hex');
+  }
+
+  /** As `mac`, in 64 lower-case hex digits. Node makes a string of hex in a third of the time that it needs for a Buffer. */
+  macHex(message: Uint8Array | string): string {
+    this.#outer.write(this.#innerHash(message), BLOCK_BYTES, DIGEST_BYTES, 'hex');
+    return hash('sha256', this.#outer, 'hex');
   }
 
   /** Overwrites the key with zeros. A MAC that is made afterwards no longer depends on the key. */
@@ -41,14 +46,15 @@ export class MacKey {
     this.#outer.fill(0);
   }
 
-  #innerHash(message: Uint8Array | string): Buffer {
+  /** In hex. */
+  #innerHash(message: Uint8Array | string): string {
     const isText = typeof message === 'string';
     const length = isText ? Buffer.byteLength(message, 'utf8') : message.length;
     const inner = this.#inner;
-    if (length > ROOM_BYTES) return createHash('sha256').update(inner.subarray(0, BLOCK_BYTES)).update(message).digest();
+    if (length > ROOM_BYTES) return createHash('sha256').update(inner.subarray(0, BLOCK_BYTES)).update(message).digest('hex');
     if (isText) inner.write(message, BLOCK_BYTES, 'utf8');
     else inner.set(message, BLOCK_BYTES);
-    return hash('sha256', inner.subarray(0, BLOCK_BYTES + length), 'buffer');
+    return hash('sha256', inner.subarray(0, BLOCK_BYTES + length), 'hex');
   }
 }
 

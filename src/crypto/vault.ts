@@ -24,8 +24,8 @@ import { openStoredValue, sealStoredValue } from './stored-value.ts';
 const DATA_KEYS = 1_024;
 /** Maximum number of requests for the secret that are open at the same time. */
 const OPEN_SECRET_REQUESTS = 64;
-/** Length of a tag in the audit log. Bytes. */
-const AUDIT_TAG_BYTES = 16;
+/** Length of a tag in the audit log. Hex digits. */
+const AUDIT_TAG_CHARS = 32;
 
 /** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
 export type AuditTagKind = 'derive' | 'data';
@@ -178,7 +178,7 @@ export class Vault {
   /** `x-sync-signature` of an envelope's canonical JSON. @throws InvariantError without a sync key */
   syncHmac(canonical: string): string {
     invariant(this.#syncKey !== null, 'an HMAC was requested, but there is no sync key');
-    return this.#syncKey.mac(canonical).toString('hex');
+    return this.#syncKey.macHex(canonical);
   }
 
   /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid, because all nodes send it. */
@@ -194,7 +194,7 @@ export class Vault {
   auditTag(kind: AuditTagKind, appId: AppId, text: string): string | null {
     if (this.#serving === null) return null;
     this.#auditKey ??= macKeyOf(deriveAuditKey(this.#serving.bytes));
-    return this.#auditKey.mac(`${kind}:${appId}:${text}`).toString('hex', 0, AUDIT_TAG_BYTES);
+    return this.#auditKey.macHex(`${kind}:${appId}:${text}`).slice(0, AUDIT_TAG_CHARS);
   }
 
   /**

@@ -9,11 +9,11 @@ import { derivationInfo } from '../crypto/derivation.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { Audit, AuditEvent, AuditOperation } from '../domain/audit.ts';
 import type { ErrorCode } from '../domain/errors.ts';
+import type { AppId } from '../domain/ids.ts';
 import { MAX_DERIVE_INFO_BYTES, MAX_HELD_KEY_BYTES } from '../domain/limits.ts';
 import type { AppLocals, Operation } from './bound-request.ts';
 import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
 
-type Subject = Omit<AuditEvent, 'outcome'>;
 /**
  * What is known about a request when it ends. Only `caller` is certain, because any middleware after authentication may have refused the
  * request.
@@ -28,24 +28,24 @@ const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
 
 /** Runs after authentication. @param audit null: nothing is recorded */
 export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
-  return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }) => ({ operation, wallet, appId, target: targetOf(operation, inner, (kind, text) => vault.auditTag(kind, appId, text)) }));
+  return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }, outcome) => ({ operation, wallet, appId, target: targetOf(vault, operation, appId, inner), outcome }));
 }
 
 /** Runs after authentication. @param audit null: nothing is recorded */
 export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit: Audit | null): SealedHandler<Locals> {
-  return audited<Locals>(audit, ({ caller, inner }) => {
+  return audited<Locals>(audit, ({ caller, inner }, outcome) => {
     const operation = PEER_OPERATIONS.get(inner?.['type']);
-    return operation === undefined ? null : { operation, wallet: caller.member.wallet, appId: null, target: null };
+    return operation === undefined ? null : { operation, wallet: caller.member.wallet, appId: null, target: null, outcome };
   });
 }
 
-/** @param subjectOf returns null for a request that is not audited; must not throw */
-function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (known: Known<Locals>) => Subject | null): SealedHandler<Locals> {
+/** @param eventOf returns null for a request that is not audited; must not throw */
+function audited<Locals extends SealedLocals>(audit: Audit | null, eventOf: (known: Known<Locals>, outcome: string) => AuditEvent | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
   // One function for all requests, added with `on`. A function for each request, or `once`, would cost more than recording the entry.
   function record(this: Response<unknown, Locals>): void {
-    const subject = subjectOf(this.locals);
-    if (subject !== null) audit?.record({ ...subject, outcome: outcomeOf(this) });
+    const event = eventOf(this.locals, outcomeOf(this));
+    if (event !== null) audit?.record(event);
   }
   return (_request, response, next) => {
     // If the caller hung up during authentication, `close` has already been emitted.
@@ -56,11 +56,11 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, subjectOf: (k
 }
 
 /** The tag of the requested path or key; null if the request has no valid path or key. */
-function targetOf(operation: Operation, inner: Record<string, unknown> | undefined, tagOf: (kind: 'derive' | 'data', text: string) => string | null): string | null {
-  const { path, context = '', key } = inner ?? {};
-  if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? tagOf('data', key) : null;
+function targetOf(vault: Pick<Vault, 'auditTag'>, operation: Operation, appId: AppId, inner: Record<string, unknown> = {}): string | null {
+  const { path, context = '', key } = inner;
+  if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? vault.auditTag('data', appId, key) : null;
   if (!taggable(path, MAX_DERIVE_INFO_BYTES) || !(context === '' || taggable(context, MAX_DERIVE_INFO_BYTES))) return null;
-  return tagOf('derive', derivationInfo(path, context));
+  return vault.auditTag('derive', appId, derivationInfo(path, context));
 }
 
 /** A longer string is refused anyway, so it is not hashed. */

@@ -9,7 +9,8 @@ import { READINESS_STATES, SECRET_STATES, type FirstSnapshotState, type LastTick
 import type { MergeVerdict } from '../../domain/records.ts';
 import type { ProcessFigures } from './process-figures.ts';
 import { LabelTree } from './label-tree.ts';
-import { MetricRegistry, type CounterSeries, type HistogramSeries } from './registry.ts';
+import type { CounterSeries, HistogramSeries } from './counted-metric.ts';
+import { MetricRegistry } from './registry.ts';
 import { METRICS, NO_ANSWER, type CounterName, type HistogramName, type MetricName, type MetricRow } from './table.ts';
 
 /** A peer whose last answer is older than this is not counted as a holder of the secret. Milliseconds. */
