@@ -55,6 +55,11 @@ function rulesAcross(config: Partial<Config>, environment: Environment): string[
   return problems;
 }
 
+/** The environment without the variables of Node itself, for a command that runs on another machine than the node. */
+export function withoutNodeVariables(environment: Environment): Environment {
+  return { ...environment, ...Object.fromEntries(NODE_VARIABLES.map((variable) => [variable, undefined])) };
+}
+
 /** An empty variable is treated as unset, so that a launcher can pass all variables through. */
 export function readConfig(environment: Environment): ConfigResult {
   const problems: string[] = [];

@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import process from 'node:process';
-import { readConfig } from '../../config/read-config.ts';
+import { readConfig, withoutNodeVariables, type ConfigResult, type Environment } from '../../config/read-config.ts';
 import type { Config } from '../../config/settings.ts';
 import { LocalWallet } from '../../enclave/local-wallet.ts';
 import { OdynClient } from '../../enclave/odyn-client.ts';
@@ -30,9 +30,11 @@ const MORE = `
 Reads the environment as a node would, then checks in this order: configuration, the
 chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
 the peers. Start with the first line that failed; it may be the cause of the others.
-With --url, doctor checks the node at that URL instead of an enclave API. The
-environment still specifies the chain and the contracts. The command changes nothing and
-sends no transaction.
+Without --url, NODE_OPTIONS, NODE_DEBUG and NODE_TLS_REJECT_UNAUTHORIZED are refused as
+a node in an enclave refuses them. With --url, doctor checks the node at that URL instead
+of an enclave API. The environment still specifies the chain and the contracts, but these
+three variables only affect doctor itself. The command changes nothing and sends no
+transaction.
 
 Examples:
   nova-kms doctor
@@ -67,9 +69,9 @@ export async function run(command: Command): Promise<number> {
     findings.push(finding);
     if (options.json !== true) process.stdout.write(`${findingLines(finding).join('\n')}\n`);
   };
-  const read = readConfig(process.env);
+  const read = readEnvironment(process.env, url);
   if (read.ok) {
-    tell({ check: 'configuration', outcome: 'ok', detail: 'a node would start with it' });
+    tell({ check: 'configuration', outcome: 'ok', detail: url === undefined ? 'a node would start with it' : 'it specifies the chain and the contracts' });
     await examineFrom(read.config, url, options.limit, tell);
   } else {
     for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config prints the configuration as a node reads it'));
@@ -78,6 +80,11 @@ export async function run(command: Command): Promise<number> {
   if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(report.ok ? '\nnothing failed\n' : `\n${report.failed} failed: begin with the first\n`);
   return report.ok ? EXIT.done : EXIT.no;
+}
+
+/** @param url the URL of a node, which has its own environment: variables of Node in this one affect only this command */
+export function readEnvironment(environment: Environment, url: string | undefined): ConfigResult {
+  return readConfig(url === undefined ? environment : withoutNodeVariables(environment));
 }
 
 /** @throws CommandError when the timeout is reached, or when a signal ends the checks */
