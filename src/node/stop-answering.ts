@@ -14,6 +14,7 @@ export const LAST_PUSH_TIMEOUT_MS = 5_000;
 export const NODE_STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
 /** How long a stopping node waits until a reader has fetched the end of its audit log. Milliseconds. */
 export const LAST_READ_TIMEOUT_MS = 5_000;
+const NOT_READ_IN_TIME = 'the end of the audit log was not read in time';
 
 export interface StopModules {
   readonly clock: Clock;
@@ -37,9 +38,13 @@ export async function endRequests(server: HttpServer, { clock, log }: StopModule
  * Never rejects.
  * @param listenAgain starts a server that answers `GET /audit`
  * @param whenRead resolves when a page with the last entry is being sent
- * @param timeoutMs the time that is left for this; LAST_READ_TIMEOUT_MS is its maximum
+ * @param timeoutMs the time that is left for this; LAST_READ_TIMEOUT_MS is its maximum. If no time is left, the node does not listen again.
  */
 export async function answerLastRead(listenAgain: () => Promise<HttpServer>, whenRead: Promise<void>, timeoutMs: number, { clock, log }: StopModules): Promise<void> {
+  if (timeoutMs <= 0) {
+    log.warn(NOT_READ_IN_TIME);
+    return;
+  }
   const started = await listenAgain().catch((error: unknown) => {
     log.warn('the end of the audit log cannot be read', { code: (error as NodeJS.ErrnoException).code ?? 'unknown' });
     return null;
@@ -52,7 +57,7 @@ export async function answerLastRead(listenAgain: () => Promise<HttpServer>, whe
     });
     log.info('the end of the audit log was read');
   } catch {
-    log.warn('the end of the audit log was not read in time');
+    log.warn(NOT_READ_IN_TIME);
   }
   const closed = started.drain();
   started.destroy();

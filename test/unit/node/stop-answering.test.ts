@@ -100,6 +100,17 @@ describe('the last read of the audit log', () => {
     await expect(once(connect(server.port, '127.0.0.1'), 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
+  test.each([0, -1])('is not awaited, and the node does not listen again, if %i ms are left', async (leftMs) => {
+    let hasListened = false;
+    const { over, log } = lastRead(leftMs, async () => {
+      hasListened = true;
+      return Promise.reject(new Error('it listens again'));
+    });
+    await over;
+    expect(hasListened).toBe(false);
+    expect(log.lines).toMatchObject([{ level: 'warn', sentence: 'the end of the audit log was not read in time' }]);
+  });
+
   test('does not keep the node waiting if the port is in use', async () => {
     const { over, log } = lastRead(60_000, async () => Promise.reject(Object.assign(new Error('in use'), { code: 'EADDRINUSE' })));
     await over;
