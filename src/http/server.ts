@@ -42,7 +42,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 
 export interface HttpServer {
   readonly port: number;
-  /** Accepts no more connections; resolves when all requests are done. */
+  /** Accepts no more connections; resolves when all requests are done, and their answers have emitted `close`. */
   drain(): Promise<void>;
   /** Closes all connections, including those with a request under way. */
   destroy(): void;
@@ -149,6 +149,8 @@ export async function listen({ host, port, limits }: ListenOptions, { listener, 
       // A connection without a complete request head is closed too, because it would also keep the server open.
       for (const socket of book.sockets()) closeUnlessBusy(socket);
       await closed.promise;
+      // The server is closed as soon as its sockets are destroyed, but the answers that were cut off emit `close` only after that.
+      await book.whenAllEnded();
     },
     destroy: () => server.closeAllConnections(),
   };

@@ -29,6 +29,9 @@ export class SocketBook {
   readonly #connections = new Map<Socket, Connection>();
   /** Sockets without a request under way; the one that has been idle longest is first. */
   readonly #idle = new Set<Socket>();
+  /** Number of answers under way, including those whose socket has closed and whose own `close` has not been emitted yet. */
+  #answers = 0;
+  #allEnded: PromiseWithResolvers<undefined> | null = null;
 
   constructor(options: SocketBookOptions) {
     this.#options = options;
@@ -59,6 +62,7 @@ export class SocketBook {
     }
     const { underWay } = connection;
     underWay.set(response, request);
+    this.#answers += 1;
     this.#idle.delete(socket);
     if (underWay.size >= MAX_PIPELINED) {
       connection.isFull = true;
@@ -66,6 +70,8 @@ export class SocketBook {
     }
     response.once('close', () => {
       underWay.delete(response);
+      this.#answers -= 1;
+      if (this.#answers === 0) this.#allEnded?.resolve(undefined);
       connection.stalledLooks = 0;
       if (underWay.size === 0 && this.#connections.has(socket)) this.#idle.add(socket);
       onDone();
@@ -88,6 +94,13 @@ export class SocketBook {
   unreadOf(socket: Socket): IncomingMessage | undefined {
     const last = [...(this.#connections.get(socket)?.underWay.values() ?? [])].at(-1);
     return last?.complete === false ? last : undefined;
+  }
+
+  /** Call it when no request can begin any more. Resolves when every answer has emitted `close` and all listeners have been called. */
+  async whenAllEnded(): Promise<void> {
+    if (this.#answers === 0) return;
+    this.#allEnded ??= Promise.withResolvers<undefined>();
+    await this.#allEnded.promise;
   }
 
   isBusy(socket: Socket): boolean {

@@ -76,6 +76,21 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
+test('requests that are cut off have all ended when the server is drained, also if they wait behind another request of their connection', async () => {
+  const { server, waiting, open } = await startServer();
+  const request = 'GET /status HTTP/1.1\r\nHost: node.test\r\n\r\n';
+  await open(request + request);
+  await open(request);
+  await until('three requests', () => waiting.length === 3);
+  let ended = 0;
+  for (const response of waiting) response.once('close', () => (ended += 1));
+  const drained = server.drain();
+  server.destroy();
+  await drained;
+  // Nothing may come between the end of the drain and this line: the last audit entry follows the drain immediately.
+  expect(ended).toBe(3);
+});
+
 test('the timeout for stopping a process is longer than the time that an orderly stop of a node may take', () => {
   expect(STOP_TIMEOUT_MS).toBeGreaterThan(NODE_STOP_TIMEOUT_MS);
 });
