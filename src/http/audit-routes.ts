@@ -16,17 +16,23 @@ export interface AuditModules {
     /** A page as JSON. @param after the number of the last entry that the reader has; 0: none */
     page(after: number, limit: number): string;
   };
+  /** Called with the same arguments when the page has been sent. */
+  readonly onSent: (after: number, limit: number) => void;
 }
 
-export function auditRoutes({ tokenHash, reader }: AuditModules, limits: Pick<ClientLimits, 'open'>): Router {
+export function auditRoutes({ tokenHash, reader, onSent }: AuditModules, limits: Pick<ClientLimits, 'open'>): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router
     .route('/audit')
     .all(requireToken({ tokenHash, realm: 'audit' }, limits.open))
     .get((request, response) => {
       const at = request.url.indexOf('?');
-      const { after, limit } = readQuery(at === -1 ? '' : request.url.slice(at + 1), ['after', 'limit']);
-      const page = reader.page(wholeNumber('after', after, 0, Number.MAX_SAFE_INTEGER), wholeNumber('limit', limit, MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES));
+      const asked = readQuery(at === -1 ? '' : request.url.slice(at + 1), ['after', 'limit']);
+      const after = wholeNumber('after', asked['after'], 0, Number.MAX_SAFE_INTEGER);
+      const limit = wholeNumber('limit', asked['limit'], MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES);
+      const page = reader.page(after, limit);
+      // This function also answers HEAD, but without the page.
+      if (request.method === 'GET') response.once('finish', () => onSent(after, limit));
       response.type('json').send(page);
     })
     .all(methodNotAllowed);

@@ -25,7 +25,7 @@ export interface NodeAuditModules {
 }
 
 export interface EndedAudit {
-  /** Resolves when a page with the last entry has been made for a reader. */
+  /** Resolves when a page with the last entry has been sent to a reader. */
   readonly whenRead: Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export class NodeAudit {
     this.#trail = trail;
     this.#modules = modules;
     this.audit = trail;
-    this.http = { tokenHash, reader: { page: (after, limit) => this.#page(after, limit) } };
+    this.http = { tokenHash, reader: trail, onSent: (after, limit) => this.#noteSent(after, limit) };
   }
 
   /** Number of entries that no reader can get any more. */
@@ -97,10 +97,8 @@ export class NodeAudit {
     return { whenRead: this.#endRead.promise };
   }
 
-  #page(after: number, limit: number): string {
-    const page = this.#trail.page(after, limit);
+  #noteSent(after: number, limit: number): void {
     if (this.#hasEnded && this.#trail.hasLast(after, limit)) this.#endRead.resolve(undefined);
-    return page;
   }
 
   #noteOwn(event: Omit<AuditEvent, 'appId'>): void {

@@ -37,7 +37,7 @@ export async function endRequests(server: HttpServer, { clock, log }: StopModule
  * Listens again until a reader has the last entry. The last entry is written when all requests have ended, so no connection is open then.
  * Never rejects.
  * @param listenAgain starts a server that answers `GET /audit`
- * @param whenRead resolves when a page with the last entry is being sent
+ * @param whenRead resolves when a page with the last entry has been sent
  * @param timeoutMs the time that is left for this; LAST_READ_TIMEOUT_MS is its maximum. If no time is left, the node does not listen again.
  */
 export async function answerLastRead(listenAgain: () => Promise<HttpServer>, whenRead: Promise<void>, timeoutMs: number, { clock, log }: StopModules): Promise<void> {

@@ -24,12 +24,19 @@ const peer = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: n
 
 let node: NodeOverHttp;
 let trail: AuditTrail;
+/** Finished answers, and reports of sent pages. */
+const events: string[] = [];
 beforeEach(async () => {
+  events.length = 0;
   trail = new AuditTrail(AUDIT_LIMITS, { clock: new ManualClock(), random: new SeededRandom('trail'), onUnsigned: () => undefined });
   node = await startNodeOverHttp({
+    listener: (real) => (request, response) => {
+      response.once('finish', () => events.push(`${request.method} finished`));
+      real(request, response);
+    },
     lookup: async (of) => authorizedRecord(BigInt(APP), of, app.emulated.teePubkey),
     members: [memberOf(peer.emulated.wallet, peer.emulated.teePubkey, 'https://peer.test')],
-    audit: { audit: trail, http: { tokenHash, reader: trail } },
+    audit: { audit: trail, http: { tokenHash, reader: trail, onSent: (after, limit) => void events.push(`sent ${after} ${limit}`) } },
   });
 });
 afterEach(() => node.close());
@@ -93,6 +100,16 @@ describe('GET /audit', () => {
 
   test.each(['after=-1', 'after=x', 'after=', 'after=9007199254740992', 'limit=9007199254740992', 'limit=0', 'limit=1.5', 'after=1&after=2'])('refuses ?%s with 400', async (query) => {
     expect((await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).status).toBe(400);
+  });
+
+  test('reports each page once it has been sent, but no answer without a page', async () => {
+    const others: RequestInit[] = [{ ...authorized(TOKEN), method: 'HEAD' }, { ...authorized(TOKEN), method: 'OPTIONS' }, {}];
+    for (const init of others) await fetch(`${node.url}/audit?after=1`, init);
+    await fetch(`${node.url}/audit?after=x`, authorized(TOKEN));
+    await fetch(`${node.url}/audit?after=2&limit=3`, authorized(TOKEN));
+    await waitUntil({ what: 'the report', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 5 }, async () => (events.includes('sent 2 3') ? null : events.join(', ')));
+    expect(events.slice(-2)).toEqual(['GET finished', 'sent 2 3']);
+    expect(events.filter((event) => event.startsWith('sent'))).toHaveLength(1);
   });
 
   test('accepts only GET, and is still answered while the node shuts down', async () => {
@@ -169,7 +186,7 @@ describe('the audit log records', () => {
         response.once('close', () => closed.resolve(undefined));
         real(request, response);
       },
-      audit: { audit: trail, http: { tokenHash, reader: trail } },
+      audit: { audit: trail, http: { tokenHash, reader: trail, onSent: () => undefined } },
     });
     await expect(ask('PUT', '/kms/data', { key: 'k', value: '' }, {}, caller.signal)).rejects.toThrow('aborted');
     await closed.promise;

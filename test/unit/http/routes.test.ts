@@ -31,7 +31,7 @@ beforeAll(async () => {
   app = createApp(parts.appOptions, {
     ...parts.appModules,
     metrics: { tokenHash, contentType: 'text/plain', render: async () => '' },
-    audit: { tokenHash, reader: { page: () => '{}' } },
+    audit: { tokenHash, reader: { page: () => '{}' }, onSent: () => undefined },
     openApi: async () => '{}',
     attester: { attestation: async () => Buffer.alloc(0) },
   });

@@ -33,6 +33,10 @@ beforeEach(() => {
 });
 
 const pageAfter = (after: number, limit = 1_000): Page => JSON.parse(audit.http.reader.page(after, limit)) as Page;
+function send(after: number, limit = 1_000): void {
+  pageAfter(after, limit);
+  audit.http.onSent(after, limit);
+}
 
 describe('the end of the audit log', () => {
   test('is `stop` and a checkpoint that covers all entries, even if an event occurs while the enclave is signing', async () => {
@@ -50,11 +54,12 @@ describe('the end of the audit log', () => {
 
   test.each<[boolean, string, (() => void)[]]>([
     [false, 'no page', []],
-    [false, 'a page without the last entry', [() => pageAfter(0, 2)]],
-    [false, 'an empty page', [() => pageAfter(3), () => pageAfter(999)]],
-    [true, 'the page with the last entry', [() => pageAfter(0, 2), () => pageAfter(2, 1)]],
+    [false, 'a page without the last entry', [() => send(0, 2)]],
+    [false, 'an empty page', [() => send(3), () => send(999)]],
+    [false, 'no part of the page that was made', [() => pageAfter(0)]],
+    [true, 'the page with the last entry', [() => send(0, 2), () => send(2, 1)]],
   ])('has been read: %p, when the reader has received %s', async (isRead, _, reads) => {
-    pageAfter(0);
+    send(0);
     held.resolve(undefined);
     const { whenRead } = await audit.end();
     let read = false;
