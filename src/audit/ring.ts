@@ -70,8 +70,13 @@ export class AuditRing {
   makeRoom(chars: number, entries = 1): void {
     const { maxEntries, maxBytes } = this.#limits;
     invariant(chars <= maxBytes && entries <= maxEntries, 'the audit entries exceed the limits of the whole ring');
-    const end = this.#startOf(chars) + chars;
-    while (this.#count > 0 && (this.#count + entries > maxEntries || end - this.#oldestStart > maxBytes)) this.#goneSequence += 1;
+    while (!this.hasRoom(chars, entries)) this.#goneSequence += 1;
+  }
+
+  /** Whether this number of entries fits, with texts of this length together, without dropping any. */
+  hasRoom(chars: number, entries = 1): boolean {
+    const { maxEntries, maxBytes } = this.#limits;
+    return this.#count === 0 || (this.#count + entries <= maxEntries && this.#startOf(chars) + chars - this.#oldestStart <= maxBytes);
   }
 
   /** @param entry the entry that follows `last`; its text is ASCII */

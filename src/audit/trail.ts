@@ -10,9 +10,9 @@ import { AuditRing, type RingLimits } from './ring.ts';
 
 /** How much a node keeps for its readers: at 1,000 requests a second, about the last minute. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
-/** Room for a `dropped` entry, and for a `dropped` entry and a checkpoint. Characters. */
+/** Room for a `dropped` entry, and for a checkpoint. Characters. */
 const DROPPED_TEXT_CHARS = 128;
-const DROPPED_AND_CHECKPOINT_CHARS = DROPPED_TEXT_CHARS + 512;
+const CHECKPOINT_TEXT_CHARS = 512;
 const CHAIN_ID_BYTES = 16;
 
 export interface AuditTrailModules {
@@ -66,8 +66,9 @@ export class AuditTrail implements Audit {
 
   /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
   pointToSign(): ChainPoint {
-    // Makes room for the checkpoint too. If the checkpoint itself had to drop entries, no signed entry would report them.
-    this.#ring.makeRoom(DROPPED_AND_CHECKPOINT_CHARS, 2);
+    // If the checkpoint itself had to drop entries, no signed entry would report them. After a failed signature, its room is still there.
+    const isAllSaid = this.#ring.dropped === this.#saidDropped;
+    if (!isAllSaid || !this.#ring.hasRoom(CHECKPOINT_TEXT_CHARS)) this.#ring.makeRoom(DROPPED_TEXT_CHARS + CHECKPOINT_TEXT_CHARS, 2);
     this.#sayDropped();
     return this.#ring.last;
   }

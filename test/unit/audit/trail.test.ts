@@ -69,6 +69,20 @@ describe('without a reader', () => {
   });
 });
 
+test.each([
+  ['entries', { maxEntries: 8, maxBytes: 1_000_000 }],
+  ['bytes', { maxEntries: 1_000, maxBytes: 1_800 }],
+])('an audit log that has reached the limit of %s drops nothing more when signatures fail again and again', async (_, limits) => {
+  const { trail, checkpoint, wallet } = auditOf(limits);
+  for (let number = 0; number < 20; number += 1) trail.record(derived(number));
+  const point = trail.pointToSign();
+  const { dropped } = trail;
+  for (let attempt = 0; attempt < 20; attempt += 1) expect(trail.pointToSign()).toEqual(point);
+  await checkpoint();
+  expect(trail.dropped).toBe(dropped);
+  expect(verify(readAll(trail), [wallet])).toMatchObject({ problems: [], unsigned: 0, missing: dropped });
+});
+
 describe('an audit log that has ended', () => {
   test('records no more events, and its last entry is the checkpoint that covers all other entries', async () => {
     const { trail, checkpoint, wallet } = auditOf();
