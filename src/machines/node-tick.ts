@@ -4,7 +4,7 @@
  * state, which aborts the step's actor; a late result is ignored. A node_tick that arrives while one is already running is counted and
  * dropped.
  */
-import { raise } from 'xstate';
+import { or, raise, stateIn } from 'xstate';
 import { invariant } from '../domain/errors.ts';
 import { REASONS, reason, type Reason } from '../domain/reasons.ts';
 import { failureReason, timeoutReason, type TickContext, type Verdict } from './model.ts';
@@ -43,6 +43,11 @@ export function nodeTickRegion(node: NodeSetup) {
 
   /** A node must not become ready with a view that has become too old while a step ran. */
   const endsWithOldView = { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) } as const;
+  /**
+   * The same after the check of eligibility. If the wall clock jumped ahead and back, the view was too old only for a while. The node is
+   * then ineligible already, and only another tick can make it ready, so this tick must count as failed: the next one comes early.
+   */
+  const endsWithViewOnceOld = { ...endsWithOldView, guard: or(['viewIsOutdated', stateIn({ readiness: 'ineligible' })]) } as const;
 
   return node.createStateConfig({
     description: 'Runs the steps of node_tick one after another.',
@@ -212,7 +217,7 @@ export function nodeTickRegion(node: NodeSetup) {
       judgingStore: {
         description: 'Does this tick ask for a snapshot?',
         always: [
-          endsWithOldView,
+          endsWithViewOnceOld,
           { guard: 'snapshotComplete', target: 'settling', actions: conclude(() => prepared) },
           {
             guard: 'snapshotMissing',
@@ -257,7 +262,7 @@ export function nodeTickRegion(node: NodeSetup) {
       judgingSnapshot: {
         description: 'May the node become ready with the records that the members sent?',
         always: [
-          endsWithOldView,
+          endsWithViewOnceOld,
           { guard: 'snapshotMissing', target: 'settling' },
           { target: 'settling', actions: conclude(() => prepared) },
         ],

@@ -34,6 +34,8 @@ export class ControlledNode {
   servable = true;
   /** The error that the replication throws at the next sync_tick. */
   failSyncTick: Error | null = null;
+  /** How far the wall clock is ahead of the monotonic clock. Milliseconds. */
+  wallAheadMs = 0;
   readonly #calls = new Map<SlotName, Call>();
   readonly #timers = new Map<number, Timer>();
   #nowMs = 0;
@@ -41,7 +43,7 @@ export class ControlledNode {
 
   constructor(options: NodeMachineOptions, inspect?: (event: InspectionEvent) => void) {
     const clock = {
-      nowMs: () => this.#nowMs,
+      nowMs: () => this.#nowMs + this.wallAheadMs,
       monotonicMs: () => this.#nowMs,
       setTimeout: (fire: () => void, delayMs: number) => {
         const id = this.#nextTimer++;
@@ -59,7 +61,7 @@ export class ControlledNode {
     this.actor.start();
   }
 
-  /** The machine's clock, which is both its wall clock and its monotonic clock. */
+  /** The machine's monotonic clock, which is also its wall clock unless `wallAheadMs` is set. */
   get nowMs(): number {
     return this.#nowMs;
   }

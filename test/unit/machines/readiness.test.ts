@@ -258,6 +258,26 @@ describe('a view that becomes too old during a node_tick', () => {
   });
 });
 
+describe('a wall clock that jumps ahead and back within a node_tick makes the node unready for a second, not until the next regular node_tick', () => {
+  test.each<[string, boolean, (node: Node) => Promise<void>]>([
+    ['while it installs the sync key', false, (node) => node.settle('installSyncKey', { stale: false })],
+    ['while it fetches a snapshot', true, (node) => node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true })],
+  ])('%s', async (_, asksForSnapshot, finish) => {
+    const node = await readyNode();
+    await node.eligible(CLAIMED);
+    if (asksForSnapshot) await node.settle('installSyncKey', { stale: true });
+    node.wallAheadMs = 2 * OUTAGE_MS;
+    node.actor.send({ type: 'node_tick' });
+    expect([node.state, node.reason]).toEqual(['ineligible', reason(REASONS.chainViewStale)]);
+    node.wallAheadMs = 0;
+    await finish(node);
+    const { tick, nextTickAtMs } = node.snapshot.context;
+    expect([node.state, node.snapshot.value.nodeTick, tick.last?.outcome, nextTickAtMs - node.nowMs]).toEqual(['ineligible', 'idle', REASONS.chainViewStale, 1_000]);
+    await node.advance(1_000);
+    await node.toReady();
+  });
+});
+
 describe('a node becomes ready again', () => {
   test('when the cause is gone, and requests neither the secret nor a snapshot again', async () => {
     const node = await readyNode({ outageMs: 0 });
