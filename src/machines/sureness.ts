@@ -11,7 +11,8 @@
  *   sure_members  it merged everything from two members that said in every answer that they were sure, or from one such member
  *                 if it is known that there is no second one (a single member could report an empty store as complete)
  *   all_members   it merged everything from every other member, sure or not
- *   in_vain       for an hour (pauses do not count), it has asked in vain every member that it waits for
+ *   in_vain       for an hour (pauses do not count), it has asked in vain every member that it waits for. A new member starts with the
+ *                 longest time among the members that the node waits for
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
  * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
@@ -21,6 +22,8 @@ import type { SureReason } from '../domain/readiness.ts';
 
 /** A node that has asked in vain for this long becomes sure. Pauses between its rounds of asking do not count. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
+/** Maximum number of wallets that the node remembers as members of its store's time. A further wallet counts as one that came back. */
+const MAX_SEEN = 10_000;
 
 export interface SurenessLimits {
   /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
@@ -38,7 +41,10 @@ export interface MemberFacts {
   readonly storeId: string | null;
   /** Whether all records of the member were merged. `while_sure`: the member said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
-  /** When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. */
+  /**
+   * When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. After a pause in the
+   * asking, it is later by the length of the pause.
+   */
   readonly silentSinceMs: number | null;
   /** How long this node has asked the member without success. A new store of the member does not reset this time. Milliseconds. */
   readonly askedInVainMs: number;
@@ -53,8 +59,12 @@ export interface Sureness {
   readonly handedOut: boolean;
   /** When the last round of asking ended or, if it is still running, began; null before the first round. Monotonic milliseconds. */
   readonly askedAtMs: number | null;
+  /** Whether a round of asking is running. */
+  readonly isAsking: boolean;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
+  /** The wallets that were members since the store began, until the node became sure. At most MAX_SEEN. */
+  readonly seen: ReadonlySet<Wallet>;
 }
 
 /** `store`: the store of this node that the event is about. If a new store has begun since then, the event is ignored. */
@@ -72,7 +82,7 @@ export type SurenessEvent =
   | { readonly type: 'asking.began'; readonly nowMs: number }
   | { readonly type: 'asking.ended'; readonly nowMs: number };
 
-export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askedAtMs: null, members: null };
+export const UNSURE: Sureness = { store: null, by: null, handedOut: false, askedAtMs: null, isAsking: false, members: null, seen: new Set() };
 
 const UNHEARD: MemberFacts = { word: 'unheard', storeId: null, merged: 'no', silentSinceMs: null, askedInVainMs: 0 };
 
@@ -102,38 +112,76 @@ function waitedFor(members: ReadonlyMap<Wallet, MemberFacts>): ReadonlyMap<Walle
 function observed(state: Sureness, event: SurenessEvent, { silenceMs, pauseMs }: SurenessLimits): Sureness {
   switch (event.type) {
     case 'store.began':
-      return event.store === state.store ? state : { ...UNSURE, store: event.store, members: state.members === null ? null : new Map([...state.members.keys()].map((wallet) => [wallet, UNHEARD])) };
+      return event.store === state.store ? state : withStore(state, event.store);
     case 'secret.handedOut':
       return event.store === state.store ? { ...state, handedOut: true } : state;
     case 'members.read':
-      return { ...state, members: new Map(event.others.map((wallet) => [wallet, state.members?.get(wallet) ?? UNHEARD])) };
+      return withMembers(state, event.others);
     case 'member.answered':
       return withMember(state, event.wallet, event.storeId, (facts) => ({ ...facts, word: event.sure ? 'sure' : 'unsure', silentSinceMs: null }));
     case 'member.silent':
       return withMember(state, event.wallet, undefined, (facts) => {
         const silentSinceMs = facts.silentSinceMs ?? event.nowMs;
-        return { ...facts, word: event.nowMs - silentSinceMs >= silenceMs ? 'mute' : 'silent', silentSinceMs };
+        // A member may also be asked during a pause, for a snapshot.
+        const untilMs = pausedSince(state, event.nowMs, pauseMs) ?? event.nowMs;
+        return { ...facts, word: untilMs - silentSinceMs >= silenceMs ? 'mute' : 'silent', silentSinceMs };
       });
     case 'member.merged':
       if (event.store !== state.store || event.leftOut) return state;
       return withMember(state, event.wallet, event.storeId, (facts) => ({ ...facts, merged: event.sure ? 'while_sure' : facts.merged === 'no' ? 'yes' : facts.merged }));
     case 'asking.began':
-      return withAsked(state, event.nowMs, pauseMs);
+      return { ...withAsked(state, event.nowMs, pauseMs), isAsking: true };
     case 'asking.ended':
-      return withAsked(state, event.nowMs, Infinity);
+      return { ...withAsked(state, event.nowMs, pauseMs), isAsking: false };
     case 'hash.claimed':
       // `nextSureness` checks the conditions only when it gets a new object.
       return { ...state };
   }
 }
 
-/** Adds the time since the last round began or ended to the members that the node waits for, unless that time is a pause. */
+function withStore({ members }: Sureness, store: StoreId): Sureness {
+  const wallets = [...(members?.keys() ?? [])];
+  return { ...UNSURE, store, members: members === null ? null : new Map(wallets.map((wallet) => [wallet, UNHEARD])), seen: new Set(wallets) };
+}
+
+/**
+ * A new wallet is a new node, which began with an empty store. If its time started at zero, new wallets could keep this node from becoming
+ * sure forever. A member that comes back may hold records, so its time starts at zero.
+ */
+function withMembers(state: Sureness, others: readonly Wallet[]): Sureness {
+  const { members, seen } = state;
+  const longestMs = Math.max(0, ...[...waitedFor(members ?? new Map<Wallet, MemberFacts>()).values()].map(({ askedInVainMs }) => askedInVainMs));
+  const isNew = (wallet: Wallet): boolean => !seen.has(wallet) && seen.size < MAX_SEEN;
+  const facts = (wallet: Wallet): MemberFacts => members?.get(wallet) ?? { ...UNHEARD, askedInVainMs: isNew(wallet) ? longestMs : 0 };
+  return {
+    ...state,
+    members: new Map(others.map((wallet) => [wallet, facts(wallet)])),
+    seen: state.by === null ? new Set([...seen, ...others].slice(0, MAX_SEEN)) : seen,
+  };
+}
+
+/** The start of the pause that lasts until now, in monotonic milliseconds; null if there is no pause. */
+function pausedSince({ askedAtMs, isAsking }: Sureness, nowMs: number, pauseMs: number): number | null {
+  return askedAtMs !== null && !isAsking && nowMs - askedAtMs > pauseMs ? askedAtMs : null;
+}
+
+/**
+ * Adds the time since the last round began or ended to the members that the node waits for. If that time is a pause, it counts neither as
+ * asking nor as silence.
+ */
 function withAsked(state: Sureness, nowMs: number, pauseMs: number): Sureness {
   const { members, askedAtMs } = state;
-  const sinceMs = askedAtMs === null ? 0 : nowMs - askedAtMs;
-  if (members === null || sinceMs > pauseMs) return { ...state, askedAtMs: nowMs };
-  const asked = [...waitedFor(members)].map(([wallet, facts]) => [wallet, { ...facts, askedInVainMs: facts.askedInVainMs + sinceMs }] as const);
-  return { ...state, askedAtMs: nowMs, members: new Map([...members, ...asked]) };
+  if (members === null || askedAtMs === null) return { ...state, askedAtMs: nowMs };
+  const pausedAtMs = pausedSince(state, nowMs, pauseMs);
+  const changed =
+    pausedAtMs === null
+      ? [...waitedFor(members)].map(([wallet, facts]) => [wallet, { ...facts, askedInVainMs: facts.askedInVainMs + nowMs - askedAtMs }] as const)
+      : [...members].map(([wallet, facts]) => [wallet, { ...facts, silentSinceMs: silentAfterPause(facts, pausedAtMs, nowMs) }] as const);
+  return { ...state, askedAtMs: nowMs, members: new Map([...members, ...changed]) };
+}
+
+function silentAfterPause({ silentSinceMs }: MemberFacts, pausedAtMs: number, nowMs: number): number | null {
+  return silentSinceMs === null ? null : nowMs - Math.max(0, pausedAtMs - silentSinceMs);
 }
 
 /** A member with a new store starts again as unheard. @param storeId undefined: not known */

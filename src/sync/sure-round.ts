@@ -94,8 +94,9 @@ export class SureRound {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
     } finally {
       this.#running = false;
+      // The time of a round that was aborted counts too.
+      sureness.noteAskingEnded();
     }
-    sureness.noteAskingEnded();
   }
 
   async #ask(member: Member, signal: AbortSignal, ask: Ask): Promise<void> {

@@ -36,6 +36,16 @@ function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
   for (let ms = fromMs; ms < toMs; ms += PAUSE_MS) rounds.push(askingBegan(ms), askingEnded(ms));
   return [...rounds, askingBegan(toMs), askingEnded(toMs)];
 }
+/** The same rounds, in which a member is silent. */
+function silence(wallet: string, fromMs: number, toMs: number): readonly SurenessEvent[] {
+  return asking(fromMs, toMs).flatMap((event) => (event.type === 'asking.began' ? [event, silent(wallet, event.nowMs)] : [event]));
+}
+/** Rounds of asking the only member. From time to time, another new member takes its place. */
+function replacedEvery(everyMs: number, toMs: number): readonly SurenessEvent[] {
+  const events: SurenessEvent[] = [];
+  for (let ms = 0; ms < toMs; ms += everyMs) events.push(members(`new ${ms}`), ...asking(ms, ms + everyMs));
+  return events;
+}
 /** A member reports that it is sure and sends all its records. */
 const given = (wallet: string): readonly SurenessEvent[] => [says(wallet, true), merged(wallet, { sure: true })];
 
@@ -64,6 +74,9 @@ describe('a node is sure', () => {
     ['after an hour of asking without success, even if one round takes the whole hour', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(IN_VAIN_MS + 500)]],
     ['after an hour of asking without success, not counting a pause in the asking', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
     ['after an hour of asking a member that begins a new store again and again', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), says('a', false, '1'), says('a', false, '2'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['after an hour of asking, although the only member is replaced by a new one every 10 minutes', 'in_vain', [began, ...replacedEvery(600_000, IN_VAIN_MS)]],
+    ['after an hour of asking, although another member joins shortly before', 'in_vain', [began, members('a'), ...asking(0, IN_VAIN_MS - 60_000), members('a', 'b'), ...asking(IN_VAIN_MS - 60_000, IN_VAIN_MS)]],
+    ['once it has all records of a sure member, if the second member has been silent for too long, not counting a pause in the asking', 'sure_members', [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 40_000), ...silence('b', IN_VAIN_MS, IN_VAIN_MS + SILENCE_MS - 40_000).slice(0, -1)]],
     ['after an hour of asking a sure member whose records never arrive, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
@@ -79,6 +92,8 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['one sure member has sent all records, and a second sure member has not', ['b'], [began, members('a', 'b'), ...given('a'), says('b', true)]],
     ['one sure member has sent all records, and a second member has not answered yet', ['b'], [began, members('a', 'b'), ...given('a')]],
     ['one sure member has sent all records, and a second member stopped answering only recently', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
+    ['one sure member has sent all records, and a second member was silent before and after a pause', ['b'], [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 0), ...silence('b', IN_VAIN_MS, IN_VAIN_MS)]],
+    ['one sure member has sent all records, and a second member was silent before a pause and is asked for a snapshot during it', ['b'], [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 0), silent('b', IN_VAIN_MS)]],
     ['a sure member has sent no records', ['a'], [began, members('a', 'b'), says('a', true), says('b', false), merged('b')]],
     ['records of the sure member were left out', ['a'], [began, members('a'), says('a', true), merged('a', { sure: true, leftOut: true })]],
     ['a member sent all its records before it reported that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],

@@ -43,6 +43,13 @@ async function firstTick(): Promise<void> {
   await n.sureRound.beforeReady(n.others(), NEVER);
 }
 const serve = (): Promise<void> => n.sureRound.whileReady(n.others(), NEVER);
+/** Serves for this long. The rounds of asking are 10 s apart. */
+async function serveFor(ms: number): Promise<void> {
+  for (let servedMs = 0; servedMs < ms; servedMs += 10_000) {
+    await network.clock.advance(10_000);
+    await serve();
+  }
+}
 const held = (): readonly (string | null)[] => [n.read('k1'), n.read('k2')];
 const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
@@ -108,15 +115,33 @@ describe('while a node serves', () => {
     expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
   });
 
-  test('it is sure once the other member has not answered for too long', async () => {
+  test('it is not sure when it asks again after a pause and the other member still does not answer', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
+    expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
+  });
+
+  test('the time of a round counts even if the round is aborted', async () => {
+    network.setWay(n, b, 'hang');
+    await network.clock.advance(2_000);
+    let hasEnded = false;
+    n.sureness.noteAskingEnded = () => void (hasEnded = true);
+    const stopping = new AbortController();
+    const asking = n.sureRound.whileReady(n.others(), stopping.signal);
+    await network.clock.advance(1_000);
+    expect(hasEnded).toBe(false);
+    stopping.abort(new Error('the node is not ready any more'));
+    await expect(asking).rejects.toThrow('not ready');
+    expect(hasEnded).toBe(true);
+  });
+
+  test('it is sure once the other member has not answered for too long', async () => {
+    await serveFor(SILENCE_MS);
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
   test('it asks no more members once it is sure', async () => {
-    await network.clock.advance(SILENCE_MS);
-    await serve();
+    await serveFor(SILENCE_MS);
     const before = network.requests.length;
     await serve();
     expect(network.requests.length).toBe(before);
@@ -131,10 +156,7 @@ describe('a node is not sure', () => {
     await network.clock.advance(3_600_000);
     await serve();
     expect(n.sureness.isSure()).toBe(false);
-    for (let askedMs = 0; askedMs < 3_600_000; askedMs += 10_000) {
-      await network.clock.advance(10_000);
-      await serve();
-    }
+    await serveFor(3_600_000);
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
