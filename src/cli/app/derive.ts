@@ -9,7 +9,7 @@ import { EXIT } from '../exit-codes.ts';
 import { wholeNumber } from '../option-values.ts';
 import { callAsApp } from './app-call.ts';
 import { APP_HELP, defineAppOptions } from './app-options.ts';
-import { BYTE_FORMATS, formatBytes, type ByteFormat } from './output-forms.ts';
+import { BYTE_FORMATS, formatBytes, jsonLine, type ByteFormat } from './output-forms.ts';
 
 const EXAMPLES = `
 Examples:
@@ -50,7 +50,7 @@ export async function run(command: Command): Promise<number> {
   );
   const shown =
     json === true
-      ? `${JSON.stringify({ app_id: appId, path, context, key: formatBytes(key, 'hex').toString().trim(), node: node.url, wallet: node.wallet })}\n`
+      ? jsonLine({ app_id: appId, path, context, key: formatBytes(key, 'hex').toString().trim(), node: node.url, wallet: node.wallet })
       : formatBytes(key, format);
   key.fill(0);
   process.stdout.write(shown);

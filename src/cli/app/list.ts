@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import process from 'node:process';
 import { EXIT } from '../exit-codes.ts';
 import { wholeNumber } from '../option-values.ts';
-import { isShowable } from '../plain-text.ts';
+import { isShowable, plainJson } from '../plain-text.ts';
 import { callAsApp } from './app-call.ts';
 import { APP_HELP, defineAppOptions } from './app-options.ts';
 import { jsonLine, type JsonOption } from './output-forms.ts';
@@ -52,14 +52,5 @@ export async function run(command: Command): Promise<number> {
 
 /** Returns exactly one line for each key, regardless of the characters in the key. */
 export function keyLine(key: string): string {
-  return isShowable(key) && !/[\n\t"]/.test(key) ? key : escapeAll(JSON.stringify(key));
-}
-
-/** Escapes the invisible characters that `JSON.stringify` leaves unescaped. */
-function escapeAll(json: string): string {
-  return Array.from(json, (character) => (isShowable(character) ? character : unitsOf(character))).join('');
-}
-
-function unitsOf(character: string): string {
-  return [...Array(character.length).keys()].map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`).join('');
+  return isShowable(key) && !/[\n\t"]/.test(key) ? key : plainJson(key);
 }

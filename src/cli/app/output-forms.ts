@@ -1,4 +1,5 @@
 /** Output of commands: bytes in a chosen format, or an object as one line of JSON. */
+import { plainJson } from '../plain-text.ts';
 
 export const BYTE_FORMATS = ['hex', 'base64', 'raw'] as const;
 export type ByteFormat = (typeof BYTE_FORMATS)[number];
@@ -13,5 +14,5 @@ export interface JsonOption {
 }
 
 export function jsonLine(object: object): string {
-  return `${JSON.stringify(object)}\n`;
+  return `${plainJson(object)}\n`;
 }

@@ -8,6 +8,7 @@ import { PeerTransport } from '../../net/peer-transport.ts';
 import { systemClock } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { requireNodeUrl } from '../node-url.ts';
+import { plainJson } from '../plain-text.ts';
 import { readProxy } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { AuditFileError, readAuditFile } from './audit-file.ts';
@@ -79,7 +80,7 @@ async function verifyFile(path: string, { wallet, complete = false, json = false
   const verifier = new AuditVerifier(wallet ?? null);
   await readAuditFile(path, (line) => verifier.take(line));
   const verdict = verdictOf(verifier.report(), complete);
-  process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : `${verdictLines(verdict).join('\n')}\n`);
+  process.stdout.write(json ? `${plainJson(verdict)}\n` : `${verdictLines(verdict).join('\n')}\n`);
   return verdict.ok ? EXIT.done : EXIT.no;
 }
 

@@ -22,7 +22,7 @@ import { secondsBetween } from '../option-values.ts';
 import { proxyOf } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { examine, type DoctorModules } from './examine.ts';
-import { failed, findingLines, reportOf, type Finding } from './finding.ts';
+import { failed, findingLines, reportLine, reportOf, type Finding } from './finding.ts';
 
 const MAX_LIMIT_SECONDS = 600;
 
@@ -77,7 +77,7 @@ export async function run(command: Command): Promise<number> {
     for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config prints the configuration as a node reads it'));
   }
   const report = reportOf(findings);
-  if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (options.json === true) process.stdout.write(`${reportLine(report)}\n`);
   else process.stdout.write(report.ok ? '\nnothing failed\n' : `\n${report.failed} failed: begin with the first\n`);
   return report.ok ? EXIT.done : EXIT.no;
 }

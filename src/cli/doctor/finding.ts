@@ -1,5 +1,5 @@
 /** The findings of `nova-kms doctor`: one line per check, with advice if the check failed. */
-import { plainText } from '../plain-text.ts';
+import { plainJson, plainText } from '../plain-text.ts';
 
 export type Outcome = 'ok' | 'failed' | 'not checked';
 
@@ -44,4 +44,9 @@ export function reportOf(checks: readonly Finding[]): DoctorReport {
 export function findingLines({ check, outcome, detail, advice }: Finding): readonly string[] {
   const line = `${outcome.padEnd(11)}  ${check.padEnd(26)}  ${plainText(detail, MAX_DETAIL_CHARS)}`.trimEnd();
   return advice === undefined ? [line] : [line, `${' '.repeat(13)}→ ${advice}`];
+}
+
+/** The report of `--json`: one line. A peer or an RPC endpoint may send anything. */
+export function reportLine(report: DoctorReport): string {
+  return plainJson(report);
 }

@@ -7,6 +7,7 @@ import { systemClock } from '../../system/system.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { requireNodeUrl } from '../node-url.ts';
 import { secondsBetween, wholeNumber } from '../option-values.ts';
+import { plainJson } from '../plain-text.ts';
 import { readProxy } from '../proxy.ts';
 import { onStopSignals } from '../stop-signals.ts';
 import { takesColours, takesCursor } from '../terminal.ts';
@@ -90,7 +91,7 @@ export async function run(command: Command): Promise<number> {
       return exitCodeOf(report);
     }
     const compared = await compareStores(statusesAfter(survey, look), systemClock, stopping.signal);
-    const lines = options.json === true ? [JSON.stringify({ ...report, stores: compared })] : [...shown(report, options), storesLine(compared)];
+    const lines = options.json === true ? [plainJson({ ...report, stores: compared })] : [...shown(report, options), storesLine(compared)];
     for (const line of lines) process.stdout.write(`${line}\n`);
     return compared.stores > 1 ? EXIT.no : exitCodeOf(report);
   } finally {
@@ -113,7 +114,7 @@ export function exitCodeOf({ ready, nodes }: ClusterReport): number {
 }
 
 function shown(report: ClusterReport, { json, watch: watching }: StatusOptions): readonly string[] {
-  if (json === true) return [JSON.stringify(report)];
+  if (json === true) return [plainJson(report)];
   // Only a screen that is redrawn has limited space.
   const screen = watching === true && takesCursor(process.stdout);
   return statusLines(report, {

@@ -2,6 +2,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { keyLine } from '../../../src/cli/app/list.ts';
+import { jsonLine } from '../../../src/cli/app/output-forms.ts';
+import { failed, reportLine, reportOf } from '../../../src/cli/doctor/finding.ts';
 import { isShowable, plainText } from '../../../src/cli/plain-text.ts';
 
  
@@ -48,6 +50,32 @@ describe('the line that shows a key of the store', () => {
         const line = keyLine(key);
         expect(line).not.toMatch(ACTS);
         expect(line.startsWith('"') ? JSON.parse(line) : line).toBe(key);
+      }),
+    );
+  });
+});
+
+describe('the JSON that a command prints', () => {
+  const printed = (text: string): readonly (readonly [string, object])[] => {
+    const listed = { keys: [text], more: false, node: 'https://node.test' };
+    const report = reportOf([failed('peer.ready', text, 'see its log')]);
+    return [
+      [jsonLine(listed).slice(0, -1), listed],
+      [reportLine(report), report],
+    ];
+  };
+
+  test('escapes control characters and characters that change the direction of the text', () => {
+    for (const [line] of printed('\u009b2J\u202egnp\u{e0001}')) expect(line).toContain('"\\u009b2J\\u202egnp\\udb40\\udc01"');
+  });
+
+  test('is one line, is harmless to a terminal, and has the same value as before', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (text) => {
+        for (const [line, value] of printed(text)) {
+          expect(line).not.toMatch(ACTS);
+          expect(JSON.parse(line)).toEqual(value);
+        }
       }),
     );
   });
