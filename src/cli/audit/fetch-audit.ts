@@ -5,7 +5,7 @@ import { DependencyError } from '../../domain/errors.ts';
 import type { Transport } from '../../domain/ports.ts';
 
 /** Limits of one page: its size in bytes, and the timeout in milliseconds. */
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+export const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const PAGE_TIMEOUT_MS = 30_000;
 
 const page = z.object({ chain: z.string(), entries: z.array(z.unknown()), more: z.boolean() });

@@ -8,10 +8,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AuditVerifier } from '../../../../src/audit/verifier.ts';
 import { AuditFileError, readAuditFile } from '../../../../src/cli/audit/audit-file.ts';
-import { fetchAudit, FetchAuditError } from '../../../../src/cli/audit/fetch-audit.ts';
+import { fetchAudit, FetchAuditError, MAX_PAGE_BYTES } from '../../../../src/cli/audit/fetch-audit.ts';
 import { verdictLines, verdictOf } from '../../../../src/cli/audit/report.ts';
 import { DependencyError } from '../../../../src/domain/errors.ts';
 import type { Transport, TransportRequest } from '../../../../src/domain/ports.ts';
+import { PeerTransport } from '../../../../src/net/peer-transport.ts';
+import { systemClock } from '../../../../src/system/system.ts';
+import { scriptedServer } from '../../../support/scripted-server.ts';
 import { auditOf, derived, verify } from '../../audit/audit-of.ts';
 
 const never = new AbortController().signal;
@@ -103,6 +106,18 @@ test('a node that does not answer makes the fetch fail with the reason', async (
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
   });
   await expect(fails.fetch()).rejects.toEqual(new FetchAuditError('node.test refused the connection'));
+});
+
+test('a node whose answer is longer than a page may be makes the fetch fail with the limit', async () => {
+  const server = await scriptedServer((_, response) => {
+    // A valid page, if the reader accepted so many bytes.
+    response.end(`${' '.repeat(MAX_PAGE_BYTES)}{"chain":"x","entries":[],"more":false}`);
+  });
+  const transport = new PeerTransport({ inEnclave: false, proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: '' } }, { clock: systemClock });
+  const fetching = fetchAudit({ url: server.url, token: 'a-token' }, { transport, verifier: new AuditVerifier(), keep: async () => undefined }, never);
+  await expect(fetching).rejects.toEqual(new FetchAuditError(`the peer at 127.0.0.1:${server.port} gave an answer of more than ${MAX_PAGE_BYTES} bytes`));
+  await transport.close();
+  await server.close();
 });
 
 describe('a file', () => {
