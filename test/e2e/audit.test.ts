@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 import { StartedCommand, type Ended } from './support/started-command.ts';
 
 const TOKEN = randomBytes(24).toString('base64url');
-/** Number of derives. The enclave signs a checkpoint as soon as this many entries are unsigned. */
+/** Number of derive requests. The enclave signs a checkpoint as soon as this many entries are unsigned. */
 const DERIVES = 1_000;
 const CALLERS = 16;
 
@@ -106,7 +106,7 @@ async function useTheApp(): Promise<void> {
   );
 }
 
-describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', () => {
+describe('after a claim, a hand-over, a snapshot, derive requests, a put and a delete', () => {
   let entries: readonly Entry[];
   beforeAll(async () => {
     await useTheApp();
@@ -158,7 +158,7 @@ describe('after a claim, a hand-over, a snapshot, derives, a put and a delete', 
   });
 });
 
-test('after a restart of the node, the file has a second chain, and both chains are valid', async () => {
+test('after a restart of the node, its audit file has a second hash chain, and both chains are valid', async () => {
   await second.kill();
   await second.start();
   await waitForStates(cluster, [second], 'ready');

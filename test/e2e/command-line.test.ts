@@ -112,7 +112,7 @@ describe('an app with the identity that npm start created', () => {
   });
 
   test(
-    'derives the same key from every node, in the requested format',
+    'gets the same derived key from every node, in the requested format',
     async () => {
       const derived = await Promise.all(urls.map((url) => asApp('derive', 'sessions', '--node', url)));
       expect(derived[0]).toEqual(printed(expect.stringMatching(/^[0-9a-f]{64}\n$/) as unknown as string));
@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'status --watch prints a new block when a node is killed, and status shows the killed node with the reason',
+  'status --watch prints the status again when a node is killed, and status shows the killed node with the reason',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));
@@ -196,7 +196,7 @@ test(
     await watch.clear();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).not.toContain('\u001b');
-    // Each block begins with the time. No two consecutive blocks are equal.
+    // Each printed status begins with the time. Apart from the time, no status equals the one before it.
     const blocks = stdout.split(/^(?=\d{4}-\d\d-\d\d )/m).map((block) => block.replace(/^.*\n/, ''));
     for (const [index, block] of blocks.entries()) expect(block).not.toBe(blocks[index - 1]);
 

@@ -25,7 +25,7 @@ import { allReady, endOfLines, said, viewOf, waitForLine, waitForReason, waitFor
 const TAKEN_OVER = 'master secret installed';
 const WRONG_SECRET = 'a member sent a master secret that the chain does not confirm';
 const NO_SECRET = 'a member sent no master secret';
-/** For tests that check the effect of one tick, because the next tick comes much later. */
+/** Makes the next tick come much later, for tests that check the effect of a single tick. */
 const LONG_BEAT = { KMS_NODE_TICK_SECONDS: '600' };
 /**
  * A node asks the two members in random order. The chance that it never asks a given member first in 30 joins is one in a billion.

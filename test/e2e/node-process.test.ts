@@ -96,7 +96,7 @@ describe('the configuration', () => {
     expect(stderr).not.toMatch(/c5c5|d4d4/);
   });
 
-  test('the effective values are logged at start, but each secret only as set or unset, and no output contains a secret', async () => {
+  test('the effective values are logged at start, except that a secret is logged only as set or unset, and no output contains a secret', async () => {
     const url = `http://${CREDENTIALS}@127.0.0.1:9`;
     const { command } = await startLonelyNode({ ...SECRETS, NODE_URL: url, KMS_NODE_TICK_SECONDS: '7', LOG_LEVEL: 'DEBUG' });
     // Waits until a tick has logged that it cannot read the chain.

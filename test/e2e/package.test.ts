@@ -77,7 +77,7 @@ describe('the package', () => {
     expect(execFileSync(process.execPath, [compiler, ...settings, ...types, 'types.ts'], { cwd: consumer, encoding: 'utf8' })).toBe('');
   });
 
-  test('exports a client that derives a key from a node', async () => {
+  test('exports a client that gets a derived key from a node', async () => {
     const keys = { privateKey: '11'.repeat(32), teeScalar: '22'.repeat(48) };
     const identity = new LocalIdentity(keys, { random: systemRandom });
     const app = { wallet: await identity.address(), teePubkey: await identity.publicKey() };

@@ -507,7 +507,7 @@ describe('the answer', () => {
     expect(await deriveAsAlice()).toBe(aliceKey);
   });
 
-  test('to a request for the secret is refused, and the secret is not truncated, when the sealed secret is longer than 32 bytes', () => {
+  test('to a request for the secret is discarded, not truncated, when the sealed secret is longer than 32 bytes', () => {
     const vault = new Vault({ random: systemRandom });
     const request = vault.beginSecretRequest();
     const seal = (bytes: Uint8Array): unknown => sealSecret(generateP384(systemRandom), request.ecdhPubkey, randomBytes(12), bytes);

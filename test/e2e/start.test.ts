@@ -135,7 +135,7 @@ describe('npm start -- --once', () => {
     },
   );
 
-  test('also runs with the older generation of the platform', async () => {
+  test('also works with enclaves of the older generation of the platform', async () => {
     const { code, stdout, stderr } = await npmStart('--once', '--json', '--nodes', '2', '--generation', 'enclaver').ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(eventsOf(stdout).at(-1)).toMatchObject({ event: 'table', equal: true });

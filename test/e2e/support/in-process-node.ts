@@ -32,7 +32,7 @@ export interface InProcessNode {
   close(): Promise<void>;
 }
 
-/** @param place a registered node of the cluster whose enclave is running, but whose process is not */
+/** @param place a registered node of the cluster; its enclave must be running, but its process must not */
 export async function startInProcessNode(
   place: ClusterNode,
   cluster: Cluster,

@@ -1,6 +1,6 @@
 /**
  * A cluster in which the test decides when a block is mined. Each transaction is mined immediately, or waits while mining is paused.
- * `cluster.chain.mine` adds blocks on top. The nodes are not started. They read the chain through proxies if the test sets `rpcProxies`.
+ * `cluster.chain.mine` adds blocks on top. The test must start the nodes. They read the chain through proxies if the test sets `rpcProxies`.
  */
 import type { NodePlan } from '../../../src/dev/cluster.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './cluster.ts';

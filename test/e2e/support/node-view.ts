@@ -76,7 +76,7 @@ export async function listedOperators(node: ClusterNode): Promise<readonly strin
   return operators.map(({ operator }) => operator).sort();
 }
 
-/** The number of lines that the node has printed, for `said`. */
+/** The number of lines that the node has printed so far. `said` takes it as `from`. */
 export function endOfLines(node: ClusterNode): number {
   return node.lines().length;
 }

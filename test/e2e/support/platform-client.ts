@@ -1,8 +1,8 @@
 /**
  * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than the client of
  * this package. It reads the wallet and the key of every node from `/status`, and tries each node three times, each time with a new nonce.
- * It accepts the signature of an answer only with v = 0 or 1, encodes a key in a path as HTML forms do, looks for words in the text of
- * errors, keeps idle connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
+ * It accepts the signature of an answer only with v = 0 or 1, encodes a key in a path as HTML forms do, classifies errors by words in their
+ * text, keeps idle connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
  */
 import { ProxyAgent, request as send } from 'undici';
 import type { ClientIdentity } from '../../../src/client/options.ts';

@@ -126,7 +126,7 @@ function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<str
   return index;
 }
 
-/** The names of the secrets of which at least one spelling is in the text. */
+/** The names of the secrets that have at least one spelling in the text. */
 function namesIn(text: string, length: number, index: ReadonlyMap<string, ReadonlySet<string>>): ReadonlySet<string> {
   const found = new Set<string>();
   for (let at = 0; at + length <= text.length; at += 1) {

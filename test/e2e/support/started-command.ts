@@ -124,7 +124,7 @@ export class StartedCommand {
     return readdirSync(this.#folder).filter((name) => name !== '.npm');
   }
 
-  /** Call it after a test, even if the test failed. */
+  /** Kills the remaining processes and removes the folder. Call it after a test, even if the test failed. */
   async clear(): Promise<void> {
     for (const { pid } of this.processes()) {
       try {
