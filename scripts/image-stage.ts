@@ -33,7 +33,7 @@ try {
     if (name === 'RUN') output = execFileSync('/bin/sh', ['-c', command], { cwd: copy, env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   }
   const inStage = builtBy(output);
-  if (!existsSync(join(copy, kept))) throw new Error(`the build stage leaves nothing in ${kept}, which the image is made from`);
+  if (!existsSync(join(copy, kept))) throw new Error(`the build stage leaves nothing in ${kept}, but the image is made from that folder`);
   const args = [join(ROOT, 'scripts', 'image.ts'), '--out', join(folder, 'image')];
   const here = builtBy(execFileSync(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...stageVariables(stage) }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }));
   process.stdout.write(`build stage:    ${inStage.bytes} bytes, sha256 ${inStage.sha256}\nnpm run image:  ${here.bytes} bytes, sha256 ${here.sha256}\n`);

@@ -1,7 +1,7 @@
 /**
  * `npm run sbom` writes the list of the packages in the image to `artifacts/image/sbom.cdx.json` (CycloneDX). npm takes the list from the
- * lockfile. Of the optional packages, the image contains only the Node for this machine's processor. The C
- * runtime libraries come from the build machine and are not included.
+ * lockfile. The only optional package in the image, and so in the list, is the Node for this machine's processor. The list does not include
+ * the C runtime libraries, which come from the build machine.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

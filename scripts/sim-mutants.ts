@@ -15,7 +15,7 @@ import { Hunt } from './sim-mutants/hunt.ts';
 import { MUTANTS } from './sim-mutants/mutants.ts';
 import { SeedsProcesses, wordsOf } from './sim-mutants/seeds-process.ts';
 
-/** For each mutant, one of these seeds must find it. */
+/** Each mutant must be found by at least one of these seeds. */
 const SEEDS = Array.from({ length: 30 }, (_, place) => String(place + 1));
 const STOPPED_CODE = 130;
 

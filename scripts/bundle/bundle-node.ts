@@ -82,7 +82,7 @@ const FOR_NODE = {
   // With this option, the names of sources in a source map do not depend on the location of node_modules.
   preserveSymlinks: true,
   plugins: [leaveOut, requireBuiltins],
-  // Identifiers keep their names: stack frames show them, and the code reads the names of classes.
+  // Names are not shortened, because stack frames show them and the code reads the names of classes.
   minifyWhitespace: true,
   minifySyntax: true,
   // V8 needs only half the memory for a source that is ASCII.

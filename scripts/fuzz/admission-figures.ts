@@ -1,6 +1,6 @@
 /**
- * Tells how many bytes and places the requests of all nodes in this process occupy. A node does not show these figures, so this module
- * remembers the objects that count them.
+ * Tells how many bytes the requests of all nodes in this process hold, and how many callers have a request under way. A node does not show
+ * these figures, so this module remembers the objects that count them.
  */
 import { InflightBytes } from '../../src/http/inflight-bytes.ts';
 import { RequestsUnderWay } from '../../src/http/requests-under-way.ts';
@@ -22,9 +22,9 @@ RequestsUnderWay.prototype.enter = function (this: RequestsUnderWay, caller) {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
-const textOf = (bytes: number, callers: number): string => `${bytes} bytes and the places of ${callers} callers`;
+const textOf = (bytes: number, callers: number): string => `${bytes} bytes, and ${callers} callers with requests under way`;
 
-/** The text of `occupied` when no request is under way. */
+/** What `occupied` returns when no request is under way. */
 export const NOTHING = textOf(0, 0);
 
 export function occupied(): string {

@@ -1,7 +1,7 @@
 /**
  * An enclave API that closes or resets its connections before, within and after answers, and that gets more calls than the client has
- * connections. Each call must end with its own answer or because its connection was closed, never with the answer to another call or with a
- * changed answer.
+ * connections. Each call must return its own answer, or fail because its connection was closed. It must never return the answer to another
+ * call or a changed answer.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
@@ -26,7 +26,7 @@ const treatment = fc.record({
   end: fc.oneof({ weight: 4, arbitrary: fc.constant<End>('stays open') }, fc.constantFrom(...ENDS)),
   /** Turns of the event loop before the answer, and between its pieces. */
   turns: fc.nat(3),
-  /** The answer is sent in pieces of these lengths; the list is repeated. An empty list: in one piece. */
+  /** The answer is sent in pieces of these lengths; the list is repeated. If the list is empty, the answer is sent in one piece. */
   pieces: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 3 }),
   isChunked: fc.boolean(),
 });
@@ -56,7 +56,7 @@ function headOf(text: string): { readonly path: string; readonly bytes: number }
   return { path: head.split(' ')[1]!, bytes: end + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0) };
 }
 
-/** The enclave API, which behaves as one case says. */
+/** An enclave API that behaves as one case describes. */
 class Api {
   /** The randomness that was given out, in hex. */
   readonly given = new Set<string>();
@@ -184,7 +184,8 @@ export const enclaveConnections = target({
             }
           }),
         ).finally(() => client.close());
-        // A call is lost only when the API closes its connection (`decrypt`), or two connections that it used (all other calls).
+        // The client sends a call again if its connection was closed, but only once, and never a `decrypt`. So every lost call accounts
+        // for at least one closed connection.
         if (lost > own.closed) throw new Error(`${lost} calls were lost, but the API closed only ${own.closed} connections`);
       },
       async close() {

@@ -1,5 +1,5 @@
 /**
- * The rule for code that calls a foreign service: it must return a value or throw an expected error. An expected error must not hide a bug
+ * The rule for code that calls an external service: it must return a value or throw an expected error. An expected error must not hide a bug
  * in the program, so an error whose cause is a bug is not accepted.
  */
 import { KmsClientError } from '../../src/client/errors.ts';

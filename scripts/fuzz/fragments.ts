@@ -17,7 +17,7 @@ const LARGE_BYTES = 200_000;
 /** A reader may hold this many bytes for each byte of a body. `SLACK_BYTES` is for the other work of the process. */
 const MAX_FACTOR = 8;
 const SLACK_BYTES = 2 * 1024 * 1024;
-/** A byte that occurs in no head. A buffer that contains it contains a copy of a body. */
+/** A byte that occurs only in bodies, never in a head, so a buffer that contains this byte contains a copy of a body. */
 const SECRET = 0x07;
 
 const cases = fc.record({
@@ -32,7 +32,7 @@ const cases = fc.record({
 
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 
-/** Copies of the pieces of a body. Each piece has its own memory, as the pieces of a socket may have. */
+/** Copies a body in pieces. Each piece has its own memory, like pieces that arrive on a socket. */
 function* piecesOf(body: Buffer, lengths: readonly number[]): Generator<Buffer> {
   for (let from = 0, piece = 0; from < body.length; piece += 1) {
     const to = from + lengths[piece % lengths.length]!;
@@ -63,7 +63,7 @@ class Measure {
   }
 }
 
-/** The pieces in order; runs `onLast` before the end. */
+/** Yields the pieces in order, and calls `onLast` after the last piece. */
 async function* arriving(body: Buffer, lengths: readonly number[], onLast: () => void): AsyncGenerator<Buffer> {
   yield* piecesOf(body, lengths);
   onLast();
@@ -88,7 +88,7 @@ async function readRequest({ bytes, pieces }: Case): Promise<void> {
   const read = await readJson(Object.assign(stream, { headers: {} }) as unknown as IncomingMessage, body.length, lease);
   if (failed[0] !== undefined) throw failed[0];
   if (JSON.stringify(read) !== text) throw new Error('the body of the request has changed');
-  if (half.held !== body.length) throw new Error(`${half.held} bytes were counted for ${body.length}`);
+  if (half.held !== body.length) throw new Error(`${half.held} bytes were counted for a body of ${body.length} bytes`);
 }
 
 async function readAnswer({ bytes, pieces }: Case): Promise<void> {
@@ -105,7 +105,7 @@ function wireOf(body: Buffer, { framing, pieces }: Case): Buffer {
   return Buffer.concat([Buffer.from(head), ...chunks, Buffer.from('0\r\n\r\n')]);
 }
 
-/** Does the work, and returns all buffers that the work made with the functions that the reader uses for copying. */
+/** Runs `work`, and returns every buffer that it makes with one of the `Buffer` functions that can copy bytes. */
 function copiesOf(work: () => void): readonly Buffer[] {
   const made: Buffer[] = [];
   const names = ['concat', 'allocUnsafeSlow', 'from'] as const;
@@ -140,7 +140,7 @@ function readEnclave(given: Case): void {
       if (isLast) measure.end();
       const read = taken ?? (isLast ? reader.end() : null);
       if (read !== null) answers.push(read);
-      // The connection, too, reads the answer before it overwrites the bytes.
+      // The answer is compared before the received bytes are overwritten, because the connection also reads it before it overwrites them.
       if (read !== null && !read.equals(body)) throw new Error('the answer of the enclave has changed');
       read?.fill(0);
       each.fill(0);

@@ -1,6 +1,6 @@
 /**
  * Callers that hang up while they send a request, while the node works on it, or while it answers. The registry and the enclave answer when
- * the case says so. Callers that stay must be answered, and afterwards no request may occupy a place or memory.
+ * the case says so. Callers that stay must be answered, and afterwards the node must count no request as under way and no bytes as held.
  */
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
@@ -16,9 +16,9 @@ import { target } from './target.ts';
 const TIMEOUT_MS = 10_000;
 /** Longer than the node takes to notice that all its callers are gone. Milliseconds. */
 const RELEASE_TIMEOUT_MS = 2_000;
-/** Turns of the event loop that a request over loopback needs to reach the node and its next wait there. */
+/** Number of event-loop turns in which a request over loopback reaches the node and then the next point at which it must wait. */
 const TURNS = 4;
-/** Longer than a request waits for a place. Milliseconds of the node's clock. */
+/** Longer than a request waits while its caller has too many requests under way. Milliseconds of the node's clock. */
 const LONG_WAIT_MS = 6_000;
 const STEPS = 8;
 
@@ -154,7 +154,7 @@ async function check(node: NodeOverHttp, gate: Gate, { requests, steps }: Case):
   await Promise.all(callers.map((each) => each.finish()));
   const endsAtMs = performance.now() + RELEASE_TIMEOUT_MS;
   while (occupied() !== NOTHING && performance.now() < endsAtMs) await new Promise((resolve) => setTimeout(resolve, 1));
-  if (occupied() !== NOTHING) throw new Error(`after all requests have ended, they occupy ${occupied()}`);
+  if (occupied() !== NOTHING) throw new Error(`after all requests have ended, the node still counts ${occupied()}`);
   checkNode(node);
 }
 

@@ -24,7 +24,7 @@ const GOOD = [
 const cases = fc.record({
   message: fc.constantFrom(...GOOD),
   changes,
-  /** Sent instead of the inner body; null: the inner body is sent, with the changes. */
+  /** If not null, this value is sent instead of the changed inner body. */
   other: fc.option(anyJson, { freq: 6 }),
   tears: fc.oneof({ weight: 5, arbitrary: fc.constant([]) }, tears),
   envelope: fc.oneof({ weight: 8, arbitrary: fc.constant([]) }, changes),

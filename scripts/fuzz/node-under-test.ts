@@ -26,7 +26,10 @@ export async function startNodeUnderTest(options: NodeOverHttpOptions = {}): Pro
   });
 }
 
-/** The headers of a request from the caller as an app or, with the HMAC of this envelope, as a peer. The node accepts the proof only once. */
+/**
+ * The headers of a request that the caller sends as an app or as a peer. The headers of a peer include the HMAC of the envelope. The node
+ * accepts the proof only once.
+ */
 export async function headersOf(node: NodeOverHttp, isPeer: boolean, envelope: unknown): Promise<Record<string, string>> {
   const nonce = node.nonces.issue();
   const timestamp = String(Math.floor(node.clock.nowMs() / 1_000));

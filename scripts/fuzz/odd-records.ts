@@ -15,7 +15,10 @@ const NOW_MS = 1_790_000_000_000;
 /** Maximum number of pages of a snapshot in this test; there are fewer records than that. */
 const MAX_PAGES = 20;
 
-/** Texts that parsers, sorting or objects often handle wrongly, and texts around the limits for clock keys (128) and keys. Bytes. */
+/**
+ * Texts that often cause errors in parsers, in sorting or as names of properties, and texts whose length is near the limit for clock keys
+ * (128 bytes) or for keys (1,024 bytes).
+ */
 const oddText = fc.oneof(
   fc.constantFrom('', 'k', 'K', '"', '\\', "'", '\u0000', '\u2028', '\ud800', '\udc00', 'a\ud83d', '\ude00', '\ud83d\ude00', '\ufeff', '\u00e9', 'e\u0301', '__proto__', 'constructor', 'toString', 'hasOwnProperty', '0', '-0', '1e3', '00', 'a/1'),
   fc.tuple(fc.constantFrom('x', '\u00e9', '\u20ac', '\ud83d\ude00', '"', '\ud800'), fc.constantFrom(1, 32, 33, 42, 43, 63, 64, 65, 127, 128, 129, 1_024, 1_025, 4_096)).map(([unit, count]) => unit.repeat(count)),

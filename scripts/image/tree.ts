@@ -20,7 +20,7 @@ const PROGRAM_MODE = 0o755;
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
-/** For each package that is not bundled, the files that run on Linux with the GNU C library. */
+/** For each package that is not bundled, the files that a node needs on Linux with the GNU C library. */
 const PACKAGE_FILES: readonly (readonly [name: string, files: RegExp])[] = [
   ['secp256k1', new RegExp(`^(?:package\\.json|index\\.js|bindings\\.js|lib/(?:index|uint8array)\\.js|prebuilds/linux-${process.arch}/.*\\.glibc\\.node)$`)],
   ['node-gyp-build', /^(?:package\.json|index\.js|node-gyp-build\.js)$/],
@@ -35,7 +35,7 @@ const MOUNT_POINTS = ['dev', 'proc', 'sys', 'tmp'];
 
 /** @throws Error on a system other than Linux */
 export async function imageTree(): Promise<readonly TreeFile[]> {
-  if (process.platform !== 'linux') throw new Error('an image can only be built on Linux: it contains libraries of the machine that builds it');
+  if (process.platform !== 'linux') throw new Error('an image can be built only on Linux, because it contains libraries of the machine that builds it');
   const node = runtime();
   const files: TreeFile[] = [
     { path: 'bin/node', mode: PROGRAM_MODE, bytes: readFileSync(node) },

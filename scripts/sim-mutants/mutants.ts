@@ -77,7 +77,7 @@ const FLOODED: Runs = {
   rates: { 'flood without proof': { perHour: 40, forSeconds: [60, 180], amount: [30, 60] } },
 };
 
-/** In each flood, an app has the maximum number of unfinished requests to a node, through the platform's ingress. No other fault. */
+/** In each flood, an app has the maximum number of unfinished requests to a node, through the platform's ingress. There is no other fault. */
 const HELD: Runs = {
   nodes: 3,
   hours: 0.1,
