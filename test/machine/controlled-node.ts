@@ -1,5 +1,6 @@
 /**
- * The production machine on a real actor. The test controls its slots and timers: it decides when a slot settles and when a timer fires.
+ * Runs the production machine on a real actor. The test controls its slots and timers: it decides when a slot settles and when a timer
+ * fires.
  */
 import { createActor, fromCallback, fromPromise, type Actor, type InspectionEvent } from 'xstate';
 import { createNodeMachine, type NodeMachine } from '../../src/machines/node-machine.ts';
@@ -85,7 +86,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Fires the timer with this delay now. */
+  /** Moves the clock to the time of the timer with this delay, and fires the timer. */
   async fireTimer(delayMs: number): Promise<void> {
     const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
     if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);

@@ -1,6 +1,7 @@
 /**
- * Tests every state and every edge of the machine, combined with the life of the master secret. This file generates them with the machine
- * itself and the production reducer, checks them against the invariants of protocol.md §1 and §10, and replays them on a real actor.
+ * Tests every state and every edge of the machine, combined with the life of the master secret. The machine itself and the production
+ * reducer generate the states and edges. The tests check them against the invariants of protocol.md §1 and §10, and replay them on a real
+ * actor.
  */
 import process from 'node:process';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -13,8 +14,8 @@ import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, typ
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
 /**
- * The clock stands still. Because `nodeTickMs` is 0, a node may nevertheless become ready without a first snapshot, so the states of such
- * a node are tested too.
+ * The clock stands still. A node may become ready without a first snapshot only after `nodeTickMs` has passed. This time is 0 here, so that
+ * the states of such a node are tested too.
  */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 

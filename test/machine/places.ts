@@ -13,7 +13,10 @@ import type { SlotName } from './controlled-node.ts';
 import { NO_MODEL, observed, standingOf, withSyncKey, type SecretModel } from './secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** The age of a view that is too old: it exceeds the outage limit. The other views stay younger, even while a replay runs. Milliseconds. */
+/**
+ * The age of a view that is too old. It is twice the outage limit, which is so long that the other views do not become too old during a
+ * replay. Milliseconds.
+ */
 export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
