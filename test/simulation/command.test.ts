@@ -49,14 +49,14 @@ test.each([
   [['--trace', 'y', '--events', 'y'], 'name the same file: give two different names'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
   [['--story', 'README.md', '--update'], 'README.md is not a story'],
-])('%j is refused with one line that says what is allowed', (words, line) => {
+])('%j is refused with a one-line message that says what is allowed', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
   expect(stderr).toContain(line);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
 
-test.each(['--trace', '--events'])('%s to a file that cannot be written fails with one line', (option) => {
+test.each(['--trace', '--events'])('%s fails with a one-line message if its file cannot be written', (option) => {
   for (const [path, code] of [['/dev/full', 'ENOSPC'], [join(folder, 'none', 'x'), 'ENOENT']] as const) {
     expect(sim('--seed', '1', '--hours', '0.01', '--nodes', '1', option, path)).toMatchObject({ status: 1, stderr: `${path} cannot be written (${code})\n` });
   }

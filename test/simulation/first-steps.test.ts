@@ -1,8 +1,8 @@
-/** Shows how to write a test of ticks: the example from docs/simulation.md, and other calls that such tests need. */
+/** Shows how to test ticks in a simulation: the example from docs/simulation.md, and other calls that tests of ticks need. */
 import { describe, expect, test } from '@jest/globals';
 import { Simulation } from '../../src/sim/simulation.ts';
 
-describe('in a test of ticks,', () => {
+describe('in a simulation,', () => {
   test('node b is ready again soon after a crash', async () => {
     const simulation = await Simulation.start({ seed: 'mine', nodes: 3 });
     await simulation.run(20_000);
@@ -14,7 +14,7 @@ describe('in a test of ticks,', () => {
     expect(simulation.violation).toBeNull();
   });
 
-  test('the test can send a node_tick, and can read why a node is not ready', async () => {
+  test('a test can send a node_tick and read why a node is not ready', async () => {
     const simulation = await Simulation.start({ seed: 'ticks', nodes: 2, settings: { KMS_NODE_TICK_SECONDS: '3600' } });
     await simulation.run(30_000);
     simulation.apply({ do: 'fault', kind: 'instance stopped', node: 'a', forMs: 600_000 });
@@ -25,7 +25,7 @@ describe('in a test of ticks,', () => {
     expect([simulation.stateOf('a'), simulation.reasonOf('a')]).toEqual(['ineligible', 'self not in KMS node list']);
   });
 
-  test('the test can send requests as an app, and gets answers from the node', async () => {
+  test('a test can send requests as an app and get the answers of the node', async () => {
     const simulation = await Simulation.start({ seed: 'asks', nodes: 2 });
     expect((await simulation.ask({ do: 'get', node: 'a', key: 'k' })).outcome).toBe('unready');
     await simulation.run(20_000);
@@ -35,7 +35,7 @@ describe('in a test of ticks,', () => {
     expect((await simulation.ask({ do: 'derive', node: 'a', key: 'path', app: simulation.apps.length - 1 })).outcome).toBe('forbidden');
   });
 
-  test('the test can read which rule a node broke', async () => {
+  test('a test can read which rule a node broke', async () => {
     const simulation = await Simulation.start({
       seed: 'broken',
       nodes: 2,

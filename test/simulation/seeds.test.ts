@@ -14,7 +14,7 @@ const runs: { readonly level: FaultLevel; readonly seed: string; readonly nodes:
   { level: 'default', seed: '17', nodes: 9 },
 ];
 
-test.each(['18', '19'])('no rule is broken when cuts last longer than the retention of tombstones, seed %s', async (seed) => {
+test.each(['18', '19'])('no rule is broken when nodes are cut off for longer than tombstones are kept, seed %s', async (seed) => {
   const cuts = faultProfile.parse({
     partition: { perHour: 14, forMs: [30_000, 240_000] },
     'one-way partition': { perHour: 8, forMs: [30_000, 200_000] },
