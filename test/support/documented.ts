@@ -1,6 +1,6 @@
 /**
  * Compares answers with the OpenAPI document: status, form and every field. The document allows fields that it does not describe, because
- * later versions may add some. This check does not, so every field of an answer must be documented.
+ * later versions may add some. This check allows no such fields, so every field of an answer must be documented.
  */
 import { z } from 'zod';
 import { isJsonObject } from '../../src/crypto/json.ts';
@@ -50,7 +50,7 @@ export function undocumented({ method, path, status, contentType, json }: Docume
   return type === 'application/json' ? problemOf(form?.schema ?? {}, json) : null;
 }
 
-/** Like `undocumented`, for the inner body of an envelope. */
+/** Like `undocumented`, but for the inner body of an envelope. */
 export function undocumentedInside({ method, path, status }: Pick<DocumentedAnswer, 'method' | 'path' | 'status'>, inner: unknown): string | null {
   const responses = operationAt(method, path)?.responses ?? {};
   const form = responses[status]?.content['application/json']?.schema ?? {};

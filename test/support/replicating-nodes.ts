@@ -64,7 +64,7 @@ export interface NetworkRequest {
   readonly to: string;
   readonly path: string;
   readonly bytes: number;
-  /** Null until it is answered. */
+  /** Null until the request is answered. */
   status: number | null;
 }
 

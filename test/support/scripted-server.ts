@@ -47,7 +47,7 @@ export async function scriptedServer(answer: Answering, host = '127.0.0.1') {
     requests,
     /** Resolves when this many requests have arrived. */
     received: (count: number) => wait(`request number ${count}`, () => requests.length >= count),
-    /** Resolves when no connection is left. */
+    /** Resolves when no connection is open. */
     deserted: () => wait('the end of all connections', () => open === 0),
     close: async () => {
       server.closeAllConnections();
