@@ -66,7 +66,7 @@ describe('node_tick', () => {
     expect(node.snapshot.context.nextTickAtMs - node.snapshot.context.tick.startedMonotonicMs).toBe(BEAT_MS);
   });
 
-  test('ends with a reason that names the step that hangs, and the next node_tick runs normally', async () => {
+  test('in which a step hangs ends with a reason that names the step, and the next node_tick runs normally', async () => {
     const node = startNode();
     const hanging = node.signalOf('readChain');
     await node.advance(STEP_TIMEOUT_MS.readingChain);

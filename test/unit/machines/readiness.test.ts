@@ -240,7 +240,7 @@ describe('a view that becomes too old during a node_tick', () => {
     await node.toReady();
   });
 
-  test('keeps a node from becoming ready when the view becomes too old while the node installs the sync key', async () => {
+  test('keeps a node that is installing the sync key from becoming ready', async () => {
     const node = new Node();
     await readsOldView(node, 500);
     await node.advance(501);
@@ -248,7 +248,7 @@ describe('a view that becomes too old during a node_tick', () => {
     expect([node.state, node.reason, node.snapshot.value.nodeTick]).toEqual(['ineligible', reason(REASONS.chainViewStale), 'idle']);
   });
 
-  test('keeps a node from becoming ready when the view becomes too old while the node fetches its first snapshot', async () => {
+  test('keeps a node that is fetching its first snapshot from becoming ready', async () => {
     const node = new Node();
     await readsOldView(node, 70_000, TAKEN_OVER);
     await node.settle('installSyncKey', { stale: false });

@@ -124,7 +124,7 @@ test('the secret that /status reports is the confirmed secret, otherwise the one
   expect(names(after(held(A), shows(A), shows(ZERO_HASH), held(B)).life)).toEqual([A, null, B]);
 });
 
-test('an event or a query that the state does not allow throws', () => {
+test('an event or a query that is not allowed in the current state throws an error', () => {
   expect(() => secretStanding(NO_SECRET)).toThrow('before the chain was read');
   expect(() => after(shows(A), due)).toThrow('although the chain shows a hash');
 });
@@ -156,7 +156,7 @@ describe('for every reachable state', () => {
   });
 });
 
-test('the whole transition table equals its file, which has no line for an event that changes nothing', () => {
+test('the whole transition table, without the events that change nothing, equals secret-life.table.txt', () => {
   const line = ({ given, event, then, effects }: Row): string => [given, event, then, effects].join(' | ');
   const changing = transitionTable().filter(({ changesNothing }) => !changesNothing);
   if (process.env['PRINT_SECRET_TABLE'] !== undefined) process.stdout.write(`${changing.map(line).join('\n')}\n`);
