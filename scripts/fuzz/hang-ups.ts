@@ -123,7 +123,7 @@ class Caller {
     else if (hangsUp === 'ends its side') this.socket.end();
   }
 
-  /** Waits for the answer, if there must be one. @throws Error when there is none */
+  /** Waits for the answer if the caller must get one. @throws Error when that answer is missing or unexpected */
   async finish(): Promise<void> {
     const mustBeAnswered = this.#asked.part === 'all' && this.#asked.hangsUp === 'never';
     if (mustBeAnswered) {
@@ -174,7 +174,7 @@ export const hangUps = target({
         try {
           await check(node, gate, given);
         } catch (error) {
-          // fast-check now tries smaller cases. They need a node without the remains of this case.
+          // fast-check now tries smaller cases, which need a node that this case has not affected.
           await node.close();
           node = await startNode();
           throw error;

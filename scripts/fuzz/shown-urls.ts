@@ -18,7 +18,7 @@ const LOGIN = 'hiddenlogin';
 const PATH = 'hiddenpath';
 const QUERY = 'hiddenquery';
 
-/** Parts of a login. The halves of the encoded characters are valid only together. */
+/** Parts of a login. Some parts are halves of an encoded character, and a half alone is not valid. */
 const LOGIN_PARTS = [LOGIN, LOGIN, '%', '%zz', '%40', '%3A', '%2F', '%25', '%C3', '%A9', '%e2%82', '%ac', '@', ':', 'é', '😀', '"', ' ', '\t', '\n'];
 const loginPart = fc.array(fc.constantFrom(...LOGIN_PARTS), { maxLength: 3 }).map((parts) => parts.join(''));
 const login = fc.oneof(fc.constant(''), loginPart.map((user) => `${user}@`), fc.tuple(loginPart, loginPart).map(([user, word]) => `${user}:${word}@`));
@@ -51,7 +51,7 @@ function mustHide(what: string, shown: string, hidden: readonly string[]): void 
 
 function fetchWith(answer: string, nodeUrl: string): Fetch {
   return async (asked) => {
-    // The login is sent as a header.
+    // The login is sent in a header, so the URL must not contain it.
     mustHide('the URL of a request', asked, [LOGIN]);
     if (answer === 'no answer') throw new TypeError(`cannot fetch ${nodeUrl}`);
     const status = answer === 'redirect' ? 301 : 200;

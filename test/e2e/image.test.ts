@@ -116,7 +116,7 @@ describe('the node in the image', () => {
   let app: RawApp;
   /** Null if no control group can be created. */
   const cap = MemoryCap.create(MAX_RESIDENT_MIB * BYTES_PER_MIB);
-  if (cap === null) process.stdout.write(`no memory control group can be created here: the node is not limited to ${MAX_RESIDENT_MIB} MiB, and the test checks its peak memory instead\n`);
+  if (cap === null) process.stdout.write(`no memory control group can be created here, so the node is not limited to ${MAX_RESIDENT_MIB} MiB, and the test checks its peak memory instead\n`);
 
   beforeAll(async () => {
     app = await createRawApp('app', { http: new RawHttp() });
@@ -247,7 +247,7 @@ describe('the node in the image', () => {
       expect(await ended('SIGTERM')).toEqual({ code: 0, signal: null });
       expect(output).toContain('"message":"stopped"');
     });
-  } else process.stdout.write('buildah, podman or runc is missing, or the user is not root: the image runs only in a chroot\n');
+  } else process.stdout.write('buildah, podman or runc is missing, or the user is not root, so the image is not tested as a container\n');
 });
 
 /**

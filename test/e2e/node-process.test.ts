@@ -309,7 +309,7 @@ async function startServingNode() {
   return { command, client: app.client, front, port: node.port };
 }
 
-/** A proxy in front of an enclave API. It forwards every request, but holds back the requests of one route until `release()`. */
+/** A proxy in front of an enclave API. It forwards every request, but holds back the requests of one route until `release()` is called. */
 class HoldingFront {
   readonly server: Server;
   readonly #held = Promise.withResolvers<undefined>();

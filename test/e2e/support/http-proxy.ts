@@ -44,7 +44,7 @@ export class HttpProxy {
     return new Set(this.seen.map(({ host, port }) => `${host}:${port}`));
   }
 
-  /** Refuses requests for a host until `mend`. */
+  /** Refuses requests for a host until `mend` is called. */
   cut(host: string): void {
     this.#cut.add(host);
   }

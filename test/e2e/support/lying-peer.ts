@@ -34,7 +34,7 @@ interface SecretRequest {
 
 export interface LyingPeerOptions {
   readonly lie: Lie;
-  /** The cluster's secret in hex. Only the lie with the secret that is one byte too long uses it. */
+  /** The cluster's secret in hex. It is used only for the lie `a secret that is one byte too long`. */
   readonly rightSecret: string;
 }
 

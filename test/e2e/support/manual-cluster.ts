@@ -17,7 +17,7 @@ export interface ManualCluster {
   nextBlock(): Promise<bigint>;
   /** Mines until `depth` blocks are on top of `block`. */
   bury(block: bigint, depth: number): Promise<void>;
-  /** From now on, transactions wait in the mempool until `cluster.chain.mine`. */
+  /** From now on, transactions wait in the mempool until `cluster.chain.mine` is called. */
   pauseMining(): Promise<void>;
   /** From now on, each transaction is mined immediately, in a separate block. */
   resumeMining(): Promise<void>;

@@ -77,7 +77,7 @@ function throwUndocumented({ method, path }: RawRequest, { status, headers, json
 
 async function exchange(url: string, raw: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  // Node.js sends the length of a body only for methods that usually have a body, which excludes DELETE.
+  // By itself, Node.js sends the length of a body only for methods that usually have a body, so not for DELETE.
   const length = raw.body === undefined || raw.chunked === true ? {} : { 'content-length': String(Buffer.byteLength(raw.body)) };
   const given: RawRequest['headers'] = { ...length, ...raw.headers };
   const headers = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

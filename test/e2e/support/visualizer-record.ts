@@ -11,7 +11,7 @@ export class VisualizerRecord {
   readonly #texts = new Map<string, string>();
   readonly #reading: Promise<void>[] = [];
 
-  /** Reads the node's events until `close`. It connects again when the node has restarted. */
+  /** Reads the node's events until `close` is called. It connects again when the node has restarted. */
   follow(node: ClusterNode): void {
     this.#reading.push(this.#read(node));
   }

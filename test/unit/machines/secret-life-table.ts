@@ -1,7 +1,7 @@
 /**
  * The transition table of the life of the master secret, made from the reducer: every reachable state with every event. A secret is named
- * after its role in the state, so states that differ only in the names of secrets are one state. A is the current secret. B and C are set
- * aside. S is the secret of the store if it is not A, B or C. W is the secret that the chain shows and this node lacks. N is a new secret.
+ * after its role in the state, so states that differ only in the names of secrets are one state. A is the current secret. B is set aside.
+ * S is the secret of the store if it is neither A nor B. W is the secret that the chain shows and this node lacks. N is a new secret.
  */
 import { invariant } from '../../../src/domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../../src/domain/ids.ts';
@@ -9,7 +9,10 @@ import { nextSecretLife, NO_SECRET, type KnownSecret, type SecretEffect, type Se
 import { hashNamed } from '../../machine/secret-model.ts';
 
 export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
-/** Maximum number of secrets that are set aside in the table. More would behave the same way. The limit `MAX_ASIDE` has its own test. */
+/**
+ * Maximum number of secrets that are set aside before an event in the table. With more of them, the behaviour would be the same, except for
+ * the limit `MAX_ASIDE`, which has its own test.
+ */
 const ASIDE_IN_TABLE = 1;
 const NAMES = ['A', 'B', 'C', 'S', 'W', 'N'] as const;
 

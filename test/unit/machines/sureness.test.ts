@@ -108,7 +108,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['it has asked twice, and an hour has passed in between', ['a'], [began, members('a'), ...asking(0, 1_000), ...asking(IN_VAIN_MS + 1_000, IN_VAIN_MS + 2_000)]],
     ['the times between its rounds of asking were so long that they count as pauses', ['a'], [began, members('a'), ...[0, 1, 2, 3].flatMap((round) => asking(round * IN_VAIN_MS, round * IN_VAIN_MS))]],
     ['a member has left and come back, and has been asked for less than an hour since then', ['a', 'b'], [began, members('a', 'b'), ...asking(0, 1_000_000), members('a'), members('a', 'b'), ...asking(1_000_000, IN_VAIN_MS)]],
-    ['it waited only for another member during part of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['it waited only for a different member during part of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
     ['its store does not belong to the hash that it claimed', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['it does not know its own store yet', [], [members()]],
