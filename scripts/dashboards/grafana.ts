@@ -19,7 +19,7 @@ export function grafanaJson(dashboard: Dashboard): string {
   const model = {
     uid: dashboard.uid,
     title: dashboard.title,
-    description: 'Made from scripts/dashboards with npm run dashboards.',
+    description: 'Generated from scripts/dashboards by npm run dashboards.',
     tags: ['nova-kms'],
     schemaVersion: SCHEMA,
     version: 1,

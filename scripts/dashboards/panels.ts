@@ -71,7 +71,7 @@ const CLUSTER: Dashboard = {
       panels: [
         lines('Requests by code', 'reqps', [`sum by (code) (${rate(`nova_kms_http_requests_total{${ALL}}`)}) > 0`, '{{code}}']),
         lines('Requests by node', 'reqps', [`sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}}`)})`, '{{instance}}']),
-        quantiles('Duration of derives', 'nova_kms_http_request_duration_seconds', `${ALL}, route="/kms/derive"`, 'instance'),
+        quantiles('Duration of derive requests', 'nova_kms_http_request_duration_seconds', `${ALL}, route="/kms/derive"`, 'instance'),
         lines('Share of 5xx', 'percentunit', [
           `sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}, code=~"5.."}`)}) / sum by (instance) (${rate(`nova_kms_http_requests_total{${ALL}}`)})`,
           '{{instance}}',
