@@ -3,7 +3,7 @@
  * header is in whole seconds and is not signed. The figure is only for operators to read: no code makes a decision based on it.
  */
 
-/** A smaller lead may come from rounding and network delay. Milliseconds. */
+/** A smaller difference is not mentioned, because it may come from rounding and network delay. Milliseconds. */
 const NOTABLE_MS = 15_000;
 
 /** Milliseconds; negative if the other clock is behind; null if there is no readable date. */

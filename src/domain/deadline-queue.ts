@@ -15,7 +15,7 @@ export class DeadlineQueue {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'>;
   /** Waits with their deadlines (monotonic milliseconds), earliest first. */
   readonly #waiting = new Map<Waiting, number>();
-  /** Null: no timer is set. */
+  /** Null while no timer is set. */
   #timer: { readonly id: unknown } | null = null;
 
   constructor(options: { readonly timeoutMs: number }, modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'setTimeout' | 'clearTimeout'> }) {

@@ -118,7 +118,7 @@ function framesOf(error: unknown): readonly string[] {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return [];
   const { stack, message } = error;
   const at = stack.indexOf(message);
-  // If the message was changed after the stack was made, the end of the message in the stack is not known.
+  // If the message was changed after the stack was made, the end of the message in the stack cannot be found.
   if (at < 0 || (message === '' && stack.split('\n', 1)[0]!.includes(':'))) return [];
   const frames = stack.slice(at + message.length).split('\n').map(frameOf);
   return frames.filter((frame) => frame !== null).slice(0, MAX_FRAMES);

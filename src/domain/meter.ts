@@ -12,7 +12,7 @@ export type CallOutcome = 'ok' | DependencyFailure;
 
 /** A request that ended, with or without an answer. */
 export interface MeteredRequest {
-  /** One of `METERED_ROUTES`; never a path. */
+  /** One of `METERED_ROUTES`, never the requested path. */
   readonly route: string;
   /** A method that the route accepts, or `other`. */
   readonly method: string;

@@ -9,7 +9,7 @@ export type NoProxy = (url: URL) => boolean;
 
 interface Entry {
   matches(host: string): boolean;
-  /** Null: any port. */
+  /** Null means any port. */
   readonly port: number | null;
 }
 

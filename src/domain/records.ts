@@ -8,7 +8,7 @@ export interface WireRecord {
   readonly version: Readonly<Record<string, number>>;
   readonly updated_at_ms: number;
   readonly tombstone: boolean;
-  /** 0: never expires. */
+  /** 0 means that the record never expires. */
   readonly ttl_ms: number;
 }
 
@@ -72,7 +72,7 @@ export interface OwnWrite {
   readonly isSuperseded: () => boolean;
 }
 
-/** Is called for each write that this node makes, and later when that write no longer has to be sent. */
+/** Called for each write that this node makes, and later when that write no longer has to be sent. */
 export interface OwnWritesListener {
   onAppended(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;
   onSuperseded(entry: { readonly sequenceNumber: number; readonly bytes: number }): void;

@@ -24,7 +24,7 @@ export class Admission {
   /**
    * Takes a place among the caller's requests.
    * @returns undefined if a place was free; otherwise a promise that resolves once the request has a place
-   * @throws RefusalError rate_limited or service_unavailable; or bad_request if the caller has hung up, so this refusal is never sent
+   * @throws RefusalError rate_limited or service_unavailable; or bad_request if the caller has hung up; that refusal is never sent
    */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
     if (this.#answerGone) throw hungUp();

@@ -35,14 +35,14 @@ export interface AppModules {
   readonly gate: Pick<GateModules, 'isStopping'>;
   readonly node: NodeModules;
   readonly probes: ProbeModules;
-  /** Absent: the main port has no `/metrics`. */
+  /** If absent, the main port has no `/metrics`. */
   readonly metrics?: MetricsModules | undefined;
-  /** Absent: there is no attestation route. */
+  /** If absent, there is no attestation route. */
   readonly attester?: AttestationModules['attester'] | undefined;
   readonly kms: KmsModules;
   readonly sync: SyncModules;
   readonly errors: ErrorModules;
-  /** Makes the OpenAPI document as JSON; called once. Absent: there is no `/openapi.json`. */
+  /** Makes the OpenAPI document as JSON; called once. If absent, there is no `/openapi.json`. */
   readonly openApi?: (() => Promise<string>) | undefined;
   /** Null if the node keeps no audit log. */
   readonly audit: AuditModules | null;

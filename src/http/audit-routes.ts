@@ -13,7 +13,7 @@ export interface AuditModules {
   /** `AUDIT_TOKEN_SHA256`. */
   readonly tokenHash: Uint8Array;
   readonly reader: {
-    /** A page as JSON. @param after the number of the last entry that the reader has; 0: none */
+    /** A page as JSON. @param after the number of the last entry that the reader has; 0 if it has none */
     page(after: number, limit: number): string;
   };
   /** Called with the same arguments when the page has been sent. */

@@ -26,12 +26,12 @@ const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
   ['snapshot_request', 'snapshot'],
 ]);
 
-/** Runs after authentication. @param audit null: nothing is recorded */
+/** Runs after authentication. @param audit if null, nothing is recorded */
 export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
   return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }, outcome) => ({ operation, wallet, appId, target: targetOf(vault, operation, appId, inner), outcome }));
 }
 
-/** Runs after authentication. @param audit null: nothing is recorded */
+/** Runs after authentication. @param audit if null, nothing is recorded */
 export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit: Audit | null): SealedHandler<Locals> {
   return audited<Locals>(audit, ({ caller, inner }, outcome) => {
     const operation = PEER_OPERATIONS.get(inner?.['type']);

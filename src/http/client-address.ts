@@ -10,7 +10,7 @@ import { LRUCache } from 'lru-cache';
 export const SHARED_FACTOR = 10;
 /** Maximum number of remembered addresses. Parsing an address costs more than the rest of a small request. */
 const MAX_REMEMBERED = 1_000;
-/** A longer address is not remembered. Characters. */
+/** Maximum length of a remembered address. Characters. */
 const MAX_ADDRESS_CHARS = 64;
 
 export interface CountedClient {

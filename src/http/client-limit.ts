@@ -24,7 +24,7 @@ export interface ClientLimits {
   /** Counts a request for its client. @throws RefusalError rate_limited */
   readonly count: (request: Request) => void;
   readonly general: RequestHandler;
-  /** For requests to `/kms` that no route accepts. Counts only where clients cannot be told apart; elsewhere, `open` has counted them. */
+  /** For requests to `/kms` that no route accepts. Counts only where clients cannot be told apart; elsewhere, `open` counts. */
   readonly rest: RequestHandler;
   /** Where clients cannot be told apart, counts a proven request before the chain is asked. @throws RefusalError rate_limited */
   readonly countProven: (request: Request, proof: AppProof) => void;

@@ -12,7 +12,7 @@ import { readQuery } from './query.ts';
 
 /** The largest `limit` that a caller may give for a listing: nine digits. */
 export const MAX_ASKED_KEYS = 999_999_999;
-/** Maximum number of keys in one page of such a listing, even if its `limit` is larger. */
+/** Maximum number of keys in one page of a listing with a `limit`, even if the `limit` is larger. */
 const MAX_LIST_LIMIT = 10_000;
 
 /** The part of the store that these routes use. */

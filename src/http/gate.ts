@@ -37,7 +37,7 @@ export function assertReady(view: ReadinessView): void {
   if (view.state !== 'ready') throw unavailable(view);
 }
 
-/** @throws as `assertReady` */
+/** @throws the same refusal as `assertReady` */
 export function assertSecretConfirmed(view: ReadinessView): void {
   if (!view.secretConfirmed) throw unavailable(view);
 }

@@ -76,7 +76,7 @@ export class ByteLease {
     throw new RefusalError('service_unavailable', 'requests under way already use all the memory that they may use', RETRY_AFTER_SECONDS);
   }
 
-  /** @throws as `expect` */
+  /** @throws the same refusal as `expect` */
   add(bytes: number): void {
     this.expect(bytes);
     this.count(bytes);
@@ -88,13 +88,13 @@ export class ByteLease {
     this.#bytes += bytes;
   }
 
-  /** Reserves room for an answer before it is made. @throws as `expect` */
+  /** Reserves room for an answer before it is made. @throws the same refusal as `expect` */
   reserve(bytes: number): void {
     this.add(bytes);
     this.#reserved += bytes;
   }
 
-  /** Counts an answer's bytes instead of the bytes that were reserved for it. @throws as `expect`, but only if `mayBeRefused` */
+  /** Counts an answer's bytes instead of the bytes that were reserved for it. @throws like `expect`, but only if `mayBeRefused` */
   countAnswer(bytes: number, mayBeRefused: boolean): void {
     const more = bytes - this.#reserved;
     if (mayBeRefused && more > 0) this.expect(more);

@@ -15,7 +15,7 @@ const MAX_LINGERING = 64;
 export class LingeringCloses {
   readonly #lingering = new Set<Socket>();
 
-  /** @param unreadOf returns the request on this socket whose body is incomplete; undefined: there is none */
+  /** @param unreadOf returns the request on this socket whose body is incomplete; undefined if there is none */
   watch(socket: Socket, unreadOf: () => IncomingMessage | undefined): void {
     const close = socket.destroySoon.bind(socket);
     // Node calls this when the last answer has been written.

@@ -9,7 +9,7 @@ import { METERED_ROUTES, type Meter } from '../domain/meter.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { Route } from '../domain/routes.ts';
 
-/** The routes by their paths. A Map, because a look-up in an object with a path that was just built costs four times as much. */
+/** The routes by their paths. This is a Map, because looking up a newly built string in an object costs four times as much. */
 const ROUTES_BY_PATH: ReadonlyMap<string, Route> = new Map(
   Object.keys(METERED_ROUTES)
     .filter((route) => route.startsWith('/') && !route.includes('<'))

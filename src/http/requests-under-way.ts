@@ -50,7 +50,8 @@ export class RequestsUnderWay {
   }
 
   /**
-   * Called after `enter` returned false; resolves once the request has a place. @param gone aborted when the caller hangs up; ends the wait
+   * Called after `enter` returned false; resolves once the request has a place.
+   * @param gone aborted when the caller hangs up, which ends the wait
    * @throws RefusalError rate_limited; the abort reason of `gone` if the caller hangs up
    */
   async wait(caller: string, gone: AbortSignal): Promise<void> {

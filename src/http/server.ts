@@ -73,7 +73,7 @@ function refusalFor({ code }: NodeJS.ErrnoException): RefusalError {
 
 export interface ListenOptions {
   readonly host: string;
-  /** 0: any free port. */
+  /** 0 means any free port. */
   readonly port: number;
   /** Overrides for `SERVER_LIMITS`. */
   readonly limits?: Partial<ServerLimits>;
@@ -84,7 +84,7 @@ export interface ListenModules {
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>;
   /** Default: the classes of Node. */
   readonly messages?: MessageClasses;
-  /** Absent: requests are not measured. */
+  /** If absent, requests are not measured. */
   readonly measure?: MeasureRequest | undefined;
 }
 

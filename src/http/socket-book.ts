@@ -12,7 +12,7 @@ const MAX_PIPELINED = 16;
 interface Connection {
   /** Answers and their requests, in the order in which the requests arrived. */
   readonly underWay: Map<ServerResponse, IncomingMessage>;
-  /** True: no further request of this socket is carried out. */
+  /** If true, no further request of this socket is carried out. */
   isFull: boolean;
   /** Number of consecutive checks in which part of the oldest answer was unsent, although the node had finished writing it. */
   stalledLooks: number;
@@ -52,7 +52,7 @@ export class SocketBook {
     longestIdle!.destroy();
   }
 
-  /** @param onDone called when the answer or the socket has ended. @returns false: do not carry the request out; the socket is paused */
+  /** @param onDone called when the answer or the socket has ended. @returns false if the request must not be carried out */
   begin(request: IncomingMessage, response: ServerResponse, onDone: () => void): boolean {
     const { socket } = request;
     const connection = this.#connections.get(socket);

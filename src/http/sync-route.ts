@@ -68,7 +68,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),
     enterAlso<PeerLocals>(new RequestsUnderWay(SNAPSHOTS_UNDER_WAY, modules), ({ inner }) => handler.snapshotChars(inner) !== null),
-    // From these checks until the handler runs, a request does not wait. So the checks still hold when the handler runs.
+    // A request does not wait between these checks and its handler, so they still hold when the handler runs.
     secretConfirmed,
     requireStillMember(modules),
     requireHmac(modules),
