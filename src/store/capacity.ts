@@ -15,7 +15,7 @@ export interface CapacityLimits {
 }
 
 /**
- * By how much records from peers may exceed `MAX_STORE_BYTES` if they end a held value. Bytes.
+ * How far above `MAX_STORE_BYTES` a peer's record may take the store if it deletes a held value or makes it expire earlier. Bytes.
  *
  * If a full store refused such a record, this node would keep the value, and would give it back to all nodes after they had forgotten the
  * record. A tombstone may have many more clock entries than the value that it deletes, so it may need more room than that value. The reserve
@@ -52,7 +52,7 @@ function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, max
 function reserveFor({ record, held }: Candidate, tombstoneRetentionMs: number): number {
   if (held === undefined || held.value === null) return 0;
   if (record.value === null) return RESERVE_BYTES;
-  // If such a record were refused, the held value would still be present here after the other nodes had forgotten the record.
+  // If the new value were refused, the held value would still be present here after the other nodes had forgotten the new one.
   return goneFromMs(record, tombstoneRetentionMs) < absentFromMs(held) ? RESERVE_FOR_VALUES_BYTES : 0;
 }
 

@@ -9,7 +9,7 @@ export interface StoredRecord {
   readonly value: PackedBytes | null;
   readonly version: VectorClock;
   readonly updatedAtMs: number;
-  /** 0: never expires. */
+  /** 0 means that the record never expires. */
   readonly ttlMs: number;
 }
 
@@ -28,7 +28,7 @@ export function isPresent(record: StoredRecord, nowMs: number): boolean {
   return nowMs < absentFromMs(record);
 }
 
-/** The first millisecond at which a record may be forgotten: the retention period after its lifetime ends, or after a tombstone's time. */
+/** The first millisecond at which a record may be forgotten: one retention period after its lifetime ends, or after a tombstone's time. */
 export function goneFromMs(record: StoredRecord, retentionMs: number): number {
   const { value, ttlMs, updatedAtMs } = record;
   if (value !== null && ttlMs === 0) return Infinity;
