@@ -34,7 +34,7 @@ export class MacKey {
     return Buffer.from(this.macHex(message), 'hex');
   }
 
-  /** As `mac`, in 64 lower-case hex digits. Node makes a string of hex in a third of the time that it needs for a Buffer. */
+  /** Like `mac`, but returns 64 lower-case hex digits. Node makes a hex string in a third of the time that it takes to make a Buffer. */
   macHex(message: Uint8Array | string): string {
     this.#outer.write(this.#innerHash(message), BLOCK_BYTES, DIGEST_BYTES, 'hex');
     return hash('sha256', this.#outer, 'hex');

@@ -168,7 +168,7 @@ export class Vault {
     return openStoredValue(this.#dataKey(String(appId)), stored);
   }
 
-  /** Whether stored bytes decrypt with the app's data key; the plaintext is wiped. @throws as `openValue` */
+  /** Whether stored bytes decrypt with the app's data key; the plaintext is wiped. @throws the same refusal as `openValue` */
   opensValue(appId: string | AppId, stored: Uint8Array): boolean {
     const opened = openStoredValue(this.#dataKey(String(appId)), stored);
     opened?.fill(0);

@@ -59,7 +59,7 @@ export interface NodePorts {
   readonly transport: Transport;
   /** Lets requests run during long work. */
   readonly yieldNow: () => Promise<void>;
-  /** Absent: nothing is counted for metrics. */
+  /** If absent, nothing is counted for metrics. */
   readonly meter?: Meter | undefined;
 }
 
@@ -109,7 +109,7 @@ export interface NodeWatcher {
 
 /**
  * @param onFatal called at most once, for a broken invariant or an error of the machine: the process must stop
- * @param watcher absent: no one watches the sync_ticks
+ * @param watcher if absent, the sync_ticks are not watched
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
   const { clock, random, log, failures, chain, appRegistry, transport, yieldNow, meter } = ports;

@@ -14,7 +14,7 @@ export interface MembershipRules {
 
 /** An entry of a contract, from the current read or from the last good one. */
 export interface Entry<T> {
-  /** Null: the contract has no such entry. */
+  /** Null if the contract has no such entry. */
   readonly value: T | null;
   readonly asLastRead: boolean;
 }

@@ -1,7 +1,8 @@
 /**
- * Makes one call to the chain's RPC (protocol.md §6). Behind a balancer, every second answer may be bad, so a call makes up to six attempts
- * before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After` allows it. A
- * backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is used.
+ * Makes one call to the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so a call makes up to six
+ * attempts before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After`
+ * allows it. A backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is
+ * used.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';
@@ -134,7 +135,7 @@ export class RpcCaller {
   async #pause(asked: DependencyCall, failures: number, last: DependencyError | null, putOff: PutOff, signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
     const untilMs = clock.monotonicMs() + (failures < 2 ? 0 : backoffMs(PAUSES, failures - 2, 0));
-    // A loop, because an attempt under way may get a `Retry-After` during the sleep.
+    // This is a loop, because an attempt under way may get a `Retry-After` during the sleep.
     for (;;) {
       const nowMs = clock.monotonicMs();
       const askedMs = putOff.untilMs - nowMs;

@@ -8,7 +8,7 @@
  *
  * Each trip after the first asks for the chain's id again, because an RPC may switch to another chain between two trips. A fourth trip is
  * made when an instance that the hint lacked has a version that no hinted instance has. This extra trip is rare, and without it a member
- * could be left out for one tick. A head that is too far back is read again, because the balancer may then choose a different backend.
+ * could be left out for one tick. A head that is too far back is read again, because the load balancer may then choose a different backend.
  */
 import type { Hex } from 'viem';
 import { nameOf } from '../domain/dependency-failures.ts';
@@ -124,7 +124,7 @@ export class ViewReader {
     }
   }
 
-  /** Makes a trip, and fails if another chain answers: the head of that chain might otherwise remain the highest block permanently. */
+  /** Makes a trip, and fails if another chain answers, because the head of that chain could otherwise stay the highest block seen. */
   async #tripOn<T>(chainId: number | null, signal: AbortSignal, work: (trip: RpcTrip) => Promise<T>): Promise<T> {
     const [chainIdNow, found] = await this.#rpc.trip(signal, (trip) => Promise.all([trip.client.getChainId(), work(trip)]));
     if (chainId !== null && chainIdNow !== chainId) {
