@@ -520,7 +520,7 @@ const NINE: readonly Mutant[] = [
         put: `  return (Number.isSafeInteger(number) && number >= 0 && BigInt(number) === BigInt(value) ? number : 0) as AppId;`,
       },
       { file: 'auth/app-authorization.ts', find: `if (appId === null || appId === 0) return`, put: `if (appId === null) return` },
-      { file: 'crypto/vault.ts', find: `    if (appId === 0) throw new RefusalError('forbidden', 'app 0 derives no keys');\n`, put: `` },
+      { file: 'crypto/vault.ts', find: `    if (appId === 0) throw new RefusalError('forbidden', 'app 0 may not derive keys');\n`, put: `` },
     ],
   },
   {

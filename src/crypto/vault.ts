@@ -152,7 +152,7 @@ export class Vault {
    */
   deriveAppKey(appId: AppId, path: string, context: string | undefined, length: number): Uint8Array {
     const secret = this.#servingSecret();
-    if (appId === 0) throw new RefusalError('forbidden', 'app 0 derives no keys');
+    if (appId === 0) throw new RefusalError('forbidden', 'app 0 may not derive keys');
     const info = derivationInfo(path, context);
     if (info === DATA_KEY_PATH) throw new RefusalError('bad_request', 'this path is reserved');
     return deriveKey(secret.bytes, appId, info, length);

@@ -30,7 +30,7 @@ function parseEntry(text: string): Entry {
   const { target, port } = splitPort(text);
   const matches = target === '*' ? (): boolean => true : (rangeOf(target) ?? nameOf(target));
   if (matches === null || (port !== null && !(port >= 1 && port <= 65_535))) {
-    throw new Error(`must list names, addresses or ranges, and ${JSON.stringify(text.slice(0, 100))} is not one`);
+    throw new Error(`must list names, addresses or ranges, but ${JSON.stringify(text.slice(0, 100))} is none of these`);
   }
   return { matches, port };
 }

@@ -44,7 +44,7 @@ function oneASecond(clock: Pick<Clock, 'monotonicMs'>): RequestHandler {
   let nextMs = -Infinity;
   return (_request, _response, next) => {
     const nowMs = clock.monotonicMs();
-    if (nowMs < nextMs) throw new RefusalError('rate_limited', 'only one attestation a second is made, for all callers together', 1);
+    if (nowMs < nextMs) throw new RefusalError('rate_limited', 'the node makes at most one attestation per second, for all callers together', 1);
     nextMs = nowMs + CALL_EVERY_MS;
     next();
   };

@@ -42,7 +42,7 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
 /** @param eventOf returns null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, eventOf: (known: Known<Locals>, outcome: string) => AuditEvent | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
-  // One function for all requests, added with `on`. A function for each request, or `once`, would cost more than recording the entry.
+  // All requests share one function, added with `on`. A function for each request, or `once`, would cost more than recording the entry.
   function record(this: Response<unknown, Locals>): void {
     const event = eventOf(this.locals, outcomeOf(this));
     if (event !== null) audit?.record(event);
@@ -63,7 +63,7 @@ function targetOf(vault: Pick<Vault, 'auditTag'>, operation: Operation, appId: A
   return vault.auditTag('derive', appId, derivationInfo(path, context));
 }
 
-/** A longer string is refused anyway, so it is not hashed. */
+/** Whether to hash the string. A string longer than `maxChars` is refused anyway, so it is not hashed. */
 function taggable(text: unknown, maxChars: number): text is string {
   return typeof text === 'string' && text !== '' && text.length <= maxChars;
 }

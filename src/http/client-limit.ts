@@ -12,9 +12,9 @@ import { ClientAddresses, isShared, SHARED_FACTOR, type CountedClient } from './
 import { RateLimit } from './rate-limit.ts';
 
 export interface ClientLimitOptions {
-  /** `RATE_LIMIT_PER_MINUTE`. 0: off. */
+  /** `RATE_LIMIT_PER_MINUTE`; 0 turns the limit off. */
   readonly rateLimitPerMinute: number;
-  /** `NONCE_RATE_LIMIT_PER_MINUTE`. 0: off. */
+  /** `NONCE_RATE_LIMIT_PER_MINUTE`; 0 turns the limit off. */
   readonly nonceRateLimitPerMinute: number;
   /** `TRUSTED_PROXIES`. */
   readonly trustedProxies: readonly string[];

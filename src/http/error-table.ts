@@ -4,7 +4,7 @@ import { DependencyError, RefusalError, type Dependency, type ErrorCode } from '
 
 export interface ErrorAnswer {
   readonly status: number;
-  /** Whole seconds for `Retry-After`; null: the answer has none. */
+  /** Whole seconds for `Retry-After`; null if the answer has no such header. */
   readonly retryAfterSeconds: number | null;
   readonly body: { readonly code: ErrorCode; readonly message: string };
 }

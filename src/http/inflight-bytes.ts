@@ -73,7 +73,7 @@ export class ByteLease {
   /** Checks for room without counting. @throws RefusalError service_unavailable when this many more bytes do not fit now */
   expect(bytes: number): void {
     if (this.#half.fits(this, bytes)) return;
-    throw new RefusalError('service_unavailable', 'requests under way already use all the memory that they may use', RETRY_AFTER_SECONDS);
+    throw new RefusalError('service_unavailable', 'the requests under way already use all the memory that is allowed for them', RETRY_AFTER_SECONDS);
   }
 
   /** @throws the same refusal as `expect` */

@@ -23,7 +23,7 @@ export class RateLimit {
   /** Made when the first client arrives, because the cache allocates room for all its buckets at once. */
   #buckets: LRUCache<string, Bucket> | null = null;
 
-  /** @param perMinute 0: no limit */
+  /** @param perMinute 0 means no limit */
   constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
     this.#perMinute = perMinute;
     this.#clock = modules.clock;

@@ -139,7 +139,7 @@ async function encrypt(enclave: EnvelopeModules['enclave'], text: string, receiv
   } catch (error) {
     const status = refusedWith(error);
     if (status === 400) throw new RefusalError('forbidden', 'nothing can be encrypted to the registered teePubkey');
-    if (status === 413) throw new RefusalError('payload_too_large', 'the answer is too large: ask for less, with limit and after');
+    if (status === 413) throw new RefusalError('payload_too_large', 'the answer is too large: use limit and after to ask for less');
     throw error;
   }
 }

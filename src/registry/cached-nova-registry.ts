@@ -22,7 +22,7 @@ const UNKNOWN_TTL_MS = 10_000;
 const LOOKUP_TIMEOUT_MS = 10_000;
 
 export interface CachedNovaRegistryOptions {
-  /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; 0: every lookup reads the chain. */
+  /** `REGISTRY_CACHE_TTL_SECONDS` in milliseconds; if 0, every lookup reads the chain. */
   readonly ttlMs: number;
 }
 

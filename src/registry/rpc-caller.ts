@@ -142,7 +142,7 @@ export class RpcCaller {
       if (askedMs > MAX_PAUSE_MS) this.#restsUntilMs = nowMs + Math.min(askedMs, MAX_REST_MS);
       const restMs = this.#restsUntilMs - nowMs;
       if (restMs > 0) {
-        const why = `${last?.message ?? nameOf(asked)}${last === null ? '' : ' and'} asks to be left alone for ${secondsText(restMs)}`;
+        const why = `${last?.message ?? nameOf(asked)}${last === null ? '' : ' and'} asks callers to wait ${secondsText(restMs)}`;
         throw new DependencyError('chain', 'unreachable', why, { call: asked.call, endpoint: asked.endpoint, status: last?.status, retryAfterMs: restMs, cause: last ?? undefined });
       }
       const waitMs = Math.max(untilMs, putOff.untilMs) - nowMs;

@@ -65,9 +65,9 @@ const fault = z.object({
   atMs: z.number().min(0),
   do: z.literal('fault'),
   kind: z.enum(FAULT_KINDS),
-  /** The instance that the fault affects; empty: all instances. */
+  /** The instance that the fault affects; all instances if empty. */
   node: z.string().default(''),
-  /** The other side of a partition; empty: all other nodes. */
+  /** The other side of a partition; all other nodes if empty. */
   other: z.string().default(''),
   forMs: z.number().min(0),
   /** How strong the fault is. The unit depends on its kind: a share, milliseconds, blocks and so on. */

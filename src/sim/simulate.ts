@@ -41,11 +41,11 @@ export interface SimulationResult {
 
 const SECRET_INVARIANT = 'no secret is in the trace';
 /**
- * A run is divided into stretches of this simulated time. After each stretch, it reports its progress, and ends if the `until` text has
- * appeared. Milliseconds.
+ * A run is divided into stretches of this length. After each stretch, the run reports its progress, and ends if the `until` text has
+ * appeared. Simulated milliseconds.
  */
 const STRETCH_MS = 60_000;
-/** The length of a stretch when there is an `until` text. Milliseconds. */
+/** The length of a stretch when there is an `until` text. Simulated milliseconds. */
 const LISTENING_STRETCH_MS = 1_000;
 
 export async function simulate(scenario: Scenario, { onTrace, onEvent, until, onStart, onProgress }: SimulateOptions = {}): Promise<SimulationResult> {

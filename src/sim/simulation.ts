@@ -190,7 +190,7 @@ export class Simulation implements LifeListener, FaultScene {
       throw new Error(`no such step: ${issue?.path.join('.') ?? ''} ${String(step[String(issue?.path[0])])}: see src/sim/scenario.ts`);
     }
     const { data } = read;
-    // A step of a scenario may refer to a node that never joined. Here, an unknown node is an error.
+    // A step in a scenario may name a node that never joined. In a step passed to `apply`, an unknown node is an error.
     const isNew = data.do === 'fault' && data.kind === 'node joins';
     if (data.node !== '' && !isNew) this.node(data.node);
     if (data.do === 'fault' && data.other !== '') this.node(data.other);
@@ -252,7 +252,7 @@ export class Simulation implements LifeListener, FaultScene {
     return node;
   }
 
-  /** @param name the name of a node; empty: returns the settings that all nodes share */
+  /** @param name the name of a node; if empty, only the settings that all nodes share are used */
   #configOf(name: string): Config {
     const entries = Object.entries(this.#settings).map(([variable, value]) => [variable.split('.'), value] as const);
     const common = entries.flatMap(([[variable, own], value]) => (own === undefined ? [[variable!, value]] : []));
@@ -280,7 +280,7 @@ export class Simulation implements LifeListener, FaultScene {
     this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
   }
 
-  /** Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply. @param name empty: all nodes */
+  /** Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply. @param name if empty, all nodes */
   disturb(name: string, forMs: number): void {
     const untilMs = this.timeline.nowMs + forMs;
     if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);

@@ -15,7 +15,7 @@ export class Trace {
   lines = 0;
 
   /**
-   * @param sink receives each line, without a line break; null: no sink
+   * @param sink receives each line, without a line break; null if there is no sink
    * @param onLine receives the same lines; unlike a sink, it does not turn on debug lines and network lines
    */
   constructor(sink: ((line: string) => void) | null, onLine: (line: string) => void = () => undefined) {

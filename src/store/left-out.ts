@@ -56,7 +56,8 @@ export class LeftOut {
         return;
       }
     }
-    // A node with room replaces the earlier record. But all nodes may refuse a record that is too far ahead, and keep the earlier one.
+    // If only this store is full, other nodes replace the earlier record with this one. But if this record is too far ahead, all nodes may
+    // refuse it and keep the earlier one.
     const replaces = known === undefined || (why === 'store_full' && noted.updatedAtMs > known.updatedAtMs);
     const entry = replaces ? noted : latest(known, noted);
     this.#keys.set(id, entry);

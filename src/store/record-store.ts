@@ -138,7 +138,7 @@ export class RecordStore {
   /** @throws RefusalError insufficient_storage, or bad_request for a record that peers must refuse; in both cases nothing is written */
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite {
     const content: Content = { key, value: packBytes(value), ttlMs };
-    if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would accept such a record');
+    if (!isWritable(content, this.#options)) throw new RefusalError('bad_request', 'no other node would accept this record');
     this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     const held = this.#contents.find(appId, key);
     const write = this.#next(held, content, nowMs);

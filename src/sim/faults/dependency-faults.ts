@@ -1,6 +1,6 @@
 /**
- * Tables of faults of an instance's RPC endpoint, of the transaction pools, and of an instance's enclave API. Each row lists what a fault
- * changes.
+ * Tables of the faults that can affect an instance's RPC endpoint, the transaction pools, or an instance's enclave API. Each row lists what
+ * a fault changes.
  */
 import type { FaultKind } from '../scenario.ts';
 import type { BackendFaultKind, RpcBehaviour } from '../world/rpc-behaviour.ts';

@@ -236,7 +236,7 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // All nodes are affected, because they ask a peer last for a while after it has sent an invalid signature.
+    // All nodes are affected: after a peer has sent an invalid signature, the other nodes ask it last for a while.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));

@@ -42,7 +42,7 @@ export interface PoisonedMessage {
 
 export class Poisoner {
   readonly #modules: PoisonerModules;
-  /** Functions that make well-formed records that overload a node, or whose times or counts a node must not believe. */
+  /** Functions that make well-formed but harmful records: these overload a node, or have times or counts that it must not believe. */
   readonly #overloads: Readonly<Partial<Record<LieKind, (making: Making) => unknown[]>>> = {
     'liar: future times': ({ life, own, record, next }) => [record('made up future', { [own]: next() }, life.clock.nowMs() + FUTURE_MS)],
     "liar: others' counts": ({ life, victim, appId, record }) => {
@@ -65,7 +65,7 @@ export class Poisoner {
     this.#modules = modules;
   }
 
-  /** @param victim the receiver; null: any node that asks */
+  /** @param victim the receiver; null if the message is for any node that asks */
   message(kind: LieKind, life: Life, victim: Member | null = null): PoisonedMessage {
     const { random, appIds } = this.#modules;
     const appId = random.pick(appIds);

@@ -313,7 +313,7 @@ export class ClusterWatch {
       const { vault, secret } = life.node.inside;
       if (!isCalm(life, NOTICED_MS)) continue;
       checks.note(invariant);
-      if (secret.claimableHash() === hash && vault.servingHash() !== hash) report(invariant, `${life.name} has not noticed it within ${NOTICED_MS} ms`, life.name);
+      if (secret.claimableHash() === hash && vault.servingHash() !== hash) report(invariant, `${life.name} has not noticed within ${NOTICED_MS} ms that its claim is deep enough`, life.name);
     }
   }
 }

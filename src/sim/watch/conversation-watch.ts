@@ -1,7 +1,7 @@
 /**
  * Checks the answers that one process accepts from its peers. Each answer must belong to an open request, must be accepted only once,
- * and must carry the signature of the peer that was asked (protocol.md §3, §10). A process must ask only current members, although the peer
- * of a long comparison may leave the registry between two requests.
+ * and must carry the signature of the peer that was asked (protocol.md §3, §10). A process must ask only current members. This is checked
+ * for each request, because the peer of a long comparison may leave the registry between two requests.
  */
 import type { Member } from '../../domain/membership.ts';
 import type { Life } from '../world/sim-node.ts';

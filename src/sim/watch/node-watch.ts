@@ -189,7 +189,7 @@ export class NodeWatch {
     const strangers = membership.members.filter(({ wallet }) => !members.some((member) => member.wallet === wallet));
     if (strangers.length > 0) report('the members are those of the chain', `${this.#life.name} treats ${strangers.length} strangers as members`);
     if (membership.members.length + membership.dropped.length === 0 && members.length > 0) {
-      report('the members are those of the chain', `${this.#life.name} treats a list that it could not read as empty`);
+      report('the members are those of the chain', `${this.#life.name} treats an unreadable list as empty`);
     }
     checks.note('a failed read does not empty the membership');
     const isUnread = membership.dropped.every(({ why }) => why.includes('version cannot be read'));
@@ -199,7 +199,7 @@ export class NodeWatch {
   }
 
   /**
-   * A node must refuse a block whose time is ahead of the node's clock, because that time would make the view seem too young (protocol.md
+   * A node must refuse a block whose time is too far ahead of the node's clock, because the view would seem younger than it is (protocol.md
    * §6, Freshness).
    */
   #checkBlockTime(block: number): void {

@@ -1,5 +1,5 @@
 /**
- * Notes since when honest nodes have known that an instance is not a member (protocol.md §6, Freshness). Soon after one honest
+ * Records how long honest nodes have known that an instance is not a member (protocol.md §6, Freshness). Soon after one honest
  * node has read a block in which the instance is not a member, no other node may hand out the secret to that instance.
  */
 import type { Wallet } from '../../domain/ids.ts';
@@ -41,7 +41,7 @@ export class RevocationWatch {
     }
   }
 
-  /** How long an honest node has known that the instance is not a member; 0: no honest node knows it. Milliseconds. */
+  /** How long an honest node has known that the instance is not a member; 0 if no honest node knows it. Milliseconds. */
   absentForMs(wallet: Wallet): number {
     const absence = this.#absent.get(wallet);
     return absence === undefined ? 0 : this.#modules.nowMs() - absence.sinceMs;

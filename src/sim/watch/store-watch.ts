@@ -15,7 +15,7 @@ import type { WriteHistory } from './write-history.ts';
  */
 const MAX_VISITS = 300;
 
-/** By how much a store may exceed its limit because of records that end a held value. Bytes. */
+/** How far above its limit a store may grow for records that delete a held value or make it expire earlier. Bytes. */
 const RESERVE_BYTES = 32 * 1024 * 1024;
 
 export interface StoreWatchOptions {
@@ -57,7 +57,7 @@ export class StoreWatch {
   readonly #options: StoreWatchOptions;
   readonly #modules: StoreWatchModules;
   readonly #store: RecordStore;
-  /** The records that the store must hold (their shadows), indexed by app and key. */
+  /** A shadow of each record that the store must hold, indexed by app and key. */
   readonly #shadows = new Map<string, Shadow>();
   /** The sum of `bytes` over all shadows. */
   #shadowBytes = 0;
@@ -93,7 +93,7 @@ export class StoreWatch {
     return held !== null && covers(held.version, version);
   }
 
-  /** Notes the time that an operation passes to the store. If it is before the previous time, marks the records that were absent. */
+  /** Notes the time that an operation passes to the store. If time has gone back, marks the records that had already become absent. */
   #tell(nowMs: number): void {
     if (nowMs < this.#toldMs) {
       for (const shadow of this.#shadows.values()) shadow.absent ||= !isPresent(shadow.record, this.#toldMs);
@@ -165,10 +165,10 @@ export class StoreWatch {
     const known = seen !== null && nowMs < goneFromMs(seen, this.#options.retentionMs) && this.#latestMs < goneFromMs(seen, this.#options.retentionMs);
     if (known && Object.keys(seen.version).length < MAX_CLOCK_ENTRIES) {
       if (!covers(after.version, seen.version) || covers(seen.version, after.version)) {
-        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its clock`);
+        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its clock is not later`);
       }
       if (after.updated_at_ms !== Math.max(nowMs, seen.updated_at_ms + 1)) {
-        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its time`);
+        report('a local write is later than every record of the key that its node has seen', `${key} of app ${appId} on ${this.#life.name}: its time is wrong`);
       }
     }
     if (write.sequenceNumber <= this.#lastSequenceNumber) {
@@ -269,7 +269,10 @@ export class StoreWatch {
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests match the records', `${record.key} of app ${appId} on ${this.#life.name}`);
   }
 
-  /** Checks the limits after a record has made the store larger. A record that ends a held value may exceed the limit in bytes. */
+  /**
+   * Checks the limits after a record has made the store larger. A tombstone or a value with a lifetime may exceed the limit in bytes if it
+   * replaces a held value.
+   */
   #checkLimits(record: WireRecord, before: WireRecord | undefined): void {
     const { maxStoreBytes, maxApps } = this.#options;
     const { heldBytes } = this.#store;

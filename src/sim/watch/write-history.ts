@@ -25,9 +25,9 @@ export interface Write {
    * a violation.
    */
   readonly inTime: Set<string>;
-  /** true: the writer has written the key again or has lost its store. */
+  /** Whether the writer has written the key again or has lost its store. */
   superseded: boolean;
-  /** true: at least one honest process that held the write has not lost its store. */
+  /** Whether at least one honest process that held the write has not lost its store. */
   safe: boolean;
 }
 
@@ -41,7 +41,7 @@ export interface WriteHistoryModules {
   readonly report: Report;
   /** Processes of instances that have never lied. */
   readonly honestLives: () => readonly Life[];
-  /** The hash of the secret that a process uses; null: it uses no secret. */
+  /** The hash of the secret that a process uses; null if it uses none. */
   readonly secretHashOf: (life: Life) => string | null;
 }
 
@@ -132,7 +132,7 @@ export class WriteHistory {
   /**
    * Notes that a process lost its store. The writes that only this process still held are then lost. A write that is old enough to be
    * forgotten does not count as lost, because no node needs to hold it.
-   * @param isEmptied true: the store is already empty; false: it still holds its records
+   * @param isEmptied whether the store is already empty; if not, it still holds its records
    */
   noteStoreLost(life: Life, isEmptied: boolean): void {
     for (const write of this.#byWriter.get(life) ?? []) write.superseded = true;

@@ -31,7 +31,7 @@ export interface RpcBehaviour {
   down: boolean;
   /** How many blocks the endpoint is behind the true head. */
   lagBlocks: number;
-  /** The number of the block that the endpoint always shows as the head; null: it shows the true head. */
+  /** The number of the block that the endpoint always shows as the head; null if it shows the true head. */
   frozenHead: number | null;
   /** Share of answers with an older head. */
   oldBlockShare: number;
@@ -40,7 +40,7 @@ export interface RpcBehaviour {
   /** Share of calls that are answered with a false revert. */
   revertShare: number;
   delayMs: number;
-  /** true: the endpoint belongs to a different chain. */
+  /** Whether the endpoint belongs to a different chain. */
   isOtherChain: boolean;
   /** How far the block times are ahead of the true times. Seconds. */
   blockTimeOffset: number;

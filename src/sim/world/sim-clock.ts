@@ -11,7 +11,7 @@ export class SimClock implements Clock {
   readonly #startedMs: number;
   /** How far the time of day is ahead of the true time. Milliseconds. */
   skewMs = 0;
-  /** How many milliseconds the time of day gains per second (0: none), and since when (simulated milliseconds). */
+  /** How many milliseconds the time of day gains per second, and when it began to gain them (simulated milliseconds). */
   drift = { perSecond: 0, sinceMs: 0 };
   /** How late each timer fires, to simulate a slow machine. Milliseconds. */
   lagMs = 0;

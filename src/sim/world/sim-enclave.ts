@@ -59,7 +59,7 @@ export class SimEnclave implements Enclave {
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
   readonly #burnt = new Set<string>();
-  /** true: the next call opens a new connection, which is not closed immediately. */
+  /** Whether the next call opens a new connection, which is not closed immediately. */
   #isFresh = false;
 
   /** @param walletKey 32 bytes; the P-384 key is newly drawn */
@@ -189,7 +189,7 @@ function sealUnder(key: KeyObject, senderPubkey: TeePubkey, plaintext: string, n
   return { senderPubkey, nonce: Buffer.from(nonce).toString('hex'), encryptedData: Buffer.from(sealed).toString('hex') };
 }
 
-/** An envelope from a sender that has these keys but no enclave. */
+/** Makes an envelope from a sender that has these keys but no enclave. */
 export function sealWith(keys: P384KeyPair, receiver: string, plaintext: string, nonce: Uint8Array): SealedText {
   return sealUnder(pairKeyOf(keys, receiver), keys.publicKeyDer, plaintext, nonce);
 }

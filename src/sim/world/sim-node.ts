@@ -38,7 +38,7 @@ export interface Life extends Owner {
   /** The RPC through which node_tick reads the chain. */
   readonly rpc: SimRpc;
   readonly startedMs: number;
-  /** true: the process refuses new requests and is about to end. */
+  /** Whether the process refuses new requests and is about to end. */
   stopping: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface LifeListener {
   onCandidate(secret: Uint8Array): void;
   onFatal(life: Life, error: Error): void;
   onFault(kind: string): void;
-  /** Called when the simulated world has checked a rule. @param wrong what broke the rule; null: the rule was kept */
+  /** Called when the simulated world has checked a rule. @param wrong what broke the rule; null if the rule was kept */
   onRule(invariant: string, wrong: string | null, node: string): void;
   /** The watcher for a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher | undefined;
@@ -89,7 +89,7 @@ export class SimNode implements Server {
   /** Null while no process runs. */
   life: Life | null = null;
   lies: Lies | null = null;
-  /** true: the instance has lied at least once. */
+  /** Whether the instance has lied at least once. */
   everLied = false;
   /** How far the instance's time of day is ahead of the true time. Milliseconds. */
   skewMs = 0;

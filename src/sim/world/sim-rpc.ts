@@ -38,7 +38,7 @@ export interface RpcModules {
   readonly owner: Owner;
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
-  /** Called after each check of a rule, with what broke the rule; null: the rule was kept. */
+  /** Called after each check of a rule, with what broke the rule; null if the rule was kept. */
   readonly onRule: (invariant: string, wrong: string | null) => void;
   readonly answers: ContractAnswers;
 }
@@ -54,8 +54,8 @@ export class SimRpc {
   lastBlock: { readonly number: number; readonly timeMs: number } | null = null;
   #underWay = 0;
   /**
-   * Requests that a busy backend has put off: the time of its answer, and the time before which the request must not be sent again.
-   * Simulated milliseconds.
+   * For each request that a busy backend has put off: when the backend answered, and the time before which the request must not be sent
+   * again. Simulated milliseconds.
    */
   readonly #putOff = new Map<string, { readonly sinceMs: number; readonly notBeforeMs: number }>();
   /** The last claim that the pool refused because its tip was too low. */
@@ -156,8 +156,8 @@ export class SimRpc {
   }
 
   /**
-   * Checks that a request is not sent again before its `Retry-After` (protocol.md §6). A request that was sent before the `Retry-After`
-   * arrived is not checked.
+   * Checks that a request is not sent again before its `Retry-After` has passed (protocol.md §6). A request that was sent before the
+   * `Retry-After` arrived is not checked.
    */
   #checkPutOff(asked: Question, sentAtMs: number): void {
     const { onRule, owner } = this.#modules;

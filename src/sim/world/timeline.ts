@@ -7,9 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 /** The owner of events. Its events wait while it is frozen, and are dropped once it is gone. */
 export interface Owner {
   readonly name: string;
-  /** true: the owner's process has ended, and its events no longer run. */
+  /** Whether the owner's process has ended. If so, its events no longer run. */
   gone: boolean;
-  /** When the owner's process continues; 0: the process is not frozen. Simulated milliseconds. */
+  /** When the owner's frozen process continues; 0 if it is not frozen. Simulated milliseconds. */
   frozenUntilMs: number;
 }
 

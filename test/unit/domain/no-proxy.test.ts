@@ -71,5 +71,5 @@ test.each([
   ['user@example.test', 'user@example.test'],
   ['-example.test', '-example.test'],
 ])('"%s" is refused, and the error quotes the invalid entry', (text, entry) => {
-  expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges, and "${entry}" is not one`);
+  expect(() => parseNoProxy(text)).toThrow(`must list names, addresses or ranges, but "${entry}" is none of these`);
 });

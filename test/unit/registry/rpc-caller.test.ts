@@ -195,9 +195,9 @@ describe('Retry-After', () => {
   test('that is longer than a call can wait ends the call immediately, and the RPC gets no further call during that time', async () => {
     const { clock, seen, call } = start((number) => (number === 1 ? busy(30) : GOOD()));
     const first = await call();
-    expect(first.error).toMatchObject({ status: 429, message: 'the chain RPC at rpc.test:443 answered 429 and asks to be left alone for 30 s' });
+    expect(first.error).toMatchObject({ status: 429, message: 'the chain RPC at rpc.test:443 answered 429 and asks callers to wait 30 s' });
     await clock.advance(29_000);
-    expect((await call()).error?.message).toBe('the chain RPC at rpc.test:443 asks to be left alone for 1 s');
+    expect((await call()).error?.message).toBe('the chain RPC at rpc.test:443 asks callers to wait 1 s');
     expect(seen).toHaveLength(1);
     await clock.advance(1_000);
     expect(await call()).toEqual({ result: '0x10' });
