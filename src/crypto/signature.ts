@@ -59,7 +59,7 @@ export function signatureText({ r, s, yParity }: DigestSignature, firstV: 0 | 27
   return `0x${Buffer.concat([r, s, Uint8Array.of(firstV + yParity)]).toString('hex')}`;
 }
 
-/** Returns the signature as `signatureText` does. @param firstV 27 as wallets use it; 0 as today's platform uses it (protocol.md §7) */
+/** Returns the signature as `signatureText` does. @param firstV 27 for wallets, 0 for today's platform (protocol.md §7) */
 export function signEip191(privateKey: Uint8Array, message: string, firstV: 0 | 27 = 27): string {
   return signatureText(signDigest(privateKey, eip191Digest(message)), firstV);
 }

@@ -89,7 +89,7 @@ export interface WalkRequest {
   /** Where an earlier walk stopped. */
   readonly cursor?: string | undefined;
   readonly app?: string | undefined;
-  /** The first byte of SHA-256(key) must be one of these, 0..255; only with `app`. */
+  /** Only keys for which the first byte of SHA-256(key) is one of these (0..255). Requires `app`. */
   readonly buckets?: readonly number[] | undefined;
 }
 

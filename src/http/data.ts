@@ -84,7 +84,7 @@ export class DataHandlers {
     const { clock, vault, store } = this.#modules;
     const body = read(putBody, inner);
     const { maxValueBytes } = this.#options;
-    // Four base64 characters hold three bytes. This check refuses most values that are too long before they are decoded.
+    // Four base64 characters hold three bytes, so most oversized values can be refused here, before they are decoded.
     if (body.value.length > 4 * Math.ceil(maxValueBytes / 3)) throw tooLarge(maxValueBytes);
     const plaintext = decodeBase64(body.value);
     if (plaintext === null) throw new RefusalError('bad_request', 'value is not valid base64');
@@ -132,7 +132,7 @@ export class DataHandlers {
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }
 
-  /** `GET /kms/data`: with `key` one value, with `limit` one page of keys, otherwise all keys. @throws the same errors as `read` */
+  /** `GET /kms/data`: returns one value for `key`, one page of keys for `limit`, otherwise all keys. @throws the same errors as `read` */
   query(appId: AppId, text: string): object {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);

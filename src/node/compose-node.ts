@@ -373,7 +373,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
   };
 }
 
-/** Causes a sync_tick, unless one that covers this write is already due. */
+/** Called after a local write. Causes a sync_tick, unless a sync_tick that will send this write is already due. */
 function nudge(actor: Actor<NodeMachine>): void {
   const { beats } = actor.getSnapshot().value;
   if (beats.nudgeBeat === 'idle' || beats.nudgeBeat.nudged === 'quiet') actor.send({ type: 'record.written' });

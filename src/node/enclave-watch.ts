@@ -76,7 +76,7 @@ export class EnclaveWatch implements Enclave {
     } catch (error) {
       const outcome = outcomeOf(error, signal);
       meter?.enclaveEnded(operation, outcome, clock.monotonicMs() - startedMs);
-      // A refusal is an answer. A cancelled call shows neither an answer nor a failure.
+      // A refusal is an answer. A cancelled call counts as neither an answer nor a failure.
       if (outcome === 'refused') this.#noteAnswer();
       else if (outcome !== 'aborted') this.#noteFailure(describeFailure(outcome === 'timeout' && signal?.aborted === true ? signal.reason : error));
       throw error;

@@ -224,7 +224,7 @@ export class ClaimSender {
       const transaction = claimTransaction(hash, { ...fees, nonce, chainId: facts.chainId, kmsRegistry: this.#kmsRegistry });
       const signed = await this.#enclave.signTransaction(transaction, signal);
       const { transactionHash } = signed;
-      // Remembered before it is sent, because the claim may be under way even if the answer is lost.
+      // The claim is remembered before it is sent, because it may be under way even if the answer is lost.
       this.#last = { ...fees, wallet, nonce, sentAt: facts.head, hash, transactionHash, became: 'taken' };
       this.#remember(hash, { wallet, nonce, transactionHash });
       sending = await this.#sendRaw(signed.rawTransaction, signal);

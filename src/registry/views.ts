@@ -131,7 +131,7 @@ export class Views {
     return null;
   }
 
-  /** Like `multicallOf`, but an answer is not decoded again if it has the same bytes as the last answer to these calls. */
+  /** Like `multicallOf`, but does not decode an answer again if it has the same bytes as the last answer to these calls. */
   async #readByMulticall3(calls: readonly ViewCall[], blockNumber: bigint): Promise<ViewResult[] | Error> {
     const last = this.#last.find(calls);
     const early = last === undefined ? null : call(this.#client, { to: MULTICALL3, data: last.sent, blockNumber });

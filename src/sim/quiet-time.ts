@@ -71,7 +71,7 @@ export class QuietTime {
     // A record may expire while the answer travels.
     const isDeleted = (key: string): boolean => node.inside.store.recordOf(appId, key)?.tombstone !== false;
     const missing = [...present, ...written.map(keyOf)].some((key) => !listed.has(key));
-    if (missing || [...listed].some(isDeleted)) this.#report(life, `${name} lists ${listed.size} keys and holds ${present.length}`);
+    if (missing || [...listed].some(isDeleted)) this.#report(life, `${name} lists ${listed.size} keys, but holds ${present.length}`);
   }
 
   async #expect(step: Pick<RequestStep, 'do' | 'node' | 'key' | 'value'>, ...allowed: readonly string[]): ReturnType<Simulation['ask']> {

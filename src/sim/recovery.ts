@@ -24,7 +24,7 @@ export class Recovery {
 
   /**
    * Ends all faults and lets the cluster recover. A failure to recover is a violation.
-   * @returns whether the cluster has recovered completely; false also if the secret is gone
+   * @returns whether the cluster has recovered completely; it has not if the secret is gone
    */
   async run(): Promise<boolean> {
     const simulation = this.#simulation;

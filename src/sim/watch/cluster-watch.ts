@@ -48,7 +48,7 @@ export interface ClusterWatchModules {
   /** Whether some instance has ever lied. */
   readonly hasLiars: () => boolean;
   readonly isHonestWallet: (wallet: string) => boolean;
-  /** Whether the instance of a wallet now sends answers without a valid signature. */
+  /** Whether the instance of a wallet currently sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
   /** How many times the owner has reset the hash. */
   readonly resets: () => number;
@@ -175,7 +175,7 @@ export class ClusterWatch {
     if (instance === undefined || !isMember(deepState, instance) || sinceMs === undefined || timeline.nowMs - sinceMs < READY_MS || !isCalm(life, READY_MS)) return;
     const sources = lives().filter((other) => other !== life && this.#isWell(other, READY_MS) && other.node.readiness().firstSnapshot === 'complete');
     if (sources.length === 0) return;
-    const invariant = 'a node that can get all that it needs is ready soon';
+    const invariant = 'a node that can get everything it needs is soon ready';
     checks.note(invariant);
     const { state } = life.node.readiness();
     if (state !== 'ready') report(invariant, `${life.name} is ${state}, and ${sources.map(({ name }) => name).join(', ')} could have given it everything`, life.name);
@@ -286,7 +286,7 @@ export class ClusterWatch {
 
   #checkPrompt(writer: Life, appId: string, { key, version }: WireRecord, others: readonly Life[]): void {
     const { checks, report } = this.#modules;
-    const invariant = 'a write is soon on all undisturbed nodes';
+    const invariant = 'a write soon reaches all undisturbed nodes';
     if (!this.#isWell(writer, PROMPT_MS)) return;
     for (const other of others) {
       // A node that has run out of room may refuse the write.

@@ -10,7 +10,7 @@ import type { Checks, Report } from './violation.ts';
 export interface ConversationWatchModules {
   readonly report: Report;
   readonly checks: Checks;
-  /** Whether the instance of a wallet now sends answers without a valid signature. */
+  /** Whether the instance of a wallet currently sends answers without a valid signature. */
   readonly isUnsigned: (wallet: string) => boolean;
 }
 

@@ -183,13 +183,13 @@ export class NodeWatch {
       this.#checkBlockTime(block);
       this.#modules.onView(this.#life, block);
     }
-    checks.note('the members are those of the chain');
+    checks.note('the members are those that the chain shows');
     const state = chain.stateAt(Number(membership.block));
     const members = [...state.instances.values()].filter((instance) => isMember(state, instance));
     const strangers = membership.members.filter(({ wallet }) => !members.some((member) => member.wallet === wallet));
-    if (strangers.length > 0) report('the members are those of the chain', `${this.#life.name} treats ${strangers.length} strangers as members`);
+    if (strangers.length > 0) report('the members are those that the chain shows', `${this.#life.name} treats ${strangers.length} strangers as members`);
     if (membership.members.length + membership.dropped.length === 0 && members.length > 0) {
-      report('the members are those of the chain', `${this.#life.name} treats an unreadable list as empty`);
+      report('the members are those that the chain shows', `${this.#life.name} treats an unreadable list as empty`);
     }
     checks.note('a failed read does not empty the membership');
     const isUnread = membership.dropped.every(({ why }) => why.includes('version cannot be read'));

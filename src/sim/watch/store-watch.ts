@@ -263,7 +263,7 @@ export class StoreWatch {
     checks.note('counts match the records');
     if (this.#store.heldBytes !== this.#boundBytes()) this.#dropWhatIsGone();
     if (this.#store.heldBytes !== this.#boundBytes()) {
-      report('counts match the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes in total and holds ${this.#boundBytes()}`);
+      report('counts match the records', `${this.#life.name} counts ${this.#store.heldBytes} bytes in total, but holds ${this.#boundBytes()}`);
     }
     checks.note('digests match the records');
     if (this.#store.digestOf(appId, record.key) !== digest) report('digests match the records', `${record.key} of app ${appId} on ${this.#life.name}`);
@@ -340,7 +340,7 @@ export class StoreWatch {
     const real = `${keys} keys, ${bytes} bytes, ${present.size} apps`;
     if (counted !== real) report('counts match the records', `${this.#life.name} counts ${counted}, but holds ${real}`);
     held += byApp.size * APP_BYTES;
-    if (store.heldBytes !== held) report('counts match the records', `${this.#life.name} counts ${store.heldBytes} bytes in total and holds ${held}`);
+    if (store.heldBytes !== held) report('counts match the records', `${this.#life.name} counts ${store.heldBytes} bytes in total, but holds ${held}`);
     checks.note('digests match the records');
     for (const [appId, records] of byApp) {
       const digests = bucketDigestsOf(records.values());

@@ -155,8 +155,8 @@ export class WriteHistory {
   }
 
   /**
-   * Reports a record that is older than `best`. If nodes may have forgotten `best`, that is a violation only if enough nodes received
-   * `best` in time.
+   * Reports a record that is older than `best`. If nodes may have forgotten `best`, the older record is a violation only if enough nodes
+   * received `best` in time.
    */
   #reportOlder(best: Write, life: Life, nowMs: number): void {
     const isForgotten = nowMs >= goneFromMs(best.record, this.#options.retentionMs);

@@ -1,7 +1,7 @@
 /**
  * The enclave of one instance: keys generated from the seed, valid signatures, and an API that may be slow, fail or return nonsense. Each
- * pair of enclaves uses one key for all its envelopes. Real enclaves derive a key per message; here that would test nothing, and would take
- * a tenth of a run's time. The enclave also reports each plaintext before it is sealed, because some invariants are about plaintexts.
+ * pair of enclaves uses one key for all its envelopes. Real enclaves derive a key per message, but here this would test nothing and would
+ * take a tenth of a run's time. The enclave also reports each plaintext before it is sealed, because some invariants are about plaintexts.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { aesGcmOpen, aesGcmSeal, AEAD_NONCE_BYTES } from '../../crypto/aead.ts';
@@ -59,7 +59,7 @@ export class SimEnclave implements Enclave {
   readonly #modules: SimEnclaveModules;
   readonly #pairKeys = new Map<string, KeyObject>();
   readonly #burnt = new Set<string>();
-  /** Whether the next call opens a new connection, which is not closed immediately. */
+  /** Whether the next call opens a new connection. A new connection is not closed immediately. */
   #isFresh = false;
 
   /** @param walletKey 32 bytes; the P-384 key is newly drawn */
