@@ -48,7 +48,7 @@ export interface HttpServer {
   destroy(): void;
 }
 
-/** If bytes are not valid HTTP, answers in the JSON form of all errors (protocol.md §2), unless an answer on this socket has begun. */
+/** Answers bytes that are not valid HTTP, in the JSON form of all errors (protocol.md §2), unless an answer on this socket has begun. */
 function refuseBadRequest(error: NodeJS.ErrnoException, socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): void {
   if (!socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();

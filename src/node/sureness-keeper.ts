@@ -1,7 +1,7 @@
 /**
  * Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). The keeper passes observations to the rule
  * (`machines/sureness.ts`) and keeps the resulting state. A request needs only three checks: the state says that the node is sure,
- * it is about the current store, and the node is not stale.
+ * the state is about the current store, and the node is not stale.
  */
 import type { SurenessFigures } from '../domain/figures.ts';
 import type { StoreId, Wallet } from '../domain/ids.ts';

@@ -341,8 +341,8 @@ export class RecordStore {
     for (let allRan = false; namespace.tombstones >= maxTombstonesPerApp && !allRan; ) allRan = this.#aging.run(nowMs, TIMERS_PER_OPERATION);
     // One tombstone is removed to make room for the new one. Merges may have added tombstones above the maximum, and those are kept.
     if (namespace.tombstones < maxTombstonesPerApp) return;
-    // A stale node does not send all of its writes, but its acknowledged sequences also move past the writes that it does not send. So the
-    // sequences do not show what the members have.
+    // A stale node does not send all of its writes, and the acknowledged sequences move past the writes that it does not send. So while a
+    // node is stale, the sequences do not show what the members have.
     const isTaken = ({ logEntry }: HeldRecord): boolean => this.#modules.takenByAll(logEntry?.sequenceNumber ?? 0);
     const taken = this.#modules.keepsEverything() ? null : namespace.oldestOwnTombstone(isTaken, OWN_TOMBSTONES_PER_DELETE);
     if (taken === null) throw new RefusalError('insufficient_storage', 'the app has too many deleted keys that some nodes do not know of yet');
@@ -368,8 +368,8 @@ export class RecordStore {
 
   /**
    * Whether this node wrote a tombstone that is being merged. If this node holds a record of the key, that record must be its own tombstone
-   * with the same time. The counts in the clock do not prove this, because a peer whose time is behind may have deleted what this node
-   * wrote. If this node holds no record, it may have forgotten the tombstone early; then this node's count is the largest in the clock. A
+   * with the same time. The counts in the clock do not prove this, because a peer whose time of day is behind may have deleted what
+   * this node wrote. If this node holds no record, it may have forgotten the tombstone early; then this node's count is the largest in the clock. A
    * count above this node's last sequence number is forged.
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {

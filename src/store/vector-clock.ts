@@ -67,8 +67,8 @@ export function withCount(clock: VectorClock, key: string, count: number): Vecto
 
 /**
  * The clock in the form in which it is stored. Entries whose clock key has no `/` are from older nodes. If such an entry were cut, the
- * older node would count from 1 again and could lose a write. So these entries are cut last. Otherwise the smallest count is cut first,
- * and among equal counts the smallest key.
+ * older node would count from 1 again and could lose a write. So these entries are cut last. Apart from that, the smallest count is cut
+ * first, and among equal counts the smallest key.
  * @param staying this node's key in a local write; it is not cut, because otherwise the write would not be later than the record it replaces
  */
 export function cutClock(clock: VectorClock, staying?: string): VectorClock {

@@ -253,8 +253,8 @@ export class ClusterWatch {
     this.#readyBy.set(life, secretHash);
     // This rule does not apply to a node that had no room for all records. The rules about absence check that node.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
-    // Nor does this rule apply to a node that claimed the hash but handed out the secret before it was sure: other nodes may have written
-    // records since then. The rules about absence check that node too.
+    // This rule also does not apply to a node that claimed the hash but handed out the secret before it was sure, because other nodes may
+    // have written records since then. The rules about absence check that node too.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;

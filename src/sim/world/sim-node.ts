@@ -207,7 +207,7 @@ export class SimNode implements Server {
     this.life = null;
   }
 
-  /** Stops the process in the same way as SIGTERM: it refuses new requests, makes a last push to its peers, and wipes its keys. */
+  /** Stops the process as SIGTERM would: it refuses new requests, makes a last push to its peers, and wipes its keys. */
   async stop(): Promise<void> {
     const { life } = this;
     if (life === null || life.stopping) return;

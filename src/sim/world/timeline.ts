@@ -1,6 +1,6 @@
 /**
  * Virtual time. Events run in the order of their times; events with equal times run in the order of their creation. After each event, the
- * timeline waits until all promises that can settle without time passing have settled. Then it calls the watcher.
+ * timeline waits until all promises that can settle at the same virtual time have settled. Then it calls the watcher.
  */
 import { setImmediate } from 'node:timers/promises';
 
@@ -88,7 +88,7 @@ export class Timeline {
     this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
-  /** Waits until all promises that can settle without time passing have settled. */
+  /** Waits until all promises that can settle at the current virtual time have settled. */
   async settle(): Promise<void> {
     await setImmediate();
     for (let turn = 1; turn < SERVING_TURNS && this.isServing(); turn += 1) await setImmediate();
