@@ -38,7 +38,7 @@ const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOP
  */
 const MAX_DROPPED_LISTED = 100;
 
-/** Maximum number of listed peers. It also keeps the answer below 64 KiB. */
+/** Maximum number of listed peers. This limit also keeps the answer below 64 KiB. */
 const MAX_LISTED_PEERS = 50;
 
 export function statusBody(options: StatusOptions, modules: StatusModules): NodeStatus {

@@ -183,7 +183,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
   };
   const sureness = new SurenessKeeper(
-    // Each regular sync_tick begins a round of asking, so a ready node pauses for less than two intervals.
+    // At each regular sync_tick, the node begins to ask the members, so a ready node pauses for less than two intervals.
     { silenceMs: config.nodeTickMs, pauseMs: 2 * config.dataSyncIntervalMs },
     { clock, log: syncLog, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
   );

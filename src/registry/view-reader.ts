@@ -157,7 +157,7 @@ export class ViewReader {
     if (unshared.length > 0) await this.#readUnsharedVersions(unshared, found, at, signal);
   }
 
-  /** Trip 4: versions that only unhinted instances have. */
+  /** Trip 4: reads the versions that only unhinted instances have. */
   async #readUnsharedVersions(ids: readonly bigint[], found: Found, at: Pick<Head, 'block' | 'chainId'>, signal: AbortSignal): Promise<void> {
     const results = await this.#tripOn(at.chainId, signal, ({ views }) => views.readMany(ids.map((id) => this.#versionCall(id)), at.block));
     ids.forEach((id, index) => found.versions.set(id, results[index]!));

@@ -369,8 +369,8 @@ export class RecordStore {
   /**
    * Whether this node wrote a tombstone that is being merged. If this node holds a record of the key, that record must be its own tombstone
    * with the same time. The counts in the clock do not prove this, because a peer whose time of day is behind may have deleted what
-   * this node wrote. If this node holds no record, it may have forgotten the tombstone early; then this node's count is the largest in the clock. A
-   * count above this node's last sequence number is forged.
+   * this node wrote. If this node holds no record, it may have forgotten the tombstone early; then this node's count is the largest in the
+   * clock. A count above this node's last sequence number is forged.
    */
   #isOwnTombstone(record: StoredRecord, held: HeldRecord | undefined): boolean {
     if (record.value !== null) return false;

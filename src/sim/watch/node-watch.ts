@@ -225,7 +225,8 @@ export class NodeWatch {
       checks.note('an acknowledged sequence is at most what the peer has accepted');
       for (const write of history.ownBetween(life, before, acknowledgedUpTo)) {
         if (write.superseded || history.isTouched(write.appId, write.key)) continue;
-        // The node may have dropped this record, or its replacement, because of its age. If so, it sent nothing, and the peer may lack the record.
+        // The node may have dropped this record, or its replacement, because of its age. If so, it sent nothing, and the peer may lack the
+        // record.
         const held = life.node.inside.store.recordOf(write.appId, write.key);
         if (held === null || !covers(held.version, write.record.version)) continue;
         const taken = [...write.holders.keys()].some((holder) => holder.instance.wallet === wallet);
