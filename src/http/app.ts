@@ -69,7 +69,8 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
   const refuseStopping = refuseWhenStopping(modules.gate);
   app.use(inTurn(leaveBodyUnread, cors, uncached, checkTarget));
   app.use('/kms', inTurn(refuseStopping, limits.open), kmsRoutes(options, modules.kms, limits, bytes), inTurn(limits.rest, notFound));
-  // Express tries routers in order. Callers ask for a nonce before most other requests, so this router comes before the ones that are used less.
+  // Express tries routers in order. Callers ask for a nonce before most other requests, so this router comes before the ones that are used
+  // less.
   app.use(nonceRoute(modules.node, limits, refuseStopping));
   // Probes come before `refuseStopping`, because they must be able to report that the node is stopping.
   app.use(probeRoutes(modules.probes, limits));

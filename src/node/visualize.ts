@@ -15,7 +15,7 @@ import { NodeRecord } from './node-record.ts';
 /** How often the peers' figures are recorded while there is a reader. Milliseconds. */
 const FIGURES_EVERY_MS = 1_000;
 const NAME_BYTES = 6;
-/** The id of the one source of events: this node. */
+/** The id of the only source of events, which is this node. */
 const SOURCE = 'node';
 
 export interface NodeVisualizer extends NodeWatcher {

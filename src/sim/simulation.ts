@@ -74,7 +74,7 @@ export class Simulation implements LifeListener, FaultScene {
   readonly trace: Trace;
   readonly checks = new Checks();
   readonly nodes = new Map<string, SimNode>();
-  /** The requested number of apps, and one more app whose id is too large. */
+  /** The requested number of apps, and one more app whose id is too large for a JSON number. */
   readonly apps: readonly SimApp[];
   readonly holder: SimApp;
   readonly watch: ClusterWatch;

@@ -43,7 +43,7 @@ export interface ClusterWatchModules {
   readonly report: Report;
   /** All running processes. */
   readonly lives: () => readonly Life[];
-  /** Whether everything that a process depends on has been undisturbed for this time. Milliseconds. */
+  /** Whether no fault has affected a process, or anything that it depends on, for `forMs`. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
   /** Whether some instance has ever lied. */
   readonly hasLiars: () => boolean;
@@ -239,7 +239,7 @@ export class ClusterWatch {
 
   #onState(life: Life, state: string): void {
     this.#modules.note(`${life.name} is ${state}`);
-    // While a process starts, it has no watch yet.
+    // A process that is still starting is not watched yet.
     if (state === 'ready' && this.#watched.has(life)) this.#checkFirstSnapshot(life);
   }
 

@@ -16,7 +16,7 @@ const LATENCY_MS = 20;
 const OLD_BLOCKS = 30;
 /** Number of blocks by which the head of a wrong chain is ahead of the true head. */
 const OTHER_CHAIN_BLOCKS = 1_000_000;
-/** Number of latest blocks whose state a pruned backend still has. */
+/** Number of the most recent blocks whose state a pruned backend still has. */
 const KEPT_BLOCKS = 2;
 const CLAIM_GAS = 300_000n;
 
@@ -275,7 +275,7 @@ export class SimRpc {
       onFault('chain reverting');
       return { error: { code: 3, message: 'execution reverted', data: '0x' } };
     }
-    // Some providers refuse a call without `to`. So the product cannot use such a call to read many values.
+    // Some providers refuse a call without `to`, so the product must be able to read many values without such a call.
     if (to === '') return { error: { code: -32_602, message: "missing field 'to'" } };
     const at = this.#blockOf(tag, backend);
     if (at === null) return { error: { code: -32_000, message: 'header not found' } };
