@@ -1,6 +1,6 @@
 /**
- * Acknowledged by n (protocol.md §10): a record that a peer rejects is never acknowledged, regardless of the reason. A record
- * that the peer accepted from the same message is acknowledged.
+ * Acknowledgements (protocol.md §10, Acknowledged by n): a record that a peer rejects is never acknowledged, regardless of the reason. A
+ * record that the peer accepted from the same message is acknowledged.
  */
 import { describe, expect, test } from '@jest/globals';
 import { APP, Network, startNodes, waitingFor } from '../../support/replicating-nodes.ts';

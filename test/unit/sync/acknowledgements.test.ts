@@ -53,7 +53,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('does not count as acknowledged when a peer acknowledges another record, even if its app id and key, joined into one string, look the same', async () => {
+  test('does not count as acknowledged when a peer acknowledges another record whose app id and key join to the same string', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });

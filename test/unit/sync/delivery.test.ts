@@ -125,7 +125,7 @@ describe('a record', () => {
     ['is sent again later when the peer closes the connection, but refuses an empty batch', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
     ['has no outcome when the peer is unreachable', () => UNREACHABLE, undefined, 'broken'],
     ['is sent again later when the peer answers it with a failure', () => refusedWith(500), 'later', 'over'],
-    ['is refused when the peer answers that it is too large', () => refusedWith(413), 'too_large', 'over'],
+    ['is refused when the peer answers that the record is too large', () => refusedWith(413), 'too_large', 'over'],
   ])('that is large %s', (_, peer, fate, end) => {
     const { fates, delivery } = deliver(['large'], peer);
     expect([fates.get('large'), delivery.state.kind]).toEqual([fate, end]);

@@ -114,8 +114,8 @@ describe('an answer to a push', () => {
     ['comes from an older node that merged some records', { status: 'ok', merged: 2 }, false],
     ['counts more merged records than were sent', { status: 'ok', merged: 4 }, false],
     ['counts rejections but lists none', full, false],
-    ['does not account for a record', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
-    ['has a total higher than the number of records sent, although its merged count equals that number,', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
+    ['does not account for one of the records', { total: 2, merged: 2, skipped: 0, rejected: 0, rejections: [] }, false],
+    ['counts more records in total than were sent', { total: 4, merged: 3, skipped: 1, rejected: 0, rejections: [] }, false],
   ])('that %s is used only as a count of merged records', (_, answer, allMerged) => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });

@@ -99,7 +99,7 @@ describe('the outcome', () => {
 });
 
 describe('an abort by the caller', () => {
-  test('ends all attempts immediately, with its reason', async () => {
+  test('ends all attempts immediately with the reason of the abort', async () => {
     const { clock, attempts, controller, outcome, asked } = startHedge(['a', 'b', 'c', 'd']);
     await clock.advance(250);
     controller.abort(new Error('stopped'));

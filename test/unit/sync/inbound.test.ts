@@ -306,7 +306,7 @@ describe('a snapshot', () => {
     ['complete', undefined],
     ['missing', false],
     ['none', false],
-  ])('from a node whose first snapshot has the state "%s" has this value in the field `complete`: %s', async (firstSnapshot, complete) => {
+  ])('from a node whose first snapshot has the state "%s" contains complete: %s', async (firstSnapshot, complete) => {
     expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
   });
 

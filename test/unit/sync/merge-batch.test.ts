@@ -127,7 +127,7 @@ describe('a batch', () => {
     expect(turns.yielded).toBeGreaterThanOrEqual(8);
   });
 
-  test('ends when the store is emptied during the merge, so no record of the old secret enters the store', async () => {
+  test('ends when the store is emptied during the merge, so that no record encrypted with the old secret enters the store', async () => {
     const { b, modules, record } = start();
     const records = Array.from({ length: 64 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;

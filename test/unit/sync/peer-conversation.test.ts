@@ -142,7 +142,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('does not exist when the peer refuses the first request, so the error reports how far off the clock of the peer is', async () => {
+  test('is missing when the peer refuses the first request; the error then reports how far off the clock of the peer is', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
@@ -161,7 +161,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests).toHaveLength(3);
   });
 
-  test.each([400, 429, 500, 503])('does not lead to a second attempt after %i', async (status) => {
+  test.each([400, 429, 500, 503])('does not lead to a second attempt when the peer answers with %i', async (status) => {
     let refusing = false;
     const { peer, exchange } = start({
       answer: () => ({ next_nonce: OTHER_NONCE }),
@@ -188,7 +188,7 @@ describe('a peer whose answers have no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('gets no request until its Retry-After has passed if it answers %s with 429, and a call waits for that only if at most 5 s are left', async (_, behaviour) => {
+  ])('gets no request until its Retry-After has passed if it answers %s with 429; a call waits for that time only if it is at most 5 s', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });

@@ -97,7 +97,7 @@ describe('a peer', () => {
     replica.progress.noteRefusal(ownWrite(7), 'malformed');
     expect([4, 5, 6, 7, 8].map((number) => replica.progress.hasTaken(number))).toEqual([true, false, true, false, true]);
     for (let number = 100; number < 100 + 4_096; number += 1) replica.progress.leaveInDoubt(ownWrite(number));
-    // The node no longer remembers which of the first records were in doubt, so it treats all of these as in doubt.
+    // The node no longer remembers which of the first records were in doubt, so it treats all of them as in doubt.
     expect([4, 6, 8, 99, 100, 4_195, 4_196].map((number) => replica.progress.hasTaken(number))).toEqual([false, false, true, true, false, false, true]);
     replica.noteStoreId('one');
     replica.noteStoreId('two');

@@ -288,7 +288,7 @@ describe('a write that no peer has', () => {
   test.each<[string, string, (network: Network) => ReplicatingNode, number]>([
     ['an older peer refuses a body of this size', 'too large', (network) => network.add('a', { kind: 'older' }), 1_000_000],
     ['the peer has no room', 'waits', (network) => network.add('a', { store: { maxStoreBytes: 2_000 } }), 5_000],
-  ])('survives a network cut, although the peer has answered it: %s', async (_, key, addPeer, length) => {
+  ])('survives a network cut even if a peer has answered the push without storing the write: %s', async (_, key, addPeer, length) => {
     const network = new Network();
     const a = addPeer(network);
     const c = network.add('c');
@@ -442,7 +442,7 @@ test('at the limit on tombstones, a node keeps its own tombstone while a peer la
 
   expect(() => a.delete('other')).toThrow('some nodes do not know of yet');
   expect(a.records().filter(({ tombstone }) => tombstone).map(({ key }) => key)).toEqual(['k']);
-  // So the peer can still get the tombstone.
+  // The tombstone is still there, so the peer can get it.
   network.setWay(c, b, 'cut');
   await c.fetchSnapshot();
   expect(c.read('k')).toBeNull();

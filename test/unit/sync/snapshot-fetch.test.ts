@@ -183,7 +183,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('has all its records merged, up to the last page, when no member sends a complete snapshot', async () => {
+  test('is read up to its last page, and all its records are merged, when no member sends a complete snapshot', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -193,7 +193,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(asked()).toEqual({ a: 2, b: 1 });
   });
 
-  test('has all its records merged even if there are many such members, because the pages that were not kept are requested again', async () => {
+  test('supplies all its records even if there are many such members: pages that were not kept are requested again', async () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const { outcome, merged, asked } = start(Object.fromEntries(names.map((name) => [name, INCOMPLETE(`of ${name}`)])));
     expect(await outcome).toEqual({ asked: 6, answered: 6, completeFrom: null });
@@ -359,7 +359,7 @@ test('when the store is emptied during the fetch, only the page fails, not the w
   expect(await outcome).toEqual({ asked: 1, answered: 0, completeFrom: null });
 });
 
-test('an abort ends the fetch with its reason', async () => {
+test('an abort ends the fetch with the reason of the abort', async () => {
   const { outcome, controller } = start({ a: SILENT });
   await settle();
   controller.abort(new Error('the step is over'));
