@@ -7,7 +7,8 @@ export function exitWithParentOption(): Option {
 }
 
 /**
- * Calls `stop` once, when standard input ends. Standard input is a pipe whose other end only the parent holds, so it ends with the parent.
+ * Calls `stop` once, when standard input ends. Standard input is a pipe, and only the parent holds its other end, so the pipe ends with
+ * the parent.
  */
 export function exitWithParent(stop: () => void): void {
   let gone = false;

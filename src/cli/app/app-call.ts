@@ -22,7 +22,7 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
   }
 }
 
-/** Maximum number of attempts that an error line lists. Attempts with the same node that failed in the same way are listed once. */
+/** Maximum number of attempts that an error line lists. Attempts to reach one node that failed in the same way are listed once. */
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 

@@ -109,7 +109,7 @@ async function fetchInto(given: string, path: string, { tokenFile }: AuditOption
 async function takeHeld(path: string, verifier: AuditVerifier): Promise<void> {
   try {
     const isWhole = await readAuditFile(path, (line) => verifier.take(line));
-    if (!isWhole) throw new CommandError(`the last line of ${path} was cut off while it was being written: remove it`);
+    if (!isWhole) throw new CommandError(`the last line of ${path} was cut off while it was being written: remove that line`);
   } catch (error) {
     if (!(error instanceof AuditFileError && error.isAbsent)) throw error;
   }

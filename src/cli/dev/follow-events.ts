@@ -14,7 +14,7 @@ const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface NodeEventsModules {
   readonly take: (event: VisualizerEvent) => void;
-  /** When it is aborted, `followEvents` ends. */
+  /** An abort of this signal ends `followEvents`. */
   readonly signal: AbortSignal;
 }
 

@@ -102,7 +102,7 @@ function judgeApp({ app }: InspectedContracts, expected: ChainExpectations): Fin
   if (!exists) return failed(check, `NovaAppRegistry has no app ${expected.kmsAppId}`, 'create the app there, or set KMS_APP_ID');
   if (status !== 'ACTIVE') return failed(check, `the app ${expected.kmsAppId} is ${status}`, "the app's owner must set it to active");
   if (dappContract !== expected.kmsRegistry) {
-    return failed(check, `the app's dappContract is ${dappContract}, but KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner must set dappContract to the KMSRegistry; otherwise no operator is added there");
+    return failed(check, `the app's dappContract is ${dappContract}, but KMS_REGISTRY_ADDRESS is ${expected.kmsRegistry}`, "the app's owner must set dappContract to the KMSRegistry; otherwise NovaAppRegistry adds no operators to it");
   }
   return ok(check, `app ${expected.kmsAppId} is ACTIVE, and its dappContract is this KMSRegistry`);
 }

@@ -75,7 +75,7 @@ async function judgeEncryption(enclave: Enclave, random: Random, teePubkey: TeeP
   return attempt(check, async () => {
     const text = Buffer.from(random.bytes(PROBE_BYTES)).toString('hex');
     const opened = await enclave.decrypt(await enclave.encrypt(text, teePubkey, signal), signal);
-    if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'it can decrypt what it encrypts to its own key');
+    if (constantTimeEqual(Buffer.from(opened), Buffer.from(text))) return ok(check, 'the enclave API can decrypt what it encrypts to its own key');
     return failed(check, 'the enclave API cannot decrypt correctly what it encrypted to its own key', ADVICE);
   });
 }

@@ -36,7 +36,7 @@ export interface NodeReport {
   readonly first_snapshot: string | null;
   /** Whether the node may say that a key is absent; null: the node's status does not contain this. */
   readonly sure: boolean | null;
-  /** Members whose answers or records the node still needs. A member is listed by its URL if that is known. */
+  /** Members whose answers or records the node still needs. A member is listed by its URL if the URL is known, otherwise by its wallet. */
   readonly waits_for: readonly string[];
   readonly keys: number | null;
   readonly bytes: number | null;

@@ -10,7 +10,7 @@ export interface ScreenOutput {
 }
 
 export interface Screen {
-  /** @param lines lines without line breaks; on a terminal they must fit */
+  /** @param lines lines without line breaks; on a terminal, they must fit on the screen */
   readonly draw: (lines: readonly string[]) => void;
   /** A second call does nothing. */
   readonly end: () => void;
