@@ -54,7 +54,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick after a write: immediately, or, if such a sync_tick ran less than one nudge interval ago, when that interval ends.',
+        description: 'Runs sync_tick immediately after a write. If an earlier write caused one less than a nudge interval ago, waits until that interval ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },

@@ -32,7 +32,7 @@ export interface NodeMachinePorts {
 
 /** The machine keeps no copy of the vault's state; it asks the vault. */
 export interface SecretPort {
-  /** Whether the vault derives keys from the secret that the chain confirms, and has its sync key. */
+  /** Whether the vault derives keys from the secret that the chain confirms, and also holds the sync key. */
   isServable(): boolean;
 }
 

@@ -22,7 +22,7 @@ const explainNothing = { type: 'explain' as const, params: { because: null } };
 export function readinessRegion(node: NodeSetup) {
   return node.createStateConfig({
     description: 'May this node serve?',
-    // What a visualiser shows as the node's state.
+    // A visualiser shows the state of this region as the state of the node.
     meta: { headline: true },
     initial: 'ineligible',
     states: {

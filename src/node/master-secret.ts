@@ -79,7 +79,7 @@ export class MasterSecret implements SecretIntake {
     return claimableSecret(this.#life)?.hash ?? null;
   }
 
-  /** Whether the vault derives keys from the secret that the chain confirms, and has installed the sync key. */
+  /** Whether the vault derives keys from the secret that the chain confirms, and also holds the sync key. */
   isServable(): boolean {
     const { vault } = this.#modules;
     const confirmed = this.confirmedHash();
