@@ -55,7 +55,7 @@ interface Call<Answer> {
   readonly attempts: KmsAttempt[];
   /** Nodes that gave a wrong answer or refused: this call does not ask them again. */
   readonly done: Set<string>;
-  /** The refusal from each node that refused. No two of them have the same error code. */
+  /** The refusal from each node that refused. All these refusals have different error codes. */
   readonly refusals: Map<Wallet, KmsClientError>;
 }
 

@@ -4,7 +4,7 @@ import type { Wallet } from '../domain/ids.ts';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import { FAILED_NODE_MS } from './options.ts';
 
-/** Until when each failed node comes last in the order. Monotonic milliseconds. */
+/** Remembers until when each failed node comes last in the order. Monotonic milliseconds. */
 export class FailureBook {
   readonly #untilMs = new LRUCache<Wallet, number>({ max: MAX_MEMBERS });
 

@@ -30,7 +30,7 @@ export class OwnWrites {
     this.#byKey.set(key, this.#last);
   }
 
-  /** Whether this node accepted the last write of the key. A node that has rebooted has an empty store, so it is a different node here. */
+  /** Whether this node accepted the last write of the key. A rebooted node has an empty store, so it counts as a different node. */
   took(key: string, node: KmsNode): boolean {
     return isSame(this.#byKey.get(key)?.node, node);
   }
