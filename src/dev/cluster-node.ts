@@ -128,7 +128,7 @@ export class ClusterNode {
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,
-      // The same flags that the launcher uses.
+      // The launcher uses the same flags.
       arguments: [...nodeFlags(variables), this.#program, 'node', '--exit-with-parent'],
       environment: { ...NODE_ENVIRONMENT, ...variables },
       output: this.#modules.output,

@@ -43,7 +43,7 @@ export class DevApp {
     this.keys = keys;
   }
 
-  /** No output may contain this value. Tests search for it. */
+  /** No output may contain this value, and tests check that none does. */
   get secretHex(): string {
     return this.keys.privateKey;
   }

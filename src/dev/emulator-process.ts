@@ -57,7 +57,7 @@ export class EmulatorProcess {
     return this.#process?.running ?? false;
   }
 
-  /** No output may contain this value. Tests search for it. */
+  /** No output may contain this value, and tests check that none does. */
   get secretHex(): string {
     return this.#walletKey;
   }
