@@ -39,7 +39,7 @@ function isPrefixedHex(text: unknown, bytes?: number): text is string {
   return (bytes === undefined ? text.length > 2 : text.length === 2 + 2 * bytes) && isHex(text.slice(2));
 }
 
-/** `0x` optional. */
+/** Accepts hex with or without `0x`. */
 function isAnyHex(text: unknown): text is string {
   return typeof text === 'string' && isHex(withoutPrefix(text));
 }

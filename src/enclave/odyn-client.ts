@@ -36,7 +36,7 @@ interface OperationRule {
   readonly isGet: boolean;
   /** Its name in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether the call may be sent again after its connection failed. If the API had received the first request, it runs the call twice. */
+  /** Whether the call may be sent again after its connection failed. If the API has received the first request, the call runs twice. */
   readonly again: boolean;
 }
 

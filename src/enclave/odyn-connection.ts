@@ -119,7 +119,8 @@ export class OdynConnection {
   #answer(body: Buffer): void {
     const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
     this.#exchange = null;
-    // Without its reader, this connection cannot wipe `body` if `onFree` destroys it. An idle connection also keeps no answer in memory.
+    // Without a reader, `destroy` does not wipe `body`, even if `onFree` calls it before `onAnswer` runs. An idle connection also keeps no
+    // answer in memory.
     this.#reader = null;
     // A server that answers early may not read the rest of the request.
     const isOpen = staysOpen && this.#socket.writableLength === 0;

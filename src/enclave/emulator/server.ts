@@ -1,7 +1,7 @@
 /**
- * The enclave API's HTTP server over an emulated enclave (protocol.md §7), with the same routes and refusals. Errors are plain text
- * without a content type; for an unknown route or method the text is empty; an internal failure closes the connection. `allowFaults`
- * adds a route that injects faults, which the real API does not have.
+ * An HTTP server for an emulated enclave, with the same routes and refusals as the real enclave API (protocol.md §7). Errors are plain text
+ * without a content type. For an unknown route or method, the text is empty. An internal failure closes the connection. `allowFaults` adds
+ * a route that injects faults; the real API has no such route.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -3,7 +3,7 @@
  * `TextDecoder` drops the mark, and `JSON.parse` accepts duplicate fields and lone surrogates.
  */
 
-/** The index after the closing quote of the string at `from`. A loop, because a regular expression cannot match 10 MiB of escapes. */
+/** The index after the closing quote of the string at `from`. Uses a loop, because a regular expression cannot match 10 MiB of escapes. */
 function endOfString(text: string, from: number): number {
   for (let at = from + 1; ; at += 1) {
     const char = text[at];
