@@ -40,7 +40,7 @@ export class Checkpoints {
   /** Called after each entry that needs a signature. */
   noteUnsigned(): void {
     this.#unsigned += 1;
-    // Nearly every request comes here, and for nearly every one the timer is set and the checkpoint is not due.
+    // Nearly every request comes here. Usually the timer is already set and no checkpoint is due, so there is nothing to plan.
     if (this.#timer === null || this.#unsigned >= CHECKPOINT_ENTRIES) this.#proceed();
   }
 
