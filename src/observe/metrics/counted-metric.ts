@@ -1,7 +1,7 @@
 /**
- * Counters and histograms of requests, calls and records. A count is one addition. The `Counter` and `Histogram` of prom-client cost a
- * derive 3 µs for its counts and 3 ms for each scrape, because they look up a series and build its labels each time. So the counts and the
- * names of the samples are kept here, and prom-client only writes the text.
+ * Counters and histograms of requests, calls and records. A count is one addition. With the `Counter` and `Histogram` of prom-client,
+ * counting one derive takes 3 µs and a scrape takes 3 ms, because they look up a series and build its labels each time. So the counts and
+ * the names of the samples are kept here, and prom-client only writes the text.
  */
 import { invariant } from '../../domain/errors.ts';
 
@@ -40,7 +40,7 @@ export class CounterSeries implements CountedSeries {
 export class HistogramSeries implements CountedSeries {
   /** The upper bounds of the buckets, ascending. */
   readonly #bounds: readonly number[];
-  /** How many values are in each bucket and in none of the buckets before it. The last bucket has no upper bound. */
+  /** How many values belong to each bucket but to none of the buckets before it. The last bucket has no upper bound. */
   readonly #counts: number[];
   readonly #bucketNames: readonly string[];
   readonly #sumName: string;

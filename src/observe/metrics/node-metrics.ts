@@ -67,7 +67,7 @@ export class NodeMetrics implements Meter {
     return this.#registry.contentType;
   }
 
-  /** In the text format of Prometheus. */
+  /** @returns all metrics in the text format of Prometheus */
   async render(): Promise<string> {
     const figures = this.#modules.figures();
     if (figures !== null) this.#setNode(figures);
