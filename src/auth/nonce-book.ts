@@ -116,7 +116,10 @@ export class NonceBook {
     return true;
   }
 
-  /** Drops expired pages, oldest first, up to a page that must stay. An expired page behind it stays for at most one nonce lifetime. */
+  /**
+   * Drops expired pages, oldest first, until it reaches a page that must stay. An expired page after that one stays for at most one nonce
+   * lifetime.
+   */
   #dropExpired(): void {
     for (const [number, page] of this.#pages) {
       if (!this.#isExpired(page.issuedSeconds)) return;

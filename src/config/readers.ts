@@ -57,7 +57,7 @@ export function httpUrlAsGiven(text: string): string {
   return text;
 }
 
-/** undici, which connects through the proxy, accepts only a URL without a path, query or fragment. Others would make the start fail. */
+/** undici, which connects through the proxy, accepts only a URL without a path, query or fragment. Any other would make the start fail. */
 export const proxyUrl: Read<string | undefined> = (text) => {
   if (text === '') return undefined;
   const url = httpUrl(text.includes('://') ? text : `http://${text}`);

@@ -7,7 +7,7 @@ import { text, whole, type Operations, type Schemas } from './operation.ts';
 
 /** The fields that bind an inner body to its request (protocol.md §10, Bound to the request). */
 const bound = (op: string) => ({ nonce: z.string().optional().meta({ description: 'The same nonce as in the header x-app-nonce' }), op: z.literal(op).optional() });
-/** In the answer to a signed request: the nonce of its `x-app-nonce`. */
+/** The answer to a signed request repeats the nonce from the header `x-app-nonce`. */
 const bond = { nonce: base64.optional() };
 const replicated = { acks: count.optional() };
 

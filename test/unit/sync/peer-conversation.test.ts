@@ -188,7 +188,7 @@ describe('a peer whose answers have no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('gets no request until its Retry-After has passed if it answers %s with 429; a call waits for that time only if it is at most 5 s', async (_, behaviour) => {
+  ])('gets no request until its Retry-After has passed if it answers %s with 429; a call waits for it only if at most 5 s are left', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
