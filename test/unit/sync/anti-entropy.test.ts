@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('become equal even if each lacks 400 records of the other, and all pages and bodies stay below 2 MiB', async () => {
+  test('become equal with pages and bodies below 2 MiB, even if each store lacks 400 records of the other', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -174,7 +174,7 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
-  test('are compared, and the verdict on each record of the peer is reported, because the metrics and a resync need it', async () => {
+  test('are compared, and each record from the peer gets a verdict, which the metrics and a resync need', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');

@@ -75,7 +75,7 @@ test('computing the root and the pages of many apps yields to requests every few
   expect(turns.length).toBeGreaterThan(50);
 });
 
-test('the root is correct for the store at the end of the computation, even if the store changes during it', async () => {
+test('the computed root matches the store at the end of the computation, even if the store changes during the computation', async () => {
   const { store, modules } = start(range(100));
   let written = 0;
   const yieldNow = async (): Promise<void> => void store.put('7', `later ${(written += 1)}`, bytesOf(28), 0, START_MS);

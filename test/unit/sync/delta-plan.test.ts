@@ -58,7 +58,7 @@ describe('a plan', () => {
     }
   });
 
-  test('sends a value whose body exceeds 2 MiB without any other record', () => {
+  test('sends a value alone if its body exceeds 2 MiB', () => {
     const entries = [entry('before'), entry('large', 1_048_576), entry('after'), entry('also large', 1_048_576)];
     expect(plan(entries).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
   });
@@ -99,7 +99,7 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer([a, long], answer)).toEqual({ kind: 'told', taken: [a], later: [long], refused: [] });
   });
 
-  test('that names a cut key rejects both of the records that the key can stand for', () => {
+  test('that names a cut key rejects both records whose keys begin with it', () => {
     const alike = [entry(`${'x'.repeat(1_024)} one`), entry(`${'x'.repeat(1_024)} two`)];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection('x'.repeat(1_024), 'store_full')] };
     expect(judgeDeltaAnswer(alike, answer)).toEqual({ kind: 'told', taken: [], later: alike, refused: [] });

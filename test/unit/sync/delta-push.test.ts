@@ -637,7 +637,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
-  test.each([6, 12])('is sent again with growing pauses, and no error is shown for the peer, if %i such records fail each time', async (count) => {
+  test.each([6, 12])('is sent again with growing pauses if %i such records fail each time, and no error is shown for the peer', async (count) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

@@ -320,7 +320,7 @@ describe('a snapshot', () => {
     ['buckets but no app, which would be a long walk through all apps,', { buckets: [0] }],
     ['an empty list of buckets but no app', { buckets: [] }],
     ['an invalid bucket', { app: '100', buckets: [256] }],
-    ['more buckets than there are', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
+    ['more buckets than an app has', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
   ])('with %s is refused with 400', async (_, request) => {
     const { handle, walks } = start();
     expect(await codeOf(handle({ type: 'snapshot_request', ...request }))).toBe('bad_request');

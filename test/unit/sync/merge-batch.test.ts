@@ -105,7 +105,7 @@ describe('a batch', () => {
     expect(report.rejections[1]).toEqual({ app_id: APP, key: 'bad 0', reason: 'malformed' });
   });
 
-  test('replaces the half of an emoji that is left at the end of a cut key, because some nodes cannot read an answer with half of a character', async () => {
+  test('replaces the half of an emoji that is left at the end of a cut key, because some nodes cannot read an answer with half a character', async () => {
     const { modules, record } = start();
     const { rejections } = await mergeBatch({ [APP]: [{ ...record('x', { ttl_ms: -1 }), key: `${'x'.repeat(1_023)}😀` }] }, modules);
     expect(rejections.map(({ key }) => [key.length, key.isWellFormed()])).toEqual([[1_024, true]]);

@@ -1,7 +1,7 @@
 /**
- * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages). It does not
- * report its store as complete, and it does not send old records. It drops records that the other nodes no longer have, but never its own
- * recent writes or a record that a peer pushed after the reconnection.
+ * A node that was cut off from all others for longer than tombstones are kept (protocol.md §4, Ages) does not report its store as complete
+ * and does not send old records. It drops records that the other nodes no longer have, but never its own recent writes or a record that a
+ * peer pushed after the reconnection.
  */
 import { describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
@@ -15,7 +15,7 @@ async function statusOf(asked: ReplicatingNode, by: ReplicatingNode, type: strin
   return asked.inbound.handle(by.member, { type }).catch((error: unknown) => (error as RefusalError).code);
 }
 
-/** Advances the clock by more than the retention, while these nodes tick every hour. */
+/** Advances the clock by more than the retention time of tombstones, while these nodes tick every hour. */
 async function longCut(network: Network, speaking: readonly ReplicatingNode[]): Promise<void> {
   for (let passedMs = 0; passedMs <= RETENTION_MS; passedMs += HOUR_MS) {
     await network.pass(HOUR_MS, HOUR_MS);

@@ -100,7 +100,7 @@ describe('a complete snapshot', () => {
 
   test.each([
     ['complete: true', { complete: true }],
-    ['an answer without the field `complete`, such as older nodes send', {}],
+    ['the answer of an older node, which has no field `complete`', {}],
   ])('is recognized from %s', async (_, page) => {
     const { outcome, walletOf } = start({ a: source({ keys: ['k1'], ...page }) });
     expect((await outcome).completeFrom).toBe(walletOf('a'));
@@ -207,7 +207,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k1', 'k2']);
   });
 
-  test('has its records merged when the member with the complete snapshot fails half-way', async () => {
+  test('supplies its records when the member with the complete snapshot fails half-way', async () => {
     const { outcome, merged } = start({ a: INCOMPLETE('k1'), b: source({ keys: ['k2'] }, { keys: [], fails: true }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: null });
     expect(merged).toEqual(['k2', 'k1']);

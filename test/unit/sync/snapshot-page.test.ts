@@ -90,7 +90,7 @@ describe('pages', () => {
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  test('yield to requests when one page takes long to make', async () => {
+  test('are made with breaks for requests when a page takes long', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 320; index += 1) node.put(`k${index}`, 'value');
     let elapsedMs = 0;
