@@ -26,7 +26,7 @@ export type AppFile = z.infer<typeof appFile>;
 
 /**
  * Parses an app file. If a file contains only 64 hex digits, they are read as a private key.
- * @returns null when the file is invalid, without a reason, because a reason could quote a key
+ * @returns null when the file is invalid. No reason is returned, because a reason could quote a key.
  */
 export function parseAppFile(text: string): AppFile | null {
   const trimmed = text.trim();

@@ -54,7 +54,7 @@ function judgeHeadAge(ageMs: number, { maxAgeMs, maxClockSkewMs }: ChainExpectat
 export function judgeDeepState(deep: Reading<bigint>, { confirmations }: ChainExpectations): Finding {
   const check = 'chain.state_depth';
   if (deep.ok) return ok(check, `the state of block ${deep.value} can be read (CHAIN_CONFIRMATIONS ${confirmations})`);
-  return failed(check, deep.why, `use an RPC that can return the state of the block that is ${confirmations} blocks behind the head`);
+  return failed(check, deep.why, `use an RPC that can return the state from ${confirmations} blocks behind the head`);
 }
 
 export function judgeContracts(seen: InspectedContracts, expected: ChainExpectations): readonly Finding[] {

@@ -71,7 +71,7 @@ export async function run(command: Command): Promise<number> {
   };
   const read = readEnvironment(process.env, url);
   if (read.ok) {
-    tell({ check: 'configuration', outcome: 'ok', detail: url === undefined ? 'a node would start with it' : 'it specifies the chain and the contracts' });
+    tell({ check: 'configuration', outcome: 'ok', detail: url === undefined ? 'a node would start with this environment' : 'it specifies the chain and the contracts' });
     await examineFrom(read.config, url, options.limit, tell);
   } else {
     for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config prints the configuration as a node reads it'));

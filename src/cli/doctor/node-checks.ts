@@ -98,5 +98,5 @@ export async function judgeStores(nodes: readonly AskedNode[], modules: NodeModu
   const compared = await compareStores(look, modules.clock, signal);
   if (compared.nodes < 2) return notChecked(check, storesLine(compared));
   if (compared.stores === 1) return ok(check, storesLine(compared));
-  return failed(check, storesLine(compared), 'this is normal while writes keep arriving; otherwise, the field replication in the /status of each node shows which peers are behind, and why');
+  return failed(check, storesLine(compared), 'this is normal while writes keep arriving; otherwise, "replication" in the /status of each node shows which peers are behind, and why');
 }
