@@ -97,7 +97,7 @@ export class AnswerReader {
         this.status = status;
         return bytes;
       }
-      // An interim answer, such as 103. The final answer follows.
+      // This is an interim answer, such as 103. The final answer follows.
       if (bytes.length === 0) return null;
     }
   }

@@ -16,7 +16,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export const readOdynAnswer = {
   address: ({ address }: Fields): Wallet | null => (typeof address === 'string' ? parseWallet(address) : null),
   publicKey: ({ public_key_der: key }: Fields): TeePubkey | null => (typeof key === 'string' ? parseTeePubkey(key) : null),
-  /** Bare lower-case hex. */
+  /** Returns lower-case hex without `0x`. */
   random: ({ random_bytes: text }: Fields): string | null => (isPrefixedHex(text, MASTER_SECRET_BYTES) ? bare(text) : null),
   sign: ({ signature }: Fields): string | null => (isPrefixedHex(signature, SIGNATURE_BYTES) ? signature.toLowerCase() : null),
   signTransaction: ({ raw_transaction: raw, transaction_hash: hash }: Fields): SignedTransaction | null => {

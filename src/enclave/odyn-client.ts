@@ -176,7 +176,7 @@ function operationCall(operation: Operation, url: URL, endpoint: string): Operat
     maxAnswerBytes: operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES,
     read: (status, body) => {
       if (status !== 200) throw statusFailure(asked, status);
-      // Copied, because the body is overwritten.
+      // Makes a copy, because the body is overwritten afterwards.
       if (operation === 'attestation') return Buffer.from(body);
       return operation === 'random' ? readRandom(asked, body) : readJson(operation, asked, body);
     },

@@ -7,7 +7,7 @@ import type { NodeSetup } from './setup.ts';
 
 export function probingRegion(node: NodeSetup) {
   return node.createStateConfig({
-    description: 'Collects figures about the peers for operators. Nothing depends on it.',
+    description: 'Collects figures about the peers for operators. Nothing else uses these figures.',
     initial: 'idle',
     states: {
       idle: { on: { 'membership.refreshed': { guard: 'probesPeers', target: 'probing' } } },

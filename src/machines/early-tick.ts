@@ -30,7 +30,7 @@ export interface TickEnding {
 
 export const NO_BACKOFF: Backoff = { attempt: 0, reasons: [], progress: '', furthest: -1 };
 
-/** The backoff after a tick that ended in this way. A new reason halves the number of attempts; progress resets it. */
+/** The backoff after a tick with this ending. A new reason halves the number of attempts; progress resets it. */
 export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnding): Backoff {
   const furthest = Math.max(previous.furthest, rank);
   const moved = progress !== '' && progress !== previous.progress;

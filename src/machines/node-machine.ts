@@ -3,7 +3,7 @@
  *
  *   readiness   may this node serve? It only reacts to facts.
  *   nodeTick    runs the six steps of node_tick, one actor each, and raises the facts.
- *   probing     collects figures about peers for operators; nothing depends on it.
+ *   probing     collects figures about peers for operators; nothing else uses them.
  *   beats       decides when the jobs run.
  *
  * Invariants: only one node_tick runs at a time (a second one is counted and dropped). A step that fails, hangs or throws ends the current

@@ -36,7 +36,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       bootstrapping: {
-        description: 'Eligible. The chain hash is zero, not deep enough or unreadable, or a claim is under way.',
+        description: 'The node is eligible. The chain hash is zero, not deep enough or unreadable, or a claim is under way.',
         entry: 'stampState',
         on: {
           'self.ineligible': { target: 'ineligible', actions: explain },

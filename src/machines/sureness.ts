@@ -55,7 +55,7 @@ export interface Sureness {
   readonly store: StoreId | null;
   /** Why the node is sure; null while it is not. */
   readonly by: SureReason | null;
-  /** Whether another node has received the secret from this node. If so, it may have accepted writes since then. */
+  /** Whether another node has received the secret from this node. If so, that node may have accepted writes since then. */
   readonly handedOut: boolean;
   /** When the last round of asking ended or, if it is still running, began; null before the first round. Monotonic milliseconds. */
   readonly askedAtMs: number | null;

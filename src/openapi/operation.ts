@@ -12,7 +12,7 @@ export type Schemas = Readonly<Record<string, z.ZodType>>;
 /** The inner schemas of an encrypted route; with several names, a body has the form of any one of them. */
 interface Sealed<SchemaName> {
   readonly request?: readonly SchemaName[];
-  /** By status. */
+  /** By HTTP status. */
   readonly answers: Readonly<Record<number, readonly SchemaName[]>>;
 }
 

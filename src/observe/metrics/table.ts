@@ -89,7 +89,7 @@ export const METRICS = {
   rpc_requests_total: { type: 'counter', unit: 'count', help: 'Requests to the RPC of the chain; each attempt is counted. ok is any readable answer, including a revert.', labels: ['method', 'outcome'], series: every(RPC_METHODS, CALL_OUTCOMES) },
   rpc_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of each attempt of a request to the RPC of the chain.', ...ALONE, buckets: CALL_SECONDS },
 
-  http_requests_total: { type: 'counter', unit: 'count', help: 'Requests by route, method and code of the answer; 499 is a connection that ended before the answer.', labels: ['route', 'method', 'code'], series: HTTP_SERIES },
+  http_requests_total: { type: 'counter', unit: 'count', help: 'Requests by route, method and code of the answer; 499 means that the connection ended before the answer.', labels: ['route', 'method', 'code'], series: HTTP_SERIES },
   http_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Time from the headers of a request until its answer was sent.', labels: ['route'], series: every(ROUTES), buckets: REQUEST_SECONDS },
   http_requests_in_flight: { type: 'gauge', unit: 'count', help: 'Requests that are being answered.', ...ALONE },
   enclave_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of calls to the enclave API; refused means that the API refused the call. Aborted calls are not counted.', labels: ['operation', 'outcome'], series: every(ENCLAVE_OPERATIONS, ENCLAVE_OUTCOMES), buckets: CALL_SECONDS },
@@ -116,7 +116,7 @@ export const METRICS = {
   process_cpu_seconds_total: { type: 'counter', unit: 'seconds', help: 'Processor time of the process, user and system.', ...ALONE },
   process_resident_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Resident memory of the process.', ...ALONE },
   process_heap_bytes: { type: 'gauge', unit: 'bytes', help: 'Used part of the heap.', ...ALONE },
-  process_external_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Memory outside the heap that objects of the heap hold, including buffers.', ...ALONE },
+  process_external_memory_bytes: { type: 'gauge', unit: 'bytes', help: 'Memory outside the heap that objects in the heap hold, including buffers.', ...ALONE },
   process_start_time_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the process started.', ...ALONE },
   faults_total: { type: 'counter', unit: 'count', help: 'Broken assumptions, by the boundary that caught them.', labels: ['where'], series: every(FAULT_PLACES) },
   audit_dropped_total: { type: 'counter', unit: 'count', help: 'Entries of the audit log that were dropped before they were read.', ...ALONE },
