@@ -45,7 +45,7 @@ export class Acknowledgements {
     this.#count += 1;
     const timer = this.#clock.setTimeout(() => {
       const { size } = waiting.peers;
-      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes have acknowledged the write in time; the write is kept and still replicates`));
+      reject(new RefusalError('not_replicated', `${size} of ${wanted} nodes acknowledged the write in time; the write is kept and still replicates`));
     }, timeoutMs);
     try {
       return await promise;

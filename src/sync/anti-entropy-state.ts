@@ -37,8 +37,8 @@ export class AntiEntropyState {
   }
 
   /**
-   * Notes that the peer does not know digest requests. This node sends it no more digest requests until the peer proves to be a current
-   * node.
+   * Notes that the peer does not know digest requests. This node sends it no further digest requests until an answer shows that it is a
+   * current node.
    */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;

@@ -116,7 +116,7 @@ export class AntiEntropy {
       await this.#byDigest(course);
       return true;
     } catch (error) {
-      // A current peer knows digest requests, so it refused for another reason.
+      // A current peer knows digest requests, so it must have refused for another reason.
       if (!isUnknownType(error) || conversation.kindOf(course.member) === 'current') throw error;
       antiEntropy.noteRefusedDigest();
       return this.#bySnapshot(course);

@@ -106,8 +106,8 @@ export class Delivery<Entry extends Sent> {
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // The next batches have no more records than an answer of this node can list. If this batch was already that small, the peer's answers
-    // list fewer records than that, so the next batches have one record each.
+    // The next batches have at most as many records as this node's own answers can list. If this batch was already that small, the peer's
+    // answers list even fewer, so the next batches have one record each.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }

@@ -1,4 +1,4 @@
-/** Which records the next push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). Pure. */
+/** Which records the next push contains, and what the answer to it means (protocol.md §4, Sizes; §10, Rejections). Pure. */
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { quotedKey } from './merge-batch.ts';
 import { deltaAnswer } from './messages.ts';
@@ -77,7 +77,7 @@ export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], 
   }
   const listed: readonly Rejection[] = rejections ?? [];
   if (listed.length < rejected) return { kind: 'unlisted' };
-  // An answer cuts long keys. If two keys have the same cut form, both records count as rejected, because either may be meant.
+  // Answers shorten long keys. If two keys are equal after shortening, both records count as rejected, because the answer may mean either.
   const reasonOf = new Map(listed.map((rejection) => [`${rejection.app_id} ${quotedKey(rejection.key)}`, rejection.reason]));
   const taken: Entry[] = [];
   const later: Entry[] = [];

@@ -98,7 +98,7 @@ export class SyncInbound {
       case 'digest_request':
         return this.#giveDigest(message);
       default:
-        throw new RefusalError('bad_request', 'the type of the message is not known');
+        throw new RefusalError('bad_request', 'the message type is unknown');
     }
   }
 
@@ -136,7 +136,7 @@ export class SyncInbound {
 
   async #takeDelta(message: Record<string, unknown>): Promise<object> {
     const request = deltaRequest.safeParse(message);
-    if (!request.success) throw new RefusalError('bad_request', 'data is not an object of records by app');
+    if (!request.success) throw new RefusalError('bad_request', 'data must be an object with a list of records for each app id');
     const report = await mergeBatch(request.data.data, this.#modules);
     const full = report.skip_reasons['store_full'];
     if (full !== undefined) this.#modules.log.warn('the store is full: records of peers are refused', { refused: full });
@@ -185,7 +185,7 @@ function pageChars(asked = MAX_SNAPSHOT_PAGE_BYTES): number {
   return Math.floor((Math.min(asked, MAX_SNAPSHOT_PAGE_BYTES) - ENVELOPE_OVERHEAD_BYTES) / 2);
 }
 
-/** Whether this is a message that a node sends only when it has started, or when it must start again with an empty store. */
+/** Whether a node sends this message only when it has just started, or when it must start again with an empty store. */
 function startsAnew(message: Record<string, unknown>): boolean {
   const type = message['type'];
   return type === 'master_secret_request' || (type === 'snapshot_request' && message['cursor'] === undefined);

@@ -26,7 +26,7 @@ export interface MergeModules extends PacerModules {
  */
 export async function mergeBatch(data: unknown, modules: MergeModules): Promise<MergeReport> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
-    throw new RefusalError('bad_request', 'data is not an object of records by app');
+    throw new RefusalError('bad_request', 'data must be an object with a list of records for each app id');
   }
   const { store, clock, onVerdict } = modules;
   const { storeId } = store;
@@ -60,7 +60,7 @@ export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Reco
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }
 
-/** The form in which an answer names a key. A cut inside an emoji leaves half of a character, which other nodes cannot read. */
+/** The form in which an answer names a key. If the cut leaves half a character, `toWellFormed` replaces it, because other nodes cannot read it. */
 export const quotedKey = (key: string): string => key.slice(0, MAX_QUOTED_KEY_CHARS).toWellFormed();
 
 function keyOf(wire: unknown): string {

@@ -13,7 +13,7 @@ const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });
 
-/** A request may name buckets only if it names their app. A walk through the same buckets of all apps would take long and find little. */
+/** A request may name buckets only if it also names their app. A walk through the same buckets of all apps would take long and find little. */
 export const snapshotRequest = z
   .object({
     max_bytes: z.number().int().min(MIN_PAGE_BYTES).optional(),
@@ -41,7 +41,7 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
-/** This field is in answers with snapshots and digests. Older nodes do not send it (protocol.md §10, "404 means absent"). */
+/** Answers with snapshots or digests have this field, except those of older nodes (protocol.md §10, "404 means absent"). */
 const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 

@@ -150,7 +150,7 @@ export class Progress implements OwnWritesListener {
     this.retries.postpone(appId, record.key, sequenceNumber);
   }
 
-  /** Notes that an older peer did not say what happened to a write of this node. Only a recent write is sent once more. */
+  /** Notes that an older peer did not say what happened to a write of this node. The write is sent once more only if it is recent. */
   leaveInDoubt({ appId, record, sequenceNumber }: OwnKey): void {
     this.retries.drop(appId, record.key);
     this.#doubts.add(sequenceNumber);

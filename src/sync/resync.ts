@@ -43,7 +43,7 @@ export class Resync {
     if (this.#modules.staleness.isStale()) this.#running ??= { beganAtMs: this.#modules.clock.monotonicMs(), named: new Set() };
   }
 
-  /** Called with each record that a peer sent, even if this node did not merge it: the peer has the record in both cases. */
+  /** Called with each record that a peer sent, even if this node did not merge it, because the peer has the record in either case. */
   note(appId: string, wire: unknown): void {
     // A peer may send records before node_tick asks for a snapshot. Then the resync begins here.
     this.begin();

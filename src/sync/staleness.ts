@@ -39,8 +39,8 @@ export class Staleness {
   }
 
   /**
-   * Called after a successful exchange with a member. The other nodes may know all writes that this node has made so far. The exchange
-   * does not bring this node into step.
+   * Called after a successful exchange with a member. From then on, the other nodes may know all writes that this node has made so far.
+   * But the exchange does not bring this node into step.
    */
   noteExchange(): void {
     this.noteTime();
@@ -80,7 +80,7 @@ export class Staleness {
     return this.isStale() ? Math.min(this.#sequenceNumberThen, this.#modules.acknowledgedByAny()) : 0;
   }
 
-  /** Ends staleness: a complete snapshot was merged, or all members are stale. */
+  /** Ends staleness. Called when a complete snapshot was merged, or when all members are stale. */
   resolve(): void {
     this.#stale = false;
     this.#noteNow();

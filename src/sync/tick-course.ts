@@ -2,7 +2,7 @@
 /** Called when a sync_tick begins. Returns the function that is called with the tick's outcome. */
 export type WatchSyncTick = (nudged: boolean) => (outcome: string) => void;
 
-/** Lanes are compared as objects, not by wallet, because a wallet has two lanes for a while after its member has moved. */
+/** Lanes are compared as objects, not by wallet, because a wallet has two lanes for a while after its URL or key has changed. */
 type Lane = object;
 
 export class TickCourse {
