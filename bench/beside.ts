@@ -84,8 +84,8 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
       const common = { ...rest, size: KEYS, callers: CALLERS, ask: derive };
       const works: readonly Work[] = [
         { ...common, name: `derive${suffix}` },
-        { ...common, name: `derive beside lists${suffix}`, beside: lists.begin },
-        { ...common, name: `derive beside gets of 1 MiB${suffix}`, beside: values.begin },
+        { ...common, name: `derive during lists${suffix}`, beside: lists.begin },
+        { ...common, name: `derive during gets of 1 MiB${suffix}`, beside: values.begin },
         { ...common, name: `list${suffix}`, callers: 1, ask: () => lists.ask() },
         { ...common, name: `get of 1 MiB${suffix}`, callers: 1, ask: () => values.ask() },
       ];
@@ -102,7 +102,7 @@ async function measureBeside({ cluster, node, blocks, filler, secret }: BesideMo
     const blockOf = (work: Work, place: number): string => (work.pid === node.pid ? median(ownMs(figures[place]!)).toFixed(1) : '-');
     process.stdout.write(`\n${table([[...HEAD, 'longest block ms, median of turns'], ...works.map((work, place) => [...row(work, figures[place]!), blockOf(work, place)])])}\n`);
     const p99 = (name: string): number => percentile(figures[works.findIndex((work) => work.name === name)]!.latenciesMs, 99);
-    for (const name of ['derive beside lists', 'derive beside gets of 1 MiB']) {
+    for (const name of ['derive during lists', 'derive during gets of 1 MiB']) {
       const [rise, floorRise] = [p99(name) / p99('derive'), p99(`${name}, floor`) / p99('derive, floor')];
       process.stdout.write(`${name}, ${CALLERS} callers: p99 is ${rise.toFixed(2)} times the p99 of derives alone; on the floor server, ${floorRise.toFixed(2)} times\n`);
       aimAt(`p99 of ${name} rises at most ${P99_RISE_AIM} times as much as on the floor server`, rise <= P99_RISE_AIM * floorRise);

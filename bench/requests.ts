@@ -75,7 +75,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
       const [cpu, perSecond] = [medianRatio(nodes.cpuMs, floors.cpuMs), medianRatio(nodes.perSecond, floors.perSecond)];
       const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
-      process.stdout.write(`node over floor server, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
+      process.stdout.write(`node compared with the floor server, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
       const aim = FLOOR_AIMS[callers]!;
       aimAt(`with ${callers} callers, a derive takes at most ${aim.cpu} times the floor's CPU`, cpu <= aim.cpu);
       if (aim.perSecond !== undefined) aimAt(`with ${callers} callers, derives per second are at least ${aim.perSecond} times the floor's`, perSecond >= aim.perSecond);
@@ -141,8 +141,8 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     const largest = SIZES.at(-1)!;
     for (const name of ['get', 'put']) {
       const overSmallest = (size: number): number => medianRatio(cpuOf(name, size), cpuOf(name, SIZES[0]!));
-      process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys over CPU at ${SIZES[0]} keys: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
-      process.stdout.write(`; node over floor server at ${FLOOR_SIZES.join(' and ')} keys: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
+      process.stdout.write(`${name}: CPU at ${SIZES.slice(1).join(' and ')} keys compared with ${SIZES[0]} keys: ${SIZES.slice(1).map((size) => overSmallest(size).toFixed(2)).join(', ')}`);
+      process.stdout.write(`; node compared with the floor server at ${FLOOR_SIZES.join(' and ')} keys: ${FLOOR_SIZES.map((size) => medianRatio(cpuOf(name, size), cpuOf(`${name}, floor`, size)).toFixed(2)).join(', ')}\n`);
       aimAt(`at every size, a ${name} costs at most ${SIZE_AIM} times as much as at ${SIZES[0]} keys`, SIZES.slice(1).every((size) => overSmallest(size) <= SIZE_AIM));
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));

@@ -39,7 +39,7 @@ function scenarioOf({ hours, writesPerSecond }: Load): Scenario {
   return { seed: 'bench', nodes: NODES, apps: 2, durationMs, settings: {}, steps };
 }
 
-/** The part of the program to which a function belongs, according to its file; null: unknown. */
+/** The part of the program to which a function belongs, according to its file; null if unknown. */
 function ownerOf({ url, functionName }: Profiler.ProfileNode['callFrame']): string | null {
   if (/secp256k1|@noble\/hashes|node:internal\/crypto|node:crypto|\/src\/crypto\//.test(url)) return 'cryptography';
   if (/\/src\/sim\/|\/src\/cli\//.test(url)) return 'simulation';

@@ -71,7 +71,7 @@ function merge(store: RecordStore, { app = '7', key, valueBytes, version = { [PE
   const value = valueBytes === undefined ? null : hex(valueBytes);
   const text = JSON.stringify({ key, value, version, updated_at_ms: atMs, tombstone: value === null, ttl_ms: ttlMs });
   const verdict = store.merge(app, JSON.parse(text), NOW_MS);
-  if (verdict.kind !== 'merged') throw new Error(`a record is not merged: ${JSON.stringify(verdict)}`);
+  if (verdict.kind !== 'merged') throw new Error(`a record was not merged: ${JSON.stringify(verdict)}`);
 }
 
 const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): void => void store.put('7', key, randomBytes(valueBytes), ttlMs, NOW_MS);

@@ -105,7 +105,7 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
     },
   },
   {
-    name: 'put, plan its push',
+    name: 'put and plan its push',
     run: (filled) => {
       const { store } = filled;
       for (let count = 0; count < BATCH; count += 1) {
@@ -116,7 +116,7 @@ const OPERATIONS: readonly { readonly name: string; readonly run: (filled: Fille
     },
   },
   {
-    name: 'put, digest of all',
+    name: 'put and compute the root digest',
     run: (filled) => {
       for (let count = 0; count < BATCH; count += 1) {
         put(filled, filled.nextKey());

@@ -17,7 +17,10 @@ import { median, table } from './statistics.ts';
 const PAIRS = 9;
 /** Number of derives in one measurement. */
 const DERIVES = 600;
-/** The measurements of one pair, in order; true: a reader is connected. In this order, a steady drift affects both sides equally. */
+/**
+ * The measurements of one pair, in order; true: a reader is connected. In this order, a steady drift affects the measurements with a reader
+ * as much as those without.
+ */
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
 /** Number of derives before each measurement, because the reader may just have started or stopped. */

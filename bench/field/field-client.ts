@@ -14,7 +14,7 @@ import { systemClock, systemRandom } from '../../src/system/system.ts';
 import { PlatformClient, type Operation } from '../../test/e2e/support/platform-client.ts';
 import type { Answers } from './answers.ts';
 
-/** Our client asks for this many acknowledgements in every second write. One would not be enough, because one member may lie. */
+/** Our client requires this many acknowledgements for every second write. One would not be enough, because one member may lie. */
 const ACKS = 2;
 const PROBE_EVERY_CALLS = 40;
 

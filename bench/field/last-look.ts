@@ -1,8 +1,8 @@
 /**
  * The last look of a field run checks that every node has all acknowledged writes. If several nodes have equal stores, only one of them is
- * read, key by key and by several readers. The equal digests prove the same for the other nodes. A read without an answer, or one that
- * shows an older state than the acknowledged one, is repeated after a pause, until the time limit. Unanswered reads are counted, but not
- * reported as lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * read, key by key and by several readers. The equal digests prove the same for the other nodes. If a read gets no answer, or an older
+ * state than the acknowledged one, it is repeated after a pause, until the time limit. Unanswered reads are counted, but not reported as
+ * lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 
@@ -47,7 +47,7 @@ export interface LastLookOptions {
   readonly limitMs: number;
   /** Number of reads under way at one node. */
   readonly readers: number;
-  /** The time before a node was killed during which it may have acknowledged a write that no other node has. Milliseconds. */
+  /** If a node was killed within this time after it alone acknowledged a write, the write may be lost. Milliseconds. */
   readonly deathWindowMs: number;
 }
 

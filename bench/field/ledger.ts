@@ -33,7 +33,7 @@ export interface Check {
   readonly version: Version;
 }
 
-/** Number of versions of a key that are kept before the last acknowledged version. */
+/** For each key, this many versions older than the last acknowledged version are kept. */
 const KEPT_VERSIONS = 8;
 
 export class Ledger {
@@ -83,7 +83,7 @@ export class Ledger {
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** Of the versions that were acknowledged before `beforeMs`, takes the one that has waited longest to be checked. */
+  /** Takes the version that has waited longest to be checked and was acknowledged before `beforeMs`. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;
@@ -101,7 +101,7 @@ export class Ledger {
   /**
    * @param seen the value that the node returned; null when it reports the key as absent
    * @param settledMs only writes that were acknowledged before this time must be present
-   * @param windowMs the time before a node was killed during which it may have acknowledged a write that no other node has
+   * @param windowMs if a node was killed within this time after it alone acknowledged a write, the write may be lost
    */
   judge(key: string, seen: string | null, settledMs: number, windowMs: number): Verdict {
     const versions = this.#keys.get(key) ?? [];
