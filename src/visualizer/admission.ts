@@ -52,7 +52,7 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, { changes,
   if (origin === undefined ? changes : withoutDefault(origin, port) !== `http://${host}`) return { status: 403, error: 'requests from a different origin are refused' };
   const site = headers['sec-fetch-site'];
   const isOwn = site === undefined || site === 'same-origin' || site === 'none';
-  // A different site may link to the page, but not to a stream: such a link or frame would use up one of the few places for readers.
+  // A different site may link to the page, but not to a stream, because an opened stream takes one of the few places for readers.
   if (!isOwn && !(isPage && headers['sec-fetch-mode'] === 'navigate')) return { status: 403, error: 'requests from a different site are refused' };
   return null;
 }

@@ -12,7 +12,7 @@ const MAX_ROWS = 256;
 
 const text = z.string().max(MAX_TEXT_CHARS);
 const texts = z.array(text).max(MAX_ITEMS).readonly();
-/** The range of a `Date`. */
+/** A time must be in the range of a `Date`. */
 const time = z.number().min(-8.64e15).max(8.64e15);
 const meta = z.record(text, z.union([text, z.number(), z.boolean()]));
 const numbered = { n: z.number().int(), atMs: time };

@@ -138,7 +138,7 @@ class Visualizer {
     const url = URL.parse(request.url ?? '', `http://${HOST}`);
     const refusal = refusalOf(request.headers, this.#port, { changes: request.method !== 'GET', isPage: url?.pathname === '/' });
     if (refusal !== null) sayError(response, refusal.status, refusal.error);
-    else if (url === null) sayError(response, 400, 'this is not a path');
+    else if (url === null) sayError(response, 400, 'the request does not name a valid path');
     else if (request.method === 'GET') this.#get({ request, response, url });
     else if (request.method === 'POST' && url.pathname === '/commands') void this.#command(request, response);
     else sayError(response, 405, 'this method is not allowed here');
@@ -175,7 +175,7 @@ class Visualizer {
     }
     const file = page.get(path);
     if (file === undefined) {
-      sayError(response, 404, 'there is nothing here');
+      sayError(response, 404, 'there is no file at this path');
       return;
     }
     response.writeHead(200, { 'content-type': file.type, 'content-length': Buffer.byteLength(file.body) });
@@ -274,7 +274,7 @@ function commandOf(text: string): CommandRequest {
   try {
     read = JSON.parse(text);
   } catch {
-    throw new CommandRefusal(400, 'this is not JSON');
+    throw new CommandRefusal(400, 'the body is not JSON');
   }
   const { command, source = null, peer = null } = (read ?? {}) as Record<string, unknown>;
   if (typeof command !== 'string' || !isName(command)) throw new CommandRefusal(400, 'a command needs a name');

@@ -73,9 +73,9 @@ export interface StepEvent extends Numbered {
   readonly event: string;
   /** Ids of the edges taken; empty: the event was dropped. */
   readonly edges: readonly string[];
-  /** Ids of all active states, only when they changed. */
+  /** Ids of all active states. Absent if they did not change. */
   readonly active?: readonly string[];
-  /** The shown values that changed. */
+  /** The shown values that changed. Absent if none did. */
   readonly shown?: Shown;
 }
 

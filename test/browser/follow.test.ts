@@ -91,7 +91,7 @@ describe('a drawn machine', () => {
       await route.continue();
     });
     await page.reload();
-    await page.waitForSelector('.words:has-text("The drawing is being made. Active: red · standing · idle")');
+    await page.waitForSelector('.words:has-text("The drawing is being prepared. Active: red · standing · idle")');
     held.resolve(undefined);
     await page.waitForSelector(state('light.red', 'active'));
     expect(await page.locator('.words').isVisible()).toBe(false);

@@ -19,12 +19,12 @@ export function momentText(atMs: number, nowMs: number): string {
   return whole > 0 ? `in ${text}` : `${text} ago`;
 }
 
-/** The range of a `Date`. Milliseconds. */
+/** The latest time that a `Date` can represent. The earliest is the same number with a minus sign. Milliseconds. */
 const LAST_DATE_MS = 8.64e15;
 
 /** The time of day (UTC), or the time since the start of a clock that begins at 0. */
 export function clockText(atMs: number, utcDay: boolean): string {
-  // A timeline shows some time before its first event and after its last event, so it may reach beyond this range.
+  // A timeline shows some time before its first event and after its last event, so it may reach beyond the range of a `Date`.
   const date = new Date(Math.max(utcDay ? -LAST_DATE_MS : 0, Math.min(LAST_DATE_MS, atMs)));
   const text = date.toISOString().split('T', 2)[1]!.slice(0, -1);
   if (utcDay) return text;

@@ -51,7 +51,7 @@ function isEvent(value: unknown): value is VisualizerEvent {
 const isTextOrNull = (value: unknown): boolean => typeof value === 'string' || value === null;
 const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string');
 
-/** The range of a `Date`. */
+/** Whether the value is a time in the range of a `Date`. */
 const isTime = (value: unknown): boolean => typeof value === 'number' && Math.abs(value) <= 8.64e15;
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
 

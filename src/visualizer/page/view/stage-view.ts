@@ -193,7 +193,7 @@ export class StageView {
     const index = this.#chart;
     const { chosen } = frame;
     const layout = index === null ? undefined : this.#layouts.get(index.chart.id);
-    const waiting = layout instanceof Error ? `The machine cannot be drawn: ${layout.message}. ` : 'The drawing is being made. ';
+    const waiting = layout instanceof Error ? `The machine cannot be drawn: ${layout.message}. ` : 'The drawing is being prepared. ';
     const words = chosen === null ? 'Nothing is known about any machine yet.' : `${waiting}${wordsOf(index, chosen.active)}`;
     setText(this.#words, words);
     this.#words.hidden = this.#made.size > 0;

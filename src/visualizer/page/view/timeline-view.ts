@@ -21,7 +21,7 @@ const THIN_PX = 0.7;
 const CHAR_PX = 6.4;
 const SMALL_CHAR_PX = 5.6;
 const [SHORTEST_MS, LONGEST_MS] = [50, 7 * 86_400_000];
-/** Until the reader sets the window, the window has the length of the history, but within these limits. Milliseconds. */
+/** Until the reader sets the window, it is slightly longer than the history, but within this maximum and minimum. Milliseconds. */
 const [FIRST_WINDOW_MS, FIRST_WINDOW_LEAST_MS] = [60_000, 10_000];
 /** Room to the right of the latest moment, as a share of the window. */
 const AHEAD_SHARE = 0.02;
