@@ -13,7 +13,7 @@ import { table } from './statistics.ts';
 const USUAL_RECORDS = 33_000;
 const RECORDS = Number(process.argv[2] ?? USUAL_RECORDS);
 const NOW_MS = 1_790_000_000_000;
-/** Lifetimes that differ by this time fall into different slots of the timing wheel. Milliseconds. */
+/** Lifetimes that differ by this much fall into different slots of the timing wheel. Milliseconds. */
 const APART_MS = 300;
 /** Memory for code that is compiled during the run; it does not depend on the records. Bytes. */
 const CODE_BYTES = 64 * 1024;

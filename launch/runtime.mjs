@@ -24,7 +24,7 @@ export function fail(line) {
   process.exit(1);
 }
 
-/** Whether this process runs on a Node that the product can run on. */
+/** Whether the Node of this process is new enough for the product. */
 export function isNewEnough() {
   return Number(process.version.replace(/^v/, '').split('.', 1)[0]) >= REQUIRED_MAJOR;
 }

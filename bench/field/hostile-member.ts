@@ -77,7 +77,7 @@ export class HostileMember {
     });
   }
 
-  /** Asks a node for the master secret, and then answers requests. @returns the port on which it listens. @throws PeerError */
+  /** Gets the master secret from a node, and starts to answer requests. @returns the port on which it listens. @throws PeerError */
   async join(node: ClusterNode): Promise<number> {
     const keys = generateP384(systemRandom);
     const answer = await this.#exchange(node, { type: 'master_secret_request', ecdh_pubkey: keys.publicKeyDer });

@@ -60,7 +60,7 @@ export const deltaAnswer = z.looseObject({
   rejections: z.array(z.object({ app_id: z.string(), key: z.string(), reason: z.string().max(64) })).max(1_024).optional(),
 });
 
-/** The last app id of a page of apps. */
+/** The cursor of a page of apps: the last app id on the previous page. */
 const appsCursor = z.string().regex(/^[1-9]\d{0,15}$/);
 
 /** One of three questions: the root digest, a page of app digests, or the bucket digests of one app. */

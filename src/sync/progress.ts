@@ -83,7 +83,7 @@ export class Progress implements OwnWritesListener {
     return this.#behind.records > 0;
   }
 
-  /** A string that changes whenever the set of writes that are still to be sent changes. */
+  /** A string that changes whenever the set of unsent writes changes. */
   get unsent(): string {
     return `${this.#acknowledgedSequence} ${this.#behind.records} ${this.#behind.bytes}`;
   }

@@ -85,7 +85,7 @@ export class Replica {
     for (const [reason, count] of Object.entries(leftOut)) this.#leftOut.set(reason, (this.#leftOut.get(reason) ?? 0) + count);
   }
 
-  /** Call this when the peer has sent this node a message. The next push then does not have to wait. */
+  /** Call this when the peer has sent this node a message. It ends the wait before the next push. */
   noteAlive(): void {
     this.#rest.end();
   }

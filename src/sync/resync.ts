@@ -45,7 +45,7 @@ export class Resync {
 
   /** Called with each record that a peer sent, even if this node did not merge it, because the peer has the record in either case. */
   note(appId: string, wire: unknown): void {
-    // A peer may send records before node_tick asks for a snapshot. Then the resync begins here.
+    // A peer may send records before node_tick asks for a snapshot. In that case, the resync begins here.
     this.begin();
     const key = (wire as Partial<WireRecord> | null)?.key;
     // Only keys that this node holds can be dropped, so only these are noted. Otherwise, a peer could fill the memory with invented keys.

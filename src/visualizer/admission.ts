@@ -7,7 +7,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** The default port of http, which clients leave out. */
+/** The default port of HTTP, which clients may leave out. */
 const DEFAULT_PORT = 80;
 
 export const SECURITY_HEADERS = {
