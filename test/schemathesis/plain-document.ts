@@ -1,16 +1,16 @@
 /**
  * The OpenAPI document of a node, without envelopes and signatures. The inner schema in `x-nova-inner` replaces each envelope, and no
- * operation needs a signature, because the sealing proxy makes envelopes and signatures. A field whose value only the caller knows, such as
- * the caller's wallet, allows only the right value.
+ * operation needs a signature, because the sealing proxy makes envelopes and signatures. If only the caller knows the value of a field, such
+ * as the caller's wallet, the document allows only that value.
  */
 import { isJsonObject } from '../../src/crypto/json.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Security schemes that the proxy handles. */
+/** The security schemes whose signatures the proxy makes. */
 const SIGNED: readonly string[] = ['app', 'peer'];
 
-/** For each schema and field of a request: the only right value. */
+/** The only value that each field may have, by schema and field name. */
 export type Known = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** @param document the document that the node serves */

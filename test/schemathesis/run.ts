@@ -20,7 +20,7 @@ import { createRawApp, RawCaller, RawHttp } from '../e2e/support/raw-caller.ts';
 import { WAIT_TIMEOUT_MS } from '../support/limits.ts';
 import { PLAIN_DOCUMENT_PATH, SealingProxy } from './sealing-proxy.ts';
 
-/** The version with which this script was tested. */
+/** The version of schemathesis with which this script was tested. */
 const VERSION = '4.32.5';
 const CONFIG = join(import.meta.dirname, 'schemathesis.toml');
 /** The folder in which schemathesis keeps failed cases, for `schemathesis replay`. */
@@ -62,7 +62,7 @@ try {
   await cluster.close();
 }
 
-/** @returns exit code */
+/** @returns the exit code of schemathesis */
 async function runAgainst({ nodes }: Cluster): Promise<number> {
   for (const node of nodes) await node.waitForState('ready', WAIT_TIMEOUT_MS);
   const node = nodes[0]!;
@@ -74,7 +74,7 @@ async function runAgainst({ nodes }: Cluster): Promise<number> {
     const code = await new Promise<number>((ended) => child.once('close', (exitCode) => ended(exitCode ?? 1)));
     const counts = [...proxy.answered].sort(([a], [b]) => (a < b ? -1 : 1));
     process.stdout.write(`${counts.map(([name, count]) => `${name}: ${count}`).join('\n')}\n`);
-    // A node that has stopped answering sends no wrong answers either. So this checks that the node is still ready.
+    // A node that stopped answering would send no wrong answers either, so the run also fails if the node is no longer ready.
     await node.waitForState('ready', WAIT_TIMEOUT_MS);
     return code;
   } finally {

@@ -2,7 +2,7 @@
  * A proxy in front of a node. The proxy accepts inner bodies in plain text (protocol.md §3). It signs and seals each request, as an app
  * under `/kms` and as a member at `/sync`, opens the answer, and returns the inner answer with the node's status. Requests to other routes
  * pass unchanged. The proxy compares each answer with the OpenAPI document more strictly than schemathesis can: a field that is not
- * documented is a fault too. If the proxy finds a fault, it answers with 599, a status that the document never has.
+ * documented is a fault too. If the proxy finds a fault, it answers with 599, a status that the document does not contain.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -150,7 +150,7 @@ async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyMod
   };
 }
 
-/** The body with the nonce of the proof, and with a short timeout if the write would wait long for acknowledgements. */
+/** Puts the nonce of the proof into the body, and shortens the timeout of a write that would wait long for acknowledgements. */
 function inner(text: string, nonce: string): string {
   let body: unknown;
   try {
