@@ -1,4 +1,4 @@
-/** The limits on simultaneous requests (protocol.md §10, Bounds), on real sockets: 32 per app; 8 per peer, of which 2 for snapshots. */
+/** The limits on simultaneous requests (protocol.md §10, Bounds), on real sockets: 32 per app; 8 per peer, at most 2 of them for snapshots. */
 import { once } from 'node:events';
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -89,7 +89,7 @@ async function times<T>(count: number, ask: () => Promise<T>): Promise<T[]> {
   return Promise.all(Array.from({ length: count }, ask));
 }
 
-/** Waits until this number of proofs has been checked. Each check uses up a nonce, even if the request has to wait after it. */
+/** Waits until this number of proofs has been checked. Each check uses up a nonce, even if the request has to wait afterwards. */
 const looksAt = (proofs: number) => until(`${proofs} proofs`, () => node.nonces.used === proofs);
 
 describe('requests from an app', () => {

@@ -30,7 +30,7 @@ interface Given {
   readonly nonces?: AppModules['node']['nonces'];
 }
 
-/** The app of a node, and the number of bodies that were read. */
+/** Creates the Express app of a node, and counts the bodies that it reads. */
 function start({ options, readiness = READY, isStopping = false, identity, nonces }: Given = {}) {
   const parts: NodeParts = nodeParts(options === undefined ? {} : { http: options });
   parts.state.view = readiness;

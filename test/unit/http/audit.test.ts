@@ -171,7 +171,7 @@ describe('the audit log records', () => {
     expect(await entriesOnce(1)).toHaveLength(1);
   });
 
-  test('requests whose caller hangs up while the registry is read, as unanswered', async () => {
+  test('as unanswered any request whose caller hangs up while the registry is read', async () => {
     await node.close();
     const registry = Promise.withResolvers<undefined>();
     const caller = new AbortController();

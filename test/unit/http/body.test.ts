@@ -16,7 +16,7 @@ test('a body is refused, and the node does not wait for it, if the caller has hu
   request.destroy();
   await closed;
   const refusal = readJson(request, 1_000, UNCOUNTED).catch((error: unknown) => error);
-  const waited = new Promise((resolve) => setImmediate(resolve, 'it is waited for'));
+  const waited = new Promise((resolve) => setImmediate(resolve, 'the node still waits for the body'));
   expect(await Promise.race([refusal, waited])).toMatchObject({ code: 'bad_request' });
 });
 

@@ -114,7 +114,7 @@ describe('the timeouts of a connection', () => {
       headersTimeoutMs: 10_000,
       answerTimeoutMs: 60_000,
       checkEveryMs: 1_000,
-      // Longer than the 90 s for which callers keep an idle connection.
+      // This is longer than the 90 s for which callers keep an idle connection.
       keepAliveMs: 100_000,
     });
   });

@@ -124,7 +124,7 @@ describe('the request meter records', () => {
     if (told !== 'other') expect(METERED_ROUTES[route as '/']).toContain(told);
   });
 
-  test('a request whose caller hangs up before the answer, as a request without a code', async () => {
+  test('a request without a code when the caller hangs up before the answer', async () => {
     const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');

@@ -1,6 +1,6 @@
 /**
- * `MAX_INFLIGHT_BYTES` includes the answers of the open routes (protocol.md §10, Bounds), on real sockets. An unread answer waits in the
- * node. In these tests, it waits because an earlier answer on the same connection has not been sealed yet.
+ * The answers of the open routes count towards `MAX_INFLIGHT_BYTES` (protocol.md §10, Bounds). The sockets are real. An unread answer
+ * waits in the node. In these tests, it waits because an earlier answer on the same connection has not been sealed yet.
  */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -12,7 +12,7 @@ import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const KIB = 1024;
 
-/** Bytes that all open routes may use together: a quarter of the half of `MAX_INFLIGHT_BYTES` that is not for `/sync`. */
+/** The bytes that all open routes may use together. Half of `MAX_INFLIGHT_BYTES` is for `/sync`. This is a quarter of the other half. */
 const SHARE = 16 * KIB;
 
 const app = new ProvenCaller('app');

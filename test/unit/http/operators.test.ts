@@ -134,7 +134,7 @@ describe('a client', () => {
     ['is identified by the right-most entry that is not a trusted proxy', ['127.0.0.1', '10.0.0.0/8'], many.map((own) => `${own}, 198.51.100.7, 10.0.0.1`), 1],
     ['cannot choose its address by adding entries on the left', ['127.0.0.1'], many.map((own) => `${own}, 198.51.100.7`), 1],
     ['is identified by the address of the proxy when the header is empty', ['127.0.0.1'], ['', '', ''], 1],
-    ['is identified by the address of the socket when that is not a trusted proxy', ['10.0.0.1'], many, 1],
+    ['is identified by the address of its socket when no trusted proxy has that address', ['10.0.0.1'], many, 1],
   ])('%s', async (_, trusted, forwarded, count) => {
     expect(await passing(trusted, forwarded)).toBe(count);
   });

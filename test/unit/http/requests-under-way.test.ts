@@ -1,4 +1,4 @@
-/** The queue for simultaneous requests of one caller (protocol.md §10, Bounds), without sockets, with a clock that the test advances. */
+/** The queue for simultaneous requests of one caller (protocol.md §10, Bounds), tested without sockets and with a manual clock. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RefusalError } from '../../../src/domain/errors.ts';
 import { RequestsUnderWay } from '../../../src/http/requests-under-way.ts';

@@ -181,7 +181,7 @@ describe.each<Kind>(['app', 'peer'])('a request of kind %s', (kind) => {
     expect(node.state.broken).toEqual([]);
   });
 
-  test('whose envelope was opened before is refused', async () => {
+  test('is refused if its envelope has already been opened once', async () => {
     await start();
     const body = JSON.stringify(await seal(GOOD[kind]));
     const headers = { 'x-sync-signature': node.vault.syncHmac(canonicalJson(JSON.parse(body))) };

@@ -60,7 +60,7 @@ async function forged(): Promise<number> {
   return statusOf('GET', '/kms/data', { ...(await stranger.proof(node, 'x-app')), 'x-app-wallet': honest.wallet });
 }
 
-/** Neither the nonce nor the signature is valid. */
+/** Sends a request in which neither the nonce nor the signature is valid. */
 const nonsense = (): Promise<number> =>
   statusOf('POST', '/kms/derive', {
     'x-app-signature': `0x${'11'.repeat(65)}`,
