@@ -11,7 +11,7 @@ import { LIMITS, openStore, START_MS } from './open-store.ts';
 const APP = '7';
 const KEYS = ['a', 'b'];
 const NODES = 5;
-/** Long enough that no record is dropped because of its age during these histories. */
+/** This retention is so long that no record is dropped because of its age during these histories. */
 const LONG = { tombstoneRetentionMs: 1_000_000_000 };
 /** A time after all writes, according to the clock of every node. */
 const LATE_MS = START_MS + 200_000;

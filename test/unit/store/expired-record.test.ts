@@ -10,7 +10,7 @@ import { bytesOf, openStore, START_MS } from './open-store.ts';
 const APP = '7';
 const TTL_MS = 10;
 const EXPIRED_MS = START_MS + TTL_MS + 1;
-/** A time before the time of the record. */
+/** The time of a clock that was set back. It is earlier than the time of the record. */
 const SET_BACK_MS = START_MS - 5_000;
 
 /** A store with an expired record, and a second store with a copy of that record. */

@@ -33,9 +33,9 @@ describe('a key is left out', () => {
   });
 
   test.each<[string, Partial<WireRecord>]>([
-    ['the same record', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
+    ['the record that it already has', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
     ['an earlier value', { version: { another: 1 }, updated_at_ms: START_MS - 1 }],
-  ])('but not when the store lacks room only for the clock of %s', (_, fields) => {
+  ])('but not when a full store refuses %s, from which it would only add a clock entry', (_, fields) => {
     const { store: measured } = openStore('a');
     const deleted = record({ ...TOMBSTONE, version: { peer: 2 } });
     measured.merge(APP, deleted, START_MS);

@@ -24,8 +24,8 @@ export interface NaiveEntry {
 }
 
 /**
- * How many bytes above the limit of the store a merged record may use if it is a tombstone, or a value that all nodes will have forgotten
- * before the value that it replaces expires.
+ * The number of bytes by which a merged record may exceed the limit of the store: for a tombstone, and for a value that all nodes will have
+ * forgotten before the replaced value expires.
  */
 const RESERVE_BYTES = { tombstone: 2 ** 25, value: 2 ** 24 };
 
@@ -158,7 +158,7 @@ export class NaiveStore {
     if (tombstones.length >= this.#options.maxTombstonesPerApp) {
       const own = tombstones.filter(({ ownTombstone }) => ownTombstone).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber);
       const taken = own.find(({ ownSequenceNumber }) => isTakenByAll(this.#outside, ownSequenceNumber));
-      // While the store keeps all records, an acknowledged sequence does not prove that all peers have the earlier writes.
+      // While the store keeps all records, an acknowledged sequence number does not prove that all peers have the earlier writes.
       if (taken === undefined || this.#outside.keepsEverything) return 'full';
       this.entries = this.entries.filter((entry) => entry !== taken);
     }

@@ -79,7 +79,7 @@ describe('a timer', () => {
     const wheel = new TimingWheel<number>();
     for (let atMs = 500; atMs <= 20_000; atMs += 500) wheel.schedule(atMs, atMs);
     const taken: (number | undefined)[] = [];
-    // The calls of `takeDue` are alternately 100 ms and 900 ms apart: less and more than one slot.
+    // The calls of `takeDue` are alternately 100 ms (less than one slot) and 900 ms (more than one slot) apart.
     for (let nowMs = 2_000; taken.length < 40; nowMs += taken.length % 2 === 0 ? 100 : 900) taken.push(wheel.takeDue(nowMs)?.what);
     expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
   });

@@ -18,7 +18,7 @@ const APP_BYTES = 1_024;
 /** The length of a clock key that nodes write: `<wallet>/<store_id>`. */
 const WRITTEN_CLOCK_KEY = 42 + 1 + 16;
 
-/** @param key the length of the key @param clock the length of each clock key @param stored the length of the value; null: a tombstone */
+/** @param key the length of the key @param clock the length of each clock key @param stored the length of the value, null for a tombstone */
 function cost(key: number, clock: readonly number[], stored: number | null): number {
   const text = (characters: number): number => 24 + characters;
   const entry = (characters: number): number => text(characters) + 32;
@@ -91,10 +91,10 @@ describe('the limit of the whole store', () => {
   });
 
   test.each<[string, number, string]>([
-    ['a node like this one', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
-    ['a node like this one (of the smallest value)', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
-    ['an older node', 60, `0x${'d'.repeat(40)}`],
-  ])('does not refuse a delete by %s, although it adds a clock entry and the store is full to the last byte', (_, stored, deleter) => {
+    ['by a node like this one', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['of the smallest value by a node like this one', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['by an older node', 60, `0x${'d'.repeat(40)}`],
+  ])('does not refuse a delete %s, although it adds a clock entry and the store is full to the last byte', (_, stored, deleter) => {
     const store = fullOf(foreign('k', stored));
     const tombstone = foreign('k', 0, { value: null, tombstone: true, version: { peer: 1, [deleter]: 1 }, updated_at_ms: START_MS + 1 });
     expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'merged' });
@@ -114,7 +114,7 @@ describe('the limit of the whole store', () => {
     expect(put(store, APP, 'new', 28)).toBe('insufficient_storage');
   });
 
-  test('does not refuse a value that all nodes forget before the value that it replaces expires, because otherwise the old value would come back', () => {
+  test('does not refuse a value that all nodes forget before the replaced value expires, because otherwise the old value would come back', () => {
     const store = fullOf(foreign('k', 28));
     const replacement = foreign('k', 1_000, { version: { peer: 2 }, ttl_ms: 10 });
     expect(store.merge(APP, { ...replacement, ttl_ms: 0 }, START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
@@ -123,7 +123,7 @@ describe('the limit of the whole store', () => {
     expect(store.recordOf(APP, 'k')).toBeNull();
   });
 
-  test('refuses a larger value with a lifetime if the value that it replaces expires before all nodes forget the new one', () => {
+  test('refuses a larger value with a lifetime if the replaced value expires before all nodes forget the new one', () => {
     const retentionMs = 60_000;
     const store = fullOf(foreign('k', 28, { ttl_ms: retentionMs + 10 }));
     const replacement = foreign('k', 1_000, { version: { peer: 2 } });
@@ -144,7 +144,7 @@ describe('the limit of the whole store', () => {
   });
 
   test('can be exceeded by at most 32 MiB for deletes, even when each of them has the largest clock', () => {
-    // Two bytes per character: the first character is not Latin-1.
+    // The first character is not Latin-1, so every character counts as two bytes.
     const largestKey = (index: number): string => `Ā${String(index).padStart(126, '0')}`;
     const version = { peer: 1, ...Object.fromEntries(Array.from({ length: 63 }, (_, index) => [largestKey(index), 1])) };
     const records = 1_800;
