@@ -100,7 +100,7 @@ describe('a call', () => {
     expect(seen.map(({ atMs }) => atMs)).toEqual([0, 0, 100, 300, 700, 1_500]);
   });
 
-  test('is sent again if the first backend has not answered after a second, and gets the answer of another backend', async () => {
+  test('is sent again if the first backend has not answered within a second, and gets the answer of another backend', async () => {
     const { clock, seen, call } = start((number, signal) => (number === 1 ? silent(signal) : GOOD()));
     const outcome = call();
     await clock.advance(COMPANY_AFTER_MS);
@@ -213,7 +213,7 @@ describe('Retry-After', () => {
     expect(slow.seen.map(({ atMs }) => atMs)).toEqual([0, 1_000, 4_500]);
   });
 
-  test('of a day is respected for one minute, so that a bad backend cannot decide how long this node waits', async () => {
+  test('of a day is respected for only one minute, so that a bad backend cannot decide how long this node waits', async () => {
     const { clock, call } = start((number) => (number === 1 ? busy(86_400) : GOOD()));
     await call();
     await clock.advance(60_000);

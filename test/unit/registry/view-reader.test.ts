@@ -227,7 +227,7 @@ describe('the pinned block never becomes lower:', () => {
     expect(await reader.readView(signal)).toEqual({ ...first, head: shown.head });
   });
 
-  test('a head that is too low makes the read fail, and the reason says so: a stopped instance must not become a member again', async () => {
+  test('a head that is too low makes the read fail with a reason that says so, because otherwise a stopped instance would become a member again', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
@@ -261,7 +261,7 @@ describe('the pinned block never becomes lower:', () => {
     expect((await reader.readView(signal)).block).toBe(reader.highestBlock);
   });
 
-  test('versions from another chain also make the read fail, because a revoked version may be enrolled there', async () => {
+  test('versions from another chain also make the read fail, because a version that is revoked on this chain may be enrolled on the other', async () => {
     await register(0);
     await settleChain();
     const { reader, shown } = startShown();
