@@ -1,4 +1,4 @@
-/** The end of a node's audit log (docs/audit.md): the last checkpoint covers every entry, and the node knows when a reader has it. */
+/** The end of a node's audit log (docs/audit.md): its last checkpoint covers every entry, and the node notices when that end was read. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { AppId } from '../../../src/domain/ids.ts';
 import type { AuditEvent } from '../../../src/domain/audit.ts';
@@ -58,7 +58,7 @@ describe('the end of the audit log', () => {
     [false, 'an empty page', [() => send(3), () => send(999)]],
     [false, 'no part of the page that was made', [() => pageAfter(0)]],
     [true, 'the page with the last entry', [() => send(0, 2), () => send(2, 1)]],
-  ])('has been read: %p, when the reader has received %s', async (isRead, _, reads) => {
+  ])('counts as read: %p, if the reader has received %s', async (isRead, _, reads) => {
     send(0);
     held.resolve(undefined);
     const { whenRead } = await audit.end();

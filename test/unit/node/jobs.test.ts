@@ -669,7 +669,7 @@ describe('members that are read between two node_ticks', () => {
     expect(seen.asked).toEqual([[THIRD]]);
   });
 
-  test('do not make the node count as the only member if it is not one of them', async () => {
+  test('do not make this node the only member unless they include it', async () => {
     const { seen } = await startChanged();
     expect([seen.members.at(-1), seen.sureOf]).toEqual([[], []]);
   });
