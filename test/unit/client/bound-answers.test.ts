@@ -192,7 +192,7 @@ describe('a node that is too old to know a field', () => {
   test.each<[string, (client: KmsClient) => Promise<unknown>]>([
     ['a put', (client) => client.put({ key: 'k', value: VALUE, acks: 1 })],
     ['a delete', (client) => client.delete({ key: 'red', acks: 1 })],
-  ])('waits for no acknowledgements, so %s that asks for one fails as not replicated', async (_, call) => {
+  ])('does not wait for acknowledgements, so %s that requests one fails as not replicated', async (_, call) => {
     const { client } = await start();
     await expect(call(client)).rejects.toMatchObject({ code: 'refused', serverCode: 'not_replicated' });
   });

@@ -323,7 +323,7 @@ describe('a call ends with', () => {
     expect((await failed).code).toBe('timeout');
   });
 
-  test('`timeout` only after the time that a write may wait for acknowledgements, even if the timeout of the client is shorter', async () => {
+  test('`timeout` only after the time for which a write may wait for acknowledgements, even if the timeout of the client is shorter', async () => {
     const { client, clock, nodes } = start(['a'], { timeoutMs: 3_000, attemptTimeoutMs: 5_000 });
     nodes[0]!.nonce = never;
     let failed: unknown = null;

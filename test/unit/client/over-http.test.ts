@@ -56,7 +56,7 @@ async function start() {
       chain: { source: { readMembership: async () => ({ members }) } },
       identity: { privateKey: '31'.repeat(32) },
       inEnclave: false,
-      // One attempt for each node, so that the client does not wait until a node is ready again.
+      // The client makes only one attempt for each node, so it does not wait until a node is ready again.
       maxAttempts: 2,
     },
     { transport },

@@ -147,7 +147,7 @@ describe('the writes that a client remembers', () => {
     expect([writes.took('first', node), writes.took('second', node)]).toEqual([false, true]);
   });
 
-  test('have keys of at most 2 Mi characters in total: room for 32 of the longest keys that can be deleted', () => {
+  test('are limited to 2^21 characters of keys in total, which is enough for 32 of the longest keys that can be deleted', () => {
     const writes = new OwnWrites();
     const longKey = (nth: number): string => `${nth}`.padEnd(65_536, '-');
     for (let nth = 0; nth < 33; nth += 1) writes.note(longKey(nth), node, 'delete');
