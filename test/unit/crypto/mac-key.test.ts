@@ -8,7 +8,7 @@ const KEY = Uint8Array.from({ length: 32 }, (_, at) => at);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const expected = (key: Uint8Array, message: Uint8Array | string): string => createHmac('sha256', key).update(message).digest('hex');
 
-test('the MAC is HMAC-SHA256 of bytes and of strings, for messages of different lengths under one key', () => {
+test('the MAC equals HMAC-SHA256, for bytes and strings of different lengths under the same key', () => {
   const messages = fc.array(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string({ unit: 'binary', maxLength: 200 })), { minLength: 1, maxLength: 5 });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), messages, (bytes, several) => {

@@ -9,7 +9,7 @@ import type { Wallet } from '../../../src/domain/ids.ts';
 
 const hexOf = (digits: number) => fc.string({ unit: fc.constantFrom(...Array.from('0123456789abcdef')), minLength: digits, maxLength: digits });
 const wallet = hexOf(40).map((digits) => `0x${digits}` as Wallet);
-/** Hostile nonces that a caller may choose. A node signs only well-formed nonces. */
+/** Nonces that a hostile caller may choose. All are well-formed, because a node signs no other nonces. */
 const nonce = fc.oneof(fc.constantFrom('Audit', 'Audit:1', '1', 'AppAuth', ''), fc.base64String({ maxLength: 64 })).filter((text) => readNonce(text) !== null);
 const text = fc.oneof(fc.string(), fc.constantFrom('Audit:1:', ':', '1'));
 

@@ -8,7 +8,7 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 
 const ALICE = '11'.repeat(48);
 const BOB = '22'.repeat(48);
-/** The order of the group, NIST SP 800-186. */
+/** The order of the group (NIST SP 800-186). */
 const ORDER = 'ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973';
 
 function spki(namedCurve: string): string {

@@ -1,7 +1,6 @@
 /**
- * The number of copies of the master secret in the memory of a process, as bytes or as hex, in each phase of the secret's life. A real
- * process searches its own memory. Only the vault may have a copy. No copy of a secret is left after the secret was
- * replaced or the node has stopped.
+ * A real process searches its own memory for copies of the master secret, as bytes or as hex, in each phase of the secret's life. Only the
+ * vault may have a copy. When the secret has been replaced or the node has stopped, no copy is left.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

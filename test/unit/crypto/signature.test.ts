@@ -1,4 +1,4 @@
-/** EIP-191 signatures over secp256k1 (protocol.md §3): which forms are valid, and that the signer is recovered. */
+/** EIP-191 signatures over secp256k1 (protocol.md §3): which forms are valid, and which wallet is recovered from a signature. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { recoverMessageAddress } from 'viem';
