@@ -43,7 +43,7 @@ test('event numbers rise by one, and each chart is added once', () => {
   expect(log.chart('another')).toBeNull();
 });
 
-test('above the maximum number of events, the oldest are dropped, and a new reader first gets the state that they led to', () => {
+test('above the maximum number of events, the oldest are dropped, and a new reader first gets the state to which the dropped events led', () => {
   const log = new EventLog('one', { maxEvents: 3, maxBytes: Infinity });
   begin(log);
   for (let turns = 1; turns <= 10; turns += 1) step(log, turns);

@@ -20,7 +20,7 @@ const apart = (a: Box, b: Box): boolean => a.x + a.width <= b.x || b.x + b.width
 const drawingOf = (layout: Layout, region: string | null): Drawing => layout.drawings.find((drawing) => drawing.region === region)!;
 
 describe('the layout of the node', () => {
-  test('has a drawing of each region and a drawing of the whole machine, in the order of the machine', async () => {
+  test('has a drawing of each region, in the order of the regions in the machine, and then a drawing of the whole machine', async () => {
     const layout = await layoutOf(nodeChart);
     expect(layout.chart).toBe(nodeChart.id);
     expect(layout.drawings.map(({ region }) => region)).toEqual(['node.readiness', 'node.nodeTick', 'node.probing', 'node.beats', null]);

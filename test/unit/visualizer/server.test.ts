@@ -136,7 +136,7 @@ describe('access', () => {
     ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
     ['a script tag on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a script tag in a page from another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
-  ])('is allowed or refused for %s', async (_, headers, status) => {
+  ])('for %s is allowed or refused as expected', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
@@ -161,7 +161,7 @@ describe('access', () => {
     ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the origin of a page on port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('is allowed or refused for %s on port %d, and the default port of http may be omitted', (_, port, headers, status) => {
+  ])('for %s on port %d is allowed or refused as expected, and the default port of http may be omitted', (_, port, headers, status) => {
     expect(refusalOf(headers, port, { changes: true, isPage: false })?.status).toBe(status);
   });
 
@@ -396,7 +396,7 @@ describe('commands', () => {
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: list, token: TOKEN });
   });
 
-  test('are not on a page that may not have the token, and neither is the token', async () => {
+  test('and the token are missing on a page that may not have the token', async () => {
     const { server, send } = await commanded(undefined, false);
     expect(JSON.parse((await ask(server, '/session')).body)).toEqual({ title: 'A crossing', mode: 'live', commands: [], token: null });
     expect((await send({ command: 'turn' })).status).toBe(200);

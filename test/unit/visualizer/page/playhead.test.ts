@@ -9,7 +9,7 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 const AT = { nowMs: 6_000, pageMs: 0 };
 
-test('a pause keeps showing the moment at which the live view was paused', () => {
+test('a paused view keeps showing the moment at which it was paused', () => {
   const playhead = Playhead.live();
   expect(playhead.shown(history, AT)).toEqual({ place: 3, atMs: 6_000 });
   playhead.pause(history, AT);
