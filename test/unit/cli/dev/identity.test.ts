@@ -32,7 +32,7 @@ test('commands can read the identity file, other users cannot, and the file is r
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('a cluster replaces an old identity file, but when it ends, it keeps a file that another cluster has written', async () => {
+test('a cluster replaces an old identity file, but at its end, it does not remove a file that another cluster has written', async () => {
   writeFileSync(file, 'left behind');
   const identity = new DevIdentity(file);
   await identity.write(APP, CLUSTER);

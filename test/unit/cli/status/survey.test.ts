@@ -11,7 +11,7 @@ const OPTIONS: SurveyOptions = { urls: ['http://a'], known: [], discover: true, 
 const wallet = (name: string): Wallet => `0x${Buffer.from(name).toString('hex').padStart(40, '0')}` as Wallet;
 
 interface Answers {
-  /** For each URL, the answer: an object, an error to throw, or `hang` for no answer before the timeout. */
+  /** The answer for each URL: an object, an error to throw, or `hang`, which means that no answer arrives before the timeout. */
   readonly [url: string]: unknown;
 }
 

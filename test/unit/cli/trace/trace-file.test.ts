@@ -168,7 +168,7 @@ test('a file whose last line is incomplete is read without that line and marked 
   const line = JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x' });
   writeFileSync(file, `${line}\n${line.slice(0, 30)}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: true, log: { last: 1 } });
-  // Only the final line break is missing.
+  // This file lacks only the final line break, so its last line is complete.
   writeFileSync(file, `${line}\n${line}`);
   expect(await readTraceFile(file)).toMatchObject({ isCut: false, log: { last: 2 } });
 });
