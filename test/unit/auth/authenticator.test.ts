@@ -84,7 +84,7 @@ describe('an app', () => {
     expect(asked).toEqual([]);
   });
 
-  test('may send its wallet without a proof in development, but it still needs authorization, and the answer that it gets is not signed', async () => {
+  test('may send its wallet without a proof in development, but it still needs authorization, and its answer is not signed', async () => {
     const { authenticator } = start({ inEnclave: false });
     expect(await askApp(authenticator, { 'x-tee-wallet': WALLET }, NODE)).toMatchObject({ wallet: WALLET, signature: null });
     const stopped = start({
@@ -105,12 +105,12 @@ describe('an app', () => {
   test.each<[string, Error]>([
     ['the chain refuses the call', new DependencyError('chain', 'refused', 'the chain RPC at a.test:443 answered 401')],
     ['the chain does not answer', new DeadlineError('the registry lookup', 1)],
-  ])('gets the error of the node instead of a refusal when %s', async (_, failure) => {
+  ])('gets the underlying error instead of a refusal when %s', async (_, failure) => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(failure) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toBe(failure);
   });
 
-  test('gets the error of the node instead of a refusal when an invariant is broken', async () => {
+  test('gets the underlying error instead of a refusal when an invariant is broken', async () => {
     const { authenticator, prove } = start({ lookup: () => Promise.reject(new InvariantError('two apps at once')) });
     await expect(askApp(authenticator, prove('app'), NODE)).rejects.toThrow(InvariantError);
   });

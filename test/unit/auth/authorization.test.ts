@@ -1,4 +1,4 @@
-/** Who is authorized (protocol.md §3): an app on the basis of three records of the registry, a peer on the basis of the peer cache. */
+/** Who is authorized (protocol.md §3): an app according to three registry records, and a peer according to the peer cache. */
 import { describe, expect, test } from '@jest/globals';
 import { authorizeApp } from '../../../src/auth/app-authorization.ts';
 import { authorizePeer } from '../../../src/auth/peer-authorization.ts';

@@ -38,7 +38,7 @@ function startVerifier(kind: ProofKind) {
 const UNAUTHORIZED = expect.objectContaining({ code: 'unauthorized' });
 
 describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
-  test('returns the wallet that signed, and the signature exactly as it was sent', () => {
+  test('identifies the wallet that signed it, and its signature is returned exactly as it was sent', () => {
     const { headers, verify } = startVerifier(kind);
     const given = headers({ wallet: WALLET.toUpperCase().replace('0X', '0x') });
     expect(verify(given)).toEqual({ wallet: WALLET, signature: given[`${PREFIX[kind]}signature`], nonce: given[`${PREFIX[kind]}nonce`] });
