@@ -14,7 +14,7 @@ const STRANGER = Buffer.alloc(32, 7);
 const STRANGERS_WALLET = walletOfPrivateKey(STRANGER);
 
 let wallet: Wallet;
-/** Entry 1 is the start. Entries 7 and 10 are the checkpoints of entries 6 and 9. All other entries are derives. */
+/** Entry 1 is the start. Entries 7 and 10 are the checkpoints of entries 6 and 9. All other entries record derived keys. */
 let lines: Lines;
 beforeAll(async () => {
   const audit = auditOf();
@@ -62,7 +62,7 @@ describe('the verifier finds', () => {
     ['an added entry, even if all entries get new numbers and hashes', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 has a different hash'],
     ['two swapped entries', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'found entry 5, expected entry 4'],
     ['an added field', () => changed(3, { note: 'x' }), 'this is not an audit entry'],
-    ['a text that is longer than any text that a node writes, even with a recomputed hash', () => rehashed(changed(3, { target: 'x'.repeat(300) }), 3), 'this is not an audit entry'],
+    ['a text that is longer than a node ever writes, even with a recomputed hash', () => rehashed(changed(3, { target: 'x'.repeat(300) }), 3), 'this is not an audit entry'],
     ['a missing beginning', () => lines.slice(1), 'the audit log does not begin'],
     ['a line that is not an entry', () => [...lines, 'x'], 'this is not an audit entry'],
     ['a checkpoint that a stranger signed in the name of the node', () => rehashed(changed(6, { signature: signEip191(STRANGER, auditMessage(6, lines[5]!['hash'] as string, wallet)) }), 6), 'the checkpoint of entry 6 is not signed by'],

@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** @param answer null: the server never answers */
+/** @param answer if null, the server never answers */
 async function serverSaying(answer: string | null): Promise<number> {
   const server: Server = createServer((request, response) => {
     if (answer !== null) response.end(`${answer} ${request.url ?? ''}`);

@@ -18,7 +18,7 @@ describe('joined chunks', () => {
   test('of one byte each are held in few blocks', () => {
     const chunks = Array.from({ length: 100_000 }, (_, nth) => Buffer.of(nth % 251));
     const joined = joinedFrom(chunks);
-    // 14 blocks, each twice as long as the one before, up to 16 KiB; then one block for each further 16 KiB.
+    // The first 14 blocks double in length, from 2 bytes to 16 KiB. Each further block has 16 KiB.
     expect(joined.pieces).toBeLessThanOrEqual(22);
     expect(joined.bytes).toBe(100_000);
     expect(joined.join().equals(Buffer.concat(chunks))).toBe(true);

@@ -288,7 +288,7 @@ describe('connections', () => {
     await once(server, 'listening');
     closers.push(async () => server.closeAllConnections(), async () => void server.close());
     const { client } = startClient(`https://${host}:${(server.address() as AddressInfo).port}`);
-    /** For each connection, the server name that the client sent; false if it sent none. */
+    /** The server name that the client sent on each connection, or false if it sent none. */
     const names = () => [...sockets].map(({ servername }) => servername);
     return { client, names };
   }

@@ -117,7 +117,7 @@ test('a connection is not used again if the server has answered before the whole
     if (text.startsWith('POST /large')) socket.pause().write('HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n');
     else socket.write(answer('ok'));
   });
-  // More than the buffers of the operating system can hold.
+  // The buffers of the operating system cannot hold this whole body.
   const large = ask(connections, '/large', 'x'.repeat(16 * 1024 * 1024));
   const waiting = ask(connections, '/waiting');
   expect(await large).toBe('413 ');
@@ -135,7 +135,7 @@ test('waiting requests are sent in the order of their calls, even if the server 
 test.each<[string, (socket: Socket) => void]>([
   ['bytes arrive that answer no request', (socket) => void socket.write('stray')],
   ['the server resets it', (socket) => void socket.resetAndDestroy()],
-])('an idle connection is not used again from the moment when %s', async (_, spoil) => {
+])('an idle connection is not used again once %s', async (_, spoil) => {
   const { connections, arrived, sockets } = await start(1, (socket) => void socket.write(answer('ok')));
   await ask(connections, '/first');
   spoil(arrived[0]!.socket);

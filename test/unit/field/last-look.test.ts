@@ -83,7 +83,7 @@ describe('a key', () => {
   });
 });
 
-test('a key that one of two nodes returns is unchecked only on the other node', async () => {
+test('if one node returns a key and the other refuses to answer, the key is unchecked only on the other node', async () => {
   const { look } = sceneOf({ nodes: [{ read: () => refuse('unready 503') }, { read: written }] });
   await look.run();
   expect(look.result()).toMatchObject({ due: 2, read: 1, nowhereChecked: 0, unchecked: new Map([['unready 503', 1]]) });

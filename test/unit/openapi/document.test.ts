@@ -1,4 +1,4 @@
-/** The OpenAPI document is made from the schemas that parse the bodies. It is complete, and all copies of it are the same. */
+/** The OpenAPI document is generated from the schemas that parse the bodies. It is complete, and all copies of it are the same. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -53,7 +53,7 @@ test('each operation in the document has a unique id', () => {
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test('the document describes the body of an encrypted route as an envelope, and also the content of the envelope', () => {
+test('the document describes the body of an encrypted route as an envelope, and also describes the content of the envelope', () => {
   for (const [path, operations] of Object.entries(document.paths)) {
     if (!path.startsWith('/kms/') && path !== '/sync') continue;
     for (const { responses, requestBody } of Object.values(operations)) {

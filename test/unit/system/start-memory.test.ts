@@ -18,7 +18,7 @@ async function sizesAround(heapBytes: number, flags: readonly string[]): Promise
 }
 
 describe('memory that the start of a node used', () => {
-  test('is returned if Node runs with the options of a node: the young generation shrinks and the garbage is collected', async () => {
+  test('is returned if Node.js runs with the options of a KMS node: the young generation shrinks and the garbage is collected', async () => {
     const { before, after } = await sizesAround(10 * MIB, nodeFlags({}));
     expect(before.new_space).toBeGreaterThan(2 * MIB);
     expect(after.new_space).toBeLessThan(2 * MIB);
@@ -30,7 +30,7 @@ describe('memory that the start of a node used', () => {
     expect(after.new_space).toBeGreaterThanOrEqual(before.new_space);
   });
 
-  test('is kept if Node runs without --expose-gc, because then the node cannot cause a collection', async () => {
+  test('is kept if Node.js runs without --expose-gc, because the KMS node then cannot cause a collection', async () => {
     const { before, after } = await sizesAround(10 * MIB, nodeFlags({}).filter((flag) => flag !== '--expose-gc'));
     expect(after.new_space).toBeGreaterThanOrEqual(before.new_space);
   });
