@@ -20,7 +20,7 @@ const STATES: readonly (readonly [string, Partial<ProbedState>, readonly string[
   ['not a member', { view: view('ineligible') }, ['membership']],
   ['bootstrapping without a secret', { view: view('bootstrapping', WITHOUT_SECRET) }, ['secret_confirmed']],
   ['bootstrapping with a secret that the chain has just confirmed', { view: view('bootstrapping') }, ['secret_confirmed']],
-  ['without the secret that the chain shows', { view: view('syncing-secret', WITHOUT_SECRET) }, ['secret_confirmed']],
+  ['without the secret whose hash the chain shows', { view: view('syncing-secret', WITHOUT_SECRET) }, ['secret_confirmed']],
   ['without a first snapshot', { view: view('syncing-secret', { firstSnapshot: 'missing' }) }, ['first_snapshot']],
   ['with its secret and its snapshot, before the end of the tick', { view: view('syncing-secret') }, ['first_snapshot']],
   ['just started', { view: view('ineligible', { ...WITHOUT_SECRET, firstSnapshot: 'missing' }), chain: { viewAgeMs: null, viewBlockMs: null, failing: null, isFresh: false } }, ['membership', 'chain_fresh', 'secret_confirmed', 'first_snapshot']],

@@ -311,7 +311,7 @@ describe('step 3, the claim', () => {
   test.each<[string, readonly Member[]]>([
     ['a deprecated version', [{ ...memberOf(OWN, PUBKEY), versionStatus: 'DEPRECATED' }]],
     ['no entry in the membership', [memberOf(PEER, PUBKEY)]],
-  ])('is not attempted with %s, and no candidate is made', async (_, members) => {
+  ])('is not attempted by a node with %s, and no candidate is made', async (_, members) => {
     const { claim, seen } = startJobs({ members });
     expect(await claim()).toEqual({ reason: reason(REASONS.versionMayNotClaim), progress: '' });
     expect(seen).toMatchObject({ claims: [], randoms: 0 });

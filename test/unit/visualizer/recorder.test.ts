@@ -97,7 +97,7 @@ test('a stopped machine is recorded as ended', () => {
   expect(steps()).toEqual([{ kind: 'end', atMs: 7, source: 'crossing', how: 'stopped' }]);
 });
 
-test('a failed machine is recorded as ended, without the reason', () => {
+test('a failed machine is recorded as ended, without the reason for the failure', () => {
   const { actor, steps, errors } = watched();
   actor.send({ type: 'turn' });
   actor.send({ type: 'turn' });

@@ -52,7 +52,7 @@ describe('before the reader moves the view,', () => {
 });
 
 describe('when the reader moves the view,', () => {
-  test('the view stays until it is fitted again', () => {
+  test('the view stays where the reader put it until it is fitted again', () => {
     const camera = opened(LARGE, { active: FAR });
     camera.panBy(30, -20);
     const moved = camera.seen;
