@@ -5,12 +5,18 @@
  * Two nodes with the same settings differ by more than the allowed cost of observation, even in one process. So the benchmark uses one node
  * (`switched-node.ts`), and switches its observation on and off while the callers never pause. Each switch begins a segment, in which the
  * CPU time of a fixed number of requests is measured. Segments are so short that other load on the machine affects neighbouring segments
- * equally. Twelve segments form a cycle, in the order off, on, on, off. Each cycle has two results: the difference between its segments
- * with observation and those without it, and the difference between two halves of its segments without it. The second result shows the
- * error of the measurement. The results are printed as shares of the CPU time that a derive takes on the floor server (`floor.ts`, a
- * minimal server for comparison), which is measured before and after the cycles.
+ * equally. Four segments in the order off, on, on, off have one result: the difference between those with observation and those without it.
  *
- * `--cycles N` sets the number of cycles.
+ * A segment in which the runtime collects the whole heap costs many times more than its neighbours. So the mean of the results leaves out
+ * the lowest and the highest quarter (an interquartile mean), as do all other means here.
+ *
+ * The metrics are scraped less often than once in a segment, so the cost of a scrape is measured on its own: as the difference between
+ * segments with a scrape and segments without one, all with observation. A derive bears its share of one scrape each second.
+ *
+ * The costs are printed as shares of the CPU time that a derive takes on the floor server (`floor.ts`, a minimal server for comparison),
+ * which is measured before and after. The difference between the two segments without observation shows the error of the measurement.
+ *
+ * `--groups N` sets the number of groups of four segments.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import process from 'node:process';
@@ -28,17 +34,16 @@ import { measure, warmUp, type Work } from './works.ts';
 /** Maximum allowed cost of observation for a derive, as a share of the CPU time of a derive on the floor server. */
 const AIM = 0.05;
 const CALLERS = 16;
-/** Off and on, in an order that is the same forwards and backwards. */
-const CYCLE = [false, true, true, false, false, true, true, false, false, true, true, false];
-const SEGMENT_REQUESTS = 200;
+const SEGMENT_REQUESTS = 100;
 /** After a switch, this many answers are not measured, because their requests may have begun before it. */
 const SETTLING_REQUESTS = 2 * CALLERS;
 const FLOOR_TURNS = 9;
 const FLOOR_TURN_MS = 500;
 const APP_ID = 2_000;
-const SCRAPE_EVERY_MS = 1_000;
-const { values: options } = parseArgs({ options: { cycles: { type: 'string', default: '60' } } });
-const cycles = Number(options.cycles);
+/** One group of four with a scrape for this many groups with and without observation. */
+const GROUPS_PER_SCRAPE_GROUP = 4;
+const { values: options } = parseArgs({ options: { groups: { type: 'string', default: '600' } } });
+const groups = Number(options.groups);
 const token = randomBytes(24).toString('base64url');
 const tokenHash = createHash('sha256').update(token).digest('hex');
 const secret = randomBytes(32).toString('hex');
@@ -67,80 +72,91 @@ async function compare(node: ClusterNode): Promise<void> {
   try {
     await warmUp([derive, floorWork]);
     const floorBefore = await measureFloor();
-    const found = await measureCycles(node, () => client.derive({ path: 'bench' }));
+    const found = await measureGroups(node, () => client.derive({ path: 'bench' }));
     const floorMs = median([...floorBefore, ...(await measureFloor())]);
-    const equal = differenceOf(found.map(({ offMs }) => meanOf(offMs.slice(3)) - meanOf(offMs.slice(0, 3))), floorMs);
-    const more = differenceOf(found.map(({ onMs, offMs }) => meanOf(onMs) - meanOf(offMs)), floorMs);
-    const without = meanOf(found.map(({ offMs }) => meanOf(offMs))) / floorMs;
-    process.stdout.write(`${cycles} cycles of ${CYCLE.length} segments of ${SEGMENT_REQUESTS} derives, ${CALLERS} callers; CPU of a derive as a share of the floor's\n`);
-    process.stdout.write(`without observation: ${without.toFixed(3)}\n`);
-    process.stdout.write(`late segments without observation, compared with early ones: ${equal.mean.toFixed(3)} ± ${equal.error.toFixed(3)}\n`);
-    process.stdout.write(`segments with observation, compared with those without: ${more.mean.toFixed(3)} ± ${more.error.toFixed(3)}, aim ${AIM}\n`);
+    const shares = (costsMs: readonly number[]): Estimate => interquartileMean(costsMs.map((costMs) => costMs / floorMs));
+    const events = shares(found.observed.map(({ withMs, withoutMs }) => meanOf(withMs) - meanOf(withoutMs)));
+    const late = shares(found.observed.map(({ withoutMs: [early, late] }) => late! - early!));
+    const base = shares(found.observed.flatMap(({ withoutMs }) => withoutMs));
+    const scrapes = shares(found.scraped.map(({ withMs, withoutMs }) => ((meanOf(withMs) - meanOf(withoutMs)) * SEGMENT_REQUESTS) / found.derivesPerSecond));
+    const more = { mean: events.mean + scrapes.mean, error: Math.hypot(events.error, scrapes.error) };
+    const line = (what: string, { mean, error }: Estimate): void => void process.stdout.write(`${what}: ${mean.toFixed(3)} ± ${error.toFixed(3)}\n`);
+    process.stdout.write(`${groups} groups of four segments of ${SEGMENT_REQUESTS} derives, ${CALLERS} callers, ${Math.round(found.derivesPerSecond)} derives a second; CPU of a derive as a share of the floor's (${floorMs.toFixed(3)} ms)\n`);
+    line('without observation', base);
+    line('late segments without observation, compared with early ones', late);
+    line('events: their metrics, and the audit log', events);
+    line('one scrape of the metrics each second', scrapes);
+    line(`observation in all, aim ${AIM}`, more);
     aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.mean <= AIM);
-    aimAt(`the figures are exact enough to judge; if not, use more cycles or a less busy machine`, Math.abs(AIM - more.mean) > more.error);
+    aimAt('the figures are exact enough to judge; if not, use more groups or a less busy machine', Math.abs(AIM - more.mean) > more.error);
   } finally {
     await Promise.all([client.close(), toFloor.close(), floor.close()]);
   }
 }
 
-/** The CPU time per request in each segment of one cycle, in order: with observation and without it. Milliseconds. */
-interface Cycle {
-  readonly onMs: readonly number[];
-  readonly offMs: readonly number[];
+/** The CPU time per derive in each segment of one group, in order: with what is in question and without it. Milliseconds. */
+interface Group {
+  readonly withMs: readonly number[];
+  readonly withoutMs: readonly number[];
 }
 
-async function measureCycles(node: ClusterNode, ask: () => Promise<unknown>): Promise<readonly Cycle[]> {
+interface Found {
+  /** With observation, but without scrapes, and without observation. */
+  readonly observed: readonly Group[];
+  /** With one scrape in the segment and without one, all with observation. */
+  readonly scraped: readonly Group[];
+  readonly derivesPerSecond: number;
+}
+
+async function measureGroups(node: ClusterNode, ask: () => Promise<unknown>): Promise<Found> {
   const load = new SteadyLoad(CALLERS, ask);
-  const scrapeIfDue = eachSecondOf(node);
-  const found: Cycle[] = [];
-  while (found.length < cycles) {
-    const onMs: number[] = [];
-    const offMs: number[] = [];
-    for (const on of CYCLE) {
-      process.kill(node.pid!, on ? 'SIGUSR2' : 'SIGHUP');
-      await load.answered(SETTLING_REQUESTS);
-      const startedMs = performance.now();
-      const cpuBeforeMs = exactCpuMs(node.pid!);
-      const [answered] = await Promise.all([load.answered(SEGMENT_REQUESTS), on ? scrapeIfDue.begin() : undefined]);
-      (on ? onMs : offMs).push((exactCpuMs(node.pid!) - cpuBeforeMs) / answered);
-      if (on) scrapeIfDue.passed(performance.now() - startedMs);
-    }
-    found.push({ onMs, offMs });
+  const found = { observed: new Array<Group>(), scraped: new Array<Group>() };
+  const startedMs = performance.now();
+  let derives = 0;
+  const segmentMs = async (observing: boolean, scraping: boolean): Promise<number> => {
+    process.kill(node.pid!, observing ? 'SIGUSR2' : 'SIGHUP');
+    derives += await load.answered(SETTLING_REQUESTS);
+    const cpuBeforeMs = exactCpuMs(node.pid!);
+    const [answered] = await Promise.all([load.answered(SEGMENT_REQUESTS), scraping ? scrape(node) : undefined]);
+    derives += answered;
+    return (exactCpuMs(node.pid!) - cpuBeforeMs) / answered;
+  };
+  const group = async (measureOne: (inQuestion: boolean) => Promise<number>): Promise<Group> => {
+    const first = await measureOne(false);
+    const withMs = [await measureOne(true), await measureOne(true)];
+    return { withMs, withoutMs: [first, await measureOne(false)] };
+  };
+  while (found.observed.length < groups) {
+    found.observed.push(await group((observing) => segmentMs(observing, false)));
+    if (found.observed.length % GROUPS_PER_SCRAPE_GROUP === 0) found.scraped.push(await group((scraping) => segmentMs(true, scraping)));
   }
+  const derivesPerSecond = derives / ((performance.now() - startedMs) / 1_000);
   await load.end();
-  return found;
+  return { ...found, derivesPerSecond };
 }
 
-interface Difference {
+interface Estimate {
   readonly mean: number;
   /** Two standard errors of the mean. */
   readonly error: number;
 }
 
-/** @param differencesMs one difference for each cycle */
-function differenceOf(differencesMs: readonly number[], floorMs: number): Difference {
-  const mean = meanOf(differencesMs);
-  const variance = differencesMs.reduce((sum, difference) => sum + (difference - mean) ** 2, 0) / (differencesMs.length - 1);
-  return { mean: mean / floorMs, error: (2 * Math.sqrt(variance / differencesMs.length)) / floorMs };
+/**
+ * The mean of the middle half. Its standard error comes from the variance of the figures after the lowest and the highest quarter are
+ * replaced by the nearest figure of the middle half (Tukey and McLaughlin 1963).
+ */
+function interquartileMean(figures: readonly number[]): Estimate {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length / 4);
+  const middle = sorted.slice(cut, sorted.length - cut);
+  const replaced = sorted.map((figure) => Math.min(Math.max(figure, middle[0]!), middle.at(-1)!));
+  const centre = meanOf(replaced);
+  const variance = replaced.reduce((sum, figure) => sum + (figure - centre) ** 2, 0) / (replaced.length - 1);
+  return { mean: meanOf(middle), error: (2 * Math.sqrt(variance / replaced.length)) / (middle.length / sorted.length) };
 }
 
 function meanOf(figures: readonly number[]): number {
   return figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
-}
-
-/** Scrapes the metrics once for each second of observation. */
-function eachSecondOf(node: ClusterNode) {
-  let sinceMs = SCRAPE_EVERY_MS;
-  return {
-    begin: async () => {
-      if (sinceMs < SCRAPE_EVERY_MS) return;
-      sinceMs = 0;
-      await scrape(node);
-    },
-    passed: (ms: number) => {
-      sinceMs += ms;
-    },
-  };
 }
 
 async function scrape(node: ClusterNode): Promise<void> {

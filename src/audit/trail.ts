@@ -1,7 +1,7 @@
 /**
  * The audit log of one process (docs/audit.md): takes events, chains them, keeps the newest entries and returns pages to a reader.
- * Recording an event costs two hashes and does not wait for anything. Entries that no reader fetches in time are dropped and counted, and
- * the chain records this.
+ * Recording an event does not wait for anything. Entries that no reader fetches in time are dropped and counted, and the chain records
+ * this.
  */
 import type { Audit, AuditEvent } from '../domain/audit.ts';
 import type { Clock, Random } from '../domain/ports.ts';
@@ -14,6 +14,11 @@ export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 102
 const DROPPED_TEXT_CHARS = 128;
 const CHECKPOINT_TEXT_CHARS = 512;
 const CHAIN_ID_BYTES = 16;
+/**
+ * Maximum number of events that wait to be written into the chain. If each event were written right after its request, the processor would
+ * have to load the code for writing into its caches each time, which costs more than the writing itself.
+ */
+const MAX_WAITING_EVENTS = 64;
 
 export interface AuditTrailModules {
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -22,18 +27,27 @@ export interface AuditTrailModules {
   readonly onUnsigned: () => void;
 }
 
+interface TimedEvent {
+  /** When it was recorded. Unix milliseconds. */
+  readonly atMs: number;
+  readonly event: AuditEvent;
+}
+
 export class AuditTrail implements Audit {
   readonly #clock: AuditTrailModules['clock'];
-  readonly #ring: AuditRing;
+  /** Without the waiting events. */
+  readonly #written: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
+  /** The newest events, oldest first, which are not in the chain yet. Everything that reads the chain adds them first. */
+  readonly #waiting: TimedEvent[] = [];
   /** The number of the newest dropped entry that the chain has reported. */
   #saidDropped = 0;
   #hasEnded = false;
 
   constructor(limits: RingLimits, { clock, random, onUnsigned }: AuditTrailModules) {
     this.#clock = clock;
-    this.#ring = new AuditRing(limits);
+    this.#written = new AuditRing(limits);
     this.#chain = Buffer.from(random.bytes(CHAIN_ID_BYTES)).toString('hex');
     this.#onUnsigned = onUnsigned;
     this.#append(startText(this.#nowMs(), this.#chain));
@@ -55,7 +69,8 @@ export class AuditTrail implements Audit {
 
   record(event: AuditEvent): void {
     if (this.#hasEnded) return;
-    this.#append(eventText(this.#nextSequence(), this.#nowMs(), event));
+    this.#waiting.push({ atMs: this.#nowMs(), event });
+    if (this.#waiting.length >= MAX_WAITING_EVENTS) this.#writeWaiting();
     this.#onUnsigned();
   }
 
@@ -74,6 +89,7 @@ export class AuditTrail implements Audit {
   }
 
   addCheckpoint(checkpoint: Checkpoint): void {
+    this.#writeWaiting();
     this.#append(checkpointText(this.#nextSequence(), this.#nowMs(), checkpoint));
   }
 
@@ -112,8 +128,19 @@ export class AuditTrail implements Audit {
     this.#onUnsigned();
   }
 
+  /** The chain with all events. */
+  get #ring(): AuditRing {
+    this.#writeWaiting();
+    return this.#written;
+  }
+
+  #writeWaiting(): void {
+    for (const { atMs, event } of this.#waiting) this.#append(eventText(this.#nextSequence(), atMs, event));
+    this.#waiting.length = 0;
+  }
+
   #nextSequence(): number {
-    return this.#ring.last.sequence + 1;
+    return this.#written.last.sequence + 1;
   }
 
   /** Unix milliseconds. */
@@ -123,6 +150,6 @@ export class AuditTrail implements Audit {
 
   /** @param text the entry with the next sequence number */
   #append(text: string): void {
-    this.#ring.append({ text, hash: nextHash(this.#ring.last.hash, text) });
+    this.#written.append({ text, hash: nextHash(this.#written.last.hash, text) });
   }
 }

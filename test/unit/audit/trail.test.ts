@@ -39,6 +39,20 @@ describe('a page', () => {
   });
 });
 
+describe('the order of the entries', () => {
+  test('is the order in which they were recorded, even if a checkpoint is added right after an event', () => {
+    const { trail, wallet } = auditOf();
+    for (let number = 0; number < 3; number += 1) {
+      const point = trail.pointToSign();
+      for (let event = 0; event <= 70 * number; event += 1) trail.record(derived(event));
+      trail.addCheckpoint({ ...point, wallet, signature: '0x' });
+    }
+    const written = readAll(trail).map(({ op, app_id: appId }) => (op === 'derive' ? Number(appId) - 1_000 : op));
+    const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, number) => number);
+    expect(written).toEqual(['start', ...upTo(0), 'checkpoint', ...upTo(70), 'checkpoint', ...upTo(140), 'checkpoint']);
+  });
+});
+
 describe('without a reader', () => {
   test('an audit log that gets 100,000 entries stays within both limits: the oldest entries are dropped and counted', async () => {
     const { trail, checkpoint } = auditOf();
