@@ -81,7 +81,7 @@ try {
   await filler.fill(serving, records);
   const fillToMs = Date.now();
   await linesRead();
-  addAimedRow('a node merges deltas of 1 MiB', RECORDS, (fillToMs - fillFromMs) / 1000, record.between(serving.name, fillFromMs, fillToMs));
+  addAimedRow('a node merges deltas of 256 KiB', RECORDS, (fillToMs - fillFromMs) / 1000, record.between(serving.name, fillFromMs, fillToMs));
 
   const joined = await join(joining, RECORDS);
   await linesRead();

@@ -11,7 +11,7 @@ import type { Member } from '../domain/membership.ts';
 import type { Clock, Log } from '../domain/ports.ts';
 import type { MergeVerdict, WalkRequest, WireRecord } from '../domain/records.ts';
 import { rootDigestOf } from './app-digests.ts';
-import { MAX_INNER_BYTES, isPassing, type Sent } from './delta-plan.ts';
+import { BATCH_BYTES, isPassing, type Sent } from './delta-plan.ts';
 import type { DeltaPush } from './delta-push.ts';
 import { leftOutOf, mergeBatch, type MergeModules } from './merge-batch.ts';
 import { appsAnswer, bucketsAnswer, rootAnswer } from './messages.ts';
@@ -201,7 +201,7 @@ export class AntiEntropy {
       if (digest === null || theirs.has(`${appId} ${digest}`) || course.replica.antiEntropy.isUnwanted(appId, digest)) continue;
       lacking.push({ appId, record });
       bytes += record.value?.length ?? 0;
-      if (bytes < MAX_INNER_BYTES) continue;
+      if (bytes < BATCH_BYTES) continue;
       await this.#send(course, lacking);
       lacking = [];
       bytes = 0;

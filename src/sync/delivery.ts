@@ -21,7 +21,7 @@ const POISONED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
 /** The state of a delivery. Places are indexes into the list of records. */
 export type DeliveryState =
-  /** Batches are as large as a body allows. */
+  /** Batches are as large as a push may be. */
   | { readonly kind: 'streaming' }
   /**
    * A batch failed because of its records. Batches hold at most `size` records. `size` is halved after each failure and doubled after each

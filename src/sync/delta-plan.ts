@@ -1,4 +1,5 @@
 /** Which records the next push contains, and what the answer to it means (protocol.md §4, Sizes; §10, Rejections). Pure. */
+import { SNAPSHOT_PAGE_BYTES } from '../domain/limits.ts';
 import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain/records.ts';
 import { quotedKey } from './merge-batch.ts';
 import { deltaAnswer } from './messages.ts';
@@ -11,7 +12,12 @@ const ENVELOPE_BYTES = 1_024;
 const MESSAGE_BYTES = 512;
 /** Size of the JSON around the records of one app. */
 const APP_BYTES = 24;
-export const MAX_INNER_BYTES = (MAX_BODY_BYTES - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
+const MAX_INNER_BYTES = innerBytes(MAX_BODY_BYTES);
+/**
+ * Size of the records in one push, unless a single record is larger: a push has the size of a page that this node requests. A node that
+ * receives larger bodies has more memory in use afterwards, because their strings and records outlive several collections.
+ */
+export const BATCH_BYTES = innerBytes(SNAPSHOT_PAGE_BYTES);
 /** Maximum number of records in one push, so that its answer comes soon. */
 export const MAX_RECORDS = 4_096;
 
@@ -28,14 +34,18 @@ export interface Sent {
   readonly record: WireRecord;
 }
 
-/** The next batch of `entries`, in order; null if there are none. A record above the maximum size is alone in its batch. */
+function innerBytes(bodyBytes: number): number {
+  return (bodyBytes - ENVELOPE_BYTES) / 2 - MESSAGE_BYTES;
+}
+
+/** The next batch of `entries`, in order; null if there are none. A record above `BATCH_BYTES` is alone in its batch. */
 export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecords = MAX_RECORDS): DeltaBatch<Entry> | null {
   const planned: Entry[] = [];
   const data: Record<string, WireRecord[]> = {};
   let bytes = 2;
   for (const entry of entries) {
     const size = Buffer.byteLength(JSON.stringify(entry.record)) + 1 + (data[entry.appId] === undefined ? APP_BYTES : 0);
-    if (planned.length > 0 && (bytes + size > MAX_INNER_BYTES || planned.length >= maxRecords)) break;
+    if (planned.length > 0 && (bytes + size > BATCH_BYTES || planned.length >= maxRecords)) break;
     (data[entry.appId] ??= []).push(entry.record);
     planned.push(entry);
     bytes += size;

@@ -1,5 +1,6 @@
 /** Which records a push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
+import { SNAPSHOT_PAGE_BYTES } from '../../../src/domain/limits.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { judgeDeltaAnswer, planDelta, type Sent } from '../../../src/sync/delta-plan.ts';
 
@@ -50,12 +51,17 @@ describe('a plan', () => {
     for (const batch of batches) expect(wireBytes(planDelta(batch)!.data)).toBeLessThan(RUST_BODY_LIMIT);
   });
 
-  test('puts several records into one body if they fit', () => {
-    const batches = plan(Array.from({ length: 25 }, (_, index) => entry(`key ${index}`, 100_000)));
-    for (const [index, batch] of batches.slice(0, -1).entries()) {
-      expect(wireBytes(planDelta([...batch, batches[index + 1]![0]!])!.data)).toBeLessThan(RUST_BODY_LIMIT);
-      expect(batch.length).toBeGreaterThanOrEqual(4);
+  test('puts as many records into one body as fit into a page that this node requests', () => {
+    const batches = plan(Array.from({ length: 60 }, (_, index) => entry(`key ${index}`, 20_000)));
+    for (const batch of batches.slice(0, -1)) {
+      expect(wireBytes(planDelta(batch)!.data)).toBeLessThanOrEqual(SNAPSHOT_PAGE_BYTES);
+      expect(wireBytes({ '100': [...batch, entry('one more', 20_000)].map(({ record }) => record) })).toBeGreaterThan(SNAPSHOT_PAGE_BYTES);
     }
+  });
+
+  test('is oversized only if its only record makes a body above 2 MiB', () => {
+    expect(planDelta([entry('a', 500_000), entry('b')])).toMatchObject({ entries: [{ record: { key: 'a' } }], oversized: false });
+    expect(planDelta([entry('a', 530_000), entry('b')])).toMatchObject({ entries: [{ record: { key: 'a' } }], oversized: true });
   });
 
   test('sends a value alone if its body exceeds 2 MiB', () => {
