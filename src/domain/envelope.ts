@@ -1,5 +1,5 @@
 /** Reads and writes the wire form of an envelope (protocol.md §3). The enclave encrypts and decrypts its content. */
-import { isHex } from './hex.ts';
+import { isHex, lowerHex } from './hex.ts';
 import { parseTeePubkey, type TeePubkey } from './ids.ts';
 import type { SealedText } from './ports.ts';
 
@@ -17,7 +17,7 @@ const NONCE_BYTES: readonly number[] = [12, 32];
 function bareHex(value: unknown): string | null {
   if (typeof value !== 'string') return null;
   const bare = value.startsWith('0x') ? value.slice(2) : value;
-  return isHex(bare) ? bare.toLowerCase() : null;
+  return isHex(bare) ? lowerHex(bare) : null;
 }
 
 /** Reads a parsed JSON body as an envelope; `null` if it is not an envelope. Other fields are ignored here. */
@@ -43,13 +43,16 @@ export function envelopeJson({ senderPubkey, nonce, encryptedData }: SealedText)
 
 /** The bytes of `envelopeJson`, without the copy that joining strings of megabytes would need. */
 export function envelopeBytes(sealed: SealedText): Buffer {
-  const end = '"}';
-  const { encryptedData } = sealed;
-  const start = envelopeJson({ ...sealed, encryptedData: '' }).slice(0, -end.length);
-  const bytes = Buffer.allocUnsafeSlow(start.length + encryptedData.length + end.length);
-  bytes.write(start, 0, 'latin1');
-  bytes.write(encryptedData, start.length, 'latin1');
-  bytes.write(end, start.length + encryptedData.length, 'latin1');
+  return jsonEndingWithHex(envelopeJson({ ...sealed, encryptedData: '' }), sealed.encryptedData);
+}
+
+/** The bytes of a JSON object whose last field is hex. @param json the object with an empty text as its last field; ASCII */
+export function jsonEndingWithHex(json: string, hex: string): Buffer {
+  const at = json.length - '"}'.length;
+  const bytes = Buffer.allocUnsafeSlow(json.length + hex.length);
+  bytes.write(json, 0, 'latin1');
+  bytes.write(hex, at, 'latin1');
+  bytes.write('"}', at + hex.length, 'latin1');
   return bytes;
 }
 

@@ -8,3 +8,10 @@
 export function isHex(text: string): boolean {
   return text.length % 2 === 0 && Buffer.byteLength(text) === text.length && Buffer.from(text, 'hex').length * 2 === text.length;
 }
+
+const UPPER_CASE_DIGIT = /[A-F]/;
+
+/** Hex in lower case. `toLowerCase` makes a copy even of a text that is in lower case already, and envelopes are megabytes of hex. */
+export function lowerHex(hex: string): string {
+  return UPPER_CASE_DIGIT.test(hex) ? hex.toLowerCase() : hex;
+}

@@ -2,7 +2,7 @@
  * Checks and normalises the answers of the enclave API (protocol.md §7). It uses no schema, since every app request needs three answers and
  * a schema costs several times as much. A test compares each check with a schema.
  */
-import { isHex } from '../domain/hex.ts';
+import { isHex, lowerHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type Hash32, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { SealedText, SignedTransaction } from '../domain/ports.ts';
@@ -45,7 +45,7 @@ function isAnyHex(text: unknown): text is string {
 }
 
 function bare(text: string): string {
-  return withoutPrefix(text).toLowerCase();
+  return lowerHex(withoutPrefix(text));
 }
 
 function withoutPrefix(text: string): string {

@@ -11,15 +11,15 @@ export interface OdynCallOptions<Answer> {
   readonly maxAnswerBytes: number;
   /** The request's head. */
   readonly head: string;
-  /** The request's body; empty for a GET. */
-  readonly body: string;
+  /** The request's body, as in `Exchange`. */
+  readonly body: string | Buffer;
   /** Reads an answer. @param body overwritten when the function returns. @throws DependencyError */
   readonly read: (status: number, body: Buffer) => Answer;
 }
 
 export class OdynCall<Answer> implements Waiting, Exchange {
   readonly head: string;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly maxAnswerBytes: number;
   readonly #options: OdynCallOptions<Answer>;
   #connections: OdynConnections | null = null;

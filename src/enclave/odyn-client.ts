@@ -4,9 +4,11 @@
  * on. The API may close connections that were idle or just used, so a call whose connection fails is sent once more on a new connection.
  * `decrypt` is not sent again, because the API uses up the nonce even if an attempt fails.
  */
+import { parseCuttingHex } from '../crypto/cut-hex.ts';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
 import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
+import { jsonEndingWithHex } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
@@ -22,6 +24,8 @@ const CALL_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 32;
 /** Maximum size of an answer: JSON with the largest text that the API handles. Bytes. */
 const MAX_ANSWER_BYTES = 2 * ENCLAVE_BODY_BYTES + 64 * 1024;
+/** A request with longer hex is written as bytes, because its JSON would be another string of that length. Characters. */
+const MAX_STRING_CHARS = 16 * 1024;
 /** Maximum size of an attestation; a hardware attestation is smaller than 16 KiB. Bytes. */
 const MAX_ATTESTATION_BYTES = 64 * 1024;
 
@@ -115,7 +119,9 @@ export class OdynClient implements Enclave, Attester {
   }
 
   decrypt({ nonce, senderPubkey, encryptedData }: SealedText, signal?: AbortSignal): Promise<string> {
-    return this.#call('decrypt', { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData }, signal);
+    const fields = { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData };
+    const isLong = encryptedData.length > MAX_STRING_CHARS;
+    return this.#call('decrypt', isLong ? jsonEndingWithHex(JSON.stringify({ ...fields, encrypted_data: '' }), encryptedData) : fields, signal);
   }
 
   async attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null> {
@@ -133,10 +139,10 @@ export class OdynClient implements Enclave, Attester {
     this.#deadlines.close();
   }
 
-  /** @param content undefined for a GET */
-  async #call<Name extends Operation>(operation: Name, content: object | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+  /** @param content an object, or its JSON; undefined for a GET */
+  async #call<Name extends Operation>(operation: Name, content: object | Buffer | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
     const { asked, start, maxAnswerBytes, read } = this.#operations[operation];
-    const body = content === undefined ? '' : JSON.stringify(content);
+    const body = content === undefined ? '' : content instanceof Buffer ? content : JSON.stringify(content);
     const head = body === '' ? start : `${start}${Buffer.byteLength(body)}\r\n\r\n`;
     const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, head, body, read: read as (status: number, body: Buffer) => Answer<Name> });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
@@ -194,15 +200,15 @@ function readRandom(asked: DependencyCall, body: Buffer): Uint8Array {
 
 /** @throws DependencyError malformed */
 function readJson(operation: OdynOperation, asked: DependencyCall, body: Buffer): OdynAnswer<OdynOperation> {
-  const answer = parseOrNull(body.toString('utf8'));
+  const answer = operation === 'encrypt' ? parseCuttingHex(body, 'encrypted_data', parseOrNull) : parseOrNull(body);
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
   if (read === null) throw malformedAnswer(asked, `gave a malformed answer to ${asked.call}`);
   return read;
 }
 
-function parseOrNull(text: string): unknown {
+function parseOrNull(json: Uint8Array): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString('utf8')) as unknown;
   } catch {
     return null;
   }

@@ -24,8 +24,8 @@ export interface OdynAddress {
 export interface Exchange extends AnswerLimit {
   /** The request's head. */
   readonly head: string;
-  /** The request's body; empty for a GET. */
-  readonly body: string;
+  /** The request's body; empty for a GET. A body of bytes contains nothing secret, and is not overwritten. */
+  readonly body: string | Buffer;
   /** Must not throw. @param body is overwritten after the function has returned */
   onAnswer(status: number, body: Buffer): void;
   onFailure(error: Error): void;
@@ -58,7 +58,7 @@ export class OdynConnection {
     this.#exchange = exchange;
     this.#reader = new AnswerReader(exchange);
     this.#socket.ref();
-    if (body.length > MAX_JOINED_CHARS) {
+    if (typeof body !== 'string' || body.length > MAX_JOINED_CHARS) {
       this.#writeLong(head, body);
       return;
     }
@@ -67,12 +67,14 @@ export class OdynConnection {
     this.#socket.write(request, Buffer.byteLength(request) === request.length ? 'latin1' : 'utf8');
   }
 
-  #writeLong(head: string, body: string): void {
-    const bytes = Buffer.from(body);
+  #writeLong(head: string, body: string | Buffer): void {
     this.#socket.cork();
     this.#socket.write(head, 'latin1');
-    // The body may contain a value of an app.
-    this.#socket.write(bytes, () => bytes.fill(0));
+    if (typeof body === 'string') {
+      const bytes = Buffer.from(body);
+      // The body may contain a value of an app.
+      this.#socket.write(bytes, () => bytes.fill(0));
+    } else this.#socket.write(body);
     this.#socket.uncork();
   }
 

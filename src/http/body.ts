@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express';
 import type { IncomingMessage } from 'node:http';
 import { RefusalError } from '../domain/errors.ts';
 import { JoinedChunks } from '../domain/joined-chunks.ts';
+import { parseCuttingHex } from '../crypto/cut-hex.ts';
 import { parseJsonBody } from '../crypto/json.ts';
 import type { Admission } from './admission.ts';
 import type { ByteLease } from './inflight-bytes.ts';
@@ -76,7 +77,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
 
 function parseBody(body: Uint8Array): unknown {
   try {
-    return parseJsonBody(body);
+    return parseCuttingHex(body, 'encrypted_data', parseJsonBody);
   } catch {
     throw new RefusalError('bad_request', 'the body is not JSON');
   }

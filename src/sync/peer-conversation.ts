@@ -4,6 +4,7 @@
  * peer's wallet must have signed the answer, and the envelope's sender key must be the peer's registered teePubkey.
  */
 import { canonicalJson } from '../crypto/canonical-json.ts';
+import { parseCuttingHex } from '../crypto/cut-hex.ts';
 import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
 import { peerAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
 import { recoverEip191 } from '../crypto/signature.ts';
@@ -174,7 +175,7 @@ export class PeerConversation {
   ): Promise<Record<string, unknown>> {
     const signer = recoverEip191(responseMessage(signature, member.wallet), answer.headers['x-kms-peer-signature'] ?? '');
     if (signer !== member.wallet) throw new PeerError('bad_signature', "the answer is not signed by the peer's wallet");
-    const sealed = parseEnvelope(parseJsonOrNull(answer.body));
+    const sealed = parseEnvelope(parseCuttingHex(answer.body, 'encrypted_data', parseJsonOrNull));
     if (sealed === null || !isRegisteredSender(sealed, teePubkey)) {
       throw new PeerError('not_an_envelope', "the answer is not an envelope under the peer's registered teePubkey");
     }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isHex } from '../../../src/domain/hex.ts';
+import { isHex, lowerHex } from '../../../src/domain/hex.ts';
 
 test.each([
   ['', true],
@@ -36,4 +36,9 @@ test('an invalid digit at the end of a string of 8 MiB is detected', () => {
   const text = 'ab'.repeat(4 * 1024 * 1024);
   expect(isHex(text)).toBe(true);
   expect(isHex(`${text.slice(0, -1)}z`)).toBe(false);
+});
+
+test('lowerHex changes only the digits in upper case', () => {
+  const digits = fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEF'.split('')), maxLength: 80 });
+  fc.assert(fc.property(digits, (hex) => expect(lowerHex(hex)).toBe(hex.toLowerCase())));
 });

@@ -1,0 +1,51 @@
+/**
+ * Parses JSON that contains one long text of hex, such as the body of an envelope. A JSON parser would decode the megabytes of hex into a
+ * string on the heap, search them for escapes and copy them. Here the hex is cut out of the bytes, and becomes a string once.
+ */
+import { isHex } from '../domain/hex.ts';
+import { isJsonObject } from './json.ts';
+
+/** Shorter bodies are parsed as they are. Bytes. */
+const MIN_BYTES = 16 * 1024;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const SPACES: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/**
+ * Returns what `parse(body)` returns, for every body. @param name the field of the outermost object whose value may be long hex
+ * @param parse parses JSON
+ */
+export function parseCuttingHex(body: Uint8Array, name: string, parse: (json: Uint8Array) => unknown): unknown {
+  const cut = body.length < MIN_BYTES ? null : cutHex(Buffer.from(body.buffer, body.byteOffset, body.byteLength), name);
+  if (cut === null) return parse(body);
+  const parsed = parse(cut.rest);
+  // The field is in another object.
+  if (!isJsonObject(parsed) || !Object.hasOwn(parsed, name)) return parse(body);
+  parsed[name] = cut.hex;
+  return parsed;
+}
+
+/**
+ * Cuts the text of hex out of the body. Returns null if the rest could have another field of this name: if the name is in it a second time,
+ * or if it has a backslash, because then a name may be written with escapes.
+ */
+function cutHex(body: Buffer, name: string): { readonly rest: Buffer; readonly hex: string } | null {
+  const quoted = `"${name}"`;
+  const at = body.indexOf(quoted, 0, 'latin1');
+  if (at === -1) return null;
+  const colon = afterSpaces(body, at + quoted.length);
+  const quote = afterSpaces(body, colon + 1);
+  const end = body.indexOf(QUOTE, quote + 1);
+  if (body[colon] !== COLON || body[quote] !== QUOTE || end === -1) return null;
+  const rest = Buffer.concat([body.subarray(0, quote + 1), body.subarray(end)]);
+  if (rest.includes(BACKSLASH) || rest.includes(quoted, at + 1, 'latin1')) return null;
+  const hex = body.toString('latin1', quote + 1, end);
+  return isHex(hex.startsWith('0x') ? hex.slice(2) : hex) ? { rest, hex } : null;
+}
+
+function afterSpaces(body: Buffer, from: number): number {
+  let at = from;
+  while (SPACES.has(body[at])) at += 1;
+  return at;
+}

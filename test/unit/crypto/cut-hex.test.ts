@@ -1,0 +1,84 @@
+/** JSON with one long text of hex (crypto/cut-hex.ts), compared with a parser that gets all bytes. */
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { parseCuttingHex } from '../../../src/crypto/cut-hex.ts';
+import { parseJsonBody } from '../../../src/crypto/json.ts';
+
+const NAME = 'encrypted_data';
+const HEX = 'ab09'.repeat(5_000);
+
+/** The lengths of the texts that the parser gets. */
+function parserLengths(body: string): readonly number[] {
+  const lengths: number[] = [];
+  parseCuttingHex(Buffer.from(body), NAME, (json) => {
+    lengths.push(json.length);
+    return parseJsonBody(json);
+  });
+  return lengths;
+}
+
+function outcomeOf(parse: () => unknown): unknown {
+  try {
+    // The text shows the order of the fields too.
+    return JSON.stringify(parse());
+  } catch {
+    return 'refused';
+  }
+}
+
+function expectSame(body: Buffer): void {
+  const copy = Buffer.from(body);
+  expect(outcomeOf(() => parseCuttingHex(body, NAME, parseJsonBody))).toBe(outcomeOf(() => parseJsonBody(copy)));
+  expect(body.equals(copy)).toBe(true);
+}
+
+test.each<[string, string]>([
+  ['the only field', `{"${NAME}":"${HEX}"}`],
+  ['the first field', `{"${NAME}":"${HEX}","nonce":"00"}`],
+  ['the last field, with spaces around it', ` {"nonce" : "00", "${NAME}" :\n\t"${HEX}" } `],
+  ['in upper case after 0x', `{"${NAME}":"0x${HEX.toUpperCase()}"}`],
+])('the parser does not get the hex if it is %s', (_, body) => {
+  expect(parserLengths(body)).toEqual([body.length - body.split('"').find((text) => text.length >= HEX.length)!.length]);
+  expectSame(Buffer.from(body));
+});
+
+test('a short body is parsed as it is', () => {
+  const body = `{"${NAME}":"abcd"}`;
+  expect(parserLengths(body)).toEqual([body.length]);
+});
+
+describe('the result is that of the parser', () => {
+  test.each<[string, string]>([
+    ['the field occurs twice', `{"${NAME}":"${HEX}","${NAME}":"cd"}`],
+    ['the field occurs twice, once with an escape', `{"${NAME}":"${HEX}","encrypted\\u005fdata":"cd"}`],
+    ['the field is in another object', `{"a":{"${NAME}":"${HEX}"}}`],
+    ['the field is in another object, and outside with an escape', `{"a":{"${NAME}":"${HEX}"},"encrypted\\u005fdata":""}`],
+    ['the name is a text, and the field has an escape', `{"a":"${NAME}","encrypted\\u005fdata":"${HEX}"}`],
+    ['the field is quoted in a text', `{"a":"\\"${NAME}\\":\\"${HEX}\\""}`],
+    ['the outermost value is a list', `[{"${NAME}":"${HEX}"}]`],
+    ['the value has an escape', `{"${NAME}":"${HEX}\\u0061"}`],
+    ['the value has a line break', `{"${NAME}":"${HEX}\n"}`],
+    ['the value has an odd number of digits', `{"${NAME}":"${HEX}a"}`],
+    ['the value is a list', `{"${NAME}":["${HEX}"]}`],
+    ['the value is a number', `{"${NAME}":${'1'.repeat(20_000)}}`],
+    ['the value does not end', `{"${NAME}":"${HEX}`],
+    ['the colon is missing', `{"${NAME}" "${HEX}"}`],
+    ['a quote is missing', `{"a":"x${NAME}":"${HEX}"}`],
+    ['a comma follows', `{"${NAME}":"${HEX}",}`],
+    ['text follows', `{"${NAME}":"${HEX}"} x`],
+    ['a byte order mark precedes', `\ufeff{"${NAME}":"${HEX}"}`],
+    ['there is a field __proto__', `{"__proto__":{"a":1},"${NAME}":"${HEX}"}`],
+  ])('if %s', (_, body) => expectSame(Buffer.from(body)));
+
+  test('if bytes are not UTF-8', () => expectSame(Buffer.concat([Buffer.from(`{"${NAME}":"${HEX}","a":"`), Buffer.of(0xff), Buffer.from('"}')])));
+
+  test('for bodies made of random parts', () => {
+    const name = fc.constantFrom(`"${NAME}"`, `"${NAME}"`, '"encrypted\\u005fdata"', '"nonce"', '"__proto__"', '"1"');
+    const text = fc.constantFrom(`"${HEX}"`, `"0x${HEX}"`, '"ab"', '""', `"${HEX}z"`, `"${NAME}"`, `"\\"${NAME}\\":"`, '"é"', '7', 'null');
+    const { value } = fc.letrec<{ value: string; object: string }>((tie) => ({
+      value: fc.oneof({ depthSize: 'small', withCrossShrink: true }, text, tie('object'), fc.array(tie('value'), { maxLength: 2 }).map((items) => `[${items.join(',')}]`)),
+      object: fc.array(fc.tuple(name, fc.constantFrom(':', ' : ', ''), tie('value')), { maxLength: 4 }).map((fields) => `{${fields.map((parts) => parts.join('')).join(',')}}`),
+    }));
+    fc.assert(fc.property(value, fc.constantFrom('', '', '', ' ', '}', '"'), (json, end) => expectSame(Buffer.from(json + end))), { numRuns: 1_000 });
+  });
+});
