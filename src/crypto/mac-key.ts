@@ -29,13 +29,13 @@ export class MacKey {
     }
   }
 
-  /** @param message a string is hashed as UTF-8. @returns 32 bytes */
-  mac(message: Uint8Array | string): Buffer {
+  /** @param message a string is hashed as UTF-8; several strings are hashed as one, without joining them. @returns 32 bytes */
+  mac(message: Uint8Array | string | readonly string[]): Buffer {
     return Buffer.from(this.macHex(message), 'hex');
   }
 
   /** Like `mac`, but returns 64 lower-case hex digits. Node makes a hex string in a third of the time that it takes to make a Buffer. */
-  macHex(message: Uint8Array | string): string {
+  macHex(message: Uint8Array | string | readonly string[]): string {
     this.#outer.write(this.#innerHash(message), BLOCK_BYTES, DIGEST_BYTES, 'hex');
     return hash('sha256', this.#outer, 'hex');
   }
@@ -47,7 +47,8 @@ export class MacKey {
   }
 
   /** In hex. */
-  #innerHash(message: Uint8Array | string): string {
+  #innerHash(message: Uint8Array | string | readonly string[]): string {
+    if (typeof message !== 'string' && !(message instanceof Uint8Array)) return this.#innerHashOfPieces(message);
     const isText = typeof message === 'string';
     const length = isText ? Buffer.byteLength(message, 'utf8') : message.length;
     const inner = this.#inner;
@@ -55,6 +56,13 @@ export class MacKey {
     if (isText) inner.write(message, BLOCK_BYTES, 'utf8');
     else inner.set(message, BLOCK_BYTES);
     return hash('sha256', inner.subarray(0, BLOCK_BYTES + length), 'hex');
+  }
+
+  #innerHashOfPieces(pieces: readonly string[]): string {
+    if (pieces.length === 1) return this.#innerHash(pieces[0]!);
+    const inner = createHash('sha256').update(this.#inner.subarray(0, BLOCK_BYTES));
+    for (const piece of pieces) inner.update(piece);
+    return inner.digest('hex');
   }
 }
 

@@ -175,14 +175,14 @@ export class Vault {
     return opened !== null;
   }
 
-  /** `x-sync-signature` of an envelope's canonical JSON. @throws InvariantError without a sync key */
-  syncHmac(canonical: string): string {
+  /** `x-sync-signature` of an envelope's canonical JSON, whole or in pieces. @throws InvariantError without a sync key */
+  syncHmac(canonical: string | readonly string[]): string {
     invariant(this.#syncKey !== null, 'an HMAC was requested, but there is no sync key');
     return this.#syncKey.macHex(canonical);
   }
 
   /** Whether `signature` is the result of `syncHmac`; false without a sync key. Only lower-case hex is valid, because all nodes send it. */
-  verifySyncHmac(canonical: string, signature: string): boolean {
+  verifySyncHmac(canonical: string | readonly string[], signature: string): boolean {
     return this.#syncKey !== null && constantTimeEqual(this.syncHmac(canonical), signature);
   }
 

@@ -5,7 +5,7 @@
  */
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
-import { canonicalJson } from '../crypto/canonical-json.ts';
+import { canonicalPieces } from '../crypto/canonical-json.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { Audit } from '../domain/audit.ts';
 import { RefusalError } from '../domain/errors.ts';
@@ -124,10 +124,12 @@ function requireHmac({ handler, vault }: Pick<SyncModules, 'handler' | 'vault'>)
   return (request, { locals }, next) => {
     if (handler.requiresHmac(locals.inner)) {
       const signature = String(request.headers['x-sync-signature'] ?? '').trim();
-      if (!vault.verifySyncHmac(canonicalJson(locals.body), signature)) {
+      if (!vault.verifySyncHmac(canonicalPieces(locals.body), signature)) {
         throw new RefusalError('forbidden', 'x-sync-signature is missing or wrong');
       }
     }
+    // A delta's body has megabytes, which are not needed while its records are merged.
+    locals.body = undefined;
     next();
   };
 }

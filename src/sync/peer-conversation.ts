@@ -3,7 +3,7 @@
  * any part of it is used. The answer's signature does not cover its body; the envelope authenticates the body. So both are checked: the
  * peer's wallet must have signed the answer, and the envelope's sender key must be the peer's registered teePubkey.
  */
-import { canonicalJson } from '../crypto/canonical-json.ts';
+import { canonicalPieces } from '../crypto/canonical-json.ts';
 import { parseCuttingHex } from '../crypto/cut-hex.ts';
 import { isJsonObject, parseJsonOrNull } from '../crypto/json.ts';
 import { peerAuthMessage, readNonce, responseMessage } from '../crypto/messages.ts';
@@ -154,7 +154,7 @@ export class PeerConversation {
         'x-kms-wallet': identity.wallet,
         'x-kms-timestamp': String(timestamp),
         'x-kms-nonce': nonce,
-        ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalJson(envelope)) } : {}),
+        ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalPieces(envelope)) } : {}),
       },
       body: JSON.stringify(envelope),
       // The enclave does not decrypt longer answers.

@@ -24,6 +24,11 @@ test.each([0, 1, 4_095, 4_096, 4_097, 100_000])('a message of %i bytes has the r
   expect(hex(key.mac('a'.repeat(length)))).toBe(expected(KEY, 'a'.repeat(length)));
 });
 
+test('the MAC of several strings is the MAC of one string that joins them', () => {
+  const pieces = fc.array(fc.oneof(fc.string({ unit: 'grapheme', maxLength: 50 }), fc.constant('é'.repeat(5_000))), { maxLength: 5 });
+  fc.assert(fc.property(pieces, (several) => expect(hex(new MacKey(KEY).mac(several))).toBe(expected(KEY, several.join('')))));
+});
+
 test('a string is measured in bytes of UTF-8, not in characters', () => {
   const text = 'é'.repeat(4_000);
   expect(hex(new MacKey(KEY).mac(text))).toBe(expected(KEY, text));
