@@ -11,19 +11,21 @@ const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {
-  readonly #wallets: LRUCache<Wallet, true>;
+  readonly #elapsed: () => number;
+  /** Made when the first wallet is noted, because the cache allocates room for all its entries at once. */
+  #wallets: LRUCache<Wallet, true> | null = null;
 
   constructor(modules: { readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'> }) {
-    const elapsed = elapsedMs(modules.clock);
-    // With a resolution of 0 the cache sets no timer.
-    this.#wallets = new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
+    this.#elapsed = elapsedMs(modules.clock);
   }
 
   note(wallet: Wallet): void {
+    // With a resolution of 0 the cache sets no timer.
+    this.#wallets ??= new LRUCache({ max: MAX_WALLETS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now: () => this.#elapsed() + 1 } });
     this.#wallets.set(wallet, true);
   }
 
   has(wallet: Wallet): boolean {
-    return this.#wallets.has(wallet);
+    return this.#wallets?.has(wallet) ?? false;
   }
 }

@@ -19,13 +19,15 @@ interface Bucket {
 
 export class RateLimit {
   readonly #perMinute: number;
+  readonly #maxClients: number;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** Made when the first client arrives, because the cache allocates room for all its buckets at once. */
   #buckets: LRUCache<string, Bucket> | null = null;
 
-  /** @param perMinute 0 means no limit */
-  constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
+  /** @param perMinute 0 means no limit. @param maxClients the number of clients that are limited at the same time, if it is known */
+  constructor(perMinute: number, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }, maxClients = MAX_BUCKETS) {
     this.#perMinute = perMinute;
+    this.#maxClients = maxClients;
     this.#clock = modules.clock;
   }
 
@@ -37,7 +39,7 @@ export class RateLimit {
     const capacity = this.#perMinute * factor;
     if (capacity === 0) return;
     const nowMs = this.#clock.monotonicMs();
-    this.#buckets ??= new LRUCache({ max: MAX_BUCKETS });
+    this.#buckets ??= new LRUCache({ max: this.#maxClients });
     let bucket = this.#buckets.get(client);
     if (bucket === undefined) {
       bucket = { tokens: capacity, filledAtMs: nowMs };

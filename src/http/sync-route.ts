@@ -9,6 +9,7 @@ import { canonicalPieces } from '../crypto/canonical-json.ts';
 import type { Vault } from '../crypto/vault.ts';
 import type { Audit } from '../domain/audit.ts';
 import { RefusalError } from '../domain/errors.ts';
+import { MAX_MEMBERS } from '../domain/limits.ts';
 import { entryOf, type Member } from '../domain/membership.ts';
 import type { Clock, Identity, PeerDirectory } from '../domain/ports.ts';
 import { admit, enterAlso, noteFailedWork } from './admit.ts';
@@ -63,7 +64,7 @@ export function syncHandlers(options: SyncOptions, modules: SyncModules, countCl
     secretConfirmed,
     authenticatePeer(modules, countClient),
     auditPeer<PeerLocals>(modules.audit),
-    limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules)),
+    limitPeer(new RateLimit(PEER_RATE_PER_MINUTE, modules, MAX_MEMBERS)),
     admit<PeerLocals>(bounds, ({ caller }) => caller.member.wallet),
     readBody(options.maxSyncPayloadBytes),
     openEnvelope<PeerLocals>(modules),

@@ -30,21 +30,21 @@ export class CachedNovaRegistry implements AppRegistry {
   readonly #options: CachedNovaRegistryOptions;
   readonly #reader: AppReader;
   readonly #clock: Clock;
-  readonly #records: LRUCache<Wallet, AppRecord>;
+  readonly #elapsed: () => number;
+  /** Made when the first wallet is looked up, because the cache allocates room for all its entries at once. */
+  #records: LRUCache<Wallet, AppRecord> | null = null;
   readonly #flights = new Map<Wallet, Promise<AppRecord>>();
 
   constructor(options: CachedNovaRegistryOptions, modules: { readonly reader: AppReader; readonly clock: Clock }) {
     this.#options = options;
     this.#reader = modules.reader;
     this.#clock = modules.clock;
-    const elapsed = elapsedMs(modules.clock);
-    // With a resolution of 0, the cache starts no timer.
-    this.#records = new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => elapsed() + 1 } });
+    this.#elapsed = elapsedMs(modules.clock);
   }
 
   /** @throws DependencyError when the chain cannot be read */
   async lookup(wallet: Wallet): Promise<AppRecord> {
-    const known = this.#records.get(wallet);
+    const known = this.#records?.get(wallet);
     if (known !== undefined) return known;
     const flight = this.#flights.get(wallet);
     if (flight !== undefined) return flight;
@@ -62,6 +62,8 @@ export class CachedNovaRegistry implements AppRegistry {
       this.#reader.read(wallet, signal),
     );
     const ttl = record.instance.id === 0n ? Math.min(ttlMs, UNKNOWN_TTL_MS) : ttlMs;
+    // With a resolution of 0, the cache starts no timer.
+    this.#records ??= new LRUCache({ max: MAX_WALLETS, ttlResolution: 0, perf: { now: () => this.#elapsed() + 1 } });
     if (ttl > 0) this.#records.set(wallet, record, { ttl });
     return record;
   }

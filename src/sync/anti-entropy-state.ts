@@ -17,8 +17,11 @@ const MAX_UNWANTED = 4_096;
 export class AntiEntropyState {
   readonly rest: Rest;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** App id and digest of each record that the peer refuses permanently. The digest covers the key too. */
-  readonly #unwanted = new LRUCache<string, true>({ max: MAX_UNWANTED });
+  /**
+   * App id and digest of each record that the peer refuses permanently. The digest covers the key too. Null until the peer refuses a
+   * record, because the cache allocates room for all its entries at once.
+   */
+  #unwanted: LRUCache<string, true> | null = null;
   #refusesDigests = false;
   /** When the last full round ended. Monotonic milliseconds. */
   #wholeAtMs = -Infinity;
@@ -50,16 +53,17 @@ export class AntiEntropyState {
 
   /** Notes that the peer refused this record permanently. Later rounds do not send the record again. */
   noteUnwanted(appId: string, digest: string): void {
+    this.#unwanted ??= new LRUCache({ max: MAX_UNWANTED });
     this.#unwanted.set(`${appId} ${digest}`, true);
   }
 
   isUnwanted(appId: string, digest: string): boolean {
-    return this.#unwanted.get(`${appId} ${digest}`) === true;
+    return this.#unwanted?.get(`${appId} ${digest}`) === true;
   }
 
   /** Forgets the peer's refusals, because the peer has another store now or this node's store was emptied. */
   reset(): void {
-    this.#unwanted.clear();
+    this.#unwanted = null;
     this.#refusesDigests = false;
   }
 }

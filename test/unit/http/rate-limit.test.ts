@@ -56,10 +56,10 @@ describe('a limit per minute', () => {
     expect(limit.size).toBe(0);
   });
 
-  test('remembers at most 20,000 clients', () => {
-    const limit = new RateLimit(1, { clock: new ManualClock() });
+  test.each([20_000, 1_024])('remembers at most %i clients', (most) => {
+    const limit = most === 20_000 ? new RateLimit(1, { clock: new ManualClock() }) : new RateLimit(1, { clock: new ManualClock() }, most);
     for (let client = 0; client < 30_000; client += 1) limit.take(String(client));
-    expect(limit.size).toBe(20_000);
+    expect(limit.size).toBe(most);
     expect(granted(limit, '29999', 1)).toBe(0);
   });
 
