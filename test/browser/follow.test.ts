@@ -45,7 +45,7 @@ function state(id: string, mark = ''): string {
 }
 const arrow = (from: string, to: string): string => `.arrow[data-arrow="crossing.light.${from} -> crossing.light.${to}"]`;
 const card = (name: string): string => `.card[data-source="${name}"]`;
-/** The bounding box of an element that is often redrawn. The element has no box for a moment during a redraw, so this asks repeatedly. */
+/** The bounding box of an element that is often redrawn. During a redraw, the element has no box for a moment, so this function asks repeatedly. */
 async function boxOf(selector: string): Promise<{ readonly x: number; readonly y: number; readonly width: number }> {
   for (let looks = 0; looks < MAX_LOOKS; looks++) {
     const box = await page.locator(selector).first().boundingBox();

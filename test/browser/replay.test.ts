@@ -167,7 +167,7 @@ describe('a simulation that breaks a rule', () => {
   });
 });
 
-test('when a file is opened, lines that are not events are ignored, and nothing of the previous source is shown', async () => {
+test('when a file is opened, lines that are not events are ignored, and nothing from the previous source is shown any more', async () => {
   const watched = new Watched();
   watched.start('crossing-1').send('car', 'press');
   await watched.serve();
@@ -233,7 +233,7 @@ describe('a live stream', () => {
     expect(other.commands).toHaveLength(1);
   });
 
-  test('is drawn once a new process answers, even if the old process ended before it sent the drawing', async () => {
+  test('is drawn as soon as a new process answers, even if the old process ended before it sent the drawing', async () => {
     const watched = new Watched();
     watched.start('crossing-1');
     await watched.serve();
@@ -310,7 +310,7 @@ describe('a live stream', () => {
     await page.waitForSelector('.stay[data-state=red]', { state: 'attached' });
   });
 
-  test('is shown as not connected when it is cut off, and continues without a reload once it is back', async () => {
+  test('is shown as not connected when it is cut off, and continues without a reload when it is back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     await watched.serve();

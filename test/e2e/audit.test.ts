@@ -167,7 +167,7 @@ test('after a restart of the node, its audit file has a second hash chain, and b
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('a node that is stopping lets its reader fetch the signed end of the audit log before it exits', async () => {
+test('before a node exits, the reader of its audit log can fetch the signed end of the log', async () => {
   let after = (await fetched(first)).at(-1)!.seq!;
   const stopped = first.stop();
   await waitUntil({ what: 'the end of the audit log', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 20 }, async () => {

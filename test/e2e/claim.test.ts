@@ -19,7 +19,7 @@ import type { Secret } from './support/secret-search.ts';
 const ZERO = `0x${'0'.repeat(64)}`;
 const PENDING = 'claim of the master secret hash is pending';
 const DEPRECATED_VERSION = 2;
-/** A base fee far above the price that a first claim offers, but below the cap of 0.05 ether for 300,000 gas. Wei per gas. */
+/** A base fee in wei per gas. It is far above the price that a first claim offers, but below the cap (0.05 ether for 300,000 gas). */
 const HIGH_BASE_FEE = 100_000_000_000n;
 
 let manual: ManualCluster;
@@ -138,7 +138,7 @@ test.each(['lose the answer', 'deny the answer'] as const)('a node finds its min
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
   await first.start();
   await waitForReason(first, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
-  // The node got no usable answer, so it sent the same transaction again. The chain accepted it once.
+  // A node that gets no usable answer may send the same transaction again, but the chain accepts the transaction only once.
   expect(proxy.marred).toBeGreaterThanOrEqual(1);
   await second.start();
   await expectGoodEnd([first, second]);
@@ -177,7 +177,7 @@ test('no member gets a candidate before the chain shows its hash six blocks deep
   expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: await cluster.chain.masterSecretHash() });
 });
 
-test('a member on a DEPRECATED version does not claim, and fetches the secret once a member on an ENROLLED version has claimed', async () => {
+test('a member on a DEPRECATED version does not claim, but fetches the secret after a member on an ENROLLED version has claimed', async () => {
   const [deprecated, enrolled] = [cluster.node(3), cluster.node(1)];
   await cluster.chain.setVersionStatus(KMS_APP_ID, DEPRECATED_VERSION, VERSION_STATUS.DEPRECATED);
   const { wallet, teePubkey, url } = deprecated;

@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  'status --watch prints the status again when a node is killed, and status shows the killed node with the reason',
+  'status --watch prints the status again when a node is killed, and status shows why the killed node is unreachable',
   async () => {
     const watch = start(['status', '--watch', '--every', '0.2', urls[1]!]);
     await watch.until('three ready nodes', ({ stdout }) => stdout.includes('3 of 3 nodes ready'));

@@ -16,7 +16,7 @@ const CHAIN_ID = 31_337;
 const HALF_AN_HOUR_SECONDS = 1_800;
 const FIVE_MINUTES_MS = 300_000;
 const OTHER_HASH = `0x${'ab'.repeat(32)}`;
-/** A made-up credential: the login and the key in the URL of a hosted RPC. */
+/** A made-up credential. In the URL of the RPC, it is both the user name and the API key in the path. */
 const LOGIN = 'word-of-the-operator';
 
 let printed = '';
@@ -197,7 +197,7 @@ describe('the first failed line names', () => {
   });
 });
 
-test('no output contains the login or the path of the RPC', () => {
+test('no output contains the user name or the path in the URL of the RPC', () => {
   expect(printed).toContain('contracts.kms_app_id');
   expect(printed).not.toContain(LOGIN);
 });

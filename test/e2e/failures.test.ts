@@ -1,6 +1,7 @@
 /**
  * Makes the dependencies of a node fail, and checks the reported reason (docs/decisions/0021). The log line of the step, `/status`
- * and the 503 that a caller gets must all say which dependency failed, where, and how. None of them may contain a login, a path or a query.
+ * and the 503 that a caller gets must all say which dependency failed, where, and how. None of them may contain the user name, the
+ * password, the path or the query of a URL.
  */
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -15,7 +16,10 @@ import { createCertificate, type Certificate } from './support/https-front.ts';
 import { startInProcessNode } from './support/in-process-node.ts';
 import { deriveRefusal, endOfLines, waitForReason } from './support/node-view.ts';
 
-/** The login, the path and the query of an RPC's URL must not appear in any output. Hosted RPCs put a key into the path or the query. */
+/**
+ * The user name, password, path and query in the URL of an RPC must not appear in any output. The URLs of hosted RPCs have a key in the path
+ * or the query.
+ */
 const LOGIN = 'name-of-caller:word-of-caller';
 const PATH = '/v2/key-in-the-path?token=key-in-the-query';
 const HIDDEN = /word-of-caller|key-in-the-path|key-in-the-query|name-of-caller/;

@@ -135,7 +135,7 @@ describe('a claim', () => {
   });
 });
 
-test('the node calls the RPC at exactly the configured address, with its trailing slash, and reports a redirect in the reason', async () => {
+test('the node calls the RPC at exactly the configured address, including the trailing slash, and reports a redirect in the reason', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -185,11 +185,12 @@ test('a joining node becomes ready in its first tick even if a peer accepts conn
   }
 });
 
-test('two nodes that both lack a first snapshot get one from each other and become ready once no other member is left to ask', async () => {
+test('two nodes without a first snapshot get it from each other and become ready when no other member is left to ask', async () => {
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // Ticks are rare here. With frequent ticks, enough requests would fail for the nodes to become ready without a snapshot.
+  // A node asks at each tick, and becomes ready without a snapshot after enough requests have failed. Ticks are rare here, so that too few
+  // requests fail.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);

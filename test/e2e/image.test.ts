@@ -1,8 +1,8 @@
 /**
  * The image's root file system, built as `npm run image` builds it. The build is reproducible: a build in a different folder on a different
- * day has the same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with these files only,
- * with the Dockerfile's command and environment, in strict mode, as root and as an ordinary user. The node writes no file, and can start
- * again after it was killed.
+ * day gives the same bytes. The image is small and has only what a node needs. Its node runs as on the platform: with only the files of the
+ * image, with the Dockerfile's command and environment, in strict mode, as root and as an ordinary user. The node writes no file, and can
+ * start again after it has been killed.
  *
  * If the test runs as root, it uses chroot. Otherwise the dynamic linker of the image runs the node with the image's libraries, and the
  * test says so. Where buildah and podman are installed, the last stage of the Dockerfile is built from this tree and also runs as a

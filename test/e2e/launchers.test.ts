@@ -76,7 +76,7 @@ describe('every process that a launcher started shuts down cleanly', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('when signals keep arriving until the launcher has ended, and the launcher exits with the code of the node', async () => {
+  test('even when signals keep arriving until the launcher has ended; the launcher exits with the code of the node', async () => {
     const command = await startLonelyNode(BARE);
     await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;
@@ -108,7 +108,7 @@ describe('SIGUSR1', () => {
 });
 
 describe('in a checkout without development packages and without a network,', () => {
-  // The name has characters that a URL, a shell or a list of arguments could treat in a special way.
+  // The name contains characters that have a special meaning in a URL or for a shell, or that could split an argument.
   const folder = mkdtempSync(join(tmpdir(), "a checkout's #1 é 100%25? "));
   const modules = join(folder, 'node_modules');
   const record = join(modules, '.package-lock.json');

@@ -163,7 +163,7 @@ describe('the metrics of the node', () => {
     await untilRefused(metricsPort);
   });
 
-  test('are reported as unavailable in the log when METRICS_PORT is in use, and the node runs without them', async () => {
+  test('are reported in the log as unavailable when METRICS_PORT is in use, and the node runs without them', async () => {
     const other = createServer();
     servers.push(other);
     other.listen(0, '127.0.0.1');
@@ -285,7 +285,7 @@ describe('shutdown', () => {
   });
 });
 
-/** A ready node, started in the same way as with `npm run node`, on a separate chain. */
+/** Starts a node on a separate chain with the command of `npm run node`, and waits until the node is ready. */
 async function startServingNode() {
   const cluster = await startCluster({ nodes: 1, start: false, blockTimeSeconds: 0.25 });
   clusters.push(cluster);

@@ -58,7 +58,7 @@ async function readFrom(node: ClusterNode, key: string): Promise<string | null> 
   return held === null ? null : Buffer.from(held.value).toString();
 }
 
-/** Waits until `read` returns the expected value for every key. @param where the name of the node that `read` asks */
+/** Waits until `read` returns the expected value for every key. @param where the name of the node that `read` reads from */
 async function shows(where: string, read: (key: string) => Promise<string | null> | string | null, expected: ReadonlyMap<string, string | null>): Promise<void> {
   const left = new Map(expected);
   await waitUntil({ what: `all values on ${where}`, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 250 }, async () => {
@@ -142,7 +142,7 @@ test('the older node gets a complete snapshot in one answer, with tombstones and
 
 test('the real nodes have stopped asking the older node for digests, because it refused their first requests', async () => {
   const refusals = (): number => older.served.filter(({ status }) => status === 403).length;
-  // A node ignores a refusal that arrives after the request has timed out. So on a busy machine, it may already have asked more than once.
+  // A node ignores a refusal that arrives after the request has timed out. So on a busy machine, a node may have asked more than once.
   const before = refusals();
   for (const node of [a, b]) {
     const { run } = (await viewOf(node)).readiness.sync_ticks;

@@ -45,7 +45,7 @@ afterAll(async () => {
   for (const close of closers) await close();
 });
 
-/** After every outage, all nodes must return to the state before the outage. */
+/** After every outage, all nodes must return to the state that they were in before. */
 afterEach(async () => {
   for (const proxy of manual.proxies) proxy.passAll();
   await Promise.all(cluster.nodes.map((node) => node.enclave.setFault('*', 'none')));

@@ -60,7 +60,7 @@ describe('the package', () => {
     expect(license).toContain('END OF TERMS AND CONDITIONS');
   });
 
-  test('has types that a strict consumer can use', () => {
+  test('has types that compile under strict TypeScript options', () => {
     writeFileSync(
       join(consumer, 'types.ts'),
       `import { createKmsClient, KmsClientError, type DerivedKey, type KmsClientOptions } from 'nova-kms-node/client';
@@ -159,7 +159,7 @@ describe('the node in the package', () => {
     expect(stderr).not.toContain('no native secp256k1');
   });
 
-  test('logs an error with a stack that shows lines of the source files', async () => {
+  test('logs an error with a stack that refers to lines of the source files', async () => {
     // Makes the state machine fail: the call that draws the random jitter of an early tick throws an error.
     const broken = `import c from'node:crypto';const r=c.randomBytes;c.randomBytes=(n,...more)=>{if(n===4)throw new RangeError('none left');return r(n,...more)}`;
     const command = await startNode({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(broken)}` });

@@ -17,7 +17,7 @@ import { waitForStates } from './support/quick-blocks.ts';
 const APP_ID = 1_001;
 const MIB = 1_048_576;
 const TRIES = 3;
-/** How long the client keeps an idle connection. Seconds. */
+/** How long the client keeps an idle connection open. Seconds. */
 const CLIENT_IDLE_SECONDS = 90;
 
 let world: EnclaveCluster;
@@ -152,7 +152,7 @@ describe('values', () => {
     for (const node of ready) await untilValue(node, key, null);
   });
 
-  test('a key with a space differs from the key with a plus instead of the space', async () => {
+  test('a key with a space and the same key with a plus instead are different keys', async () => {
     for (const key of ['one key', 'one+key']) await call({ do: 'put', key, value: bytes(key) }, ready[0]);
     for (const key of ['one key', 'one+key']) expect(await valueAt(ready[0]!, key)).toBe(key);
   });
@@ -194,7 +194,7 @@ describe('an absent key', () => {
   });
 });
 
-test('every node answers each of many requests for /status', async () => {
+test('every node answers 60 requests for /status in a row', async () => {
   for (let round = 0; round < 60; round += 1) expect(await client.probe()).toBe(4);
 });
 
@@ -256,7 +256,7 @@ test.each<[string, Operation, number]>([
   expect(attempts.map((attempt) => [attempt.end, attempt.status])).toEqual(Array.from({ length: TRIES }, () => ['refused', status]));
 });
 
-test('a node keeps an idle connection longer than the client does', async () => {
+test('a node keeps an idle connection open for longer than the client does', async () => {
   for (const { localUrl } of ready) {
     const answer = await fetch(`${localUrl}/health`);
     const seconds = Number(/timeout=(\d+)/.exec(answer.headers.get('keep-alive') ?? '')?.[1]);

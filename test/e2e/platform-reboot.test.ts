@@ -1,7 +1,7 @@
 /**
- * A node is killed and its enclave restarts with new keys, while the platform's client (`support/platform-client.ts`) calls at a steady
- * rate, in strict mode, with TLS and an egress proxy. No call fails. The only writes that may be lost are those that the killed node
- * acknowledged just before it was killed and had not pushed yet: a push may wait for DATA_SYNC_NUDGE_MS.
+ * Nodes run in strict mode, with TLS and an egress proxy. One of them is killed, and its enclave restarts with new keys, while the platform's
+ * client (`support/platform-client.ts`) calls the nodes at a steady rate. No call fails. The only writes that may be lost are those that the
+ * killed node acknowledged just before it was killed and had not pushed yet: a push may wait for DATA_SYNC_NUDGE_MS.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -14,7 +14,7 @@ import { PlatformClient, type Operation } from './support/platform-client.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 
 const APP_ID = 1_001;
-/** The time between two calls: twenty calls a second. Milliseconds. */
+/** The time between two calls in milliseconds. The client makes twenty calls a second. */
 const CALL_EVERY_MS = 50;
 /** The client asks all nodes for `/status` again after this many calls. */
 const PROBE_EVERY_CALLS = 100;

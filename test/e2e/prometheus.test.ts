@@ -108,7 +108,7 @@ function testWith(installed: PrometheusTools): void {
       expect([...new Set(withPeers!(now).map((name) => /peer="(\w+)"/.exec(name)![1]!))].sort()).toEqual(peers);
     });
 
-    test('cause no alert once all nodes are ready, apart from rate alerts, which also cover the minutes before', async () => {
+    test('cause no alert after all nodes have become ready, except rate alerts, which also cover the minutes before that', async () => {
       const ofRates = /^(?:\w+Errors|SlowRequests) /;
       await waitForAlerts('no alert', (firing) => [...firing].every((name) => ofRates.test(name)));
     });

@@ -1,6 +1,7 @@
 /**
- * A cluster whose nodes reach each other through HTTP proxies (protocol.md §7, §10). The nodes are real processes on Anvil. They are
- * registered under names that only the proxies can resolve. Each node has a separate proxy, which records the requests of that node.
+ * A cluster whose nodes reach each other through HTTP proxies (protocol.md §7, §10). The nodes are real processes on Anvil. Nodes
+ * 1 and 2 are registered under names that only the proxies can resolve, and node 3 under an IP address. Each node has a separate proxy,
+ * which records the requests of that node.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -16,7 +17,7 @@ import { createRawApp, RawHttp, type RawApp } from './support/raw-caller.ts';
 const APP_ID = 1_001;
 
 const http = new RawHttp();
-/** What to close after the tests, in reverse order. */
+/** Functions that close what the tests have started. They run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let cluster: Cluster;
 let proxies: readonly [HttpProxy, HttpProxy, HttpProxy];
@@ -70,7 +71,7 @@ test('nodes that reach each other through proxies become ready and hold the same
   expect(new Set(keys).size).toBe(1);
 });
 
-test('a node sends its requests through its proxy, whether the name of the variable is in upper or lower case', () => {
+test('a node sends its requests through its proxy, whether the name of the proxy variable is in upper or lower case', () => {
   const [, second, third] = proxies;
   const [one] = cluster.nodes.map(doorOf);
   // When node 2 started, only node 1 was running. Node 3 asked node 1 or node 2.
@@ -81,13 +82,13 @@ test('a node sends its requests through its proxy, whether the name of the varia
 test('a node reaches an address in NO_PROXY directly, and any other address through the proxy', async () => {
   const [first, second] = proxies;
   const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)];
-  // Once nodes 1 and 2 have stopped, only node 3 holds the secret. When they start again, they must ask node 3 at its address.
+  // After nodes 1 and 2 have stopped, only node 3 holds the secret. When they start again, they must ask node 3 at its address.
   await Promise.all([one.stop(), two.stop()]);
   const seen = [first.seen.length, second.seen.length];
   await Promise.all([one.start(), two.start()]);
   await waitForStates(cluster, [one, two], 'ready');
   await waitUntil({ what: 'a request to node 3 through the proxy of node 1', timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-    first.targets().has(doorOf(three)) ? null : 'there was none yet',
+    first.targets().has(doorOf(three)) ? null : 'the proxy has seen no such request',
   );
   expect(first.seen.length).toBeGreaterThan(seen[0]!);
   expect(second.targets()).not.toContain(doorOf(three));

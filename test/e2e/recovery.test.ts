@@ -109,7 +109,7 @@ describe('a member that loses its eligibility for a while', () => {
     expect(await fingerprintFrom(app, node)).toBe(fingerprint);
   });
 
-  test('refuses requests after its enclave has restarted with a new key, and becomes ready again once that key is registered', async () => {
+  test('refuses requests after its enclave has restarted with a new key, and becomes ready again when that key is registered', async () => {
     const node = cluster.node(2);
     const fetched = takenOver(node);
     await node.restartEnclave({ register: false });

@@ -54,7 +54,7 @@ async function startAgain(node: ClusterNode): Promise<void> {
   await node.waitForState('ready', WAIT_TIMEOUT_MS);
 }
 
-/** Freezes the process: its sockets stay open, but it does not answer. `thaw` waits until a push to the frozen node has timed out. */
+/** Freezes the process: its sockets stay open, but it does not answer. `thaw` first waits until a push to the node has timed out. */
 function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   const { pid } = node;
   if (pid === undefined) throw new Error(`${node.name} has no process`);

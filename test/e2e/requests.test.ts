@@ -208,7 +208,7 @@ describe('a node that is not ready', () => {
     expect((await http.get(unready.localUrl, '/status')).json).toMatchObject({ node: { service_available: false } });
   });
 
-  test('answers a CORS preflight, also under /kms', async () => {
+  test('answers a CORS preflight, even under /kms', async () => {
     const answer = await http.send(unready.localUrl, { method: 'OPTIONS', path: '/kms/derive' });
     expect(answer.status).toBe(204);
     expect(answer.headers).toMatchObject({

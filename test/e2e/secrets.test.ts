@@ -134,7 +134,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
   };
   const visualizers = new VisualizerRecord();
   const secrets: Secret[] = [...secretsFrom(Uint8Array.from(firstSecret)).map(({ name, bytes }) => ({ name: `${name} before the reset`, bytes }))];
-  /** Called in reverse order at the end. */
+  /** Functions that close what the tests have started. They run in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   let secondSecret: Uint8Array;
   let cluster: Cluster;

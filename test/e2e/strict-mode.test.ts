@@ -22,7 +22,7 @@ const APP_ID = 1_001;
 const REFUSED_TARGET = 'the target is a loopback or link-local address';
 
 const http = new RawHttp();
-/** These functions run in reverse order. */
+/** Functions that close what the tests have started. They run in reverse order. */
 const closers: (() => Promise<void>)[] = [];
 let certificate: Certificate;
 let fronts: readonly HttpsFront[];

@@ -20,7 +20,10 @@ const MAX_VALUE_BYTES = 1_048_576;
 /** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
-/** With these options, a node answers a write once both other nodes have it, or with an error if the longest allowed wait ends first. */
+/**
+ * With these options, a node answers a write as soon as both other nodes have it. If the longest allowed wait ends first, the node answers
+ * with an error.
+ */
 const ON_ALL = { acks: 2, ackTimeoutMs: MAX_ACK_TIMEOUT_MS } as const;
 /** A TTL too long to elapse during the test. Milliseconds. */
 const LONG_TTL_MS = 3_600_000;
@@ -87,7 +90,7 @@ describe('the largest value', () => {
     );
   });
 
-  test('with one more byte is refused with 413, and no node keeps it', async () => {
+  test('plus one byte is refused with 413, and no node keeps it', async () => {
     const app = await newApp();
     for (const node of cluster.nodes) {
       const call = app.client.put({ key: 'too large', value: randomBytes(MAX_VALUE_BYTES + 1) }, { node: node.wallet });

@@ -119,7 +119,7 @@ test('the page shows a killed node as ended, and shows the restarted node from i
   await until(isReady('node-2'), from);
 });
 
-test('npm start reports the end of each process once, including the end of a process that the page started', async () => {
+test('npm start reports the end of each process exactly once, including the end of a process that the page started', async () => {
   const ends = (): readonly string[] =>
     command.stdout
       .split('\n')
@@ -135,7 +135,7 @@ test('npm start reports the end of each process once, including the end of a pro
   expect(ends().slice(before)).toEqual([expect.stringMatching(/^node-2 ended with code 0/), expect.stringMatching(/^node-2 ended by SIGKILL/)]);
 });
 
-test('while the RPC is stopped, ready nodes stay ready and their ticks fail with the reason; when the RPC runs again, the ticks succeed', async () => {
+test('while the RPC is stopped, ready nodes stay ready, and their ticks fail and report the reason; when the RPC runs again, the ticks succeed', async () => {
   const outcomeOf = (source: string, wanted: RegExp) => (event: VisualizerEvent): boolean => {
     const outcome = event.kind === 'step' && event.source === source ? event.shown?.['last tick'] : null;
     return typeof outcome === 'string' && wanted.test(outcome);
@@ -150,7 +150,7 @@ test('while the RPC is stopped, ready nodes stay ready and their ticks fail with
   expect(left).toEqual([]);
 });
 
-test('anti-entropy fails while a link is cut, and succeeds once the link is restored', async () => {
+test('anti-entropy fails while a link is cut, and succeeds after the link is restored', async () => {
   const tick = async (wanted: string): Promise<void> => {
     for (;;) {
       const from = events.length;
@@ -198,7 +198,7 @@ test('Ctrl-C during a restart that the page started leaves no process behind, an
   // The node is frozen, so that stopping it takes a while.
   process.kill(pid, 'SIGSTOP');
   const restarted = ask('restart_node').catch(() => null);
-  // Commands start in order, so the restart is under way once a later command has been answered.
+  // Commands start in order, so when a later command has been answered, the restart is under way.
   expect((await ask('sync_tick', 'node-9')).status).toBe(409);
   other.signalGroup('SIGINT');
   await other.until('stopping', ({ stdout }) => stdout.includes('"event":"stopping"'));

@@ -4,8 +4,8 @@
  * answer must match the document. `schemathesis.toml` says which checks are left out and why. Two nodes run on Anvil; a member and an app
  * run in this process.
  *
- * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. The variable `SCHEMATHESIS` is the path of the
- * program.
+ * Options are passed to schemathesis: `npm run schemathesis -- --max-examples 500 --seed 7`. The environment variable `SCHEMATHESIS` can
+ * give the path of the program.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -30,7 +30,7 @@ const NOBODY_LISTENS = 'http://127.0.0.1:9';
 
 const program = process.env['SCHEMATHESIS'] ?? 'schemathesis';
 if (spawnSync(program, ['--version'], { stdio: 'ignore' }).error !== undefined) {
-  process.stderr.write(`${program} is not installed: pip install schemathesis==${VERSION}, or set SCHEMATHESIS to the path of its program\n`);
+  process.stderr.write(`${program} is not installed: run pip install schemathesis==${VERSION}, or set SCHEMATHESIS to the path of the program\n`);
   process.exit(1);
 }
 

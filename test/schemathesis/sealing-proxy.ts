@@ -90,7 +90,7 @@ export class SealingProxy {
     this.#count(method, path, answer.status);
     const isSealed = caller !== null && parseEnvelope(answer.json) !== null;
     const text = isSealed ? JSON.stringify(await caller.open(answer)) : answer.text;
-    // For other tests, these modules keep all messages, to search them for secrets. This tool has no such search, so it drops the messages.
+    // These modules keep all messages, so that other tests can search them for secrets. This tool has no such search, so it drops them.
     this.#modules.http.outputs.length = 0;
     if (caller !== null) caller.sent.length = 0;
     const kept = ['content-type', 'allow', 'retry-after'].filter((name) => answer.headers[name] !== undefined).map((name) => [name, answer.headers[name]!]);

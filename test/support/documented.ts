@@ -41,7 +41,7 @@ export function undocumented({ method, path, status, contentType, json }: Docume
   // Preflights and other answers without a body are not compared.
   if (method === 'HEAD' || method === 'OPTIONS' || status === 204) return null;
   const responses = operationAt(method, path)?.responses;
-  // No route matches: the answer must have the error body that all routes share.
+  // If no route matches, the answer must have the error body that all routes share.
   if (responses === undefined) return problemOf({ $ref: '#/components/schemas/Error' }, json);
   const documented = responses[status];
   if (documented === undefined) return `the status ${status} is not documented`;

@@ -1,4 +1,4 @@
-/** The garbage collector of this process, for tests about what stays in memory. */
+/** The garbage collector of this process, for tests that check which objects stay in memory. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

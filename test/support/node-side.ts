@@ -102,7 +102,7 @@ export class NodeSide {
     const key = searchParams.get('key') ?? (inner['key'] as string | undefined);
     if (key === undefined) {
       const all = [...this.values.keys()];
-      // Older nodes do not know the bounds of a listing.
+      // Older nodes ignore `prefix` and `after`, and list all keys.
       const keys = this.habits.binds ? all.filter((each) => each.startsWith(searchParams.get('prefix') ?? '') && each > (searchParams.get('after') ?? '')) : all;
       return { app_id: 100, keys, count: keys.length };
     }

@@ -77,7 +77,7 @@ export class PeerSide {
     return this.behaviour.bend?.(answer, received) ?? answer;
   }
 
-  /** An answer with this inner text, sealed to the sender and signed over the sender's signature. */
+  /** An answer with this inner text, sealed to the sender. The answer's signature covers the sender's signature. */
   async sealedAnswer({ headers, body }: SyncRequest, inner: unknown): Promise<TransportAnswer> {
     const sender = parseEnvelope(JSON.parse(body))!.senderPubkey;
     const text = typeof inner === 'string' ? inner : JSON.stringify(inner);

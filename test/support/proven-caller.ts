@@ -27,7 +27,7 @@ export class ProvenCaller {
     return this.#enclave.emulated.teePubkey;
   }
 
-  /** The headers of a proof, which is valid once. */
+  /** The headers of a proof. The node accepts the proof only once. */
   async proof(node: AskedNode, prefix: keyof typeof MESSAGE): Promise<Record<string, string>> {
     const nonce = node.nonces.issue();
     const seconds = String(Math.floor(node.clock.nowMs() / 1_000));

@@ -74,7 +74,7 @@ export interface NetworkRequest {
  */
 export type Way = 'open' | 'cut' | 'hang' | 'lose answers' | 'closes large bodies';
 
-/** The largest body that nodes in Rust accept. */
+/** The largest body that nodes written in Rust accept. */
 const RUST_BODY_BYTES = 2 * 1024 * 1024;
 
 export class ReplicatingNode {
@@ -103,7 +103,7 @@ export class ReplicatingNode {
   bend: (answer: Record<string, unknown>, message: ReceivedMessage) => object = (answer) => answer;
   refreshMembership: (signal: AbortSignal) => Promise<void> = async () => undefined;
   firstSnapshot: FirstSnapshotState = 'complete';
-  /** Replaces what the node reports about whether it is sure; null means that it reports the truth. */
+  /** What the node reports when peers ask whether it is sure. If null, it reports the truth. */
   sureWord: boolean | null = null;
   readonly sureness: SurenessKeeper;
   readonly sureRound: SureRound;
@@ -429,7 +429,7 @@ export class Network {
     }
   }
 
-  /** Waits until nothing more can happen before the clock moves. */
+  /** Waits until nothing more can happen unless the clock moves. */
   async rest(): Promise<void> {
     for (let quiet = 0; quiet < 4; ) {
       const before = this.#steps;

@@ -22,7 +22,7 @@ export class Watched {
   #server: VisualizerServer | null = null;
   readonly #mode: PageSession['mode'];
 
-  /** @param name the log's name; another name stands for another process */
+  /** @param name the log's name; a log with a different name imitates a different process */
   constructor(mode: PageSession['mode'] = 'live', name = 'watched') {
     this.log = new EventLog(name);
     this.#mode = mode;

@@ -1,6 +1,6 @@
 /**
- * The secrets of a running cluster, and the search for them in all output of its processes. The test can fetch the master secret like a
- * member (protocol.md §5), because the enclave emulators of the cluster sign and decrypt for any caller.
+ * The secrets of a running cluster, and the search for them in all output of its processes. The test can fetch the master secret as a
+ * member does (protocol.md §5), because the enclave emulators of the cluster sign and decrypt for any caller.
  */
 import { deriveKey, DATA_KEY_PATH, SYNC_KEY_PATH } from '../../../src/crypto/derivation.ts';
 import { generateP384 } from '../../../src/crypto/p384.ts';

@@ -34,7 +34,7 @@ export class MemoryCap {
     this.#version = version;
   }
 
-  /** @returns null if this process may not create a control group, or if control groups do not limit memory here */
+  /** @returns null if this process is not allowed to create a control group, or if control groups do not limit memory here */
   static create(bytes: number): MemoryCap | null {
     for (const version of VERSIONS) {
       made += 1;

@@ -14,7 +14,7 @@ import { asOlderKind } from '../../support/older-kind.ts';
 import { freshKeys } from './fresh-keys.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 
-/** The largest body that nodes in Rust accept on `/sync`. */
+/** The largest body that nodes written in Rust accept on `/sync`. */
 const BODY_LIMIT_BYTES = 2 * 1024 * 1024;
 const NONCES_PER_MINUTE = 30;
 /** All peers here share one address, and a shared address on loopback gets ten times the limit. */

@@ -2,7 +2,7 @@
  * An imitation of the platform's client, through which apps in enclaves reach a KMS node. It is stricter and simpler than the client of
  * this package. It reads the wallet and the key of every node from `/status`, and tries each node three times, each time with a new nonce.
  * It accepts the signature of an answer only with v = 0 or 1, encodes a key in a path as HTML forms do, classifies errors by words in their
- * text, keeps idle connections, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
+ * text, keeps idle connections open, and asks the next node after a 404. All of its traffic is TLS through the enclave's egress proxy.
  */
 import { ProxyAgent, request as send } from 'undici';
 import type { ClientIdentity } from '../../../src/client/options.ts';
@@ -15,7 +15,7 @@ import { nowSeconds } from './raw-caller.ts';
 const TRIES_AT_A_NODE = 3;
 /** Timeout of one request. Milliseconds. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** How long the client keeps an idle connection. Milliseconds. */
+/** How long the client keeps an idle connection open. Milliseconds. */
 const IDLE_TIMEOUT_MS = 90_000;
 /** The client treats a node as unreachable when the text of an error contains one of these strings. */
 export const UNREACHABLE_WORDS = ['timeout', 'timed out', 'connection refused', 'connection reset', 'broken pipe', 'dns error'] as const;

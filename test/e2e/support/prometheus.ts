@@ -33,7 +33,7 @@ export function findPrometheus(): PrometheusTools | null {
 
 /** Prints that Prometheus is missing. @throws Error in CI instead */
 export function sayThatPrometheusIsMissing(): void {
-  const missing = 'Prometheus is not installed (apt-get install prometheus, or PROMETHEUS_DIR): the tests of metrics and alerts did not run';
+  const missing = 'Prometheus is not installed, so the tests of metrics and alerts did not run: run apt-get install prometheus, or set PROMETHEUS_DIR';
   if (process.env['CI'] === 'true') throw new Error(missing);
   process.stderr.write(`${missing}\n`);
 }

@@ -46,7 +46,7 @@ export class RawHttp {
   readonly outputs: Output[] = [];
   readonly #isDocumented: boolean;
 
-  /** @param options documented: whether answers must match the OpenAPI document; false for nodes of other kinds */
+  /** @param options documented: whether answers must match the OpenAPI document; false for other implementations of a node */
   constructor({ documented = true }: { readonly documented?: boolean } = {}) {
     this.#isDocumented = documented;
   }

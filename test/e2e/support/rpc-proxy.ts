@@ -1,5 +1,5 @@
 /**
- * A proxy between a node and Anvil that fails in the way that the test chooses (protocol.md §6, §9.18). A rule decides what happens to each
+ * A proxy between a node and Anvil. It fails in the way that the test chooses (protocol.md §6, §9.18): a rule decides what happens to each
  * JSON-RPC call. When the rule changes, calls that hang are cut off.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
