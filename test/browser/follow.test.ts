@@ -56,7 +56,7 @@ async function boxOf(selector: string): Promise<{ readonly x: number; readonly y
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
 describe('a drawn machine', () => {
-  test('is shown live: active states and the last edge are highlighted, and edges that were never taken are pale', async () => {
+  test('is shown live: active states and the edge taken last are highlighted, and edges that were never taken are pale', async () => {
     expect(await page.locator(arrow('red', 'green')).getAttribute('class')).toContain('never');
     crossing.clock.increment(20_000);
     await page.waitForSelector(state('light.green.steady', 'active'));

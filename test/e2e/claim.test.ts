@@ -167,7 +167,7 @@ test('no member gets a candidate before the chain shows its hash six blocks deep
   await cluster.chain.mine(1);
   await waitForReason(node, 'master secret hash not deep enough: claimed here', WAIT_TIMEOUT_MS);
   expect(await asker.askForSecret(node)).toEqual({ kind: 'refused', status: 503 });
-  // Five blocks on top of the claim: one block too few.
+  // Now five blocks are on top of the claim, one fewer than the node needs.
   await cluster.chain.mine(5);
   await waitForTicks(node, 1, WAIT_TIMEOUT_MS);
   expect((await viewOf(node)).readiness.state).toBe('bootstrapping');

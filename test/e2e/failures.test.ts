@@ -59,7 +59,7 @@ interface Wanted {
   readonly reason: string;
   readonly detail: RegExp;
   readonly step: string;
-  /** Fields of the log line. */
+  /** Fields that the log line must have. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
 

@@ -190,7 +190,7 @@ describe('the node in the image', () => {
   async function untilReady(): Promise<void> {
     await waitUntil({ what: 'the node in the image becoming ready', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
       const { exitCode, signalCode } = running!;
-      if (exitCode !== null || signalCode !== null) throw new Error(`it ended with ${signalCode ?? exitCode}: ${output.slice(-600)}`);
+      if (exitCode !== null || signalCode !== null) throw new Error(`the node ended with ${signalCode ?? exitCode}: ${output.slice(-600)}`);
       const readiness = (await node.tryStatus())?.readiness;
       return readiness?.state === 'ready' ? null : (readiness?.reason ?? 'it does not answer');
     });

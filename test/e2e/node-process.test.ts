@@ -119,7 +119,7 @@ describe('the configuration', () => {
     expect(stderr).not.toContain('correcthorse');
   });
 
-  test('a missing native secp256k1 is logged once, and the node runs without it', async () => {
+  test('a missing native secp256k1 is logged exactly once, and the node runs without it', async () => {
     // The loader of native libraries takes the architecture of the machine from this variable.
     const { command } = await startLonelyNode({ npm_config_arch: 'none' });
     await command.until('listening', hasLogged('listening'));
@@ -270,7 +270,7 @@ describe('shutdown', () => {
     expect((await command.ended).code).toBe(137);
   });
 
-  test('when the machine stops with an error, the error is logged, the server closes, and the exit code is 1', async () => {
+  test('when the state machine stops with an error, the error is logged, the server closes, and the exit code is 1', async () => {
     // Makes the state machine fail: the call that draws the random jitter of an early tick throws an error.
     const system = pathToFileURL(join(ROOT, 'src', 'system', 'system.ts')).href;
     const broken = `import{systemRandom}from'${system}';systemRandom.unit=()=>{throw new RangeError('none left')}`;

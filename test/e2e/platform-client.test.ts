@@ -179,7 +179,7 @@ describe('an absent key', () => {
     const { absent, attempts } = await call({ do: 'get', key: 'nowhere' });
     const members = attempts.filter(({ url }) => url !== unready.url);
     expect(members.map(({ end, status }) => [end, status])).toEqual(Array.from({ length: TRIES * ready.length }, () => ['absent', 404]));
-    // The client reports a key as absent only if every node answers 404, but the node that is not a member answers 503.
+    // The client reports a key as absent only if every node answers 404. Here, the node that is not a member answers 503.
     expect(absent).toBe(false);
   });
 

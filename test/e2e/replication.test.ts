@@ -62,8 +62,8 @@ function freeze(node: ClusterNode): { readonly thaw: () => Promise<void> } {
   const before = frontOf(node).abandoned;
   return {
     async thaw() {
-      await waitUntil({ what: `a push to ${node.name} being given up`, timeoutMs: WAIT_TIMEOUT_MS }, async () =>
-        frontOf(node).abandoned > before ? null : 'no push was given up yet',
+      await waitUntil({ what: `a push to ${node.name} being abandoned`, timeoutMs: WAIT_TIMEOUT_MS }, async () =>
+        frontOf(node).abandoned > before ? null : 'no push has been abandoned',
       );
       process.kill(pid, 'SIGCONT');
     },

@@ -20,7 +20,7 @@ export const MEMBER = `0x${'0b'.repeat(20)}` as Wallet;
 export const OLD_VIEW_MS = 2e15;
 const STOPPED_CLOCK = { clock: { nowMs: () => 0, monotonicMs: () => 0 }, random: { unit: () => 0 }, secret: { isServable: () => false } };
 
-/** The part of the machine and of its inputs to explore. Exploring everything together would give hundreds of thousands of places. */
+/** The part of the machine and of its inputs that a search explores. Exploring everything together would give hundreds of thousands of places. */
 export interface Scope {
   readonly options: NodeMachineOptions;
   /**
@@ -43,7 +43,7 @@ interface Outcome {
   readonly secret: SecretModel;
 }
 
-/** The possible outputs of each slot. A slot without a row fails the test, so that a new actor cannot be forgotten. */
+/** The possible outputs of each slot. A slot without a case here fails the test, so that a new actor cannot be forgotten. */
 function outcomesOf(slot: SlotName, secret: SecretModel, { secrets, claims }: Scope): Outcome[] {
   const as = (outputs: readonly unknown[]): Outcome[] => outputs.map((output) => ({ output, secret }));
   switch (slot) {
@@ -179,7 +179,7 @@ export interface Node {
   readonly edges: readonly Edge[];
 }
 
-/** All places, breadth first from the start. */
+/** Finds all places, breadth first from the start. */
 export function placesOf(scope: Scope): Node[] {
   const machine = createNodeMachine(scope.options, STOPPED_CLOCK);
   const start: Place = { snapshot: initialTransition(machine)[0], secret: NO_MODEL };

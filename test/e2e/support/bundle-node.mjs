@@ -1,6 +1,6 @@
 /**
- * Bundles the node before the end-to-end tests, once for all clusters of the run. Starting the bundle takes less than a third of the
- * processor time that starting the sources takes. Tests of commands and launchers run the sources.
+ * Bundles the node before the end-to-end tests, once for all clusters of the run. A start from the bundle needs less than a third of the
+ * processor time of a start from the sources. Tests of commands and launchers run the sources.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -57,7 +57,7 @@ async function secretsOf(cluster: Cluster): Promise<readonly Secret[]> {
   return [...wallets, ...secretsFrom(await askMasterSecret(await aReadyNode(cluster)))];
 }
 
-/** Waits for a ready node: only a ready node hands out the master secret. On a busy machine, there may be none for a moment. */
+/** Waits for a ready node, because only a ready node hands out the master secret. On a busy machine, all nodes may be unready for a moment. */
 async function aReadyNode(cluster: Cluster): Promise<ClusterNode> {
   let ready: ClusterNode | undefined;
   await waitUntil({ what: 'a ready node, which knows the master secret', timeoutMs: WAIT_TIMEOUT_MS }, async () => {

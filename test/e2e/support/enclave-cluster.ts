@@ -17,7 +17,7 @@ export interface EnclaveCluster {
 
 /** @param options its `environment` overrides the variables that this function sets */
 export async function startEnclaveCluster(options: ClusterOptions): Promise<EnclaveCluster> {
-  /** Called in reverse order by `close`. */
+  /** Functions that close what this function has started. `close` calls them in reverse order. */
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();

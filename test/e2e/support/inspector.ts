@@ -1,4 +1,4 @@
-/** Records everything that XState's inspector shows of a machine, which is what a visualiser or any other inspector would get. */
+/** Records everything that XState's inspector shows of a machine. A visualiser or any other inspector would get the same. */
 import { inspect } from 'node:util';
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import type { Output } from './secret-search.ts';

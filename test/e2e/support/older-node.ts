@@ -1,7 +1,7 @@
 /**
- * A member in the test process that acts as an older node (protocol.md §9). It answers a delta with `merged` only, does not support
- * digests, pages, `request_id`, `store_id` or `next_nonce`, refuses bodies over 2 MiB with 413, and hands out 30 nonces a minute to each
- * peer. Its keys, envelopes, proofs and signatures are real, and it merges records according to the same rules as the real nodes.
+ * A member in the test process that acts as an older node (protocol.md §9). Its answer to a delta contains only `merged`. It does not
+ * support digests, pages, `request_id`, `store_id` or `next_nonce`, refuses bodies over 2 MiB with 413, and hands out 30 nonces a minute to
+ * each peer. Its keys, envelopes, proofs and signatures are real, and it merges records according to the same rules as the real nodes.
  */
 import { pause } from '../../../src/dev/waiting.ts';
 import type { AppId, TeePubkey, Wallet } from '../../../src/domain/ids.ts';

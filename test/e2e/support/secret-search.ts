@@ -53,7 +53,7 @@ export function assertNoSecrets(secrets: readonly Secret[], outputs: readonly Ou
   if (findings.length > 0) throw new SecretLeakError(findings);
 }
 
-/** One finding for each secret, form and source. */
+/** @returns one finding for each combination of a secret, a form and a source */
 export function findSecrets(secrets: readonly Secret[], outputs: readonly Output[]): readonly Finding[] {
   const forms = FORMS.map((form) => ({ form, index: indexOf(secrets, form) }));
   return [...bySource(outputs)].flatMap(([source, text]) => {
@@ -135,7 +135,7 @@ function namesIn(text: string, length: number, index: ReadonlyMap<string, Readon
   return found;
 }
 
-/** Consecutive pieces. The last piece ends where the secret ends. */
+/** Cuts the secret into consecutive pieces. The last piece ends where the secret ends, so it may overlap the piece before it. */
 function piecesOf(bytes: Buffer): readonly Buffer[] {
   const starts = Array.from({ length: Math.floor(bytes.length / PIECE_BYTES) }, (_, index) => index * PIECE_BYTES);
   return [...new Set([...starts, bytes.length - PIECE_BYTES])].map((start) => bytes.subarray(start, start + PIECE_BYTES));
