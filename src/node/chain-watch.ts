@@ -1,6 +1,6 @@
 /**
- * Reads the chain for this node and keeps the peer cache up to date (protocol.md §1 step 1, §6). Only one read runs at a time, for
- * node_tick and for outbound work alike. A failed read leaves the results of the previous one in place.
+ * Reads the chain for this node and keeps the peer cache up to date (protocol.md §1 step 1, §6). Only one read runs at a time, whether
+ * node_tick or outbound work needs it. A failed read leaves the results of the previous one in place.
  */
 import { retry } from '../domain/deadline.ts';
 import { DependencyError, InvariantError } from '../domain/errors.ts';
@@ -53,8 +53,8 @@ export class ChainWatch {
   }
 
   /**
-   * Whether the master secret may be handed to a member of the last good view: the view is recent enough, and it shows the same hash as the
-   * view of the last node_tick. A read between two node_ticks may show that the hash was reset.
+   * Whether the master secret may be handed to a member of the last good view. The view must be recent enough, and it must show the same
+   * hash as the view of the last node_tick, because a read between two node_ticks may show that the hash was reset.
    */
   mayHandOut(): boolean {
     return isFreshEnough(this.#times, this.#now(), this.#options) && shownHash(this.#lastHash) === shownHash(this.#view?.hash ?? null);
@@ -120,7 +120,7 @@ export class ChainWatch {
       else this.#noteView(view);
       return view;
     } catch (error) {
-      this.#noteFailure(signal.aborted ? 'no answer within the limit of the step' : describeFailure(error));
+      this.#noteFailure(signal.aborted ? 'no answer before the timeout of the step' : describeFailure(error));
       throw error;
     }
   }

@@ -51,7 +51,7 @@ export interface NodePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Shared with the adapters of these ports, so that a failure is logged once. */
+  /** Shared with the adapters of these ports, so that each failure is logged only once. */
   readonly failures: FailureLog;
   readonly chain: Chain;
   readonly appRegistry: AppRegistry;
@@ -183,7 +183,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
   };
   const sureness = new SurenessKeeper(
-    // At each regular sync_tick, the node begins to ask the members, so a ready node pauses for less than two intervals.
+    // A ready node starts a round of asking at each regular sync_tick, so less than two intervals pass between two rounds.
     { silenceMs: config.nodeTickMs, pauseMs: 2 * config.dataSyncIntervalMs },
     { clock, log: syncLog, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
   );

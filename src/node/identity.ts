@@ -30,12 +30,12 @@ export class NodeIdentity {
     this.#modules = modules;
   }
 
-  /** Null until the enclave has answered once. */
+  /** Null until the enclave's first answer. */
   current(): Identity | null {
     return this.#current;
   }
 
-  /** Null until the enclave has answered once. */
+  /** Null until the enclave's first answer. */
   wallet(): Wallet | null {
     return this.#current?.wallet ?? null;
   }

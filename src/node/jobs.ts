@@ -253,13 +253,13 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks members whether they are sure, so that this node can become sure. Runs when it becomes ready and at each regular sync_tick. */
+  /** Asks members whether they are sure, so that this node can become sure. Runs when the node becomes ready and at regular sync_ticks. */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { directory, identity, sureRound, onBrokenInvariant } = this.#modules;
     try {
       await sureRound.whileReady(identity.others(directory.membership()), signal);
     } catch (error) {
-      if (!signal.aborted) onBrokenInvariant(error instanceof Error ? error : new InvariantError('asking the members failed'));
+      if (!signal.aborted) onBrokenInvariant(error instanceof Error ? error : new InvariantError('could not ask the members whether they are sure'));
     }
   }
 

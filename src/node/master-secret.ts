@@ -34,7 +34,7 @@ export interface NamedSecret {
 export interface SecretChange {
   readonly operation: 'install' | 'set_aside';
   readonly hash: Hash32;
-  /** The member that sent the secret; null if the secret was made here or comes from the configuration, or is set aside. */
+  /** The member that sent the secret; null if the secret was made here, comes from the configuration, or is being set aside. */
   readonly from: Wallet | null;
 }
 

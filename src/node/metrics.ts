@@ -54,7 +54,7 @@ export function createMeteredNode(config: Config, { clock, log }: { readonly clo
   };
 }
 
-/** An observer of the machine that reports each node_tick once, when it has ended. */
+/** An observer of the machine that reports each node_tick exactly once, after the node_tick has ended. */
 function ofTicks(onEnd: (tick: LastTick) => void) {
   let seen: LastTick | null = null;
   return {

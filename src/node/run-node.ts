@@ -19,7 +19,7 @@ export interface RunningNode {
   readonly port: number;
   /**
    * Stops ticks, refuses new requests, finishes those under way, pushes this node's writes, wipes the secrets and closes everything. Before
-   * the end, a reader of the audit log can fetch the last entries.
+   * the process ends, a reader of the audit log can still fetch the last entries.
    */
   close(): Promise<void>;
 }

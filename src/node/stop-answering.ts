@@ -12,7 +12,7 @@ export const LAST_PUSH_TIMEOUT_MS = 5_000;
  * and the last push have not used. Milliseconds.
  */
 export const NODE_STOP_TIMEOUT_MS = DRAIN_TIMEOUT_MS + LAST_PUSH_TIMEOUT_MS;
-/** How long a stopping node waits until a reader has fetched the end of its audit log. Milliseconds. */
+/** Maximum time that a stopping node waits for a reader to fetch the end of its audit log. Milliseconds. */
 export const LAST_READ_TIMEOUT_MS = 5_000;
 const NOT_READ_IN_TIME = 'the end of the audit log was not read in time';
 
@@ -21,7 +21,7 @@ export interface StopModules {
   readonly log: Pick<Log, 'warn' | 'info'>;
 }
 
-/** Accepts no more connections. Resolves when every request has been answered or cut off, and each of them has its audit entry. */
+/** Stops accepting connections. Resolves when every request has been answered or cut off and has its audit entry. */
 export async function endRequests(server: HttpServer, { clock, log }: StopModules): Promise<void> {
   const drained = server.drain();
   try {
@@ -38,7 +38,7 @@ export async function endRequests(server: HttpServer, { clock, log }: StopModule
  * Never rejects.
  * @param listenAgain starts a server that answers `GET /audit`
  * @param whenRead resolves when a page with the last entry has been sent
- * @param timeoutMs the time that is left for this; LAST_READ_TIMEOUT_MS is its maximum. If no time is left, the node does not listen again.
+ * @param timeoutMs the time that is left; the wait never exceeds LAST_READ_TIMEOUT_MS. If no time is left, the node does not listen again.
  */
 export async function answerLastRead(listenAgain: () => Promise<HttpServer>, whenRead: Promise<void>, timeoutMs: number, { clock, log }: StopModules): Promise<void> {
   if (timeoutMs <= 0) {

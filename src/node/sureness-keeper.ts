@@ -101,7 +101,7 @@ export class SurenessKeeper implements SureListener {
     const { by } = this.#state;
     if (before.by !== null || by === null) return;
     if (by === 'in_vain') {
-      log.error('this node could not become sure of its store for an hour: from now on it answers 404 for keys that it does not hold, although it is not sure that they are absent', {
+      log.error('this node has tried in vain for an hour to become sure of its store: from now on it answers 404 for keys that it does not hold, although it is not sure that they are absent', {
         waited_for: waitsFor(before).length,
       });
     } else log.info('this node is sure of its store: it may say that a key is absent', { by });

@@ -76,7 +76,7 @@ describe('a read of the chain that fails', () => {
     const reading = watch.readForTick(step.signal);
     step.abort(new Error('the step is over'));
     await expect(reading).rejects.toThrow('the step is over');
-    expect(watch.figures().failing?.why).toBe('no answer within the limit of the step');
+    expect(watch.figures().failing?.why).toBe('no answer before the timeout of the step');
   });
 });
 
