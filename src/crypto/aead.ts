@@ -19,7 +19,7 @@ export function aesGcmOpen(key: AeadKey, nonce: Uint8Array, sealed: Uint8Array):
   decipher.setAuthTag(sealed.subarray(sealed.length - AEAD_TAG_BYTES));
   const opened = decipher.update(sealed.subarray(0, sealed.length - AEAD_TAG_BYTES));
   try {
-    // In GCM this returns no bytes; it checks the tag.
+    // For GCM, `final` returns no bytes. It only checks the tag.
     decipher.final();
     return opened;
   } catch {

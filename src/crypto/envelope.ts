@@ -28,7 +28,7 @@ export class EnvelopeError extends Error {
   }
 }
 
-/** Returns a key object. With bytes, a cipher would be slower, because Node.js would first throw and catch an error. */
+/** Returns a key object. A cipher that gets the key as bytes is slower, because Node.js first throws and catches an error. */
 function messageKey(keys: P384KeyPair, peer: string, nonce: Uint8Array, info: string): KeyObject {
   const points = [pointOf(keys.publicKeyDer), pointOf(peer)].sort((a, b) => Buffer.compare(a, b));
   const bytes = hkdfSha256(keys.sharedSecret(peer), Buffer.concat([...points, nonce]), info, 32);

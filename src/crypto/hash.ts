@@ -16,12 +16,12 @@ export function sha256(bytes: Uint8Array | string): Uint8Array {
   return new Uint8Array(hash('sha256', bytes, 'buffer'));
 }
 
-/** SHA-256 of a string as UTF-8, in 64 lower-case hex digits. */
+/** SHA-256 of the UTF-8 form of a string, as 64 lower-case hex digits. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex');
 }
 
-/** Whether two values are equal, in a time that depends only on their lengths. Strings are compared as UTF-8. */
+/** Compares two values in a time that depends only on their lengths. Strings are compared as UTF-8. */
 export function constantTimeEqual(a: Uint8Array | string, b: Uint8Array | string): boolean {
   const left = Buffer.from(a as string);
   const right = Buffer.from(b as string);

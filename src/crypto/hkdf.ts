@@ -1,4 +1,4 @@
-/** HKDF-SHA256 (RFC 5869) with an info string of any length. Node's `hkdfSync` refuses one of more than 1,024 bytes. */
+/** HKDF-SHA256 (RFC 5869) with an info string of any length. Node's `hkdfSync` refuses an info string longer than 1,024 bytes. */
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';

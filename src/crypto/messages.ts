@@ -1,6 +1,6 @@
 /**
- * The messages that are signed (protocol.md §3). Each contains the wallet of a node: the one that is asked, that answers, or that keeps the
- * audit log. The word after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
+ * The messages that are signed (protocol.md §3). Each contains the wallet of one node: the node that receives the request, sends the answer
+ * or keeps the audit log. The word after `NovaKMS:` differs by kind, so a signature of one kind is never valid for another kind.
  */
 import type { Wallet } from '../domain/ids.ts';
 import { MAX_PEER_NONCE_CHARS } from '../domain/limits.ts';

@@ -138,7 +138,7 @@ export class Vault {
 
   /** Derives and keeps the sync key (protocol.md §1, step 5). @throws InvariantError when there is no serving secret */
   installSyncKey(): void {
-    invariant(this.#serving !== null, 'a sync key was requested, but no secret serves');
+    invariant(this.#serving !== null, 'a sync key was requested, but there is no serving secret');
     this.#syncKey ??= macKeyOf(deriveKey(this.#serving.bytes, 0, SYNC_KEY_PATH, 32));
   }
 
