@@ -1,8 +1,7 @@
 /**
  * Keys whose record arrived but was left out (`too_far_ahead` or `store_full`; protocol.md §10, "404 means absent"). Another node holds
- * the record, so this node must not say that the key is absent until it holds that record or a later one, or until every node may have
- * forgotten the record. The number of remembered keys is bounded. When more keys are left out, this node treats every key as left out for
- * `OVERFLOW_MS`.
+ * the record, so this node must not say that the key is absent until it holds that record or a later one, or until the key is absent on all
+ * nodes. The number of remembered keys is bounded. When more keys are left out, this node treats every key as left out for `OVERFLOW_MS`.
  */
 import { keyIdOf } from '../crypto/key-id.ts';
 import type { MergeRefusal } from '../domain/records.ts';
@@ -17,7 +16,7 @@ export interface LeftOutOptions {
   readonly tombstoneRetentionMs: number;
 }
 
-/** What is known about the records of a key that were left out. */
+/** What is known about the left-out records of one key. */
 interface Entry {
   /** The latest `updated_at_ms`. */
   readonly updatedAtMs: number;
@@ -56,7 +55,7 @@ export class LeftOut {
         return;
       }
     }
-    // If only this store is full, other nodes replace the earlier record with this one. But if this record is too far ahead, all nodes may
+    // If this store is full, other nodes still replace the earlier record with this one. But if this record is too far ahead, all nodes may
     // refuse it and keep the earlier one.
     const replaces = known === undefined || (why === 'store_full' && noted.updatedAtMs > known.updatedAtMs);
     const entry = replaces ? noted : latest(known, noted);

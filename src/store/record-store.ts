@@ -156,7 +156,7 @@ export class RecordStore {
     return this.#write(appId, held, this.#next(held, { key, value: null, ttlMs: 0 }, nowMs), nowMs);
   }
 
-  /** @throws InvariantError for a limit below 1, because its pages would stay empty forever */
+  /** @throws InvariantError for a limit below 1, because every page would then be empty */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
     invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
     const namespace = this.#contents.namespace(appId);

@@ -55,7 +55,7 @@ export class TimingWheel<What> {
     if (scheduled.cancelled) return;
     scheduled.cancelled = true;
     if (this.#unlink(scheduled)) return;
-    // Removes cancelled timers when there are many. After the clock was set back, they would otherwise stay for a long time.
+    // Removes cancelled timers when there are many. If the clock has been set back, they would otherwise stay for a long time.
     this.#nearCancelled += 1;
     if (this.#nearCancelled <= Math.max(SWEEP_ABOVE, this.#near.length / 2)) return;
     this.#near = this.#near.filter(({ cancelled }) => !cancelled);

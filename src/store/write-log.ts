@@ -8,7 +8,7 @@ import type { OwnWritesListener } from '../domain/records.ts';
 
 export interface LogEntry<What> {
   readonly sequenceNumber: number;
-  /** Null once the entry is superseded: the key was written again, or its record was removed. */
+  /** Null if the entry is superseded, because the key was written again or its record was removed. */
   what: What | null;
   readonly bytes: number;
   /** `taken`: a peer has reported that it has this record or a newer one. `replaced`: a record from a peer has replaced it since. */
