@@ -1,6 +1,6 @@
 /**
- * Two regions of the machine: one decides when the two jobs run, the other probes peers. Both use the injected clock. Any caller may also
- * send `node_tick` or `sync_tick`.
+ * Two regions of the machine: one decides when node_tick and sync_tick run, the other probes peers. Both use the injected clock. Any caller
+ * may also send `node_tick` or `sync_tick`.
  */
 import { raise, stateIn } from 'xstate';
 import type { NodeSetup } from './setup.ts';
@@ -36,7 +36,7 @@ export function beatsRegion(node: NodeSetup) {
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
           /**
-           * While a tick lasts longer than the beat, another node_tick is raised once per beat, and also when the view becomes outdated.
+           * If a tick lasts longer than the beat, another node_tick is raised once per beat, and also when the view becomes outdated.
            * Region nodeTick drops this node_tick, but region readiness reacts to it: if the view is outdated, the node leaves `ready`.
            */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
@@ -54,7 +54,7 @@ export function beatsRegion(node: NodeSetup) {
         },
       },
       nudgeBeat: {
-        description: 'Runs sync_tick immediately after a write. If an earlier write caused one less than a nudge interval ago, waits until that interval ends.',
+        description: 'Runs sync_tick immediately after a write, but at most once per nudge interval: later writes wait until the interval ends.',
         initial: 'idle',
         states: {
           idle: { on: { 'record.written': { guard: 'nudges', target: 'nudged' } } },
@@ -63,7 +63,7 @@ export function beatsRegion(node: NodeSetup) {
             initial: 'quiet',
             states: {
               quiet: { on: { 'record.written': 'owing' } },
-              /** There were more writes: one sync_tick follows for all of them. */
+              /** There were more writes. A single sync_tick will follow for all of them. */
               owing: { id: 'owing' },
             },
             after: { nudge: [{ guard: stateIn('#owing'), target: 'nudged', reenter: true }, { target: 'idle' }] },

@@ -15,7 +15,7 @@ export interface Backoff {
   readonly reasons: readonly ReasonText[];
   /** Identifies the last progress that a tick made: the head that it read, or the transaction that it sent. */
   readonly progress: string;
-  /** The highest rank that a tick has reached since the last tick whose verdict was `node.prepared`; -1: no tick has ended since then. */
+  /** The highest rank that a tick has reached since the last tick whose verdict was `node.prepared`; -1 if no tick has ended since. */
   readonly furthest: number;
 }
 

@@ -38,7 +38,7 @@ export interface SecretPort {
 
 /** What the machine remembers: hashes and counts, never key bytes. */
 export interface NodeContext {
-  /** Why the node is not ready; null if the node is ready, and only then. */
+  /** Why the node is not ready; null if and only if the node is ready. */
   readonly reason: Reason | null;
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
@@ -149,7 +149,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
 }
 
 /**
- * The reason to show when a step has failed. It contains only sentences of this project, no text from an RPC or a peer.
+ * The reason to show when a step has failed. It contains only this project's own sentences, no text from an RPC or a peer.
  * @throws the error itself if it is a broken invariant, which stops the machine and the process
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {

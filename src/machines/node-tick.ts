@@ -44,8 +44,9 @@ export function nodeTickRegion(node: NodeSetup) {
   /** A node must not become ready with a view that has become too old while a step ran. */
   const endsWithOldView = { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) } as const;
   /**
-   * The same after the check of eligibility. If the wall clock jumped ahead and back, the view was too old only for a while. The node is
-   * then ineligible already, and only another tick can make it ready, so this tick must count as failed: the next one comes early.
+   * Does the same after the check of eligibility. If the wall clock jumped ahead and then back, the view was too old only for a while, but
+   * the node has already become ineligible. Only another tick can make it ready, so this tick must count as failed, and the next tick
+   * comes early.
    */
   const endsWithViewOnceOld = { ...endsWithOldView, guard: or(['viewIsOutdated', stateIn({ readiness: 'ineligible' })]) } as const;
 

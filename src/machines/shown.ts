@@ -61,7 +61,7 @@ export function createNodeShown(
   };
 }
 
-/** Converts monotonic to Unix milliseconds, but each value only once, because the two clocks drift and a second result would differ. */
+/** Converts monotonic to Unix milliseconds. Converts each value only once, because the clocks drift and a second result would differ. */
 function momentOf(clock: Pick<Clock, 'nowMs' | 'monotonicMs'>, readerMs: (nodeMs: number) => number): (monotonicMs: number) => Moment {
   let last = Number.NaN;
   let moment: Moment = { atMs: 0 };

@@ -1,7 +1,7 @@
 /**
  * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. An app that gets 404 from even one
  * node generates a new value for the key, and each new process starts with an empty store. So a node refuses requests for a key that it
- * lacks until it certainly holds everything that the other nodes hold.
+ * lacks until it is certain to hold everything that the other nodes hold.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
  * conditions is true, and stays sure until it begins a new store:
@@ -11,8 +11,8 @@
  *   sure_members  it merged everything from two members that said in every answer that they were sure, or from one such member
  *                 if it is known that there is no second one (a single member could report an empty store as complete)
  *   all_members   it merged everything from every other member, sure or not
- *   in_vain       for an hour (pauses do not count), it has asked in vain every member that it waits for. A new member starts with the
- *                 longest time among the members that the node waits for
+ *   in_vain       it has spent an hour (not counting pauses) asking every member that it waits for, without success. A new member's hour
+ *                 starts with the longest time that the node has already spent on any of those members
  *
  * "Everything" means that nothing was left out. A completed comparison of digests counts as much as a snapshot. The node learns whether a
  * member is sure only from that member's answer. So it waits for a silent member, but after `silenceMs` that member counts as not sure.
@@ -22,7 +22,7 @@ import type { SureReason } from '../domain/readiness.ts';
 
 /** A node that has asked in vain for this long becomes sure. Pauses between its rounds of asking do not count. Milliseconds. */
 export const IN_VAIN_MS = 3_600_000;
-/** Maximum number of wallets that the node remembers as members of its store's time. A further wallet counts as one that came back. */
+/** Maximum number of wallets in `seen`. Any wallet that does not fit into the set counts as a member that came back. */
 const MAX_SEEN = 10_000;
 
 export interface SurenessLimits {
@@ -42,8 +42,8 @@ export interface MemberFacts {
   /** Whether all records of the member were merged. `while_sure`: the member said in every answer that it is sure. */
   readonly merged: 'no' | 'yes' | 'while_sure';
   /**
-   * When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. After a pause in the
-   * asking, it is later by the length of the pause.
+   * When this node first asked the member without getting an answer, in monotonic milliseconds; null after an answer. A pause in the asking
+   * moves this time later by the length of the pause.
    */
   readonly silentSinceMs: number | null;
   /** How long this node has asked the member without success. A new store of the member does not reset this time. Milliseconds. */
@@ -145,8 +145,8 @@ function withStore({ members }: Sureness, store: StoreId): Sureness {
 }
 
 /**
- * A new wallet is a new node, which began with an empty store. If its time started at zero, new wallets could keep this node from becoming
- * sure forever. A member that comes back may hold records, so its time starts at zero.
+ * A new wallet is a new node, which began with an empty store. If its `askedInVainMs` started at zero, new wallets could forever keep this
+ * node from becoming sure. A member that comes back may hold records, so its `askedInVainMs` starts at zero.
  */
 function withMembers(state: Sureness, others: readonly Wallet[]): Sureness {
   const { members, seen } = state;
@@ -166,8 +166,8 @@ function pausedSince({ askedAtMs, isAsking }: Sureness, nowMs: number, pauseMs: 
 }
 
 /**
- * Adds the time since the last round began or ended to the members that the node waits for. If that time is a pause, it counts neither as
- * asking nor as silence.
+ * Adds the time since the last round began or ended to the `askedInVainMs` of the members that the node waits for. If that time is a pause,
+ * it counts neither as asking nor as silence.
  */
 function withAsked(state: Sureness, nowMs: number, pauseMs: number): Sureness {
   const { members, askedAtMs } = state;
