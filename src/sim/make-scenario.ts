@@ -10,7 +10,7 @@ export interface ScenarioOptions {
   readonly apps: number;
   readonly durationMs: number;
   readonly faults: FaultProfile;
-  /** How many requests all apps together send. */
+  /** Number of requests per second from all apps together. */
   readonly requestsPerSecond: number;
   readonly settings?: Readonly<Record<string, string>>;
 }

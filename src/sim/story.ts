@@ -8,7 +8,7 @@
  *     a bootstrapping: awaiting on-chain master secret hash
  *     a ready
  *     > put a colour red acks=1
- *     ok
+ *     ok, acks=1
  *     > fault crash on a for 30s
  *     > status
  */
@@ -194,7 +194,7 @@ class Player {
     if (what === 'list') return [(answer['keys'] as readonly string[]).join(' ')];
     // A story must not show the key itself.
     if (what === 'derive') return [`key of ${(answer['key'] as Uint8Array).length} bytes`];
-    return [typeof answer['acks'] === 'number' ? `${outcome}, on ${answer['acks']} more` : outcome];
+    return [typeof answer['acks'] === 'number' ? `${outcome}, acks=${answer['acks']}` : outcome];
   }
 
   #chain(): string {
@@ -213,7 +213,7 @@ class Player {
       const { store } = life.node.inside;
       const { totalKeys } = store.totals(life.clock.nowMs());
       const kept = [...store.walk({})].length;
-      return `${life.name}: ${totalKeys} keys of ${kept} records, ${store.rootDigest().slice(0, 8)}`;
+      return `${life.name}: keys ${totalKeys}, records ${kept}, digest ${store.rootDigest().slice(0, 8)}`;
     });
   }
 }

@@ -85,7 +85,7 @@ export class Poisoner {
     return this.#overloads[kind]?.(making) ?? malformed(making);
   }
 
-  /** Picks a record and an entry of its clock. The entry is not the liar's and, if possible, not the victim's. Returns the key of each. */
+  /** Picks a record and an entry of its clock. The entry is not the liar's and, if possible, not the victim's. Returns both keys. */
   #someonesCount(life: Life, appId: number, victim: Member | null): { readonly key: string; readonly clockKey: string } {
     const { random } = this.#modules;
     const key = `key-${random.between(1, WRITTEN_KEYS)}`;

@@ -45,7 +45,7 @@ export interface ClusterWatchModules {
   readonly lives: () => readonly Life[];
   /** Whether no fault has affected a process, or anything that it depends on, for `forMs`. */
   readonly isCalm: (life: Life, forMs: number) => boolean;
-  /** Whether some instance has ever lied. */
+  /** Whether any instance has ever lied. */
   readonly hasLiars: () => boolean;
   readonly isHonestWallet: (wallet: string) => boolean;
   /** Whether the instance of a wallet currently sends answers without a valid signature. */

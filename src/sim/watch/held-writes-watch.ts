@@ -20,7 +20,7 @@ export function watchHeldWrites(life: Life, { report, checks }: HeldWritesWatchM
     const underWay = (waiting.get(write.appId) ?? 0) + 1;
     waiting.set(write.appId, underWay);
     checks.note(INVARIANT);
-    if (underWay > MAX_UNDER_WAY) report(INVARIANT, `${life.name} carries out ${underWay} writes of app ${write.appId}`);
+    if (underWay > MAX_UNDER_WAY) report(INVARIANT, `${underWay} writes of app ${write.appId} are under way on ${life.name}`);
     try {
       return await wait(write, wanted, timeoutMs);
     } finally {

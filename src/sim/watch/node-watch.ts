@@ -107,9 +107,9 @@ export class NodeWatch {
   #checkReading(): void {
     const { report, checks } = this.#modules;
     const { name, rpc } = this.#life;
-    checks.note('a node_tick reads the chain in three round trips');
+    checks.note('a node_tick reads the chain in at most four round trips');
     const trips = rpc.waves - this.#wavesThen;
-    if (trips > MAX_TRIPS) report('a node_tick reads the chain in three round trips', `${name} made ${trips}`);
+    if (trips > MAX_TRIPS) report('a node_tick reads the chain in at most four round trips', `${name} made ${trips} round trips`);
     const invariant = 'a node that found no Multicall3 looks for it again';
     checks.note(invariant);
     if (rpc.singleHashReads > this.#singleHashReadsThen) report(invariant, `${name} reads each view with a separate call`);

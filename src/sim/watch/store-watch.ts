@@ -193,10 +193,10 @@ export class StoreWatch {
     const isForged = (clockKey: string): boolean => (seen?.version[clockKey] ?? 0) > this.#lastSequenceNumber;
     const isUsed = (clockKey: string): boolean => after.version[clockKey] === sequenceNumber && seen?.version[clockKey] !== sequenceNumber;
     const used = Object.keys(after.version).filter((clockKey) => clockKey.startsWith(`${wallet}/`) && isUsed(clockKey));
-    checks.note('a write uses a clock key of its node that has no forged count');
+    checks.note('a write uses a clock key of its node, and the count of that key is not forged');
     const [clockKey] = used;
     if (used.length !== 1 || isForged(clockKey!) || (clockKey !== ownKey) !== isForged(ownKey)) {
-      report('a write uses a clock key of its node that has no forged count', `${after.key} on ${this.#life.name}`);
+      report('a write uses a clock key of its node, and the count of that key is not forged', `${after.key} on ${this.#life.name}`);
     }
   }
 

@@ -165,7 +165,7 @@ export class WriteHistory {
     this.#modules.report(invariant, `${best.key} of app ${best.appId} on ${life.name} is older than what ${best.writer.name} wrote`, life.name);
   }
 
-  /** Checks that a store holds what it must hold once the cluster is quiet. @param nowMs the time on the node's clock */
+  /** Checks that a store holds what it must hold when the cluster is quiet. @param nowMs the time on the node's clock */
   judge(life: Life, nowMs: number): void {
     const { report, secretHashOf } = this.#modules;
     const secretHash = secretHashOf(life);

@@ -15,7 +15,7 @@ const HEAD_END = '\r\n\r\n';
 
 /**
  * @param address the address of the caller, as the node sees it
- * @param nowMs the node's time of day, for the `date` header; Node would use the real time
+ * @param nowMs the node's time of day, for the `date` header; Node.js itself would use the real time
  * @throws Error when the app closes the connection without an answer
  */
 export function injectRequest(app: Express, request: TransportRequest, address: string, nowMs: number): Promise<TransportAnswer> {

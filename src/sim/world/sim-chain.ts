@@ -87,7 +87,7 @@ export class SimChain {
   readonly deepHashes = new Map<Hash32, number>();
   /** Hashes that the owner has reset, each with the time of its last reset. Simulated milliseconds. */
   readonly resetHashes = new Map<Hash32, number>();
-  /** Called for each claim that the pool accepts, with its sender. */
+  /** Called for each claim that the pool accepts, with the claimed hash and the sender. */
   onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
   /** Called each time a block with transactions becomes CONFIRMATIONS blocks deep. */
   onDeep: () => void = () => undefined;
@@ -261,7 +261,7 @@ export function timeOfBlock(block: number): number {
   return EPOCH_MS + (block - FIRST_HEAD) * BLOCK_MS;
 }
 
-/** How long a stuck claim waits: long enough that its sender replaces it. Blocks. */
+/** How long a stuck claim waits: long enough for its sender to replace it. Blocks. */
 const STUCK_BLOCKS = 30;
 
 function senderOf(raw: Hex, signers: ReadonlyMap<Hash32, Wallet>): Wallet {

@@ -17,7 +17,7 @@ export interface Event {
   atMs: number;
   readonly sequence: number;
   readonly owner: Owner | null;
-  /** Null once the event has run or has been cancelled. */
+  /** Null after the event has run or has been cancelled. */
   run: (() => void) | null;
 }
 

@@ -21,7 +21,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a wallet blue acks=2
-ok, on 2 more
+ok, acks=2
 > fault liar: empty snapshot on b for 10m
 > fault partition on c towards a for 100s
 > fault crash on c for 3s

@@ -20,7 +20,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a first red acks=2
-ok, on 2 more
+ok, acks=2
 > fault freeze on c for 30s
 > put a second green acks=2
 not_replicated

@@ -40,6 +40,6 @@ b ready
 c ready
 d ready
 > put b colour red acks=2
-ok, on 2 more
+ok, acks=2
 > get d colour
 red

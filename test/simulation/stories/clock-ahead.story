@@ -24,7 +24,7 @@ c ready
 > put a future red
 ok
 > put b present green acks=1
-ok, on 1 more
+ok, acks=1
 > run 5s
 > get b future
 unready
@@ -34,6 +34,6 @@ red
 > get c future
 red
 > stores
-a: 2 keys of 2 records, 299b2c9f
-b: 2 keys of 2 records, 299b2c9f
-c: 2 keys of 2 records, 299b2c9f
+a: keys 2, records 2, digest 299b2c9f
+b: keys 2, records 2, digest 299b2c9f
+c: keys 2, records 2, digest 299b2c9f

@@ -26,31 +26,31 @@ d syncing-secret: synced master secret hash mismatch: asking the members
 d syncing-secret: first snapshot missing
 d ready
 > put a key-1 red acks=1
-ok, on 1 more
+ok, acks=1
 > put b key-2 red acks=1
-ok, on 1 more
+ok, acks=1
 > put c key-3 red acks=1
-ok, on 1 more
+ok, acks=1
 > put a key-4 red acks=1
-ok, on 1 more
+ok, acks=1
 > put b key-5 red acks=1
-ok, on 1 more
+ok, acks=1
 > put c key-6 red acks=1
-ok, on 1 more
+ok, acks=1
 > put a key-7 red acks=1
-ok, on 1 more
+ok, acks=1
 > put b key-8 red acks=1
-ok, on 1 more
+ok, acks=1
 > put c key-9 red acks=1
-ok, on 1 more
+ok, acks=1
 > fault liar: others' counts on d for 4m
 > run 5m
 > put a key-1 blue acks=1
-ok, on 1 more
+ok, acks=1
 > put b key-2 blue acks=1
-ok, on 1 more
+ok, acks=1
 > put c key-3 blue acks=1
-ok, on 1 more
+ok, acks=1
 > run 10s
 > get b key-1
 blue

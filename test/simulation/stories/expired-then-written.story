@@ -20,18 +20,18 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a session one ttl=10s acks=2
-ok, on 2 more
+ok, acks=2
 > run 15s
 > get a session
 not_found
 > fault clock skew on a for 60s at -9000
 > put a session two acks=2
-ok, on 2 more
+ok, acks=2
 > get b session
 two
 > get c session
 two
 > stores
-a: 1 keys of 1 records, 4888d59a
-b: 1 keys of 1 records, 4888d59a
-c: 1 keys of 1 records, 4888d59a
+a: keys 1, records 1, digest 4888d59a
+b: keys 1, records 1, digest 4888d59a
+c: keys 1, records 1, digest 4888d59a

@@ -20,11 +20,11 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=1
-ok, on 1 more
+ok, acks=1
 > fault flood of nonces on a for 1m at 20
 > run 30s
 > put a colour blue acks=1
-ok, on 1 more
+ok, acks=1
 > get a colour
 blue
 > recover

@@ -20,7 +20,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=2
-ok, on 2 more
+ok, acks=2
 > fault liar: grown clocks on b for 60s
 > run 70s
 > fault crash on a for 5s
@@ -54,9 +54,9 @@ red
 > get c colour
 red
 > put c shape round acks=2
-ok, on 2 more
+ok, acks=2
 > run 30s
 > stores
-a: 19 keys of 19 records, e0566b23
-b: 19 keys of 19 records, e0566b23
-c: 19 keys of 19 records, e0566b23
+a: keys 19, records 19, digest e0566b23
+b: keys 19, records 19, digest e0566b23
+c: keys 19, records 19, digest e0566b23

@@ -20,12 +20,12 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a old red acks=2
-ok, on 2 more
+ok, acks=2
 > put a kept green acks=2
-ok, on 2 more
+ok, acks=2
 > fault partition on c for 3m
 > delete a old acks=1
-ok, on 1 more
+ok, acks=1
 > run 10s
 > put c alone blue
 ok
@@ -43,6 +43,6 @@ blue
 > get c kept
 green
 > stores
-a: 2 keys of 2 records, 849fc489
-b: 2 keys of 2 records, 849fc489
-c: 2 keys of 2 records, 849fc489
+a: keys 2, records 2, digest 849fc489
+b: keys 2, records 2, digest 849fc489
+c: keys 2, records 2, digest 849fc489

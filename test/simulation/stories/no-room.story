@@ -24,12 +24,12 @@ c ready
 > put c large bytes=4000
 ok
 > put c small blue acks=2
-ok, on 2 more
+ok, acks=2
 > run 5s
 > stores
-a: 1 keys of 1 records, d780f05e
-b: 1 keys of 1 records, d780f05e
-c: 2 keys of 2 records, a5b05069
+a: keys 1, records 1, digest d780f05e
+b: keys 1, records 1, digest d780f05e
+c: keys 2, records 2, digest a5b05069
 > fault partition on c for 70s
 > run 65s
 > list c
@@ -44,6 +44,6 @@ large small
 > get c small
 blue
 > stores
-a: 1 keys of 1 records, d780f05e
-b: 1 keys of 1 records, d780f05e
-c: 2 keys of 2 records, a5b05069
+a: keys 1, records 1, digest d780f05e
+b: keys 1, records 1, digest d780f05e
+c: keys 2, records 2, digest a5b05069

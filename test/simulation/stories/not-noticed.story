@@ -28,7 +28,7 @@ d syncing-secret: no reachable member holds the master secret
 b syncing-secret: first snapshot missing
 b ready
 > put a old red acks=2
-ok, on 2 more
+ok, acks=2
 > fault instance stopped on c for 30s
 > run 20s
 > tick c
@@ -37,7 +37,7 @@ ok, on 2 more
 > run 2s
 c ineligible: self not in KMS node list
 > put a new green acks=1
-ok, on 1 more
+ok, acks=1
 > run 24s
 > fault partition on d towards a for 1m
 > fault partition on d towards b for 1m
@@ -62,7 +62,7 @@ d ready
 > get d new
 green
 > stores
-a: 2 keys of 2 records, 081bdb58
-b: 2 keys of 2 records, 081bdb58
-c: 2 keys of 2 records, 081bdb58
-d: 2 keys of 2 records, 081bdb58
+a: keys 2, records 2, digest 081bdb58
+b: keys 2, records 2, digest 081bdb58
+c: keys 2, records 2, digest 081bdb58
+d: keys 2, records 2, digest 081bdb58

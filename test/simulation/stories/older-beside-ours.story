@@ -20,7 +20,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=1
-ok, on 1 more
+ok, acks=1
 > fault older node joins
 > run 5m
 > status

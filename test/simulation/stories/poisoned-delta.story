@@ -28,7 +28,7 @@ d ready
 > fault liar: poisoned delta on a for 60s
 > run 20s
 > put b colour red acks=2
-ok, on 2 more
+ok, acks=2
 > get c colour
 red
 > run 60s

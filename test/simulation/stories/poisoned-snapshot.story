@@ -21,7 +21,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=2
-ok, on 2 more
+ok, acks=2
 > fault liar: poisoned snapshot on a for 40s
 > fault crash on c for 5s
 > run 60s
@@ -34,9 +34,9 @@ c ready
 > get c colour
 red
 > put a shape round acks=2
-ok, on 2 more
+ok, acks=2
 > run 20s
 > stores
-a: 2 keys of 2 records, f4e0bea7
-b: 2 keys of 2 records, f4e0bea7
-c: 2 keys of 2 records, f4e0bea7
+a: keys 2, records 2, digest f4e0bea7
+b: keys 2, records 2, digest f4e0bea7
+c: keys 2, records 2, digest f4e0bea7

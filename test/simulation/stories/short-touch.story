@@ -21,13 +21,13 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a old red acks=2
-ok, on 2 more
+ok, acks=2
 > fault partition on c for 45s
 > delete a old acks=1
-ok, on 1 more
+ok, acks=1
 > run 45s
 > put c alone blue acks=1
-ok, on 1 more
+ok, acks=1
 > fault partition on c for 50s
 > run 49s
 > get c old
@@ -44,6 +44,6 @@ not_found
 > get a alone
 blue
 > stores
-a: 1 keys of 1 records, c5db7e41
-b: 1 keys of 1 records, c5db7e41
-c: 1 keys of 1 records, c5db7e41
+a: keys 1, records 1, digest c5db7e41
+b: keys 1, records 1, digest c5db7e41
+c: keys 1, records 1, digest c5db7e41

@@ -21,7 +21,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=2
-ok, on 2 more
+ok, acks=2
 > fault liar: endless snapshot on a for 20m
 > fault crash on b for 2s
 > fault crash on c for 2s

@@ -27,16 +27,16 @@ d syncing-secret: synced master secret hash mismatch: asking the members
 d syncing-secret: first snapshot missing
 d ready
 > put a old red acks=3
-ok, on 3 more
+ok, acks=3
 > put a kept green acks=3
-ok, on 3 more
+ok, acks=3
 > fault partition on c towards d for 2m
 > fault partition on c towards a for 150s
 > fault partition on c towards b for 150s
 > fault partition on d towards a for 150s
 > fault partition on d towards b for 150s
 > delete a old acks=1
-ok, on 1 more
+ok, acks=1
 > run 130s
 > tick c
 > tick d
@@ -63,7 +63,7 @@ not_found
 > get d kept
 green
 > stores
-a: 1 keys of 1 records, a3a61ccc
-b: 1 keys of 1 records, a3a61ccc
-c: 1 keys of 1 records, a3a61ccc
-d: 1 keys of 1 records, a3a61ccc
+a: keys 1, records 1, digest a3a61ccc
+b: keys 1, records 1, digest a3a61ccc
+c: keys 1, records 1, digest a3a61ccc
+d: keys 1, records 1, digest a3a61ccc

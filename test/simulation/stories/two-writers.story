@@ -34,7 +34,7 @@ green
 > get c colour
 green
 > put c colour blue acks=2
-ok, on 2 more
+ok, acks=2
 > get a colour
 blue
 > get b colour

@@ -19,7 +19,7 @@ c syncing-secret: synced master secret hash mismatch: asking the members
 c syncing-secret: first snapshot missing
 c ready
 > put a colour red acks=2
-ok, on 2 more
+ok, acks=2
 > fault crash on a for 5s
 > fault crash on b for 5s
 > fault crash on c for 5s

@@ -21,7 +21,7 @@ c syncing-secret: first snapshot missing
 c ready
 > fault partition on a towards c for 30s
 > put a colour red acks=1
-ok, on 1 more
+ok, acks=1
 > fault crash on a for 1h
 > get c colour
 not_found
