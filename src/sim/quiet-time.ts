@@ -68,7 +68,7 @@ export class QuietTime {
     if (answer === null) return;
     const present = this.#simulation.watch.storeOf(life).presentKeys(appId, clock.nowMs());
     const listed = new Set(answer['keys'] as readonly string[]);
-    // A record may expire while the answer travels.
+    // A record may expire while the answer travels, so an expired record may be listed. A deleted one must not be listed.
     const isDeleted = (key: string): boolean => node.inside.store.recordOf(appId, key)?.tombstone !== false;
     const missing = [...present, ...written.map(keyOf)].some((key) => !listed.has(key));
     if (missing || [...listed].some(isDeleted)) this.#report(life, `${name} lists ${listed.size} keys, but holds ${present.length}`);

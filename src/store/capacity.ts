@@ -15,7 +15,7 @@ export interface CapacityLimits {
 }
 
 /**
- * How far above `MAX_STORE_BYTES` a peer's record may take the store if it deletes a held value or makes it expire earlier. Bytes.
+ * How far a store may grow above `MAX_STORE_BYTES` for a peer's record that deletes a held value or makes that value expire earlier. Bytes.
  *
  * If a full store refused such a record, this node would keep the value, and would give it back to all nodes after they had forgotten the
  * record. A tombstone may have many more clock entries than the value that it deletes, so it may need more room than that value. The reserve

@@ -10,7 +10,7 @@ import type { Contents } from './contents.ts';
 import { BUCKETS } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 
-/** The position of a walk, which continues after this place in this bucket. */
+/** The position of a walk: the walk continues after this place in this bucket. */
 interface Position {
   readonly appId: string;
   readonly bucket: number;

@@ -28,7 +28,7 @@ export const PROMPT_MS = 3_000;
 export const CALM_MS = 150_000;
 /** The sender of a claim must notice within this time that the claim is deep enough, unless the sender was disturbed. */
 const NOTICED_MS = 10_000;
-/** If another node can supply all that a node needs, the node must be ready within this time, even if some members are silent. */
+/** A node that can get everything it needs from another node must be ready within this time, even if some members are silent. */
 const READY_MS = 240_000;
 /** Maximum age of the view with which a node may hand out the secret (protocol.md §8, `CHAIN_MAX_AGE_SECONDS`). */
 const CHAIN_MAX_AGE_MS = 120_000;

@@ -43,7 +43,7 @@ export interface Server {
   serving(): ServedApp | null;
   /** For an older node: answers a request itself, without an Express app. */
   respond?(request: TransportRequest, address: string): Promise<TransportAnswer>;
-  /** Called before each answer leaves. @returns the answer to send, changed or not; null to send none */
+  /** Called before each answer is sent. @returns the answer to send, changed or not; null to send none */
   answering(answer: TransportAnswer, request: TransportRequest): TransportAnswer | null;
 }
 

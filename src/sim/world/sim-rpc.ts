@@ -88,7 +88,7 @@ export class SimRpc {
       this.#checkPutOff(asked, sentAtMs);
       const backend = this.#chooseBackend();
       const refused = backend === null ? null : await this.#misbehave(backend, asked, init?.signal);
-      // When any backend has answered the request, the `Retry-After` of a busy backend no longer applies.
+      // As soon as any backend has answered the request, the `Retry-After` of a busy backend no longer applies.
       if (refused === null || refused.status === 200) this.#putOff.delete(textOf(asked));
       if (refused !== null) return refused;
       const result = this.#result(asked.method, asked.params ?? [], backend);
