@@ -51,7 +51,7 @@ function withExpectedWallet(enclave: Enclave, expected: Config['nodeWallet']): E
   };
 }
 
-/** Null without `VISUALIZER_PORT`: the modules of the visualiser are then not loaded. */
+/** Null without `VISUALIZER_PORT`; the visualiser's modules are then not loaded. */
 async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | null> {
   const { visualizerPort } = config;
   if (visualizerPort === undefined) return null;
@@ -59,7 +59,7 @@ async function visualizerOf(config: Config, log: Log): Promise<NodeVisualizer | 
   return createNodeVisualizer({ ...config, visualizerPort }, { clock: systemClock, random: systemRandom, log: log.child('visualizer') });
 }
 
-/** Null when no one may read metrics: the modules of the metrics are then not loaded. */
+/** Null if no one may read metrics; the modules for metrics are then not loaded. */
 async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | null> {
   if (config.metricsTokenHash === undefined && (config.metricsPort ?? 0) === 0) return null;
   const { createMeteredNode } = await import('./metrics.ts');

@@ -1,7 +1,7 @@
 /**
  * Fills the slots of the machine (protocol.md §1): runs each step of node_tick, and the replication that sync_tick wakes, by calling
  * the modules that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
- * may be claimed, may serve or is set aside. This file connects these modules with the machine, and returns facts to it.
+ * may be claimed, which one may serve and which one is set aside. This file connects these modules to the machine, and returns facts to it.
  */
 import { fromCallback, fromPromise } from 'xstate';
 import { DependencyError, InvariantError, invariant } from '../domain/errors.ts';
@@ -152,7 +152,7 @@ export class NodeJobs {
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
-  /** Step 3 when the chain hash is zero: makes one attempt to claim. */
+  /** Step 3, if the chain hash is zero: makes one attempt to claim a hash. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
     const { secret, identity, chainWatch, mayClaim } = this.#modules;
     invariant(identity.current() !== null, 'a claim was tried before the enclave had reported the identity of this node');
@@ -236,7 +236,7 @@ export class NodeJobs {
     return { stale: staleness.isStale() };
   }
 
-  /** Step 4, the snapshot: asks the source of the secret first. */
+  /** Step 4, snapshot: first asks the member that sent the secret, then the other members. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     const { snapshotFetch, resync, secret, sureRound } = this.#modules;

@@ -1,5 +1,5 @@
 /**
- * Connects the metrics with one node. A node loads this module only if someone may read the metrics (`METRICS_TOKEN_SHA256`,
+ * Connects the metrics to one node. A node loads this module only if someone may read the metrics (`METRICS_TOKEN_SHA256`,
  * `METRICS_PORT`), so other nodes need no memory for metrics.
  */
 import process from 'node:process';

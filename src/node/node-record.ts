@@ -1,6 +1,6 @@
 /**
- * Passes what happens in one node to the recorder: its machine's chart, the part of its context that may be shown, each sync_tick as a
- * span, and figures about its peers. A watched process and a simulated node both use this.
+ * Reports to the recorder what happens in one node: the chart of its machine, the part of the machine's context that may be shown, each
+ * sync_tick as a span, and figures about its peers. A watched process and a simulated node both use this.
  */
 import type { AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../chart/chart-of.ts';
