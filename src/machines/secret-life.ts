@@ -48,7 +48,7 @@ export type SecretLife = SecretStage & {
 
 export interface StoreOrigin {
   readonly secret: Hash32;
-  /** Whether this process claimed that hash. If it did, no one can have written records under that secret before. */
+  /** Whether this process claimed that hash. If it did, no one can have written records under that secret before the claim. */
   readonly claimedHere: boolean;
 }
 

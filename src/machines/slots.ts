@@ -1,6 +1,6 @@
 /**
  * The actor slots of the machine: the steps of node_tick, the probes of peers, and the replication, which receives each sync_tick. Their
- * results are facts only: hashes, wallets, counts and reasons. They contain no key bytes, because inspectors show all of them.
+ * results contain only facts (hashes, wallets, counts and reasons) and no key bytes, because inspectors show every result.
  *
  * A slot that is not filled throws. The composition root fills them (`machine.provide({ actors })`).
  */

@@ -28,7 +28,7 @@ const MAX_SEEN = 10_000;
 export interface SurenessLimits {
   /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
   readonly silenceMs: number;
-  /** A longer time between two rounds of asking counts as a pause, for example because the node was not ready. Milliseconds. */
+  /** If more time than this passes between two rounds of asking (perhaps the node was not ready), it counts as a pause. Milliseconds. */
   readonly pauseMs: number;
 }
 
