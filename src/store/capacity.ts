@@ -25,7 +25,7 @@ const RESERVE_BYTES = 32 * 1024 * 1024;
 /** The part of the reserve that is open to values with a lifetime. Values are large, and must leave room for tombstones. Bytes. */
 const RESERVE_FOR_VALUES_BYTES = RESERVE_BYTES / 2;
 
-/** A record, and the record that is currently held for its key. */
+/** A record that may be stored, and the record that is currently held for the same key. */
 export interface Candidate {
   readonly appId: string;
   readonly record: StoredRecord;

@@ -74,7 +74,7 @@ export class LeftOut {
     return this.#keys.size > 0 && nowMs < (this.#keys.get(keyIdOf(appId, key))?.goneFromMs ?? -Infinity);
   }
 
-  /** Drops the keys whose records are gone. It visits all keys, but only if one of them may be gone. */
+  /** Drops the keys that are now absent on all nodes. It visits the keys only if there may be such a key. */
   dropGone(nowMs: number): void {
     if (nowMs < this.#noneGoneBeforeMs) return;
     this.#noneGoneBeforeMs = Infinity;
