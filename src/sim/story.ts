@@ -222,7 +222,7 @@ function lineOf(node: string, state: string, reason: string | null): string {
   return `${node} ${state}${reason === null ? '' : `: ${withoutCounts(reason)}`}`;
 }
 
-/** Drops the counts of asked members, because they depend on which answer came first. */
+/** Removes the counts of the members that were asked, because these counts depend on which answer came first. */
 function withoutCounts(reason: string): string {
   return reason.replace(/: asked \d.*$/, '');
 }

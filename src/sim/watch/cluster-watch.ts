@@ -251,10 +251,10 @@ export class ClusterWatch {
     // This is checked once per secret, because later records arrive as deltas.
     if (this.#readyBy.get(life) === secretHash) return;
     this.#readyBy.set(life, secretHash);
-    // This rule does not apply to a node that had no room for all records. The rules about absence check that node.
+    // This rule does not apply to a node that had no room for all records. The rules about absence still apply to that node.
     if (firstSnapshot !== 'complete' || hasLiars() || life.node.inside.store.refusedFull > 0) return;
     // This rule also does not apply to a node that claimed the hash but handed out the secret before it was sure, because other nodes may
-    // have written records since then. The rules about absence check that node too.
+    // have written records since then. The rules about absence still apply to that node too.
     const { secret, sureness } = life.node.inside;
     const standing = secret.standing();
     if (standing.kind === 'confirmed' && standing.store.claimedHere && !sureness.hasBecomeSure()) return;

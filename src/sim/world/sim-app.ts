@@ -16,7 +16,7 @@ import type { SimNetwork } from './sim-network.ts';
 import type { Owner, Timeline } from './timeline.ts';
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
-/** Number of different addresses that apps have. */
+/** Number of different addresses from which apps send requests. */
 const ADDRESSES = 250;
 
 export interface SimAppModules {

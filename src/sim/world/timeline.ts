@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-/** The owner of events. Its events wait while it is frozen, and are dropped once it is gone. */
+/** The owner of events. While the owner is frozen, its events wait. When the owner is gone, its events are dropped. */
 export interface Owner {
   readonly name: string;
   /** Whether the owner's process has ended. If so, its events no longer run. */
