@@ -37,7 +37,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe(2);
   });
 
-  test('also counts as acknowledged when a peer acknowledges a later write of the same key, but not an earlier one', async () => {
+  test('also counts as acknowledged when a peer acknowledges a later write of the same key, but not when it acknowledges an earlier one', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1);
     await note(B, 6);
@@ -53,7 +53,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe('waiting');
   });
 
-  test('does not count as acknowledged when a peer acknowledges another record whose app id and key join to the same string', async () => {
+  test('does not count as acknowledged when a peer acknowledges another record whose app id and key, written together, give the same string', async () => {
     const { wait, note } = start();
     const seen = wait(7, 1, { appId: '1', key: '2 k' });
     await note(B, 9, { appId: '12', key: 'k' });

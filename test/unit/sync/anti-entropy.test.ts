@@ -174,7 +174,7 @@ describe('two stores', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ leftOut: { malformed: 1 }, lastError: null });
   });
 
-  test('are compared, and each record from the peer gets a verdict, which the metrics and a resync need', async () => {
+  test('are compared, and a verdict is reported for each record from the peer, because the metrics and a resync need it', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.put('good', 'value');

@@ -19,9 +19,9 @@ function orderOf(preferred: string | null, wrong: string, unit: number, silent =
 
 describe('members are asked', () => {
   test.each<[string, string | null, string, number, string, string?]>([
-    ['in the order of the list, from a random first member: here the first of the list', null, '', 0, 'abcd'],
-    ['in the order of the list, from a random first member: here the third of the list', null, '', 0.5, 'cdab'],
-    ['in the order of the list, from a random first member: here the last of the list', null, '', 0.999, 'dabc'],
+    ['in the order of the list, starting with a random member (here the first of the list)', null, '', 0, 'abcd'],
+    ['in the order of the list, starting with a random member (here the third of the list)', null, '', 0.5, 'cdab'],
+    ['in the order of the list, starting with a random member (here the last of the list)', null, '', 0.999, 'dabc'],
     ['with the preferred member first', 'c', '', 0, 'cabd'],
     ['last if they proved wrong', null, 'a', 0, 'bcda'],
     ['with the preferred member last when it proved wrong', 'b', 'b', 0, 'acdb'],

@@ -94,13 +94,13 @@ describe('batches', () => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('shrink to the number of rejections that a peer can list, once the peer has refused more records than it listed', () => {
+  test('shrink to the number of rejections that a peer can list after the peer has refused more records than it listed', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);
   });
 
-  test('begin with the last size of the previous delivery', () => {
+  test('start at the last batch size of the previous delivery', () => {
     expect(deliver(names(8), takes, 2).sent.map((keys) => keys.length)).toEqual([2, 4, 2]);
   });
 });
@@ -109,7 +109,7 @@ describe('a record', () => {
   test.each<[string, Peer, string]>([
     ['is accepted when the answer does not list it', takes, 'taken'],
     ['is sent again later when the peer has no room', refuses(() => 'store_full'), 'later'],
-    ['is sent again later when its time is too far ahead for the peer', refuses(() => 'too_far_ahead'), 'later'],
+    ['is sent again later when its time is too far ahead of the clock of the peer', refuses(() => 'too_far_ahead'), 'later'],
     ['is refused when the reason is permanent', refuses(() => 'malformed'), 'malformed'],
     ['is refused when the peer counts it as refused but does not list it', refuses(() => 'malformed', 0), 'unlisted'],
     ['is refused when a batch with only this record is too large', () => refusedWith(413), 'too_large'],
@@ -121,8 +121,8 @@ describe('a record', () => {
   });
 
   test.each<[string, Peer, string | undefined, DeliveryState['kind']]>([
-    ['is sent again later when the peer closes the connection, but answers an empty batch', fails((keys) => keys.length > 0, UNREACHABLE), 'later', 'over'],
-    ['is sent again later when the peer closes the connection, but refuses an empty batch', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
+    ['is sent again later when the peer closes the connection but answers an empty batch', fails((keys) => keys.length > 0, UNREACHABLE), 'later', 'over'],
+    ['is sent again later when the peer closes the connection but refuses an empty batch', (keys) => (keys.length > 0 ? UNREACHABLE : refusedWith(400)), 'later', 'over'],
     ['has no outcome when the peer is unreachable', () => UNREACHABLE, undefined, 'broken'],
     ['is sent again later when the peer answers with a failure', () => refusedWith(500), 'later', 'over'],
     ['is refused when the peer answers that the record is too large', () => refusedWith(413), 'too_large', 'over'],
@@ -143,7 +143,7 @@ describe('a peer', () => {
     expect([delivery.state.kind, [...fates.values()].filter((fate) => fate !== 'suspect')]).toEqual(['broken', []]);
   });
 
-  test('is treated as broken when it fails on too many records in a row and on each of a few samples of the remaining records', () => {
+  test('is treated as broken when it fails on too many records in a row and then on each of a few samples from the remaining records', () => {
     const { delivery, sent, fates } = deliver(names(1_000), () => refusedWith(500));
     expect(delivery.state.kind).toBe('broken');
     expect(sent.filter((keys) => keys.length === 1)).toHaveLength(MAX_SUSPECTS_IN_A_ROW + MAX_SAMPLES);
@@ -204,7 +204,7 @@ test('each record gets exactly one outcome, which depends on how the peer treats
   );
 });
 
-test('reporting the failure of a batch that was never sent throws', () => {
+test('a delivery throws when it is told that a batch failed that was never sent', () => {
   const delivery = new Delivery([entry('k')]);
   expect(() => delivery.failed(UNREACHABLE)).toThrow('was not sent');
 });

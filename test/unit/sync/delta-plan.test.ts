@@ -126,7 +126,7 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer(entries, answer)).toEqual({ kind: 'counted', allMerged });
   });
 
-  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('in the wrong form is ignored: %j', (answer) => {
+  test.each([[null], [{}], [{ merged: -1 }], [{ merged: 'all' }], [{ merged: 1.5 }], [[3]]])('that is malformed is ignored: %j', (answer) => {
     expect(judgeDeltaAnswer(entries, answer)).toBeNull();
   });
 });

@@ -34,7 +34,7 @@ describe('a write', () => {
     expect([a.types(), b.types(), c.types()]).toEqual([[], ['delta'], ['delta']]);
   });
 
-  test('is not sent again once it is acknowledged', async () => {
+  test('is not sent again after it has been acknowledged', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('k', 'value');
@@ -72,7 +72,7 @@ describe('a write', () => {
 });
 
 describe('the acknowledged sequence of a peer', () => {
-  test('does not change when the answer is lost, and the records are sent again (§9.4)', async () => {
+  test('does not change when the answer is lost; the records are then sent again (§9.4)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'lose answers');
@@ -166,7 +166,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.read('old')).toBe('value');
   });
 
-  test('is reset in the middle of a push if the peer loses its store, and an answer for the lost store is ignored', async () => {
+  test('is reset if the peer loses its store in the middle of a push; an answer for the lost store is then ignored', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('first', 'value');
@@ -214,7 +214,7 @@ describe('the acknowledged sequence of a peer', () => {
 });
 
 describe('bodies', () => {
-  test('stay below 2 MiB with many records, and a value of 1 MiB is sent in a separate body and arrives (§9.6)', async () => {
+  test('stay below 2 MiB with many records; a value of 1 MiB is sent in a separate body and arrives (§9.6)', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const large = Buffer.alloc(1_048_576, 7);
@@ -246,7 +246,7 @@ describe('a peer that accepts only smaller bodies', () => {
 });
 
 describe('a body that is too large for some peers', () => {
-  test('does not change the acknowledged sequence of an unreachable peer, and is sent once the peer is back', async () => {
+  test('does not change the acknowledged sequence of an unreachable peer, and is sent as soon as the peer is back', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.isolate(b);
@@ -377,7 +377,7 @@ describe('a record that a peer refuses permanently', () => {
 });
 
 describe('a record that a peer refuses for the time being', () => {
-  test('is sent again with growing pauses while the clock of the peer is behind, and no other record waits for it', async () => {
+  test('is sent again with growing pauses while the clock of the peer is behind; no other record waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     // Node b refuses a record whose time is too far ahead of its clock.
@@ -415,7 +415,7 @@ describe('a record that a peer refuses for the time being', () => {
     expect([b.read('large')?.length, a.replicaOf(b).view().waitingRetries, seen.outcome]).toEqual([900, 0, 1]);
   });
 
-  test('is sent again in its current version, or not at all when the store no longer has it', async () => {
+  test('is sent again in its current version, or is dropped if the store no longer has it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let full = true;
@@ -484,7 +484,7 @@ describe('an older peer', () => {
     expect([older.deltas().length, a.replicaOf(older).progress.hasBacklog]).toEqual([5, false]);
   });
 
-  test('refuses a record whose time is too far ahead of its clock, but accepts it when the record arrives once more', async () => {
+  test('refuses a record that is too far ahead of its clock, but accepts the record when it is sent again later', async () => {
     const { clock, network, a, older } = startWithOlder();
     a.store.put(APP, 'future', a.vault.sealValue(100 as never, Buffer.from('value')), 0, clock.nowMs() + 20_000);
     await a.tick(true);
@@ -494,7 +494,7 @@ describe('an older peer', () => {
     expect(older.read('future')).toBe('value');
   });
 
-  test('gets the writes of several minutes with at most 30 nonces per minute, and soon has all of these writes', async () => {
+  test('soon has all the writes of several minutes, although it gives out at most 30 nonces per minute', async () => {
     const { network, a, older } = startWithOlder();
     for (let write = 0; write < 1_200; write += 1) {
       a.put(`k${write % 300}`, `value ${write}`);
@@ -637,7 +637,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect(a.replicaOf(b).view().lastError).not.toBeNull();
   });
 
-  test.each([6, 12])('is sent again with growing pauses if %i such records fail each time, and no error is shown for the peer', async (count) => {
+  test.each([6, 12])('is sent again with growing pauses if %i such records fail each time; no error is shown for the peer', async (count) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

@@ -5,7 +5,7 @@ import { ManualClock, settle } from '../../support/manual-clock.ts';
 
 const OPTIONS = { headStartMs: 250, maxParallel: 2 };
 
-/** Attempts that the test answers one by one. */
+/** Starts a hedged call. The test answers its attempts one by one. */
 function startHedge(items: readonly string[], options = OPTIONS, controller = new AbortController()) {
   const clock = new ManualClock();
   const attempts: (PromiseWithResolvers<string | null> & { readonly item: string; readonly signal: AbortSignal })[] = [];
@@ -73,7 +73,7 @@ describe('the outcome', () => {
     expect(asked()).toEqual(['a', 'b']);
   });
 
-  test('is null when all members have failed, and not earlier', async () => {
+  test('is null, but only after all members have failed', async () => {
     const { clock, attempts, outcome } = startHedge(['a', 'b']);
     let settled = false;
     void outcome.then(() => (settled = true));

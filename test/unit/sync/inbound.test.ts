@@ -171,7 +171,7 @@ describe('sender_wallet', () => {
     ['not a string', 17],
     ['null', null],
     ['empty', ''],
-  ])('is refused with 403 when it is %s, for every type', async (_, senderWallet) => {
+  ])('is refused with 403 in every type of message when it is %s', async (_, senderWallet) => {
     const { handle, merged, walks } = start();
     const delta = { type: 'delta', data: { '100': [recordOf('m')] } };
     for (const message of [delta, { type: 'snapshot_request' }, { type: 'digest_request' }, secretRequest]) {
@@ -234,7 +234,7 @@ describe('the master secret', () => {
     expect(await codeOf(start().handle({ ...secretRequest, ecdh_pubkey: key }))).toBe('bad_request');
   });
 
-  test('is handed out until the membership reaches its maximum age, and then the request is refused with 503', async () => {
+  test('is handed out until the membership reaches its maximum age; after that, requests for it are refused with 503', async () => {
     const { clock, handle } = start();
     await clock.advance(TTL_MS);
     expect(await handle(secretRequest)).toHaveProperty('sealed');
@@ -317,7 +317,7 @@ describe('a snapshot', () => {
     ['a cursor that is not a string', { cursor: 17 }],
     ['a cursor that is too long', { cursor: 'c'.repeat(4_097) }],
     ['an app that is not a number', { app: '../100' }],
-    ['buckets but no app, which would be a long walk through all apps,', { buckets: [0] }],
+    ['buckets but no app (which would need a long walk through all apps)', { buckets: [0] }],
     ['an empty list of buckets but no app', { buckets: [] }],
     ['an invalid bucket', { app: '100', buckets: [256] }],
     ['more buckets than an app has', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],

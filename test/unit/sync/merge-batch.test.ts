@@ -118,7 +118,7 @@ describe('a batch', () => {
     expect(verdicts).toEqual([[APP, 'merged'], [APP, 'skipped'], [APP, 'rejected']]);
   });
 
-  test('yields to requests when the merge takes long', async () => {
+  test('yields to requests when the merge takes a long time', async () => {
     const { clock, modules, turns, record } = start();
     const records = Array.from({ length: 320 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;

@@ -20,7 +20,7 @@ function startBook() {
 }
 
 describe('requests for nonces', () => {
-  test('are sent in a burst of five, and then one every 3 s', () => {
+  test('are sent in a burst of five, and after that one by one, every 3 s', () => {
     const { book } = startBook();
     const waits = Array.from({ length: 8 }, () => book.reserveNonceRequest(PEER));
     expect(waits).toEqual([0, 0, 0, 0, 0, 3_000, 6_000, 9_000]);
@@ -53,7 +53,7 @@ describe('requests for nonces', () => {
     expect(busiest).toBeLessThanOrEqual(30);
   });
 
-  test('pause for the time that the peer requested, and other peers are not affected', async () => {
+  test('to a peer pause for as long as that peer requested; requests to other peers do not pause', async () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).notBeforeMs = clock.monotonicMs() + 17_000;
     expect(book.reserveNonceRequest(PEER)).toBe(17_000);
@@ -116,7 +116,7 @@ describe('a peer that did not answer', () => {
     expect(book.standingOf(PEER)).toBe('good');
   });
 
-  test('is no longer treated as silent once it has answered', () => {
+  test('is no longer treated as silent after it has answered', () => {
     const { book } = startBook();
     book.noteSilent(PEER);
     book.noteAnswered(PEER);
@@ -144,7 +144,7 @@ describe('a peer that proved wrong', () => {
     expect(book.isWrong(PEER)).toBe(false);
   });
 
-  test('is treated as a different peer once its teePubkey has changed', () => {
+  test('is treated as a different peer after its teePubkey has changed', () => {
     const { book } = startBook();
     book.noteWrong(PEER);
     expect(book.isWrong(peer(1, 'bb'))).toBe(false);

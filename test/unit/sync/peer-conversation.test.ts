@@ -188,7 +188,7 @@ describe('a peer whose answers have no next nonce', () => {
   test.each<[string, PeerBehaviour]>([
     ['requests for nonces', { nonce: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
     ['other requests', { bend: () => answerOf(429, { code: 'rate_limited' }, { 'retry-after': '20' }) }],
-  ])('gets no request until its Retry-After has passed if it answers %s with 429; a call waits for it only if at most 5 s are left', async (_, behaviour) => {
+  ])('gets no more requests until its Retry-After has passed, if it answered %s with 429; a call waits for that time only if at most 5 s are left', async (_, behaviour) => {
     const { peer, node, exchange } = start(behaviour);
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: 429, retryAfterMs: 20_000 });
     expect(await failureOf(exchange())).toMatchObject({ failure: 'refused', status: undefined, retryAfterMs: 20_000 });
@@ -212,7 +212,7 @@ describe('a peer whose answers have no next nonce', () => {
     for (let count = 0; count < 5; count += 1) expect(await exchange()).toMatchObject({ status: 'ok' });
   });
 
-  test('is not waited for once the caller has aborted', async () => {
+  test('is no longer waited for after the caller has aborted', async () => {
     const { peer, node, exchange, controller } = start();
     for (let count = 0; count < 5; count += 1) await exchange();
     const sixth = expect(exchange()).rejects.toThrow('given up');
@@ -300,7 +300,7 @@ describe('an answer', () => {
     expect(node.book.takeNonce(peer.member)).toBeNull();
   });
 
-  test('without an echo is refused if the peer has already echoed a request, and the peer is remembered as wrong', async () => {
+  test('without an echo is refused if the peer has already echoed a request; the peer is then remembered as wrong', async () => {
     const behaviour: PeerBehaviour = {};
     const { peer, node, exchange } = start(behaviour);
     await exchange();
@@ -322,7 +322,7 @@ describe('an acceptable answer', () => {
     expect(await exchange()).toMatchObject({ novelty: { deep: true } });
   });
 
-  test('makes the node remember its store_id', async () => {
+  test('makes the node remember the store_id in the answer', async () => {
     const { peer, node, exchange } = start({ answer: () => ({ store_id: 'aaaabbbbccccdddd' }) });
     await exchange();
     expect(node.book.stateOf(peer.member).storeId).toBe('aaaabbbbccccdddd');
@@ -331,7 +331,7 @@ describe('an acceptable answer', () => {
 
 describe('an answer that the enclave of this node does not open', () => {
   test.each<[string, DependencyError, object]>([
-    ['is reported as too large if the enclave refuses it with 413, and the peer is not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
+    ['is reported as too large if the enclave refuses it with 413; the peer is then not remembered as wrong', refusedWith(413), { name: 'PeerError', failure: 'too_large' }],
     ['is reported as a failure of the enclave if the enclave refuses it with 403', refusedWith(403), { name: 'DependencyError', dependency: 'enclave', failure: 'refused' }],
     ['is reported as a failure of the enclave if the enclave takes too long', new DependencyError('enclave', 'timeout', 'late'), { name: 'DependencyError', failure: 'timeout' }],
   ])('%s', async (_, error, thrown) => {
@@ -378,7 +378,7 @@ describe('a failed exchange', () => {
     expect((await failureOf(node.conversation.exchange(member, { type: 'delta' }, options))).failure).toBe('unreachable');
   });
 
-  test('is reported as aborted if the caller aborts it before the answer', async () => {
+  test('is reported as aborted if the caller aborts it before the answer arrives', async () => {
     const { exchange, controller } = start({ nonce: never });
     const failed = failureOf(exchange());
     await settle();

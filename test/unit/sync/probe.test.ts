@@ -104,7 +104,7 @@ describe('a probe', () => {
     expect(probe.figuresOf(MEMBERS[1]!.wallet)).not.toBeNull();
   });
 
-  test('does not start once the round is aborted', async () => {
+  test('does not start after the round has been aborted', async () => {
     const { requests, probe } = start();
     const controller = new AbortController();
     const done = probe.probePeers(MEMBERS, controller.signal);

@@ -159,7 +159,7 @@ describe('a record that a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is not sent again to a peer that reports only counts, once that peer has answered a batch that contains the record', () => {
+  test('is not sent again to a peer that reports only counts after that peer has answered a batch that contains the record', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));
@@ -203,7 +203,7 @@ describe('a peer that loses its store in the middle of a push', () => {
     expect([sent, events]).toEqual([[['b'], ['a', 'b']], ['taken a', 'taken b']]);
   });
 
-  test('is treated as broken for now when it loses its store with each answer', () => {
+  test('is treated as broken for now when each of its answers shows that it has lost its store again', () => {
     const writer = new Writer();
     writer.write('a');
     const { plan, sent, events } = push(writer, (keys) => {
@@ -226,7 +226,7 @@ test('a push to a peer that is forgotten during the push ends with the next answ
   expect([plan.state, sent, events]).toEqual([{ kind: 'over' }, [['a']], []]);
 });
 
-test('for any writes and answers, only a record that the peer has is reported as accepted, and in the end nothing is left to send', () => {
+test('for any sequence of writes and answers, a record is reported as accepted only if the peer has it, and in the end nothing is left to send', () => {
   const behaviour = fc.constantFrom('takes', 'away', 'breaks', 'full', 'refuses odd', 'fails at odd', 'counts', 'counts half', 'loses store');
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant('write' as const), key: fc.nat(40) }) },

@@ -159,7 +159,7 @@ describe('a peer', () => {
 });
 
 describe('all peers', () => {
-  test('have the writes that the slowest of them has, or all writes when there are no peers', () => {
+  test('count as having only the writes that the slowest of them has, or all writes when there are no peers', () => {
     const { replicas } = start();
     const taken = (): boolean[] => [3, 4].map((number) => replicas.takenByAll(number));
     expect(taken()).toEqual([true, true]);

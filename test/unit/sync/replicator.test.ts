@@ -375,7 +375,7 @@ describe('the end of a tick', () => {
 });
 
 describe('a lane that is still working for an aborted tick', () => {
-  test.each([['with a failure', new Error('aborted')], ['without a failure', undefined]])('does the work of a later tick once its earlier work has ended %s', async (_, error) => {
+  test.each([['with a failure', new Error('aborted')], ['without a failure', undefined]])('does the work of a later tick as soon as its earlier work has ended %s', async (_, error) => {
     const { controller, pushes, outcomes, state, tick, write } = startAlone(1);
     state.endsAtOnce = false;
     write(1);
@@ -504,7 +504,7 @@ describe('the last push', () => {
     expect(b.read('k')).toBe('value');
   });
 
-  test('ends immediately when there is nothing to send or no peer', async () => {
+  test('ends immediately when there is nothing to send, or no peer to send to', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     await a.replicator.lastPush(() => true, new AbortController().signal);
@@ -533,7 +533,7 @@ describe('the last push', () => {
     expect(await cutOff).toEqual(new Error('the limit'));
   });
 
-  test('continues until the last request from an app has ended, and sends the writes of these requests immediately', async () => {
+  test('continues until all requests from apps have ended, and sends the writes of these requests immediately', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let drained = false;
@@ -548,7 +548,7 @@ describe('the last push', () => {
     await done;
   });
 
-  test('makes one more attempt with a failed peer when the last request from an app has ended', async () => {
+  test('tries a failed peer once more when the last request from an app has ended', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -679,7 +679,7 @@ describe('rounds of anti-entropy', () => {
 });
 
 describe('anti-entropy that fails', () => {
-  test('does not delay pushes, and has its own pauses', async () => {
+  test('does not delay pushes: only the anti-entropy with that peer pauses', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

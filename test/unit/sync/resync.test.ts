@@ -308,7 +308,7 @@ describe('a write that no peer has', () => {
     expect(c.keys()).toEqual(['after it', key]);
   });
 
-  test('is dropped once another node has replaced the record and deleted it', async () => {
+  test('is dropped after another node has replaced the record and deleted it', async () => {
     const { network, clock, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(c, a, 'cut');
@@ -409,7 +409,7 @@ test('a full stale node that has no room for any record of a snapshot still drop
   for (const node of [a, c]) expect(node.keys()).toEqual(['new']);
 });
 
-test('a stale node keeps a record that a peer pushed to it before it requested a snapshot, although the source of the snapshot lacks the record', async () => {
+test('a stale node keeps a record that it received in a push before it requested a snapshot, even if the source of the snapshot lacks the record', async () => {
   const { network, a, b, c } = await startWithStale();
   network.isolate(c, 'open');
   network.setWay(b, a, 'cut');
@@ -421,7 +421,7 @@ test('a stale node keeps a record that a peer pushed to it before it requested a
   expect([c.staleness.isStale(), c.read('pushed'), c.read('gone')]).toEqual([false, 'value', null]);
 });
 
-test('at the limit on tombstones, a node keeps its own tombstone while a peer lacks it, even if that peer has acknowledged later writes', async () => {
+test('at the tombstone limit, a node keeps its own tombstone while a peer lacks it, even if that peer has acknowledged later writes', async () => {
   const network = new Network();
   const a = network.add('a', { store: { maxTombstonesPerApp: 1 } });
   const b = network.add('b');

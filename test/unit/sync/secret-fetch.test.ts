@@ -73,7 +73,7 @@ describe('a peer is skipped', () => {
     ['when it does not have the secret', REFUSING, false],
     ['when it does not treat this node as a member', { bend: () => answerOf(403, { code: 'forbidden' }) }, false],
     ['when it is not a KMS node', { nonce: () => answerOf(200, '<html>') }, false],
-  ])('%s, and the next peer sends the secret', async (_, behaviour, noted) => {
+  ])('%s; the next peer then sends the secret', async (_, behaviour, noted) => {
     const { outcome, peers, book, vault } = start({ a: behaviour, b: source(SECRET) });
     expect(await outcome).toEqual({ kind: 'installed', from: peers[1]!.member.wallet });
     expect(vault.servingHash()).toBe(SECRET_HASH);
@@ -81,7 +81,7 @@ describe('a peer is skipped', () => {
     expect(book.isWrong(peers[1]!.member)).toBe(false);
   });
 
-  test('when it has not answered for 250 ms, and the next peer sends the secret', async () => {
+  test('when it has not answered for 250 ms; the next peer then sends the secret', async () => {
     const { outcome, clock, peers } = start({ a: SILENT, b: source(SECRET) });
     await clock.advance(249);
     expect(peers[1]!.nonceRequests).toHaveLength(0);
@@ -161,7 +161,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('from a peer with the wrong secret, and no secret is logged', async () => {
+  test('from a peer with the wrong secret; no secret is logged', async () => {
     const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);

@@ -150,8 +150,8 @@ describe('a member', () => {
     ['there is no room for its records', source({ keys: ['large', 'large'] }), false],
     ['there is no room for one record and the other record is bad', source({ keys: ['large', 'bad'] }), false],
     ['it sends the same cursor again', { answer: () => ({ data: { '100': ['k1'] }, next_cursor: 'same' }) }, true],
-    ['its next page has the wrong form', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
-  ])('is given up half-way when %s, and the next member sends all its records', async (_, behaviour, noted) => {
+    ['its next page is malformed', { answer: ({ inner }) => (inner['cursor'] === undefined ? { data: { '100': ['k1'] }, next_cursor: 'x' } : { data: 17 }) }, true],
+  ])('is given up half-way when %s; the next member then sends all its records', async (_, behaviour, noted) => {
     const { outcome, merged, walletOf, book, peers } = start({ a: behaviour, b: source({ keys: ['k1', 'k2'] }) });
     expect(await outcome).toEqual({ asked: 2, answered: 1, completeFrom: walletOf('b') });
     expect(merged.slice(-2)).toEqual(['k1', 'k2']);
@@ -173,7 +173,7 @@ describe('a member', () => {
 });
 
 describe('a member that lacks its own first snapshot', () => {
-  test('is given up after its first page while other members have not been asked yet', async () => {
+  test('is given up after its first page if there are members that have not been asked yet', async () => {
     const { outcome, merged, walletOf, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: source({ keys: ['k3'] }),
@@ -333,7 +333,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     expect(cursorsOf(peers[0]!).slice(before, before + 2)).toContain(undefined);
   });
 
-  test('is not complete when the member now reports complete: false, and the fetch starts at the first page', async () => {
+  test('is not complete when the member now reports complete: false; the fetch then starts again at the first page', async () => {
     const { clock, outcome, ask, peers } = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     await outcomeOf(clock, outcome);
     const before = peers[0]!.syncRequests.length;

@@ -8,7 +8,7 @@ function start() {
   const { clock, nodes } = startNodes('a');
   const [node] = nodes;
   const modules = { clock, store: node.store, yieldNow: async (): Promise<void> => undefined };
-  /** All pages, each of at most this size. */
+  /** Reads all pages, each of at most this size. */
   const pages = async (maxBytes: number, between: (page: number) => void = () => undefined): Promise<SnapshotPage[]> => {
     const all: SnapshotPage[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -90,7 +90,7 @@ describe('pages', () => {
     await expect(snapshotPage({ cursor }, 1_000, modules)).rejects.toMatchObject({ code: 'bad_request' });
   });
 
-  test('are made with breaks for requests when a page takes long', async () => {
+  test('are made in steps, with other requests in between, when a page takes a long time', async () => {
     const { node, modules } = start();
     for (let index = 0; index < 320; index += 1) node.put(`k${index}`, 'value');
     let elapsedMs = 0;

@@ -14,7 +14,7 @@ function start(others = 2) {
 }
 
 describe('a node', () => {
-  test('is stale when its last round with a member was longer ago than the retention, but not when it was exactly that long ago', async () => {
+  test('is stale when more than the retention time has passed since its last round with a member, but not when exactly that time has passed', async () => {
     const { clock, staleness } = start();
     await clock.advance(RETENTION_MS);
     expect(staleness.isStale()).toBe(false);

@@ -43,7 +43,7 @@ async function firstTick(): Promise<void> {
   await n.sureRound.beforeReady(n.others(), NEVER);
 }
 const serve = (): Promise<void> => n.sureRound.whileReady(n.others(), NEVER);
-/** Serves for this long. The rounds of asking are 10 s apart. */
+/** Lets the node serve for this long. It asks the members every 10 s. */
 async function serveFor(ms: number): Promise<void> {
   for (let servedMs = 0; servedMs < ms; servedMs += 10_000) {
     await network.clock.advance(10_000);
@@ -55,13 +55,13 @@ const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
 describe('before a node is ready', () => {
-  test('it is sure once it has the snapshot of one sure member and an equal root digest from the other member', async () => {
+  test('it is sure as soon as it has the snapshot of one sure member and an equal root digest from the other member', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
   });
 
-  test('it is sure once it has all records of one sure member, if the other member is not ready', async () => {
+  test('it is sure as soon as it has all records of one sure member, if the other member is not ready', async () => {
     b.before = () => {
       throw new RefusalError('service_unavailable', 'the master secret is not confirmed');
     };
@@ -107,7 +107,7 @@ describe('while a node serves', () => {
     expect(n.sureness.isSure()).toBe(false);
   });
 
-  test('it is sure once the other member is back', async () => {
+  test('it becomes sure when the other member is back', async () => {
     network.setWay(n, b, 'open');
     hold('k3', b);
     await network.clock.advance(2_000);
@@ -115,13 +115,13 @@ describe('while a node serves', () => {
     expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
   });
 
-  test('it is not sure when it asks again after a pause and the other member still does not answer', async () => {
+  test('it is not sure if, when it asks again after a pause, the other member still does not answer', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
   });
 
-  test('the time of a round counts even if the round is aborted', async () => {
+  test('the time of an aborted round also counts as time in which the node asked', async () => {
     network.setWay(n, b, 'hang');
     await network.clock.advance(2_000);
     let hasEnded = false;
@@ -135,12 +135,12 @@ describe('while a node serves', () => {
     expect(hasEnded).toBe(true);
   });
 
-  test('it is sure once the other member has not answered for too long', async () => {
+  test('it becomes sure when the other member has not answered for too long', async () => {
     await serveFor(SILENCE_MS);
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it asks no more members once it is sure', async () => {
+  test('it asks no more members after it has become sure', async () => {
     await serveFor(SILENCE_MS);
     const before = network.requests.length;
     await serve();
@@ -149,7 +149,7 @@ describe('while a node serves', () => {
 });
 
 describe('a node is not sure', () => {
-  test('while it reaches no member, but after an hour of asking it becomes sure and logs an error; an hour without asking does not count', async () => {
+  test('while it reaches no member; when it has asked for an hour in total, it becomes sure and logs an error (an hour without asking does not count)', async () => {
     network.isolate(n);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['a', 'b']]);
@@ -160,7 +160,7 @@ describe('a node is not sure', () => {
     expect([n.sureness.figures().by, n.log.lines.filter(({ level }) => level === 'error').length]).toEqual(['in_vain', 1]);
   });
 
-  test('while a record from its sources has a time too far ahead of its clock, but it is sure once it has the record', async () => {
+  test('while its sources have a record whose time is too far ahead of its clock; it becomes sure when it has that record', async () => {
     a.store.merge('100', { ...a.store.recordOf('100', 'k1'), key: 'later', updated_at_ms: network.clock.nowMs() + 60_000 }, network.clock.nowMs() + 60_000);
     b.store.merge('100', a.store.recordOf('100', 'later'), network.clock.nowMs() + 60_000);
     await firstTick();
@@ -200,7 +200,7 @@ describe('a node is not sure', () => {
   });
 });
 
-test('a node whose peers are all older is sure once it has all records of every peer', async () => {
+test('a node whose peers are all older is sure as soon as it has all records of every peer', async () => {
   network = new Network();
   const older = [network.add('old-1', { kind: 'older' }), network.add('old-2', { kind: 'older' })] as const;
   n = network.add('n');

@@ -16,7 +16,7 @@ test('a sync_tick that wakes no lane ends immediately', () => {
   expect(tick.isOver).toBe(true);
 });
 
-test('a sync_tick ends when the last of its lanes has finished, and not earlier', () => {
+test('a sync_tick ends only when the last of its lanes has finished', () => {
   const { outcomes, tick } = course();
   tick.add(one);
   tick.add(two);
