@@ -254,7 +254,7 @@ test.each([
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * 1024 * 1024 } });
   // A stored value has at least 28 bytes: a nonce and a tag.
   for (let nth = 0; nth < 170; nth += 1) node.store.put('100', `${nth} ${character.repeat(333)}`, new Uint8Array(28), 0, node.clock.nowMs());
-  // The only request under way may have an answer of any size, so the test keeps a second request under way.
+  // A request that is the only one under way may have an answer of any size, so the test keeps a second request under way.
   send('GET', '/kms/data?limit=1', await otherApp.proof(node, 'x-app'));
   await until('the first answer being sealed', () => hold.held.length === 1);
   hold.isOn = false;

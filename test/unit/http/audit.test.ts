@@ -24,7 +24,7 @@ const peer = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: n
 
 let node: NodeOverHttp;
 let trail: AuditTrail;
-/** Finished answers, and reports of sent pages. */
+/** What has happened so far: each finished answer and each report that a page was sent, in order. */
 const events: string[] = [];
 beforeEach(async () => {
   events.length = 0;
@@ -102,7 +102,7 @@ describe('GET /audit', () => {
     expect((await fetch(`${node.url}/audit?${query}`, authorized(TOKEN))).status).toBe(400);
   });
 
-  test('reports each page once it has been sent, but no answer without a page', async () => {
+  test('reports each page after it has been sent, but does not report answers without a page', async () => {
     const others: RequestInit[] = [{ ...authorized(TOKEN), method: 'HEAD' }, { ...authorized(TOKEN), method: 'OPTIONS' }, {}];
     for (const init of others) await fetch(`${node.url}/audit?after=1`, init);
     await fetch(`${node.url}/audit?after=x`, authorized(TOKEN));
@@ -171,7 +171,7 @@ describe('the audit log records', () => {
     expect(await entriesOnce(1)).toHaveLength(1);
   });
 
-  test('as unanswered any request whose caller hangs up while the registry is read', async () => {
+  test('a request as unanswered if its caller hangs up while the registry is being read', async () => {
     await node.close();
     const registry = Promise.withResolvers<undefined>();
     const caller = new AbortController();

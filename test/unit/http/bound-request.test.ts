@@ -127,7 +127,7 @@ describe('a 404 for a key', () => {
 describe('the next nonce', () => {
   const WANTED = { 'x-nova-next-nonce': '1' };
 
-  test('is part of the answer if the caller requests it, and is valid once', async () => {
+  test('is part of the answer if the caller requests it, and is valid only once', async () => {
     const { next } = await ask({ path: '/kms/derive', inner: () => ({ path: 'p' }), headers: WANTED });
     const following: Asked = { path: '/kms/derive', inner: () => ({ path: 'p' }), nonce: next! };
     expect([(await ask(following)).status, (await ask(following)).status]).toEqual([200, 403]);

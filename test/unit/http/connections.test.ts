@@ -74,7 +74,7 @@ describe('on one connection,', () => {
   });
 });
 
-describe('at the limit of connections', () => {
+describe('when the maximum number of connections is open,', () => {
   test('the connection that has been idle longest is closed, and the request on the new connection is carried out', async () => {
     const waiting: ServerResponse[] = [];
     const server = await serve((_, response) => void waiting.push(response), { maxConnections: 3 });
@@ -114,7 +114,7 @@ describe('the timeouts of a connection', () => {
       headersTimeoutMs: 10_000,
       answerTimeoutMs: 60_000,
       checkEveryMs: 1_000,
-      // This is longer than the 90 s for which callers keep an idle connection.
+      // This is longer than the 90 s for which callers keep an idle connection open.
       keepAliveMs: 100_000,
     });
   });
@@ -195,7 +195,7 @@ describe('an answer that is sent before the whole body has been read', () => {
     }
   });
 
-  test.each(['GET', 'HEAD', 'OPTIONS'])('is the last answer on its connection if the method is %s, and at most 16 MiB of the body may still arrive', async (method) => {
+  test.each(['GET', 'HEAD', 'OPTIONS'])('is the last answer on its connection if the method is %s; at most 16 MiB of the body may still arrive', async (method) => {
     const node = await startNodeOverHttp();
     closers.push(() => node.close());
     const { socket, text, isClosed } = await open(node.port);

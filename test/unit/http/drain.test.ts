@@ -33,7 +33,7 @@ async function startServer() {
     socket.write(text);
     return { socket, received: () => state.text, closed: () => state.closed };
   };
-  /** Sends one more request. Once it has arrived, all bytes that were sent earlier on other connections have arrived too. */
+  /** Sends one more request. When it has arrived, all bytes that were sent earlier on other connections have arrived too. */
   const arrived = async (): Promise<void> => {
     const before = waiting.length;
     const { socket, closed } = await open('GET /marker HTTP/1.1\r\nHost: node.test\r\nConnection: close\r\n\r\n');
@@ -76,7 +76,7 @@ test('a keep-alive connection whose answer has begun is closed after that answer
   expect(received()).toMatch(/done$/);
 });
 
-test('requests that are cut off have all ended when the server is drained, also if they wait behind another request of their connection', async () => {
+test('when the server is drained, all requests that were cut off have ended, even those that waited behind another request on their connection', async () => {
   const { server, waiting, open } = await startServer();
   const request = 'GET /status HTTP/1.1\r\nHost: node.test\r\n\r\n';
   await open(request + request);
@@ -87,7 +87,7 @@ test('requests that are cut off have all ended when the server is drained, also 
   const drained = server.drain();
   server.destroy();
   await drained;
-  // Nothing may come between the end of the drain and this line: the last audit entry follows the drain immediately.
+  // A node writes its last audit entry immediately after the drain, so the test must not wait for anything before this check.
   expect(ended).toBe(3);
 });
 

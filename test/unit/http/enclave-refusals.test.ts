@@ -1,6 +1,6 @@
 /**
- * Refusals by the enclave API (protocol.md §2, §7), over real HTTP. A refused decryption can be the fault of the caller. A refused
- * signature is always a failure of the node.
+ * How the node answers its caller when the enclave API refuses a request of the node (protocol.md §2, §7), over real HTTP. A refusal to
+ * decrypt can be the fault of the caller. A refusal to sign is always a failure of the node.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { appAuthMessage } from '../../../src/crypto/messages.ts';
@@ -18,7 +18,7 @@ const { teePubkey } = app.emulated;
 let node: NodeOverHttp;
 afterEach(() => node.close());
 
-/** Sends a derive request to a node in whose enclave the given functions replace the real ones. */
+/** Sends a derive request to a node whose enclave uses the given functions instead of the real ones. */
 async function derive(broken: Partial<Enclave>): Promise<{ status: number; code: string; retryAfter: string | null }> {
   node = await startNodeOverHttp({ lookup: async (of) => authorizedRecord(100n, of, teePubkey), enclave: (real) => ({ ...real, ...broken }) });
   const nonce = node.nonces.issue();
@@ -38,20 +38,20 @@ async function derive(broken: Partial<Enclave>): Promise<{ status: number; code:
 
 const refusing = (status: number) => () => Promise.reject(new DependencyError('enclave', 'refused', 'refused', { status }));
 
-describe('a decryption that the enclave API refuses', () => {
+describe('when the enclave API refuses to decrypt', () => {
   test.each([
     [400, { status: 400, code: 'bad_request', retryAfter: null }],
     [413, { status: 413, code: 'payload_too_large', retryAfter: null }],
     [401, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
     [404, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
     [429, { status: 503, code: 'service_unavailable', retryAfter: '2' }],
-  ])('with %i is answered as follows: %j', async (status, answer) => {
+  ])('with the status %i, the caller gets this answer: %j', async (status, answer) => {
     expect(await derive({ decrypt: refusing(status) })).toEqual(answer);
   });
 });
 
-describe('a signature that the enclave API refuses', () => {
-  test.each([400, 404, 413])('with %i is a failure of this node, so the answer is 503', async (status) => {
+describe('when the enclave API refuses to sign', () => {
+  test.each([400, 404, 413])('with the status %i, the node has failed, so the caller gets 503', async (status) => {
     expect(await derive({ sign: refusing(status) })).toEqual({ status: 503, code: 'service_unavailable', retryAfter: '2' });
   });
 });

@@ -34,7 +34,7 @@ describe('the gate', () => {
     [1, 1],
     [0, 0],
     [null, 1],
-  ])('returns the reason, and if the next node_tick is due in %s ms, a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
+  ])('returns the reason; when the next node_tick is due in %s ms, it also returns a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
     const view: ReadinessView = { ...READY, state: 'bootstrapping', reason: WAITING, nextTickInMs };
     expect(() => assertReady(view)).toThrow(
       expect.objectContaining({ message: 'master secret hash not deep enough: claimed here', retryAfterSeconds }),

@@ -81,7 +81,7 @@ describe('GET /metrics', () => {
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET']);
   });
 
-  test('limits the rate of a caller that guesses tokens, but not of a caller with the right token', async () => {
+  test('limits the rate of a caller that guesses tokens, but not the rate of a caller with the right token', async () => {
     const url = await start({ metrics: METRICS }, { http: { rateLimitPerMinute: 1, trustedProxies: ['127.0.0.1'] } });
     const statuses: number[] = [];
     for (const token of ['guess', 'guess', TOKEN, TOKEN]) statuses.push((await fetch(`${url}/metrics`, { headers: bearer(token) })).status);
@@ -124,7 +124,7 @@ describe('the request meter records', () => {
     if (told !== 'other') expect(METERED_ROUTES[route as '/']).toContain(told);
   });
 
-  test('a request without a code when the caller hangs up before the answer', async () => {
+  test('a request without a code when the caller hangs up before it gets an answer', async () => {
     const url = await start({ metrics: { ...METRICS, render: async () => Promise.withResolvers<string>().promise } });
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');

@@ -18,7 +18,7 @@ async function read(path: string): Promise<Record<string, unknown>> {
 }
 
 describe('GET /status', () => {
-  test('has the same fields as implementations in other languages, and also reports the readiness', async () => {
+  test('returns the fields that nodes written in other languages return, and also the readiness', async () => {
     await start();
     node.peerCache.update({ block: 7n, members: [PEER, memberOf(node.identity.wallet, node.identity.teePubkey)], dropped: [] });
     expect(await read('/status')).toMatchObject({
@@ -72,7 +72,7 @@ describe('GET /status', () => {
 });
 
 describe('GET /nodes', () => {
-  test('lists the members from the peer cache, in the same form as implementations in other languages', async () => {
+  test('lists the members from the peer cache, in the form that nodes written in other languages use', async () => {
     await start();
     expect(await read('/nodes')).toEqual({
       operators: [
@@ -114,7 +114,7 @@ describe('GET /', () => {
 });
 
 describe('a client', () => {
-  /** Sends one request with each of these X-Forwarded-For headers, and returns how many of them pass a limit of one per minute. */
+  /** Sends one request with each of these X-Forwarded-For headers, and returns how many of the requests pass a limit of one per minute. */
   async function passing(trustedProxies: readonly string[], forwarded: readonly string[]): Promise<number> {
     await start({ http: { rateLimitPerMinute: 1, trustedProxies } });
     let passed = 0;

@@ -92,7 +92,7 @@ test.each<[string, () => void | Promise<void>, string[]]>([
     },
     ['3: gone', '4 after a wait'],
   ],
-  ['a request that was aborted before it waits takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
+  ['a request that was aborted before it began to wait takes no place', () => void ask('3', 'a', aborted()), ['3: gone']],
   ['a request from another caller does not wait', () => void ask('3', 'b'), ['3 immediately']],
 ])('%s', async (_, then, expected) => {
   ask('1');

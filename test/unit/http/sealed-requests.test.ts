@@ -107,7 +107,7 @@ describe('an app', () => {
     expect(recoverEip191(responseMessage(answer.signature, node.identity.wallet), signature)).toBe(node.identity.wallet);
   });
 
-  test('without a signature gets an answer without a signature, in development', async () => {
+  test('that sends no signature gets an unsigned answer in development', async () => {
     await start({ inEnclave: false });
     const answer = await fetch(`${node.url}/kms/derive`, {
       method: 'POST',
