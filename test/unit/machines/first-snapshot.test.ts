@@ -55,7 +55,7 @@ describe('a node without a first snapshot', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('keeps asking when it is ready: a later complete snapshot still counts', () => {
+  test('keeps asking after it has become ready, and a later complete snapshot still counts', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 

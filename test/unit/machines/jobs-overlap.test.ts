@@ -101,7 +101,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([]);
   });
 
-  test('reaches the replication after each interval once the node is ready', async () => {
+  test('reaches the replication after each interval while the node is ready', async () => {
     const node = startNode();
     await tickToReady(node);
     expect([node.replicating, node.syncTicks]).toEqual([true, []]);
@@ -172,7 +172,7 @@ describe('sync_tick', () => {
     expect(node.syncTicks).toEqual([{ type: 'sync_tick' }]);
   });
 
-  test('is ignored once the node is no longer ready, and the running replication ends', async () => {
+  test('is ignored after the node has stopped being ready, which also ends the running replication', async () => {
     const node = startNode();
     await tickToReady(node);
     await node.advance(BEAT_MS);

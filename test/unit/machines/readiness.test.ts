@@ -220,7 +220,7 @@ describe('a view that becomes too old during a node_tick', () => {
     expect([node.state, node.reason, node.replicating, node.snapshot.value.nodeTick]).toEqual(['ineligible', reason(REASONS.chainViewStale), false, step]);
   }
 
-  test('makes the node unready at that moment, while it reads the chain, and a new view makes it ready again in the same tick', async () => {
+  test('makes the node unready at that moment, even while it reads the chain; a new view then makes it ready again in the same tick', async () => {
     const node = await readyNode();
     await readsOldView(node, BEAT_MS + 10_000);
     await node.settle('installSyncKey', { stale: false });
@@ -229,7 +229,7 @@ describe('a view that becomes too old during a node_tick', () => {
     await node.toReady();
   });
 
-  test('makes the node unready at that moment, while it fetches a snapshot, and a complete snapshot does not make it ready', async () => {
+  test('makes the node unready at that moment, even while it fetches a snapshot; a complete snapshot then does not make it ready again', async () => {
     const node = await readyNode();
     await readsOldView(node, 70_000);
     await node.settle('installSyncKey', { stale: true });

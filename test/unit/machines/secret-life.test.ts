@@ -48,7 +48,7 @@ describe('a secret that this node makes', () => {
     ['is generated when a claim is due', [shows(ZERO_HASH), due], 'none', ['make_candidate']],
     ['is claimed when a claim is due', [shows(ZERO_HASH), held(A), due], 'claimed', ['send_claim A']],
     ['is claimed again while the head shows no hash', [shows(ZERO_HASH), held(A), due, due], 'claimed', ['send_claim A']],
-    ['is not claimed again once the head has shown its hash: the head is read instead', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
+    ['is not claimed again after the head has shown its hash: the head is read instead', [shows(ZERO_HASH), held(A), due, head(A), due], 'at_head', ['look_at_head A']],
     ['stays as it is while the head shows a different hash', [shows(ZERO_HASH), held(A), due, head(B)], 'claimed', []],
     ['is set aside when the head no longer shows it', [shows(ZERO_HASH), held(A), due, head(A), head(ZERO_HASH)], 'none', ['set_aside A', 'make_candidate']],
     ['is set aside when its claim was accepted and then reset', [shows(ZERO_HASH), held(A), due, { type: 'claim.reset' }], 'none', ['set_aside A']],
@@ -116,7 +116,7 @@ test('when too many secrets are set aside, the oldest of them is wiped', () => {
   expect(life.aside.map(({ hash }) => hash)).toEqual(names.slice(1));
 });
 
-test('the secret that /status reports is the confirmed secret, otherwise the one that was set aside last, otherwise the candidate', () => {
+test('/status reports the confirmed secret if there is one, otherwise the secret that was set aside last, otherwise the candidate', () => {
   const names = (life: SecretLife): (string | null)[] => [namedSecret(life), confirmedSecret(life), claimableSecret(life)].map((known) => known?.hash ?? null);
   expect(names(NO_SECRET)).toEqual([null, null, null]);
   expect(names(after(held(A)).life)).toEqual([A, null, A]);

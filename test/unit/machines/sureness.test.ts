@@ -40,7 +40,7 @@ function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
 function silence(wallet: string, fromMs: number, toMs: number): readonly SurenessEvent[] {
   return asking(fromMs, toMs).flatMap((event) => (event.type === 'asking.began' ? [event, silent(wallet, event.nowMs)] : [event]));
 }
-/** Rounds of asking the only member. From time to time, another new member takes its place. */
+/** Rounds in which the only member is asked. From time to time, a new member replaces it. */
 function replacedEvery(everyMs: number, toMs: number): readonly SurenessEvent[] {
   const events: SurenessEvent[] = [];
   for (let ms = 0; ms < toMs; ms += everyMs) events.push(members(`new ${ms}`), ...asking(ms, ms + everyMs));
@@ -53,30 +53,30 @@ function after(...events: readonly SurenessEvent[]): Sureness {
   return events.reduce((state, event) => nextSureness(state, event, { silenceMs: SILENCE_MS, pauseMs: PAUSE_MS }), UNSURE);
 }
 
-describe('a node is sure', () => {
+describe('a node becomes sure', () => {
   test.each<[string, Sureness['by'], readonly SurenessEvent[]]>([
-    ['once it has claimed the hash', 'claimed', [began, members('a', 'b'), claimed]],
-    ['once it has claimed the hash, even before it has read the members', 'claimed', [began, claimed]],
-    ['once it has claimed the hash of a new store, even if it handed out the secret of the previous store', 'claimed', [began, handedOut(), { type: 'store.began', store: NEXT_STORE }, { type: 'hash.claimed', store: NEXT_STORE }]],
+    ['when it has claimed the hash', 'claimed', [began, members('a', 'b'), claimed]],
+    ['when it has claimed the hash, even before it has read the members', 'claimed', [began, claimed]],
+    ['when it has claimed the hash of a new store, even if it handed out the secret of the previous store', 'claimed', [began, handedOut(), { type: 'store.began', store: NEXT_STORE }, { type: 'hash.claimed', store: NEXT_STORE }]],
     ['if it is the only member', 'alone', [began, members()]],
-    ['once all other members have left the registry', 'alone', [began, members('a'), silent('a', 0), members()]],
-    ['once it has all records of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
-    ['once it has all records of the only other member, even if that member is not sure', 'all_members', [began, members('a'), says('a', false), merged('a')]],
-    ['once it has all records of a sure member, if the others report that they are not sure', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', false), says('c', false)]],
-    ['once it has all records of two sure members, regardless of the other members', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', true), says('c', true), merged('b', { sure: true })]],
-    ['once it has all records of a sure member, if the second member has been silent for too long', 'sure_members', [began, members('a', 'b'), ...given('a'), silent('b', 1_000), silent('b', 1_000 + SILENCE_MS)]],
-    ['once it has all records of a sure member, if the others run an older version', 'sure_members', [began, members('a', 'old'), ...given('a'), says('old', false, null)]],
-    ['once it has all records of every other member, even if no member is sure', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), says('b', false), merged('b')]],
-    ['once it has all records of every other member, even if all of them run an older version', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
-    ['once a later comparison has delivered the records that were left out', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
-    ['once the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
+    ['when all other members have left the registry', 'alone', [began, members('a'), silent('a', 0), members()]],
+    ['when it has all records of the only other member, which is sure', 'all_members', [began, members('a'), ...given('a')]],
+    ['when it has all records of the only other member, even if that member is not sure', 'all_members', [began, members('a'), says('a', false), merged('a')]],
+    ['when it has all records of a sure member, if the others report that they are not sure', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', false), says('c', false)]],
+    ['when it has all records of two sure members, regardless of the other members', 'sure_members', [began, members('a', 'b', 'c'), ...given('a'), says('b', true), says('c', true), merged('b', { sure: true })]],
+    ['when it has all records of a sure member and the second member has been silent for too long', 'sure_members', [began, members('a', 'b'), ...given('a'), silent('b', 1_000), silent('b', 1_000 + SILENCE_MS)]],
+    ['when it has all records of a sure member, if the others run an older version', 'sure_members', [began, members('a', 'old'), ...given('a'), says('old', false, null)]],
+    ['when it has all records of every other member, even if no member is sure', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), says('b', false), merged('b')]],
+    ['when it has all records of every other member, even if all of them run an older version', 'all_members', [began, members('a', 'b'), merged('a', { storeId: null }), merged('b', { storeId: null })]],
+    ['when a later comparison has delivered the records that were left out', 'all_members', [began, members('a'), merged('a', { sure: true, leftOut: true }), merged('a', { sure: true })]],
+    ['when the member that it waited for has left the registry', 'all_members', [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), members('a')]],
     ['after an hour of asking without success', 'in_vain', [began, members('a', 'b'), ...asking(500, IN_VAIN_MS + 500)]],
     ['after an hour of asking without success, even if one round takes the whole hour', 'in_vain', [began, members('a', 'b'), askingBegan(500), silent('a', 900), askingEnded(IN_VAIN_MS + 500)]],
-    ['after an hour of asking without success, not counting a pause in the asking', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
+    ['after an hour of asking without success (pauses in the asking do not count)', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), ...asking(IN_VAIN_MS, 2 * IN_VAIN_MS - 1_000_000)]],
     ['after an hour of asking a member that begins a new store again and again', 'in_vain', [began, members('a'), ...asking(0, 1_000_000), says('a', false, '1'), says('a', false, '2'), ...asking(1_000_000, IN_VAIN_MS)]],
     ['after an hour of asking, although the only member is replaced by a new one every 10 minutes', 'in_vain', [began, ...replacedEvery(600_000, IN_VAIN_MS)]],
-    ['after an hour of asking, although another member joins shortly before', 'in_vain', [began, members('a'), ...asking(0, IN_VAIN_MS - 60_000), members('a', 'b'), ...asking(IN_VAIN_MS - 60_000, IN_VAIN_MS)]],
-    ['once it has all records of a sure member, if the second member has been silent for too long, not counting a pause in the asking', 'sure_members', [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 40_000), ...silence('b', IN_VAIN_MS, IN_VAIN_MS + SILENCE_MS - 40_000).slice(0, -1)]],
+    ['after an hour of asking, although another member joins shortly before the end of the hour', 'in_vain', [began, members('a'), ...asking(0, IN_VAIN_MS - 60_000), members('a', 'b'), ...asking(IN_VAIN_MS - 60_000, IN_VAIN_MS)]],
+    ['when it has all records of a sure member and the second member has been silent for too long (pauses in the asking do not count)', 'sure_members', [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 40_000), ...silence('b', IN_VAIN_MS, IN_VAIN_MS + SILENCE_MS - 40_000).slice(0, -1)]],
     ['after an hour of asking a sure member whose records never arrive, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
@@ -93,7 +93,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['one sure member has sent all records, and a second member has not answered yet', ['b'], [began, members('a', 'b'), ...given('a')]],
     ['one sure member has sent all records, and a second member stopped answering only recently', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
     ['one sure member has sent all records, and a second member was silent before and after a pause', ['b'], [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 0), ...silence('b', IN_VAIN_MS, IN_VAIN_MS)]],
-    ['one sure member has sent all records, and a second member was silent before a pause and is asked for a snapshot during it', ['b'], [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 0), silent('b', IN_VAIN_MS)]],
+    ['one sure member has sent all records, and a second member was silent before a pause and was asked for a snapshot during the pause', ['b'], [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 0), silent('b', IN_VAIN_MS)]],
     ['a sure member has sent no records', ['a'], [began, members('a', 'b'), says('a', true), says('b', false), merged('b')]],
     ['records of the sure member were left out', ['a'], [began, members('a'), says('a', true), merged('a', { sure: true, leftOut: true })]],
     ['a member sent all its records before it reported that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],

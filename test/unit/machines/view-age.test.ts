@@ -13,7 +13,7 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
   ['grows with the wall clock', after(10_000), LIMITS.maxAgeMs, 82_000],
   ['grows while the machine sleeps', after(0, 500_000), LIMITS.maxAgeMs, 572_000],
   ['is at least the time since the read, even if the wall clock is set back', after(300_000, -3_600_000), LIMITS.maxAgeMs, 300_000],
-  ['is measured from the read when block times are ignored', after(10_000), 0, 10_000],
+  ['is measured from the time of the read when block times are ignored', after(10_000), 0, 10_000],
 ])('the age of a view %s', (_, now, maxAgeMs, ageMs) => {
   expect(viewAgeMs(VIEW, now, { maxAgeMs })).toBe(ageMs);
 });
