@@ -14,7 +14,7 @@ describe('when a peer accepts only some records of a message', () => {
     ['does_not_decrypt', 'permanently'],
     ['too_far_ahead', 'for now'],
     ['store_full', 'for now'],
-  ])('the accepted record is acknowledged, and the rejected record never is (%s, refused %s)', async (reason, how) => {
+  ])('the accepted record is acknowledged, but the rejected record never is (%s, refused %s)', async (reason, how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.bend = (answer, { inner }) => {

@@ -145,7 +145,7 @@ describe('two stores', () => {
     expect(b.deltas()).toEqual([['new']]);
   });
 
-  test('become equal with pages and bodies below 2 MiB, even if each store lacks 400 records of the other', async () => {
+  test('become equal through pages and bodies that are smaller than 2 MiB, even if each store lacks 400 records of the other', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let index = 0; index < 400; index += 1) {
@@ -223,7 +223,7 @@ describe('a write that reached only one peer before its writer died', () => {
     expectEqual(b, c);
   });
 
-  test('reaches every node once all nodes are connected again, regardless of how the network was cut', async () => {
+  test('reaches every node when all nodes are connected again, regardless of how the network was cut', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');
@@ -261,7 +261,7 @@ describe('an older peer', () => {
     expect(network.requests.filter(({ status }) => status === 403)).toHaveLength(1);
   });
 
-  test('is compared again after ten minutes, and not earlier', async () => {
+  test('is compared again only after ten minutes', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     older.put('there', 'value');

@@ -204,7 +204,7 @@ test('each record gets exactly one outcome, which depends on how the peer treats
   );
 });
 
-test('a delivery throws when it is told that a batch failed that was never sent', () => {
+test('a delivery throws when it is told about the failure of a batch that was never sent', () => {
   const delivery = new Delivery([entry('k')]);
   expect(() => delivery.failed(UNREACHABLE)).toThrow('was not sent');
 });

@@ -61,7 +61,7 @@ describe('a write', () => {
     expect(c.read('k')).toBe('from b');
   });
 
-  test('is sent once, with the last value, if its key was written many times', async () => {
+  test('is sent only once, with the last value, if its key was written many times', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (let times = 0; times < 50; times += 1) a.put('k', `value ${times}`);
@@ -197,7 +197,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(a.replicaOf(b).progress.acknowledgedSequence).toBe(acknowledged);
   });
 
-  test('rises with the new writes after the store of this node was emptied', async () => {
+  test('rises with new writes even after the store of this node has been emptied', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('old', 'value');
@@ -554,7 +554,7 @@ describe('an older peer', () => {
 });
 
 describe('the number of acknowledgements', () => {
-  test('includes a peer that merged the record, and a peer that skipped it', async () => {
+  test('includes peers that merged the record and peers that skipped it', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const merged = waitingFor(a, a.put('k', 'value'), 1);
@@ -568,7 +568,7 @@ describe('the number of acknowledgements', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('for an earlier write includes a peer that has a later write of the same key', async () => {
+  test('for an earlier write includes peers that have a later write of the same key', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);
@@ -579,7 +579,7 @@ describe('the number of acknowledgements', () => {
 });
 
 describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () => {
-  test.each(['internal_error', 'bad_request'] as const)('does not block other records in its batch or later records, and is sent again: %s', async (code) => {
+  test.each(['internal_error', 'bad_request'] as const)('does not block later records or the other records in its batch, and is sent again: %s', async (code) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     let poisoned = true;
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('does not stop the good records after it, even if there are many bad records (all records are %s)', async (how) => {
+  test.each(['pushed', 'compared'])('does not hold back the good records after it, even if there are many bad records (records that are %s)', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

@@ -87,7 +87,7 @@ describe('a batch', () => {
     expect((error as RefusalError).code).toBe('bad_request');
   });
 
-  test('with records that the store already has, or has in a later version, skips them and counts the reasons', async () => {
+  test('skips records that the store already has in the same or a later version, and counts the reasons', async () => {
     const { clock, modules, record } = start();
     const [old, held] = [record('k'), record('l')];
     await clock.advance(5);

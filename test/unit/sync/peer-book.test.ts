@@ -68,14 +68,14 @@ describe('a nonce from a peer', () => {
     [0, 'n'],
     [59_999, 'n'],
     [60_000, null],
-  ])('(taken %i ms after its arrival) is returned as %s', async (afterMs, taken) => {
+  ])('that is taken %i ms after its arrival is returned as %s', async (afterMs, taken) => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     await clock.advance(afterMs);
     expect(book.takeNonce(PEER)).toBe(taken);
   });
 
-  test('is used once', () => {
+  test('is used only once', () => {
     const { clock, book } = startBook();
     book.stateOf(PEER).nextNonce = { text: 'n', givenAtMs: clock.monotonicMs() };
     expect([book.takeNonce(PEER), book.takeNonce(PEER)]).toEqual(['n', null]);

@@ -50,7 +50,7 @@ describe('peers', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ behindRecords: 0, behindBytes: 0, lastError: null, nextTryMs: null });
   });
 
-  test('that are unreachable get requests with growing pauses and jitter, not at every tick', async () => {
+  test('that are unreachable are tried at growing intervals with jitter, not at every tick', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');
@@ -129,7 +129,7 @@ describe('a member that leaves the membership', () => {
     expect([a.sureness.waitsFor(), network.requests, a.replicas.views()]).toEqual([[b.member.wallet], [], []]);
   });
 
-  test('gets no push if its lane was waiting for its turn', async () => {
+  test('gets no push if its lane was still waiting for a turn', async () => {
     const { members, outcomes, pushes, replicas, state, tick, write } = startAlone(33);
     write(1);
     await tick();
@@ -445,7 +445,7 @@ describe('the membership', () => {
     expect(pushes.map(({ member }) => member.wallet)).toEqual([members[1]!.wallet]);
   });
 
-  test('has only one refresh at a time, regardless of the number of ticks', async () => {
+  test('never has two refreshes at the same time, regardless of the number of ticks', async () => {
     const { pushes, refreshes, state, tick, write } = startAlone(1);
     state.refreshes = true;
     write(1);
@@ -604,7 +604,7 @@ describe('the last push', () => {
 });
 
 describe('anti-entropy', () => {
-  test('does not start if the node became stale while it waited for the peer, because deleted keys would come back', async () => {
+  test('does not start if the node became stale while it waited for the peer, because deleted keys would otherwise come back', async () => {
     const { network, clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.setWay(a, b, 'cut');

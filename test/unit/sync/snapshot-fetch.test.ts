@@ -183,7 +183,7 @@ describe('a member that lacks its own first snapshot', () => {
     expect(merged).toEqual(['k3']);
   });
 
-  test('is read up to its last page, and all its records are merged, when no member sends a complete snapshot', async () => {
+  test('is asked for all its pages, and all its records are merged, when no member sends a complete snapshot', async () => {
     const { outcome, merged, asked } = start({
       a: source({ keys: ['k1'], complete: false }, { keys: ['k2'], complete: false }),
       b: INCOMPLETE('k3'),
@@ -323,7 +323,7 @@ describe('a snapshot that takes longer than one fetch', () => {
     ['the member refuses the cursor', ({ peers }) => void (peers[0]!.behaviour.bend = (answer, { inner }) => (inner['cursor'] === undefined ? answer : answerOf(400, {})))],
     ['the store of this node was emptied', ({ store }) => void (store.storeId = '2222222222222222' as StoreId)],
     ['too much time has passed', ({ clock }) => clock.advance(600_000)],
-  ])('starts at the first page when %s', async (_, change) => {
+  ])('starts again at the first page when %s', async (_, change) => {
     const started = startSlow((pages) => ({ a: pages('a', 10_000, 15) }));
     const { clock, outcome, ask, peers } = started;
     await outcomeOf(clock, outcome);

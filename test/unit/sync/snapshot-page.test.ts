@@ -32,7 +32,7 @@ describe('pages', () => {
     expect(await pages(1_000)).toEqual([{ data: {}, nextCursor: null }]);
   });
 
-  test.each([1_000, 5_000, 100_000])('of at most %d bytes contain every record of every app once, including tombstones', async (maxBytes) => {
+  test.each([1_000, 5_000, 100_000])('of at most %d bytes contain every record of every app exactly once, including tombstones', async (maxBytes) => {
     const { node, pages } = start();
     for (let index = 0; index < 150; index += 1) node.put(`k${index}`, 'x'.repeat(index), { app: String(1 + (index % 3)) });
     node.put('gone', 'value');

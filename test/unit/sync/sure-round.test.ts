@@ -55,7 +55,7 @@ const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
 describe('before a node is ready', () => {
-  test('it is sure as soon as it has the snapshot of one sure member and an equal root digest from the other member', async () => {
+  test('it is sure as soon as it has the snapshot of one sure member and the root digest of the other member equals its own', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
     expect([...a.types(), ...b.types()].sort()).toEqual(['digest_request', 'snapshot_request']);
