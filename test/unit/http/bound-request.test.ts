@@ -153,7 +153,7 @@ describe('a key that is too long for apps to write', () => {
     expect((await ask({ method: 'GET', path: `/kms/data/${LONG_KEY}` })).status).toBe(404);
   });
 
-  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('and that has %i bytes causes the status %i when it is deleted', async (bytes, status) => {
+  test.each([[64 * 1024, 404], [64 * 1024 + 1, 400]])('(%i bytes) causes the status %i when it is deleted', async (bytes, status) => {
     expect((await ask({ method: 'DELETE', path: '/kms/data', inner: () => ({ key: 'x'.repeat(bytes) }) })).status).toBe(status);
   });
 });

@@ -249,7 +249,7 @@ describe('a list', () => {
     expect((await raw(`/kms/data${query}`)).body).toMatchObject({ app_id: 100, keys, count: keys.length, ...(more === undefined ? {} : { more }) });
   });
 
-  test('has pages of at most 10,000 keys, which together contain every key once', async () => {
+  test('has pages of at most 10,000 keys, which together contain every key exactly once', async () => {
     await start();
     for (let index = 0; index < 10_050; index += 1) node.store.put('100', `k${index}`, Buffer.alloc(28), 0, node.clock.nowMs());
     const first = (await raw('/kms/data?limit=20000')).body as { keys: string[]; more: boolean };
@@ -332,7 +332,7 @@ describe('a key', () => {
     expect((await raw(`/kms/data/${inPath}`)).status).toBe(404);
   });
 
-  test('is decoded once: a key that is encoded twice is a different key', async () => {
+  test('is decoded only once: a key that is encoded twice is a different key', async () => {
     await start();
     await put('a/b', 'once');
     await put('a%2Fb', 'twice');
@@ -590,7 +590,7 @@ describe('a node that is not sure of its store', () => {
     ['the deletion of a key that it does not have', () => send('DELETE', { key: 'absent' })],
     ['all keys', () => raw('/kms/data')],
     ['a page of keys', () => raw('/kms/data?prefix=h&limit=1')],
-  ])('answers 503 to a request for %s, and 404 or a list after it has become sure', async (_, ask) => {
+  ])('answers 503 to a request for %s; after it has become sure, it answers with 404 or a list', async (_, ask) => {
     await becomeUnsure();
     const { status, headers, body } = await ask();
     expect([status, headers['retry-after'], body]).toEqual([503, '1', UNSURE]);
@@ -611,7 +611,7 @@ describe('a node that is not sure of its store', () => {
     for (const target of ['/kms/data/absent', '/kms/data']) expect(JSON.stringify((await raw(target)).body).toLowerCase()).not.toContain(words);
   });
 
-  test('sends the same 503 as a sure node that has left out the record of the requested key', async () => {
+  test('sends the same 503 as a node that is sure but has left out the record of the requested key', async () => {
     await start();
     const ahead = { key: 'left out', value: '00'.repeat(40), version: { peer: 1 }, updated_at_ms: node.clock.nowMs() + 60_000, tombstone: false, ttl_ms: 0 };
     expect(node.store.merge('100', ahead, node.clock.nowMs())).toEqual({ kind: 'rejected', why: 'too_far_ahead' });

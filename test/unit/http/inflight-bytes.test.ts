@@ -10,7 +10,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 const FULL = expect.objectContaining({ code: 'service_unavailable', retryAfterSeconds: 1 });
 
 describe('one half of the memory for bodies and answers (here 1,000 bytes)', () => {
-  test('admits one request of any size while it is empty, and then no other request', () => {
+  test('admits one request of any size while it is empty, and no other request until that request has ended', () => {
     const half = new InflightBytes(1_000);
     const large = half.open('a');
     large.add(900);

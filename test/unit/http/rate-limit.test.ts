@@ -50,7 +50,7 @@ describe('a limit per minute', () => {
     expect(granted(new RateLimit(3, { clock: new ManualClock() }), 'a', 99, 10)).toBe(30);
   });
 
-  test('of 0 is turned off and remembers no client', () => {
+  test('of 0 limits no client and remembers no client', () => {
     const limit = new RateLimit(0, { clock: new ManualClock() });
     expect(granted(limit, 'a', 10_000)).toBe(10_000);
     expect(limit.size).toBe(0);

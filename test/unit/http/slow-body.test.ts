@@ -94,7 +94,7 @@ test('the master secret is sent to a caller that is still a member', async () =>
 test.each<[string, (started: Started) => void, number]>([
   ['stops being a member during the request', ({ node }) => node.peerCache.update({ block: 2n, members: [], dropped: [] }), 403],
   ['gets a different enclave during the request', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, teePubkey: 'ab'.repeat(120) as typeof member.teePubkey }], dropped: [] }), 403],
-  ['has a registry entry that could not be read again during the request', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, asLastRead: true }], dropped: [] }), 503],
+  ['is known only from an older read, because its registry entry could not be read again during the request', ({ node, member }) => node.peerCache.update({ block: 2n, members: [{ ...member, asLastRead: true }], dropped: [] }), 503],
   ['asks a node whose secret is no longer confirmed at the end of the request', ({ node }) => void (node.state.view = { ...node.state.view, state: 'bootstrapping', secretConfirmed: false }), 503],
 ])('the master secret is not sent to a member that %s', async (_, meanwhile, status) => {
   const started = await startWithCaller();

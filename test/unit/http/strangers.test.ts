@@ -106,12 +106,12 @@ test('while all floods run at the same time, an authorized wallet can still deri
 });
 
 describe('strangers together', () => {
-  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused above ten times the limit of a client: %s', async (_, one) => {
+  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused when they exceed ten times the limit of one client: %s', async (_, one) => {
     const answers = await flood(one, TEN_TIMES + 20);
     expect(answers.filter((status) => status === 429)).toHaveLength(20);
   });
 
-  test('are refused above their limit before the node reads the chain for them', async () => {
+  test('are refused when they exceed their limit, before the node reads the chain for them', async () => {
     await flood(() => list(stranger), 3 * TEN_TIMES);
     expect(lookups).toHaveLength(TEN_TIMES);
   });
