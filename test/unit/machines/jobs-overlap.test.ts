@@ -50,7 +50,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(2);
   });
 
-  test('runs early after a failed read, with growing pauses, and again once per interval when the node is ready', async () => {
+  test('runs early, with growing pauses, after failed reads, and once per interval again when the node is ready', async () => {
     const node = startNode();
     const gaps: number[] = [];
     for (let failure = 0; failure < 4; failure += 1) {

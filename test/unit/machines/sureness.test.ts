@@ -77,7 +77,7 @@ describe('a node becomes sure', () => {
     ['after an hour of asking, although the only member is replaced by a new one every 10 minutes', 'in_vain', [began, ...replacedEvery(600_000, IN_VAIN_MS)]],
     ['after an hour of asking, although another member joins shortly before the end of the hour', 'in_vain', [began, members('a'), ...asking(0, IN_VAIN_MS - 60_000), members('a', 'b'), ...asking(IN_VAIN_MS - 60_000, IN_VAIN_MS)]],
     ['when it has all records of a sure member and the second member has been silent for too long (pauses in the asking do not count)', 'sure_members', [began, members('a', 'b'), ...given('a'), ...silence('b', 0, 40_000), ...silence('b', IN_VAIN_MS, IN_VAIN_MS + SILENCE_MS - 40_000).slice(0, -1)]],
-    ['after an hour of asking a sure member whose records never arrive, even if another member was not asked meanwhile', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
+    ['after an hour of asking a sure member whose records never arrive, even if another member is not asked during that hour', 'in_vain', [began, members('a', 'b'), says('a', true), ...asking(0, IN_VAIN_MS)]],
   ])('%s', (_, by, events) => {
     expect(after(...events.slice(0, -1)).by).toBeNull();
     const state = after(...events);

@@ -27,7 +27,7 @@ describe('the master secret', () => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
   });
 
-  test('is never handed out before the first good view', () => {
+  test('is never handed out before the node has had a good view', () => {
     expect(isFreshEnough(null, after(0), { ...LIMITS, maxAgeMs: 0 })).toBe(false);
   });
 });
