@@ -5,7 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { APP, Network, startNodes, waitingFor } from '../../support/replicating-nodes.ts';
 
-/** Longer than the maximum time that a write waits for acknowledgements. Milliseconds. */
+/** A time in milliseconds that is longer than any write waits for acknowledgements. */
 const LONG_MS = 60_000;
 
 describe('when a peer accepts only some records of a message', () => {

@@ -1,4 +1,4 @@
-/** Which records a push contains, and what its answer means (protocol.md §4, Sizes; §10, Rejections). */
+/** Which records a push contains, and what the answer to it means (protocol.md §4, Sizes; §10, Rejections). */
 import { describe, expect, test } from '@jest/globals';
 import { SNAPSHOT_PAGE_BYTES } from '../../../src/domain/limits.ts';
 import type { WireRecord } from '../../../src/domain/records.ts';

@@ -380,7 +380,7 @@ describe('a record that a peer refuses for the time being', () => {
   test('is sent again with growing pauses while the clock of the peer is behind; no other record waits for it', async () => {
     const { clock, network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
-    // Node b refuses a record whose time is too far ahead of its clock.
+    // Node `b` refuses a record whose time is too far ahead of the clock of `b`.
     const ahead = a.vault.sealValue(100 as never, Buffer.from('value'));
     a.store.put(APP, 'future', ahead, 0, clock.nowMs() + 20_000);
     a.put('now', 'value');

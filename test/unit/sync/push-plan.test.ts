@@ -1,4 +1,4 @@
-/** What a push sends and what its answers mean (protocol.md §10, Who sends what and Rejections). The plan is pure. */
+/** What a push sends, and what the answers to it mean (protocol.md §10, Who sends what and Rejections). The plan has no side effects. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { OwnWrite, WireRecord } from '../../../src/domain/records.ts';
@@ -238,7 +238,7 @@ test('for any sequence of writes and answers, a record is reported as accepted o
     fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
       const writer = new Writer();
       const { progress } = writer;
-      /** The sequence number of the record that the peer has, by key. */
+      /** For each key, the sequence number of the record that the peer has. */
       let held = new Map<string, number>();
       const odd = (key: string): boolean => Number(key.slice(1)) % 2 === 1;
       const take = (keys: readonly string[]): void => {

@@ -1,4 +1,4 @@
-/** sync_tick (protocol.md §1, §9.5, §10): one lane per peer, anti-entropy with each peer in turn, membership refreshes, the last push. */
+/** sync_tick (protocol.md §1, §9.5, §10): one lane per peer, anti-entropy with each peer in turn, membership refreshes, and the last push. */
 import { describe, expect, test } from '@jest/globals';
 import { DependencyError, InvariantError, RefusalError } from '../../../src/domain/errors.ts';
 import { FailureLog } from '../../../src/domain/failure-log.ts';
@@ -202,7 +202,7 @@ describe('a tick', () => {
 
 const noRound: (member: Member, signal: AbortSignal) => Promise<boolean> = async () => false;
 
-/** A replicator with pushes and anti-entropy that the test controls. */
+/** Starts a replicator whose pushes and rounds of anti-entropy are controlled by the test. */
 function startAlone(memberCount: number) {
   const clock = new ManualClock();
   const log = collectingLog();
@@ -496,7 +496,7 @@ describe('the last push', () => {
     a.put('k', 'value');
     await a.tick(true);
     network.setWay(a, b, 'open');
-    // The node shuts down in the same way: the machine ends, and the last push begins immediately.
+    // In a real shutdown, too, the machine ends first, and the last push begins immediately after that.
     a.unready();
     const done = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(200, 20);

@@ -158,7 +158,7 @@ describe('a stale node', () => {
 });
 
 describe('a node that becomes stale after the first page of a snapshot', () => {
-  /** Node `c` becomes stale in one minute. It holds `gone`, which node `a` has deleted, and lacks the records of several pages. */
+  /** Node `c` becomes stale in one minute. It holds `gone`, which node `a` has deleted, and it lacks several pages of records. */
   async function startSoonStale() {
     const { network, clock, nodes } = startNodes('a', 'c');
     const [a, c] = nodes;

@@ -33,7 +33,7 @@ function sealing(bytes: Uint8Array): PeerBehaviour {
 const SILENT: PeerBehaviour = { nonce: never };
 const REFUSING: PeerBehaviour = { bend: () => answerOf(503, { code: 'service_unavailable' }) };
 
-/** A node without the secret, which asks the members in the given order. */
+/** Starts a node that does not have the secret. It asks the members in the given order. */
 function start(behaviours: Readonly<Record<string, PeerBehaviour>>) {
   const peers = Object.entries(behaviours).map(([name, behaviour]) => new PeerSide(name, behaviour));
   const node = startAskingNode(peers, { holdsSecret: false });

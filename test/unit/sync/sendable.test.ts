@@ -11,7 +11,7 @@ import { snapshotPage } from '../../../src/sync/snapshot-page.ts';
 import { bytesOf, openStore, START_MS } from '../store/open-store.ts';
 
 const APP = '7';
-/** A time at which no record is too far ahead for a peer. */
+/** The time at the peer. It is so late that no record is too far ahead of it. */
 const LATER_MS = START_MS + 30_000;
 /** The maximum size of a page, in bytes of JSON text. It is the smallest `max_bytes` that a request may have. */
 const PAGE_BYTES = 4_096;
@@ -20,7 +20,7 @@ const hexOf = (length: number): string => '01'.repeat(length);
 const clock = fc
   .array(fc.tuple(fc.oneof(fc.constantFrom('old', 'x/1', '__proto__', '', '\ud800'), fc.string({ maxLength: 130 })), fc.oneof(fc.nat(5), fc.constantFrom(START_MS, 2 ** 52, 2 ** 52 + 1, -1))), { maxLength: 4 })
   .map((entries) => Object.fromEntries(entries));
-/** The number of entries in a clock, up to the limit for one record. Only the number is generated, so that a failure stays readable. */
+/** The number of entries in a clock, up to the limit for one record. Only the number is generated, so that a failing example stays readable. */
 const largeClock = fc.integer({ min: 1, max: 1_024 });
 const counts = (size: number): Record<string, number> => Object.fromEntries(Array.from({ length: size }, (_, index) => [`${index}/${size}`, index + 1]));
 const key = fc.oneof({ weight: 4, arbitrary: fc.constantFrom('k', '\u0000"\\', '😀') }, { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 20 }) });
