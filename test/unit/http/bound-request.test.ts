@@ -29,7 +29,7 @@ type Inner = Record<string, unknown>;
 interface Asked {
   readonly method?: string;
   readonly path: string;
-  /** Returns the inner body for the nonce of the request. If the inner body is a string, it is sealed unchanged. */
+  /** Returns the inner body, given the nonce of the request. If the inner body is a string, it is sealed unchanged. */
   readonly inner?: (nonce: string) => Inner | string;
   readonly nonce?: string;
   readonly headers?: Readonly<Record<string, string>>;

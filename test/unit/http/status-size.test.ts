@@ -1,4 +1,4 @@
-/** `/status` never exceeds the size that peers accept (protocol.md §10, Where a node connects), for any number of dropped entries. */
+/** `/status` never exceeds the size that peers accept (protocol.md §10, Where a node connects), regardless of the number of dropped entries. */
 import { expect, test } from '@jest/globals';
 import type { Wallet } from '../../../src/domain/ids.ts';
 import { MAX_MEMBERS, SMALL_ANSWER_BYTES } from '../../../src/domain/limits.ts';
