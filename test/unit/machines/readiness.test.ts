@@ -206,7 +206,7 @@ test('a node stops being ready when the chain no longer grows, although the chai
 });
 
 describe('a view that becomes too old during a node_tick', () => {
-  /** The node reads a view that becomes too old after `leftMs`. */
+  /** Makes the node read a view that becomes too old after `leftMs`. */
   async function readsOldView(node: Node, leftMs: number, hash = CLAIMED): Promise<void> {
     await node.settle('readChain', { block: 10, blockMs: node.nowMs - OUTAGE_MS + leftMs, members: 2, hash });
     await node.settle('checkEligibility', { eligible: true });

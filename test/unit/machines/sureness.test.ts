@@ -1,4 +1,4 @@
-/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and for each insufficient case. */
+/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and one for each case that is not sufficient. */
 import { describe, expect, test } from '@jest/globals';
 import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
 import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
@@ -36,7 +36,7 @@ function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
   for (let ms = fromMs; ms < toMs; ms += PAUSE_MS) rounds.push(askingBegan(ms), askingEnded(ms));
   return [...rounds, askingBegan(toMs), askingEnded(toMs)];
 }
-/** The same rounds, in which a member is silent. */
+/** The same rounds, but in each of them, this member is silent. */
 function silence(wallet: string, fromMs: number, toMs: number): readonly SurenessEvent[] {
   return asking(fromMs, toMs).flatMap((event) => (event.type === 'asking.began' ? [event, silent(wallet, event.nowMs)] : [event]));
 }
