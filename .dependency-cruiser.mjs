@@ -35,7 +35,7 @@ const ROOMS = {
   system: ['domain'],
   /** Sends messages to peers, and answers the messages of peers. No Express, no viem. */
   sync: ['domain', 'crypto'],
-  /** The Express app. It never receives the whole node. */
+  /** The Express app. It receives parts of a node, never the whole node. */
   http: ['domain', 'crypto', 'auth'],
   /** The OpenAPI document, made from the schemas that parse the bodies. It is loaded when it is first requested. */
   openapi: ['domain', 'http', 'sync', 'audit'],
@@ -69,7 +69,7 @@ const ROOMS = {
   cli: null,
 };
 
-/** The rooms that may import each package. They are few, so that a package is easy to replace. All rooms may use zod and lru-cache. */
+/** For each package, the rooms that may import it. A package that few rooms import is easy to replace. All rooms may use zod and lru-cache. */
 const PACKAGE_HOMES = {
   express: ['http', 'sim'],
   viem: ['registry', 'enclave', 'dev', 'sim'],

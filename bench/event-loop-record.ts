@@ -1,4 +1,4 @@
-/** Reads the lines of `event-loop-probe.mjs` from the processes of a cluster, and starts processes with the probe. */
+/** Collects the lines that `event-loop-probe.mjs` prints in the processes of a cluster. `MEASURED` makes a process load the probe. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { CapturedLine } from '../src/dev/captured-output.ts';

@@ -182,7 +182,7 @@ async function kill(nth: number): Promise<void> {
     await untilReady(node);
   };
   const outcome = await comeBack().then(() => 'ready', (error: unknown) => `NOT READY: ${(error as Error).message}`);
-  deaths.push(`${name} ${outcome} ${((performance.now() - diedMs) / 1_000).toFixed(0)} s after its death`);
+  deaths.push(`${name}, ${((performance.now() - diedMs) / 1_000).toFixed(0)} s after its death: ${outcome}`);
   say(deaths.at(-1)!);
 }
 
@@ -198,9 +198,10 @@ function report(): void {
   const now = performance.eventLoopUtilization();
   const busy = Math.round(performance.eventLoopUtilization(now, utilization).utilization * 100);
   utilization = now;
-  const figures = [`calls ${sum(({ calls }) => calls)}`, `failed ${sum(({ failed }) => failed)}`, `held back ${sum(({ heldBack }) => heldBack)}`, `writes acknowledged ${sum(({ ledger }) => ledger.acknowledged)}`, `checked ${sum(({ checks }) => checks)}`, `wrong ${sum(({ wrong }) => wrong.length)}`];
-  const refused = [`requests without a good answer from ready nodes ${answers.count('ready')}, booting nodes ${answers.count('booting')}, dead nodes ${answers.count('down')}`];
-  say([...figures, ...refused, `MiB ${residents().join(' ')}`, `this process ${residentMiB(process.pid)} MiB, busy ${busy} % of the time`].join(', '));
+  const calls = `calls: ${sum(({ calls: made }) => made)} (failed: ${sum(({ failed }) => failed)}), not made: ${sum(({ heldBack }) => heldBack)}`;
+  const writes = `acknowledged writes: ${sum(({ ledger }) => ledger.acknowledged)} (checked: ${sum(({ checks }) => checks)}), wrong answers: ${sum(({ wrong }) => wrong.length)}`;
+  const refused = `failed requests to ready nodes: ${answers.count('ready')}, to booting nodes: ${answers.count('booting')}, to dead nodes: ${answers.count('down')}`;
+  say([calls, writes, refused, `memory of the nodes in MiB: ${residents().join(' ')}`, `this process: ${residentMiB(process.pid)} MiB, busy ${busy} % of the time`].join('; '));
 }
 
 let lastLook: LastLook | null = null;
@@ -224,7 +225,7 @@ function finalReport(): string {
     lastLook: lastLook?.result() ?? null,
     deaths,
     errors: [...errors],
-    hostile: [['bodies held', hostileCallers.held], ['requests flooded', hostileCallers.flooded], ...hostileMember.sent],
+    hostile: [['unfinished bodies', hostileCallers.held], ['requests in floods', hostileCallers.flooded], ...hostileMember.sent],
     refusedToMember: [...memberFailures],
     rpc: [['good backend', balancer.passed], ...balancer.given],
     nodeNames: cluster.nodes.map(({ name }) => name),

@@ -99,14 +99,14 @@ export async function soak(minutes: number, program: string | undefined): Promis
     };
     await Promise.all([watch(), ...Array.from({ length: CALLERS }, call)]);
     await client.close();
-    if (asked < requests) process.stdout.write(`${asked} requests were made: the machine could not do more\n`);
+    if (asked < requests) process.stdout.write(`only ${asked} requests were made, because the machine was too slow\n`);
     judge(samples.filter(({ minute }) => minute > minutes * WARM_UP));
   } finally {
     await cluster.close();
   }
 }
 
-/** Ignores the answer that a key is absent, because it has expired or was deleted. */
+/** Ignores the answer that a key is absent: the key may have expired or been deleted. Throws every other error. */
 function orAbsent(error: unknown): void {
   if (!(error instanceof KmsClientError && error.serverCode === 'not_found')) throw error;
 }
@@ -114,7 +114,7 @@ function orAbsent(error: unknown): void {
 function judge(samples: readonly Sample[]): void {
   for (const what of ['rss', 'heap'] as const) {
     const growth = slopeOf(samples, what) * (samples.at(-1)!.minute - samples[0]!.minute);
-    process.stdout.write(`${what === 'rss' ? 'RSS' : 'heap'}: ${growth.toFixed(1)} MiB since minute ${samples[0]!.minute.toFixed(1)}, aim at most ${GROWTH_AIM_MIB}\n`);
+    process.stdout.write(`${what === 'rss' ? 'RSS' : 'heap'}: growth of ${growth.toFixed(1)} MiB since minute ${samples[0]!.minute.toFixed(1)}; aim: at most ${GROWTH_AIM_MIB}\n`);
     aimAt(`${what} grows by at most ${GROWTH_AIM_MIB} MiB`, growth <= GROWTH_AIM_MIB);
   }
 }

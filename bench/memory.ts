@@ -117,5 +117,5 @@ async function withKeys(): Promise<void> {
 
 await idleAndLoaded();
 await withKeys();
-process.stdout.write(`resident memory, ${options.sources ? 'from the sources' : 'the bundle'}\n${table(rows)}\n`);
+process.stdout.write(`resident memory of a node that runs ${options.sources ? 'from the sources' : 'as a bundle'}\n${table(rows)}\n`);
 if (minutes > 0) await soak(minutes, program);

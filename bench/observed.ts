@@ -40,7 +40,7 @@ const SETTLING_REQUESTS = 2 * CALLERS;
 const FLOOR_TURNS = 9;
 const FLOOR_TURN_MS = 500;
 const APP_ID = 2_000;
-/** One group of four with a scrape for this many groups with and without observation. */
+/** After this many groups that measure observation, one group measures scrapes. */
 const GROUPS_PER_SCRAPE_GROUP = 4;
 const { values: options } = parseArgs({ options: { groups: { type: 'string', default: '600' } } });
 const groups = Number(options.groups);
@@ -84,7 +84,7 @@ async function compare(node: ClusterNode): Promise<void> {
     process.stdout.write(`${groups} groups of four segments of ${SEGMENT_REQUESTS} derives, ${CALLERS} callers, ${Math.round(found.derivesPerSecond)} derives a second; CPU of a derive as a share of the floor's (${floorMs.toFixed(3)} ms)\n`);
     line('without observation', base);
     line('late segments without observation, compared with early ones', late);
-    line('events: their metrics, and the audit log', events);
+    line('metrics of events, and the audit log', events);
     line('one scrape of the metrics each second', scrapes);
     line(`observation in all, aim ${AIM}`, more);
     aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.mean <= AIM);
@@ -94,16 +94,19 @@ async function compare(node: ClusterNode): Promise<void> {
   }
 }
 
-/** The CPU time per derive in each segment of one group, in order: with what is in question and without it. Milliseconds. */
+/**
+ * The CPU time per derive in the segments of one group: those with the measured thing (observation or a scrape), and those without.
+ * Milliseconds.
+ */
 interface Group {
   readonly withMs: readonly number[];
   readonly withoutMs: readonly number[];
 }
 
 interface Found {
-  /** With observation, but without scrapes, and without observation. */
+  /** Groups that compare observation without scrapes to no observation. */
   readonly observed: readonly Group[];
-  /** With one scrape in the segment and without one, all with observation. */
+  /** Groups that compare segments with one scrape to segments without a scrape. Observation is on in all of them. */
   readonly scraped: readonly Group[];
   readonly derivesPerSecond: number;
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:start`: the time from the start of a process to the first node_tick, which is its first request to the chain. The sources
- * of a checkout, the modules of the package and the bundle of the package are measured in turn.
+ * `npm run bench:start`: the time from the start of a process to its first node_tick, that is, to its first request to the chain. The
+ * sources of a checkout, the modules of the package and the bundle of the package are measured in turn.
  *
  * `--turns N` sets how many times each of them is measured.
  */

@@ -1,4 +1,4 @@
-/** Keeps a process under constant load while it is measured: each caller asks again as soon as it is answered. */
+/** Keeps a process under constant load while it is measured: each caller sends its next request as soon as the previous one is answered. */
 export class SteadyLoad {
   readonly #callers: Promise<unknown>;
   #answered = 0;

@@ -54,7 +54,7 @@ const measure = measureRequests(meter, clock);
 const doNothing = (): void => undefined;
 const { host, port } = read.config.bindAddress;
 await listen({ host, port }, {
-  // A request for the metrics may arrive before the signal.
+  // A request for the metrics may arrive before the signal that switches observation on. It is answered in any case.
   listener: (request, response) => (observing || request.url === '/metrics' ? observedListener : plainListener)(request, response),
   clock,
   messages: messageClassesOf(observed),

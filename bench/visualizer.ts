@@ -42,7 +42,7 @@ async function derive(client: KmsClient, node: ClusterNode, count: number): Prom
   await Promise.all(Array.from({ length: CALLERS }, caller));
 }
 
-/** Reads events. Like a browser, it continues after the last event that it received. */
+/** Reads events. When it begins again, it continues after the last event that it received, like a browser. */
 class Reader {
   bytes = 0;
   readonly #url: string;

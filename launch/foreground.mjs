@@ -24,8 +24,8 @@ export function exitCodeOf(code, signal) {
 }
 
 /**
- * Starts to handle signals when the first program starts, and never stops. Without a handler, a signal that arrives after the end of the
- * program would end this process and hide the program's exit code.
+ * Starts to handle signals when the first program starts, and keeps handling them. Without a handler, a signal that arrives after the end
+ * of the program would end this process and hide the program's exit code.
  */
 function watch() {
   if (watching) return;

@@ -1,8 +1,8 @@
 /**
  * `npm run fuzz` sends random input to all code that reads input from outside: raw HTTP and inner bodies to a node's production HTTP
- * server, random values to all parsers, URLs of all forms to the configuration, and random answers in place of peers, nodes, RPCs and
- * enclaves. Targets take turns, one batch each, until the time is up. When a case breaks a rule, the fuzzer shrinks the case, prints it with
- * its seed and exits with 1. The same seed repeats the failure.
+ * server, random values to all parsers, URLs of all forms to the configuration, and random answers to the code that calls peers, nodes, RPCs
+ * and enclaves. Targets take turns, one batch each, until the time is up. When a case breaks a rule, the fuzzer shrinks the case, prints it
+ * with its seed and exits with 1. The same seed repeats the failure.
  */
 import process from 'node:process';
 import { Command } from 'commander';

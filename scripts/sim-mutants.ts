@@ -54,8 +54,8 @@ async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control):
 }
 
 /**
- * Runs all hunts, with at most `jobs` processes at a time. Each of the `jobs` workers stays with one hunt until no seeds are left to start.
- * When no hunt is left to start, a worker takes seeds from a running hunt.
+ * Runs all hunts, with at most `jobs` processes at a time. Each of the `jobs` workers stays with one hunt until that hunt has no seeds left
+ * to start. When no hunt is left to start, a worker takes seeds from a running hunt.
  * @param onOver called once for each hunt that has ended
  */
 async function runAll(hunts: readonly Hunt[], jobs: number, onOver: (hunt: Hunt) => Promise<void>): Promise<void> {
@@ -98,7 +98,7 @@ async function main(): Promise<number> {
     counts[verdict] += 1;
     judged += 1;
     if (verdict !== 'caught') failures.push(`${verdict}: ${words}`);
-    say(`${judged} of ${mutants.length} ${verdict}: ${words}`);
+    say(`[${judged}/${mutants.length}] ${verdict}: ${words}`);
   });
   say('');
   for (const failure of failures) say(failure);

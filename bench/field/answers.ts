@@ -17,7 +17,9 @@ export class Phases {
 
 export interface Failure {
   readonly node: string;
-  /** The phase of the node. If the phase changed during the request, this is the earlier one in the order down, booting, ready. */
+  /**
+   * The phase of the node. If it changed during the request, the one of the two phases that comes first in the order down, booting, ready.
+   */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
   readonly status: number | undefined;

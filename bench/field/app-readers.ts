@@ -16,7 +16,7 @@ import { NotAnswered } from './last-look.ts';
 /** Longest wait after a `Retry-After`; if a node asks for more, the wait is cut to this. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
-/** How long the keys of a node are cached. The time is short, because a restarted node has new keys. Milliseconds. */
+/** How long a client caches the enclave keys of the nodes. The time is short, because a restarted node has new keys. Milliseconds. */
 const NODES_TTL_MS = 1_000;
 
 export class AppReaders {

@@ -10,7 +10,7 @@ import { pause } from '../../src/dev/waiting.ts';
 import { systemRandom } from '../../src/system/system.ts';
 import { RawCaller, RawHttp, type Target } from '../../test/e2e/support/raw-caller.ts';
 
-/** Number of unfinished bodies that the app and the member each keep open at each node. */
+/** Number of unfinished bodies that the app keeps open at every node. The member keeps the same number open. */
 const HELD = 20;
 const HELD_BODIES = {
   app: { method: 'PUT', path: '/kms/data', length: 3 * 1024 * 1024 },

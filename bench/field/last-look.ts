@@ -168,7 +168,7 @@ export class LastLook {
       const roots = await this.#roots();
       const different = new Set(roots.values());
       if (different.has(null) || different.size === 1 || look === ROOT_LOOKS || this.#leftMs() <= ROOT_PAUSE_MS) {
-        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes report the digest of their store' : `${roots.size} nodes, ${different.size} different stores`}`);
+        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes report the digest of their store' : `${roots.size} nodes have ${different.size} different stores`}`);
         return roots;
       }
       await this.#modules.wait(ROOT_PAUSE_MS);
@@ -182,7 +182,7 @@ export class LastLook {
       left = left.filter(({ last }) => !('verdict' in last) || last.verdict !== 'right');
       const pauseMs = Math.max(PASS_PAUSE_MS, retryAfterMs);
       if (left.length === 0 || pass === PASSES || pauseMs >= this.#leftMs()) return;
-      this.#modules.say(`last look: ${left.length} keys on ${course.node.name} are read again: ${summaryOf(left)}`);
+      this.#modules.say(`last look: reading ${left.length} keys on ${course.node.name} again, because of: ${summaryOf(left)}`);
       await this.#modules.wait(pauseMs);
     }
   }
@@ -216,7 +216,7 @@ export class LastLook {
     this.#saidMs = nowMs;
     const { due, read, unchecked } = this.result();
     const refused = [...unchecked].filter(([why]) => why !== NOT_REACHED).reduce((sum, [, count]) => sum + count, 0);
-    this.#modules.say(`last look: ${read} of ${due} read, ${refused} not answered yet`);
+    this.#modules.say(`last look: ${read} of ${due} reads are done, ${refused} have not been answered yet`);
   }
 
   #leftMs(): number {

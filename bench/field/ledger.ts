@@ -83,7 +83,7 @@ export class Ledger {
     return last !== undefined && !last.isDelete && last.acknowledged !== null && last.acknowledged.atMs < beforeMs;
   }
 
-  /** Takes the version that has waited longest to be checked and was acknowledged before `beforeMs`. */
+  /** Of the versions that were acknowledged before `beforeMs`, takes the one that has waited longest to be checked. */
   takeDue(beforeMs: number): Check | null {
     const at = this.#waiting.findIndex(({ version }) => version.acknowledged!.atMs < beforeMs);
     if (at < 0) return null;

@@ -43,20 +43,20 @@ export function reportOf(figures: FieldFigures): string {
   const { answers, lastLook } = figures;
   const lines = [
     '',
-    `minutes ${figures.minutes.toFixed(1)}${figures.isCutShort ? ', INTERRUPTED' : ''}`,
-    `calls ${figures.calls}, failed ${figures.failed}, held back ${figures.heldBack}`,
-    `requests that failed, by status: ${inLine(answers.byStatus())}`,
-    `5xx from nodes that were ready ${answers.serverErrors('ready')}, booting ${answers.serverErrors('booting')}, down or hostile ${answers.serverErrors('down')}`,
-    `writes acknowledged ${figures.acknowledged}, of these ${figures.excused} by one node less than ${figures.deathWindowMs} ms before its death; read back during the run ${figures.checks}`,
-    ...(lastLook === null ? ['the last look has not begun'] : lastLookLines(lastLook)),
+    `length of the run: ${figures.minutes.toFixed(1)} minutes${figures.isCutShort ? ', INTERRUPTED' : ''}`,
+    `calls: ${figures.calls} (failed: ${figures.failed}); calls not made because too many were under way: ${figures.heldBack}`,
+    `failed requests, by status: ${inLine(answers.byStatus())}`,
+    `answers with 5xx from ready nodes: ${answers.serverErrors('ready')}, from booting nodes: ${answers.serverErrors('booting')}, from dead or hostile nodes: ${answers.serverErrors('down')}`,
+    `acknowledged writes: ${figures.acknowledged}; acknowledged by one node only, less than ${figures.deathWindowMs} ms before it was killed: ${figures.excused}; read back during the run: ${figures.checks}`,
+    ...(lastLook === null ? ['the last look did not begin'] : lastLookLines(lastLook)),
     list('wrong answers', figures.wrong),
     list('failed calls', counted(figures.failures)),
-    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`requests without a good answer from a node that is ${phase} (${answers.count(phase)})`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
+    ...(['ready', 'booting', 'down'] as const).map((phase) => list(`kinds of failed requests to nodes that were ${phase} (${answers.count(phase)} requests)`, answers.failures(phase).map(({ node, what, count }) => `${count} x ${node}: ${what}`))),
     list('deaths', figures.deaths),
     list('errors that nodes logged', counted(figures.errors)),
-    `hostile: ${inLine(figures.hostile)}`,
+    `sent by hostile callers and the hostile member: ${inLine(figures.hostile)}`,
     list('requests of the hostile member that nodes refused', counted(figures.refusedToMember)),
-    `RPC answers: ${inLine(figures.rpc)}`,
+    `requests to the RPC, by backend or kind of failure: ${inLine(figures.rpc)}`,
     table([['RSS, MiB', ...figures.nodeNames], ...figures.memory.map(([when, residents]) => [when, ...residents])]),
     '',
   ];
@@ -72,15 +72,15 @@ export function exitCodeOf(wrong: readonly string[], { lost, foreign, nowhereChe
 function lastLookLines({ due, read, byEqualStore, lost, foreign, unchecked, nowhereChecked }: LastLookResult): readonly string[] {
   const sum = [...unchecked.values()].reduce((total, count) => total + count, 0);
   return [
-    `last look, keys on nodes: ${due}, checked ${read + byEqualStore} (${read} read, ${byEqualStore} in a store equal to one that was read)`,
-    `could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; keys that could not be checked on any node: ${nowhereChecked}`,
-    list('acknowledged writes lost', lost),
+    `last look: ${read + byEqualStore} of ${due} pairs of a key and a node were checked: ${read} by reading the key, ${byEqualStore} because the node's store equals one that was read`,
+    `pairs that could not be checked: ${sum}${sum === 0 ? '' : ` (${inLine([...unchecked])})`}; keys that could not be checked on any node: ${nowhereChecked}`,
+    list('acknowledged writes that were lost', lost),
     list('values that were never written', foreign),
   ];
 }
 
 function inLine(counts: Counts): string {
-  return counts.length === 0 ? 'none' : counts.map(([what, count]) => `${what} ${count}`).join(', ');
+  return counts.length === 0 ? 'none' : counts.map(([what, count]) => `${what}: ${count}`).join(', ');
 }
 
 function counted(counts: Counts): readonly string[] {

@@ -120,7 +120,7 @@ export class SteadyApp {
     const key = await this.#modules.client.derive(path);
     const first = this.#keys.get(path) ?? key;
     this.#keys.set(path, first);
-    if (key !== first) this.#note(`derive ${path}: a different key from before`);
+    if (key !== first) this.#note(`derive ${path}: the key differs from the first key of this path`);
   }
 
   async #put(key: string, at?: string): Promise<void> {
@@ -150,7 +150,7 @@ export class SteadyApp {
     const url = urls[this.#turn % urls.length]!;
     const verdict = await this.#read(due.key, url, settledMs);
     this.checks += 1;
-    if (verdict !== 'right') this.#note(`get ${due.key} on ${url}: ${verdict}, version ${due.version.number} was acknowledged by ${due.version.acknowledged!.by} ${((performance.now() - due.version.acknowledged!.atMs) / 1_000).toFixed(1)} s before`);
+    if (verdict !== 'right') this.#note(`get ${due.key} on ${url}: ${verdict}, version ${due.version.number} was acknowledged by ${due.version.acknowledged!.by} ${((performance.now() - due.version.acknowledged!.atMs) / 1_000).toFixed(1)} s earlier`);
   }
 
   async #read(key: string, url: string, settledMs: number): Promise<Verdict> {

@@ -12,7 +12,9 @@ import { InflightBytes } from '../../src/http/inflight-bytes.ts';
 import { collectGarbage } from '../../test/support/garbage.ts';
 import { target } from './target.ts';
 
-/** Length of the body in the cases that measure memory. If a reader kept a buffer for each byte, they would take tens of MiB. Bytes. */
+/**
+ * Length of the body in the cases that measure memory. If a reader kept a buffer for each byte, the buffers would take tens of MiB. Bytes.
+ */
 const LARGE_BYTES = 200_000;
 /** A reader may hold this many bytes for each byte of a body. `SLACK_BYTES` is for the other work of the process. */
 const MAX_FACTOR = 8;

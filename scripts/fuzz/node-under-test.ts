@@ -60,7 +60,7 @@ export function checkAnswer(status: number, body: string): void {
   if (typeof code !== 'string' || typeof message !== 'string') throw new Error(`an error in the wrong form: ${body.slice(0, 200)}`);
 }
 
-/** @throws Error when the case broke an assumption of the node. A caller must never be able to do that. */
+/** @throws Error when an assumption in the node's code is broken. No request may ever break an assumption. */
 export function checkNode(node: NodeOverHttp): void {
   const [broken] = node.state.broken;
   if (broken !== undefined) throw broken;

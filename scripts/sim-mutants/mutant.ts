@@ -38,7 +38,7 @@ export interface Mutant {
   readonly what: string;
   readonly replace: readonly Replacement[];
   readonly runs?: Runs;
-  /** A seed that finds the mutant. It is tried before the usual seeds, and is set if the first few of them do not find the mutant. */
+  /** A seed that finds the mutant, tried before the usual seeds. Set it if the first few of the usual seeds do not find the mutant. */
   readonly seed?: string;
 }
 

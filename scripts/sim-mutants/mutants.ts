@@ -119,7 +119,7 @@ const REAL_CHAINS: readonly Mutant[] = [
   {
     name: 'one-try-a-call',
     section: '§6',
-    what: 'A failed call of the RPC is not retried.',
+    what: 'A failed call to the RPC is not retried.',
     replace: [{ file: 'registry/rpc-caller.ts', find: `export const CALL_ATTEMPTS = 6;`, put: `export const CALL_ATTEMPTS = 1;` }],
     runs: badBackend('backend dead'),
   },
@@ -664,7 +664,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'replaced-secret-kept',
     section: 'own',
-    what: 'A different secret is installed, and the earlier secrets are kept.',
+    what: 'When a different secret is installed, the earlier secrets are kept.',
     replace: [{ file: 'machines/secret-life.ts', find: `      ...others.map(({ hash }) => ({ kind: 'wipe' as const, hash })),\n`, put: `` }],
     runs: { faults: 'light', rates: { 'hash reset': { perHour: 8 } } },
   },
@@ -916,7 +916,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'store-outlives-secret',
     section: 'own',
-    what: 'A different secret is installed, and the store of the old secret is kept.',
+    what: 'When a different secret is installed, the store of the old secret is kept.',
     replace: [
       {
         file: 'machines/secret-life.ts',
