@@ -1,6 +1,6 @@
 /**
- * One caller that repeatedly asks a node for a large answer. It reads the answers but does not open them, so that calls which are measured
- * at the same time wait for the node and not for this process.
+ * One caller that repeatedly asks a node for a large answer. It reads the answers but does not decrypt them, so that calls which are
+ * measured at the same time wait for the node and not for this process.
  */
 import process from 'node:process';
 import type { LocalKeys } from '../src/client/options.ts';

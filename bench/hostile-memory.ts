@@ -1,6 +1,7 @@
 /**
  * `npm run bench:hostile-memory`: how much memory hostile callers can make a node use (protocol.md §10, Bounds). Each attack runs against a
- * new real process. The attacks are endless bodies from a member, endless bodies from an app, and many snapshot requests at the same time.
+ * node in a new process. The attacks are endless bodies from a member, endless bodies from an app, and many snapshot requests at the same
+ * time.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';

@@ -35,7 +35,7 @@ const RETENTION_MS = 30_000;
 const READY_TIMEOUT_MS = 90_000;
 const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
-/** The part of the run in which caches fill and code is compiled. */
+/** The share of the run during which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
 /** How much the memory may grow from the end of the warm-up to the end of the run. MiB. */
 const GROWTH_AIM_MIB = 6;

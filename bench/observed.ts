@@ -2,10 +2,11 @@
  * `npm run bench:observed`: how much observation adds to the cost of a derive. Observation means metrics that are scraped each second, and
  * the audit log.
  *
- * Two nodes with the same settings differ by more than the allowed cost of observation, even in one process. So the benchmark uses one node
- * (`switched-node.ts`), and switches its observation on and off while the callers never pause. Each switch begins a segment, in which the
- * CPU time of a fixed number of requests is measured. Segments are so short that other load on the machine affects neighbouring segments
- * equally. Four segments in the order off, on, on, off have one result: the difference between those with observation and those without it.
+ * The costs of two nodes with the same settings differ by more than observation may cost, even in one process. So the benchmark uses one
+ * node (`switched-node.ts`), and switches its observation on and off while the callers never pause. Each switch begins a segment, in which
+ * the CPU time of a fixed number of requests is measured. Segments are so short that other load on the machine affects neighbouring
+ * segments equally. Four segments in the order off, on, on, off give one result: the difference between those with observation and those
+ * without it.
  *
  * A segment in which the runtime collects the whole heap costs many times more than its neighbours. So the mean of the results leaves out
  * the lowest and the highest quarter (an interquartile mean), as do all other means here.

@@ -32,7 +32,7 @@ const record = new EventLoopRecord();
 const filler = new FillingMember(secret);
 const rows: (string | number)[][] = [['what', 'records', 'seconds', 'longest block ms', 'own ms', 'peak MiB']];
 
-/** Adds a row and checks its longest block against the aim. The aim applies only between current nodes. */
+/** Adds a row and checks its longest block against the aim. The aim applies only if both nodes run the current version. */
 function addAimedRow(what: string, count: number, seconds: number, figures: LoopFigures): void {
   aimAt(`${what}: no block above ${AIM_MS} ms`, figures.blockMs <= AIM_MS);
   addRow(what, count, seconds, figures);
@@ -108,5 +108,5 @@ try {
 } finally {
   for (const close of closers.reverse()) await close();
 }
-process.stdout.write(`records of ${VALUE_BYTES} bytes; aim: no block above ${AIM_MS} ms between two current nodes\n${table(rows)}\n`);
+process.stdout.write(`records of ${VALUE_BYTES} bytes; aim: no block above ${AIM_MS} ms if both nodes run the current version\n${table(rows)}\n`);
 process.stdout.write('own ms: without the time in which the node waited for a processor that another process was using\n');

@@ -33,7 +33,7 @@ interface Filled {
   readonly size: number;
   readonly store: RecordStore;
   nowMs: number;
-  /** The next key, far away from the previous key. */
+  /** Returns a key that is far away from the key of the previous call. */
   readonly nextKey: () => string;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:visualizer`: the cost of watching a node. It measures the node's CPU time per derive with and without a reader of the
- * node's events, in consecutive pairs. Then it measures the node's memory while thousands of events arrive for a connected reader that
- * never reads.
+ * node's events, in consecutive pairs. Then it measures the node's memory while thousands of events arrive for a client that is
+ * connected but never reads.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';

@@ -1,4 +1,4 @@
-/** `npm run openapi:update`: writes the OpenAPI document, and a page for people with the same content. */
+/** `npm run openapi:update`: writes the OpenAPI document and a readable page (docs/api.md). Both have the same content. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_VERSION } from '../src/node/package-version.ts';

@@ -1,8 +1,8 @@
 /**
  * The last look of a field run checks that every node has all acknowledged writes. If several nodes have equal stores, only one of them is
- * read, key by key and by several readers. The equal digests prove the same for the other nodes. If a read gets no answer, or an older
- * state than the acknowledged one, it is repeated after a pause, until the time limit. Unanswered reads are counted, but not reported as
- * lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * read, key by key and by several readers. The equal digests prove the same for the other nodes. A read that gets no answer, or an older
+ * state than the acknowledged one, is repeated after a pause: in at most `PASSES` passes, and only within the time limit. Unanswered reads
+ * are counted, but not reported as lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 
@@ -69,7 +69,7 @@ export interface LastLookResult {
   readonly lost: readonly string[];
   /** Values that were never written, one line each. */
   readonly foreign: readonly string[];
-  /** The reasons why pairs could not be checked, each with its count. */
+  /** The reasons why pairs of a key and a node could not be checked, each with its count. */
   readonly unchecked: ReadonlyMap<string, number>;
   /** Number of keys for which no node returned an answer. */
   readonly nowhereChecked: number;
@@ -97,7 +97,7 @@ export class LastLook {
   readonly #endsAtMs: number;
   #saidMs: number;
 
-  /** Starts the time limit. */
+  /** The time limit begins now. */
   constructor(options: LastLookOptions, modules: LastLookModules) {
     this.#options = options;
     this.#modules = modules;

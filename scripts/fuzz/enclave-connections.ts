@@ -58,7 +58,7 @@ function headOf(text: string): { readonly path: string; readonly bytes: number }
 
 /** An enclave API that behaves as one case describes. */
 class Api {
-  /** The randomness that was given out, in hex. */
+  /** The random bytes that the API has returned to calls, in hex. */
   readonly given = new Set<string>();
   /** How often the API has closed a connection at a moment when a request may have been lost with it. */
   closed = 0;

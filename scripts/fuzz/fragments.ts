@@ -1,6 +1,6 @@
 /**
  * Bodies that arrive in pieces of any size, down to one byte. Every reader must return the same bytes as for a body in one piece, hold
- * about as much memory as the bytes it has counted, and, for the enclave, keep no copy of an answer.
+ * not much more memory than the bytes that it has counted, and, for the enclave, keep no copy of an answer.
  */
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';

@@ -12,7 +12,7 @@ import { target } from './target.ts';
 
 const APP = '100';
 const NOW_MS = 1_790_000_000_000;
-/** Maximum number of pages of a snapshot in this test; there are fewer records than that. */
+/** Maximum number of pages of a snapshot. A snapshot in this test has fewer records than that, so a larger number of pages is a fault. */
 const MAX_PAGES = 20;
 
 /**

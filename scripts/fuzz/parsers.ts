@@ -95,7 +95,7 @@ export const parsers = target({
   async start() {
     return {
       async check({ parser, text, bytes, value }) {
-        // Values from outside always come from JSON.
+        // A value from outside has always been parsed from JSON, so the value of the case is turned into JSON and parsed again.
         await expected(parser, () => PARSERS[parser]!(text, bytes, parseJsonOrNull(jsonOf(value))));
         if ('polluted' in {}) throw new Error('the prototype of all objects was changed');
       },
