@@ -111,7 +111,7 @@ async function measure(attack: (attackers: Attackers) => Promise<Outcome>) {
     const target = { localUrl: node.localUrl, wallet: node.wallet, teePubkey: node.teePubkey };
     await waitUntil({ what: 'the node becoming ready', timeoutMs: READY_TIMEOUT_MS }, async () => {
       const { node: shown, cluster: members } = (await (await fetch(`${node.localUrl}/status`)).json()) as { node: { service_available: boolean }; cluster: { total_instances: number } };
-      return shown.service_available && members.total_instances === 2 ? null : 'it is not';
+      return shown.service_available && members.total_instances === 2 ? null : 'it is not ready, or does not list both members';
     });
     const http = new RawHttp();
     const [app, peer] = [await RawCaller.create('app', identities.app!, { http }), await RawCaller.create('peer', identities.peer!, { http })];

@@ -29,7 +29,7 @@ try {
     const startedAtMs = performance.now();
     joiner.spawn();
     await waitUntil({ what: 'the joining node becoming ready', timeoutMs: LIMIT_MS, everyMs: LOOK_EVERY_MS }, async () =>
-      (await joiner.tryStatus())?.readiness?.state === 'ready' ? null : 'it is not',
+      (await joiner.tryStatus())?.readiness?.state === 'ready' ? null : 'it is not ready',
     );
     return performance.now() - startedAtMs;
   };

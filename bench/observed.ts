@@ -87,7 +87,7 @@ async function compare(node: ClusterNode): Promise<void> {
     line('late segments without observation, compared with early ones', late);
     line('metrics of events, and the audit log', events);
     line('one scrape of the metrics each second', scrapes);
-    line(`observation in all, aim ${AIM}`, more);
+    line(`all observation together (aim: at most ${AIM})`, more);
     aimAt(`observation adds at most ${AIM} of the floor's CPU to a derive`, more.mean <= AIM);
     aimAt('the figures are exact enough to judge; if not, use more groups or a less busy machine', Math.abs(AIM - more.mean) > more.error);
   } finally {

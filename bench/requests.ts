@@ -75,7 +75,7 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       const [nodes, floors] = [figures[2 * place]!, figures[2 * place + 1]!];
       const [cpu, perSecond] = [medianRatio(nodes.cpuMs, floors.cpuMs), medianRatio(nodes.perSecond, floors.perSecond)];
       const p50 = median(nodes.latenciesMs) / median(floors.latenciesMs);
-      process.stdout.write(`node compared with the floor server, ${callers} callers: CPU ${cpu.toFixed(2)}, requests a second ${perSecond.toFixed(2)}, p50 ${p50.toFixed(2)}\n`);
+      process.stdout.write(`ratio of the node to the floor server, ${callers} callers: CPU: ${cpu.toFixed(2)}, requests a second: ${perSecond.toFixed(2)}, p50: ${p50.toFixed(2)}\n`);
       const aim = FLOOR_AIMS[callers]!;
       aimAt(`with ${callers} callers, a derive takes at most ${aim.cpu} times the floor's CPU`, cpu <= aim.cpu);
       if (aim.perSecond !== undefined) aimAt(`with ${callers} callers, derives per second are at least ${aim.perSecond} times the floor's`, perSecond >= aim.perSecond);
@@ -83,10 +83,10 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
     }
     const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
     const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
-    process.stdout.write(`node with next nonces compared with the floor without them, ${CALLERS[0]} callers: CPU ${nextCpu.toFixed(2)}, aim below 1\n`);
+    process.stdout.write(`CPU of the node with next nonces, as a share of that of the floor without them, ${CALLERS[0]} callers: ${nextCpu.toFixed(2)}; aim: below 1\n`);
     aimAt('a derive with a next nonce takes less CPU than the floor without one', nextCpu < 1);
     const faster = medianRatio(next.perSecond, fetched.perSecond);
-    process.stdout.write(`next nonces compared with a GET /nonce before each derive, ${CALLERS[0]} callers: requests a second ${faster.toFixed(2)}, aim ${NEXT_NONCES_AIM}\n`);
+    process.stdout.write(`requests a second with next nonces, divided by those with a GET /nonce before each derive, ${CALLERS[0]} callers: ${faster.toFixed(2)}; aim: at least ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
     await Promise.all([toNode.close(), toFloor.close(), withNext.close(), floor.close()]);
@@ -147,7 +147,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
     }
     const inDerives = medianRatio(cpuOf('list', largest), cpuOf('derive, floor', largest));
     const overFloor = medianRatio(cpuOf('list', largest), cpuOf('list, floor', largest));
-    process.stdout.write(`list of ${largest} keys: as much CPU time as ${overFloor.toFixed(2)} lists or ${inDerives.toFixed(1)} derives on the floor server, aim ${LIST_AIM_DERIVES}\n`);
+    process.stdout.write(`list of ${largest} keys: as much CPU time as ${overFloor.toFixed(2)} lists or ${inDerives.toFixed(1)} derives on the floor server; aim: at most ${LIST_AIM_DERIVES} derives\n`);
     aimAt(`a list of ${largest} keys takes at most as much CPU time as ${LIST_AIM_DERIVES} derives on the floor server`, inDerives <= LIST_AIM_DERIVES);
     const held = SIZES.reduce((sum, size) => sum + size, 0);
     process.stdout.write(`resident memory: ${idleMiB} MiB before, ${filledMiB} MiB just after ${held} keys of ${VALUE_BYTES} bytes arrived, ${residentMiB(node.pid!)} MiB at the end\n`);

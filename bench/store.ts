@@ -146,7 +146,7 @@ for (const { name, run } of OPERATIONS) {
   const medians = stores.map((filled) => median(microseconds.get(filled)!));
   const ratio = medians.at(-1)! / medians[0]!;
   const visits = [...new Set(visited.values())];
-  if (visits.length > 1) throw new Error(`${name}: the records visited depend on the size: ${visits.join(', ')}`);
+  if (visits.length > 1) throw new Error(`${name}: the number of visited records depends on the size: ${visits.join(', ')}`);
   aimAt(`${name}: the ratio is below ${MAX_RATIO}`, ratio < MAX_RATIO);
   rows.push([name, ...medians.map((figure) => figure.toFixed(1)), ratio.toFixed(2), visits[0]!]);
 }

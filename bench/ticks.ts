@@ -94,7 +94,7 @@ try {
     aimAt(`at most ${MAX_TRIPS} round trips with ${size} instances`, trips <= MAX_TRIPS);
     rows.push([size, trips, median(durations), Math.max(...durations)]);
   }
-  process.stdout.write(`RPC latency ${LATENCY_MS} ms, ${TICKS_MEASURED} ticks each\n${table(rows)}\n`);
+  process.stdout.write(`latency of the RPC: ${LATENCY_MS} ms; ${TICKS_MEASURED} ticks for each row\n${table(rows)}\n`);
   process.stdout.write(`blocks from the claim's block to ready: ${readyAtBlock - claim!} (confirmations: ${CONFIRMATIONS})\n`);
 } finally {
   await cluster.close();

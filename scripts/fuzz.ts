@@ -35,7 +35,7 @@ interface Options {
 }
 
 const options = new Command('fuzz')
-  .description(`Runs random input until the time is up. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
+  .description(`Sends random input to a node's code until the time is up. Targets: ${TARGETS.map(({ name }) => name).join(', ')}.`)
   .option('--seconds <n>', 'length of the run in seconds', wholeNumber(1, DAY_SECONDS), DEFAULT_SECONDS)
   .option('--seed <n>', 'seed of the first batch; with --target: run only this batch, to repeat a failure', wholeNumber(0, MAX_SEED))
   .option('--target <name>', 'run only this target')
@@ -73,7 +73,7 @@ do {
   for (const target of wanted) {
     const failure = await runBatch(target, seed).catch((error: unknown) => `the batch could not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     if (failure !== null) {
-      say(`\n${target.name} broke a rule; repeat it with: npm run fuzz -- --target ${target.name} --seed ${seed}\n${failure}`);
+      say(`\n${target.name} broke a rule; repeat the failure with: npm run fuzz -- --target ${target.name} --seed ${seed}\n${failure}`);
       process.exit(1);
     }
     ran.set(target.name, ran.get(target.name)! + target.batch);
