@@ -97,7 +97,7 @@ export class LastLook {
   readonly #endsAtMs: number;
   #saidMs: number;
 
-  /** The time limit begins now. */
+  /** The time limit begins with this call. */
   constructor(options: LastLookOptions, modules: LastLookModules) {
     this.#options = options;
     this.#modules = modules;

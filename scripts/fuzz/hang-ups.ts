@@ -16,7 +16,7 @@ import { target } from './target.ts';
 const TIMEOUT_MS = 10_000;
 /** Longer than the node takes to notice that all its callers are gone. Milliseconds. */
 const RELEASE_TIMEOUT_MS = 2_000;
-/** Event-loop turns that are enough for a request over loopback to reach the node, and for the node to handle it until the next wait. */
+/** Number of event-loop turns in which a request over loopback reaches the node and is handled up to its next wait. */
 const TURNS = 4;
 /** Longer than a request waits while its caller has too many requests under way. Milliseconds of the node's clock. */
 const LONG_WAIT_MS = 6_000;

@@ -90,12 +90,12 @@ export const METRICS = {
   rpc_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of each attempt of a request to the RPC of the chain.', ...ALONE, buckets: CALL_SECONDS },
 
   http_requests_total: { type: 'counter', unit: 'count', help: 'Requests by route, method and code of the answer; 499 means that the connection ended before the answer.', labels: ['route', 'method', 'code'], series: HTTP_SERIES },
-  http_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Time from the headers of a request until its answer was sent.', labels: ['route'], series: every(ROUTES), buckets: REQUEST_SECONDS },
+  http_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: "Time from the arrival of a request's headers until the answer was sent.", labels: ['route'], series: every(ROUTES), buckets: REQUEST_SECONDS },
   http_requests_in_flight: { type: 'gauge', unit: 'count', help: 'Requests that are being answered.', ...ALONE },
   enclave_request_duration_seconds: { type: 'histogram', unit: 'seconds', help: 'Duration of calls to the enclave API; refused means that the API refused the call. Aborted calls are not counted.', labels: ['operation', 'outcome'], series: every(ENCLAVE_OPERATIONS, ENCLAVE_OUTCOMES), buckets: CALL_SECONDS },
 
   peer_pending_records: { type: 'gauge', unit: 'count', help: 'Writes of this node that the peer does not have yet.', ...PER_PEER },
-  peer_pending_bytes: { type: 'gauge', unit: 'bytes', help: 'Bytes of writes of this node that were never sent to the peer.', ...PER_PEER },
+  peer_pending_bytes: { type: 'gauge', unit: 'bytes', help: 'Size of the writes of this node that were never sent to the peer.', ...PER_PEER },
   peer_last_acknowledged_timestamp_seconds: { type: 'gauge', unit: 'timestamp_seconds', help: 'When the peer last answered a push or a comparison of stores; 0 if it never has.', ...PER_PEER },
   sync_records_total: {
     type: 'counter',
