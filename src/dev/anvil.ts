@@ -9,20 +9,20 @@ import { waitUntil } from './waiting.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 /**
  * Anvil does not notice when its parent is killed. So a shell kills Anvil when the pipe on descriptor 3 closes. This process holds the
- * other end of the pipe.
+ * other end of the pipe, so the pipe closes when this process ends.
  */
 const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';
-/** Number of blocks whose states Anvil keeps in memory. Without this limit, it writes older states to disk. */
+/** Number of latest blocks whose states Anvil keeps. It discards older states; without this limit, it would write them to disk. */
 const KEPT_STATES = 1_024;
-/** How long Anvil may take to answer. Milliseconds. */
+/** How long Anvil may take to start and answer. Milliseconds. */
 const START_TIMEOUT_MS = 20_000;
-/** Pause between two checks; a start takes a few tenths of a second. Milliseconds. */
+/** Pause between two checks whether Anvil answers. Anvil starts in a few tenths of a second. Milliseconds. */
 const LOOK_EVERY_MS = 50;
 
 export interface AnvilOptions {
   /** 0: any free port. */
   readonly port: number;
-  /** Seconds between blocks. Fractions are allowed, down to a fifth. Null: each transaction immediately gets its own block. */
+  /** Seconds between blocks, at least 0.2. Null: each transaction immediately gets its own block. */
   readonly blockTimeSeconds: number | null;
 }
 
@@ -33,7 +33,7 @@ export interface Anvil {
   stop(): Promise<void>;
 }
 
-/** The path of Anvil in node_modules; if it is missing there, its path on the PATH. @throws Error with one line that says what to do */
+/** The path of Anvil: in node_modules or, if it is missing there, on the PATH. @throws Error with a one-line message that says what to do */
 function anvilPath(): string {
   const packaged = join(ROOT, 'node_modules', '@foundry-rs', `anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`, 'bin', 'anvil');
   const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'anvil'));
@@ -42,7 +42,7 @@ function anvilPath(): string {
   throw new Error(`The lockfile has no Anvil for ${process.platform}-${process.arch}: install Foundry, so that "anvil" is on the PATH.`);
 }
 
-/** @throws Error with one line when Anvil is missing or does not start */
+/** @throws Error with a one-line message when Anvil is missing or does not start */
 export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   const path = anvilPath();
   const port = options.port === 0 ? await freePort() : options.port;
@@ -72,9 +72,9 @@ export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   };
   const url = `http://127.0.0.1:${port}`;
   try {
-    await waitUntil({ what: `Anvil on port ${port}`, timeoutMs: START_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
+    await waitUntil({ what: `the start of Anvil on port ${port}`, timeoutMs: START_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {
       if (exited) throw new Error(`Anvil did not start on port ${port}.`);
-      return (await answers(url)) ? null : 'it does not answer';
+      return (await answers(url)) ? null : 'Anvil does not answer';
     });
   } catch (error) {
     await stop();

@@ -1,4 +1,4 @@
-/** Captures the output of a cluster's process: keeps a limited number of lines in memory, and passes each line to a listener. */
+/** Captures the output of one of a cluster's processes: keeps a limited number of lines in memory, and passes each line to a listener. */
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 
@@ -66,7 +66,7 @@ export class CapturedOutput {
     const line: CapturedLine = { source: this.#source, stream, text: text.slice(0, MAX_LINE_CHARS) };
     this.#lines.push(line);
     if (stream === 'stderr' && !STACK_NOISE.test(text)) this.#lastError = line;
-    // Cutting the list at every line would copy it each time.
+    // Each cut copies the list, so the list may grow to twice its limit before it is cut.
     if (this.#lines.length > 2 * this.#keepLines) this.#lines = this.#lines.slice(-this.#keepLines);
     this.#onLine?.(line);
   }

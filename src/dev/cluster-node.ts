@@ -22,7 +22,7 @@ export interface ClusterNodeOptions {
   /** Counted from 1. */
   readonly index: number;
   readonly port: number;
-  /** Port of the node's visualiser; null: it has none. */
+  /** Port of the node's visualiser; null: the node has no visualiser. */
   readonly visualizerPort: number | null;
   /** The URL in the registry. */
   readonly url: string;
@@ -55,7 +55,7 @@ export class ClusterNode {
   readonly index: number;
   readonly name: string;
   readonly port: number;
-  /** Port of the node's visualiser; null: it has none. */
+  /** Port of the node's visualiser; null: the node has no visualiser. */
   readonly visualizerPort: number | null;
   /** The URL in the registry. */
   readonly url: string;
@@ -111,7 +111,7 @@ export class ClusterNode {
   /**
    * Starts the process and waits until it answers `/status`.
    * @param environment overrides the cluster's variables
-   * @throws Error with a one-line message when the process ends or does not answer in time, or the signal's reason
+   * @throws Error with a one-line message when the process ends or does not answer in time; the signal's reason when the signal is aborted
    */
   async start(environment: Environment = {}, signal?: AbortSignal): Promise<void> {
     if (this.running) throw new Error(`${this.name} is already running`);
@@ -122,7 +122,7 @@ export class ClusterNode {
     });
   }
 
-  /** Starts the process without waiting for it. @throws Error with a one-line message when the cluster is closing */
+  /** Starts the process, and does not wait until it answers. @throws Error with a one-line message when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
     if (this.#isRetired) throw new Error(`${this.name} is not started: the cluster is closing`);
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
@@ -148,7 +148,7 @@ export class ClusterNode {
     return this.#process?.stop() ?? null;
   }
 
-  /** Ends the process like a crash, with SIGKILL. */
+  /** Ends the process with SIGKILL, as if it had crashed. */
   async kill(): Promise<Exit | null> {
     return this.#process?.kill() ?? null;
   }

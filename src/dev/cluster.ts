@@ -16,7 +16,7 @@ import { choosePorts } from './listening-ports.ts';
 /** The nodes read the chain this many blocks behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
-/** Ids of apps begin above the app id of the KMS. */
+/** The id of the first app other than the KMS. It differs from the app id of the KMS. */
 const FIRST_APP_ID = 1_001;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
@@ -42,11 +42,11 @@ export interface ClusterOptions {
   readonly tickSeconds?: number;
   /** Port of the first node; the other nodes use the next ports. 0 (the default): any free ports. */
   readonly basePort?: number;
-  /** Seconds between blocks. Fractions are allowed, down to a fifth. Default: 1. */
+  /** Seconds between blocks, at least 0.2. Default: 1. */
   readonly blockTimeSeconds?: number;
   /** The program that the nodes run, such as the bundle. Default: the sources. */
   readonly nodeProgram?: string | undefined;
-  /** The platform's generation, which the enclaves imitate. Default: capsule. */
+  /** The generation of the platform that the enclaves imitate. Default: capsule. */
   readonly generation?: 'capsule' | 'enclaver';
   /** Whether tests may inject failures into the enclave API. Default: false. */
   readonly allowFaults?: boolean;
@@ -107,7 +107,7 @@ export class Cluster {
     return this.#outputs.flatMap((output) => output.lines());
   }
 
-  /** Adds a node, starts its enclave and registers it, but does not start its process. @param port 0: any free port */
+  /** Adds a node, starts its enclave and registers the node, but does not start the node's process. @param port 0: any free port */
   async addNode(plan: NodePlan = {}, port = 0): Promise<ClusterNode> {
     const [own, other] = await choosePorts(2, 0);
     const node = await this.makeNode(plan, port === 0 ? own! : port, this.#options.visualizer === undefined ? null : other!);
@@ -125,12 +125,12 @@ export class Cluster {
     return app;
   }
 
-  /** Mines until the state of the current head is deep enough for the nodes to read. */
+  /** Mines enough blocks for the nodes to read the state of the current head. */
   async mineConfirmations(): Promise<void> {
     await this.chain.mine(CONFIRMATIONS + 1);
   }
 
-  /** Kills every process immediately, for a caller that does not wait. */
+  /** Kills every process immediately, and does not wait until the processes have ended. */
   killAll(): void {
     for (const node of this.#nodes) {
       node.retire();
@@ -207,7 +207,7 @@ export class Cluster {
   }
 }
 
-/** @throws Error with one line, after it has ended everything that it had started */
+/** If the start fails, ends everything that it has started. @throws Error with a one-line message */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);

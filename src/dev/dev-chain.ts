@@ -123,12 +123,12 @@ export class DevChain {
     return (await this.client.readContract({ address: this.kmsRegistry as Hex, abi, functionName: 'masterSecretHash' })) as Hash32;
   }
 
-  /** How many times the hash has been set since the contract was deployed. */
+  /** How many times the chain hash has been set since KMSRegistry was deployed. */
   async claimsMined(): Promise<number> {
     return (await this.claimBlocks()).length;
   }
 
-  /** The blocks in which the hash was set, oldest first. */
+  /** The blocks in which the chain hash was set, oldest first. */
   async claimBlocks(): Promise<readonly bigint[]> {
     const { abi } = this.contracts.KMSRegistry;
     const events = await this.client.getContractEvents({ address: this.kmsRegistry as Hex, abi, eventName: 'MasterSecretHashSet', fromBlock: 0n });
@@ -170,7 +170,7 @@ export class DevChain {
     return turn;
   }
 
-  /** Mines a block immediately, so that the owner does not wait for the next one. */
+  /** Mines a block immediately, so that the owner does not have to wait for the next one. */
   async #mined(hash: Hex): Promise<TransactionReceipt> {
     await this.mine(1);
     return this.#receipt(hash);

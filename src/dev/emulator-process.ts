@@ -11,7 +11,7 @@ const START_TIMEOUT_MS = 60_000;
 
 export interface EmulatorOptions {
   readonly name: string;
-  /** The platform's generation, which the enclave imitates. */
+  /** The generation of the platform that the enclave imitates. */
   readonly generation: 'capsule' | 'enclaver';
   /** Whether to serve the route that injects failures. */
   readonly allowFaults: boolean;
@@ -62,7 +62,7 @@ export class EmulatorProcess {
     return this.#walletKey;
   }
 
-  /** @throws Error with one line that says why the emulator did not start */
+  /** @throws Error with a one-line message that says why the emulator did not start */
   async start(): Promise<void> {
     const { name, generation, allowFaults } = this.#options;
     const port = this.#announced === null ? '0' : new URL(this.#announced.url).port;

@@ -34,7 +34,7 @@ async function isPortFree(port: number): Promise<boolean> {
 /**
  * @returns one port per node
  * @param basePort port of the first node; the other nodes use the next ports; 0: any free ports
- * @throws Error with one line, when a port is in use or above the highest port number
+ * @throws Error with a one-line message, when a port is in use or above the highest port number
  */
 export async function choosePorts(count: number, basePort: number): Promise<readonly number[]> {
   if (basePort === 0) {

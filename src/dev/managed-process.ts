@@ -105,7 +105,7 @@ export class ManagedProcess {
     return this.#stopping;
   }
 
-  /** Ends the process like a crash, with SIGKILL. */
+  /** Ends the process with SIGKILL, as if it had crashed. */
   async kill(): Promise<Exit> {
     if (this.running) this.#child.kill('SIGKILL');
     return this.exited;

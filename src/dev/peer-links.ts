@@ -122,7 +122,7 @@ export class PeerLinks {
     this.#note(way, socket);
   }
 
-  /** Null when the link is cut. */
+  /** The two ends of a request, and where to forward it; null when the link between them is cut. */
   #wayOf(caller: string, url: URL): Way | null {
     const port = url.port === '' ? 80 : Number(url.port);
     const pair = pairOf(caller, this.#names.get(port) ?? '');
