@@ -8,7 +8,9 @@ import { Rpc } from '../registry/rpc.ts';
 import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
-/** How long the last successful reading of an entry is used while the entry cannot be read. A node has the same default. Milliseconds. */
+/**
+ * How long the last values of a registry entry are used while the entry cannot be read. The default of a node is the same. Milliseconds.
+ */
 const LAST_READ_TTL_MS = 180_000;
 
 export interface ChainSourceOptions {
@@ -35,7 +37,7 @@ export class ChainSource implements MembershipSource {
         novaAppRegistry: options.registry,
         // The reader also reads the chain hash, from this address. A client does not use the hash, so any address will do.
         kmsRegistry: options.registry,
-        // Nodes check the time of blocks; a client does not.
+        // Nodes check the timestamps of blocks; a client does not.
         maxClockSkewMs: Infinity,
         lastReadTtlMs: LAST_READ_TTL_MS,
       },

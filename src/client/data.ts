@@ -71,9 +71,12 @@ export interface KeyList {
   readonly node: KmsNode;
 }
 
-/** Maximum size of a small answer in hex: a few numbers, and a key of 64 KiB. JSON may write one character of a key as six. Bytes. */
+/**
+ * Maximum size of a small answer, which is sent as hex. It contains a few numbers and a key of up to 64 KiB, and JSON may need six
+ * characters for one character of the key. Bytes.
+ */
 const SMALL_ANSWER_BYTES = 1024 * 1024;
-/** Maximum size of a large answer in hex: the largest value, or the longest list, that a node's enclave can encrypt. Bytes. */
+/** Maximum size of a large answer, which is sent as hex: the largest value, or the longest list, that a node's enclave can encrypt. Bytes. */
 const LARGE_ANSWER_BYTES = 24 * 1024 * 1024;
 
 /** Maximum length of an encoded key: nodes accept 16 KiB for the whole head of a request, including its other headers. */

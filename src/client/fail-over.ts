@@ -119,7 +119,7 @@ export class FailOver {
         const answer = await this.#modules.exchange.request(node, call.request, call.signal);
         this.#failures.forgive(node.wallet);
         this.#noteWrite(call.request, node);
-        // One node answered this request, so for a while the nodes that refused it are asked only after the others.
+        // One node answered this request, so for a while the nodes that refused the request are asked only after the others.
         for (const refuser of call.refusals.keys()) this.#failures.note(refuser, clock.monotonicMs(), undefined);
         return { answer, node };
       } catch (error) {

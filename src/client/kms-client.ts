@@ -245,7 +245,7 @@ function makeSource(
   const registry = parseWallet(options.registry);
   if (registry === null) throw invalid('registry must be an address: 0x and 40 hex digits');
   if (!URL.canParse(rpcUrl)) throw invalid('chain.rpcUrl must be a URL');
-  if (!hasReadableLogin(rpcUrl)) throw invalid('chain.rpcUrl must percent-encode its login');
+  if (!hasReadableLogin(rpcUrl)) throw invalid('chain.rpcUrl: the user name and the password must be percent-encoded');
   const { appId = DEFAULTS.appId, confirmations = DEFAULTS.confirmations } = options;
   if (!Number.isSafeInteger(appId) || appId < 1) throw invalid('appId must be a whole number of at least 1');
   if (!Number.isSafeInteger(confirmations) || confirmations < 0) throw invalid('confirmations must be a whole number of at least 0');

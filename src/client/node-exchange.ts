@@ -35,14 +35,14 @@ export interface KmsRequest<Answer> {
   readonly listing?: ListingBounds;
   /** Reads the answer's inner JSON; null when it has the wrong form or answers another request. */
   readonly read: (inner: unknown) => Answer | null;
-  /** Maximum size of the envelope on the wire. */
+  /** Maximum size of the answer's envelope on the wire. Bytes. */
   readonly maxAnswerBytes: number;
   /** Added to an attempt's timeout when the node waits for acknowledgements. Milliseconds. */
   readonly extraMs?: number;
 }
 
 const nonceAnswer = z.object({ nonce: z.unknown() });
-/** The JSON inside the envelope of a 404 for a key. */
+/** The JSON that a node seals into the envelope of its 404 for an absent key. */
 const sealedAbsence = z.object({ code: z.literal('not_found' satisfies ErrorCode) });
 const NEXT_NONCE = 'x-nova-next-nonce';
 /** Codes with which a node refuses the request itself (protocol.md §2). The answer is not signed, so `FailOver` may ask a second node. */
@@ -199,7 +199,7 @@ export class NodeExchange {
   }
 
   async #send(signal: AbortSignal, request: Omit<TransportRequest, 'timeoutMs' | 'signal'>): Promise<TransportAnswer> {
-    // The signal aborts when the attempt's timeout is reached. The transport's own timeout is never shorter.
+    // The signal is aborted when the attempt's timeout is reached. The transport's own timeout is never shorter.
     return this.#modules.transport.request({ ...request, timeoutMs: this.#attemptTimeoutMs + MAX_ACK_TIMEOUT_MS, signal });
   }
 }

@@ -27,7 +27,7 @@ export class NodeList {
   #triedAtMs = -Infinity;
   #flight: Promise<void> | null = null;
 
-  /** @param modules when `closing` is aborted, a read in progress ends */
+  /** @param modules an abort of `closing` ends the read in progress */
   constructor(options: { readonly ttlMs: number }, modules: { readonly clock: Clock; readonly source: MembershipSource; readonly closing: AbortSignal }) {
     this.#ttlMs = options.ttlMs;
     this.#clock = modules.clock;
@@ -63,7 +63,7 @@ export class NodeList {
     this.#flight ??= this.#readOnce().finally(() => (this.#flight = null));
     const flight = this.#flight;
     const hasNodes = this.#nodes !== null && this.#nodes.length > 0;
-    // The read has its own, shorter timeout.
+    // Without an old list, the timeout of the read ends the wait, because that timeout is shorter.
     const waitMs = hasNodes ? Math.max(0, this.#triedAtMs + REGISTRY_HEAD_START_MS - this.#clock.monotonicMs()) : 2 * REGISTRY_TIMEOUT_MS;
     if (waitMs === 0) return;
     try {

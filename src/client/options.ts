@@ -30,7 +30,7 @@ export interface KmsClientOptions {
   readonly chain: { readonly rpcUrl: string } | { readonly source: MembershipSource };
   /** The app's identity, or `odynUrl`, the base URL of the app's enclave API. */
   readonly identity: { readonly odynUrl: string } | LocalKeys | ClientIdentity;
-  /** Strict mode, like a node's IN_ENCLAVE: only https nodes, none on loopback. Default: true. */
+  /** Strict mode, like a node's IN_ENCLAVE: nodes must have https URLs that are not on loopback. Default: true. */
   readonly inEnclave?: boolean;
   /** Number of blocks between the head and the block at which the members are read. Default: 6. */
   readonly confirmations?: number;
@@ -42,7 +42,7 @@ export interface KmsClientOptions {
   readonly attemptTimeoutMs?: number;
   /** Maximum number of attempts of one call, counted over all nodes. Default: 16. */
   readonly maxAttempts?: number;
-  /** How long a list of nodes is used before it is read again. Default: 60 s. */
+  /** How long the client uses a list of nodes before it reads the list again. Default: 60 s. */
   readonly nodesTtlMs?: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Remembers which node accepted this client's last write of a key. The other nodes get the write a moment later, so the client asks that
- * node first. Thus a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
+ * Remembers which node accepted this client's last write of a key. The other nodes get the write a moment later, so for this key, the
+ * client asks that node first. Thus a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
  */
 import { LRUCache } from 'lru-cache';
 import type { KmsNode } from './node-list.ts';
