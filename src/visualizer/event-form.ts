@@ -5,7 +5,7 @@ import { isWhole, type VisualizerEvent } from './wire.ts';
 
 /** Maximum length of a string in an event. Characters. */
 const MAX_TEXT_CHARS = 2_000;
-/** Maximum number of items in a list of an event. */
+/** Maximum number of items in each list of an event. */
 const MAX_ITEMS = 10_000;
 /** Maximum number of rows in a shown table. */
 const MAX_ROWS = 256;

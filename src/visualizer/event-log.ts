@@ -42,7 +42,7 @@ interface Base {
   readonly active: readonly string[];
   readonly shown: Shown;
   readonly atMs: number;
-  /** null while the source runs. Kept so that a reader that knew the source before a gap learns that it ended. */
+  /** null while the source runs. A reader that knew the source before a gap learns from this that the source has ended. */
   readonly ended: Pick<EndEvent, 'atMs' | 'how'> | null;
 }
 
@@ -75,7 +75,7 @@ export class EventLog implements EventSink {
     return this.#entries.length - this.#head;
   }
 
-  /** The number of the last event; 0 when there was none. */
+  /** The number of the last event; 0 when there has been no event. */
   get last(): number {
     return this.#last;
   }
@@ -123,8 +123,8 @@ export class EventLog implements EventSink {
   }
 
   /**
-   * Reads about `maxBytes` of the next events, at least one event if there is any, and moves the cursor. null when the next event was
-   * dropped.
+   * Reads about `maxBytes` of the next events, at least one event if there is any, and moves the cursor. Returns null when the next event
+   * was dropped.
    */
   read(cursor: Cursor, maxBytes: number): readonly Entry[] | null {
     const found: Entry[] = [];

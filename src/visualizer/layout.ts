@@ -12,7 +12,7 @@ const WORKER_MEMORY_MIB = 512;
 export class Layouts {
   readonly #draw: (chart: Chart) => Promise<Layout>;
   readonly #layouts = new Map<string, Promise<Layout>>();
-  /** Settles when no chart is being drawn. */
+  /** Settles when the chart that was requested last has been drawn, or cannot be drawn. */
   #drawn: Promise<unknown> = Promise.resolve();
 
   /** @param draw computes a layout */

@@ -97,7 +97,7 @@ class Recorder {
     this.#modules.sink.add({ kind: 'end', atMs: this.#modules.nowMs(), source: this.#source, how });
   }
 
-  /** Does not throw. */
+  /** Ends the recording with a note that the recorder failed. Does not throw. */
   lose(): void {
     if (this.#ended) return;
     const { sink, nowMs } = this.#modules;

@@ -133,7 +133,7 @@ describe('a trace file', () => {
     await page.setInputFiles('input[type=file]', file);
     await page.waitForSelector('.drawing [data-state="lamp.off"].active');
     expect(await page.title()).toBe('lamp.trace');
-    expect(await page.textContent('.said')).toContain('Lines of lamp.trace left out because they are not events: 1.');
+    expect(await page.textContent('.said')).toContain('Lines of lamp.trace that are not events and were ignored: 1.');
     await page.keyboard.press('x');
     await page.waitForSelector('.drawing [data-state="lamp.on"].active');
     expect(await page.textContent('.clock')).toContain('00:00:09.000');
@@ -188,7 +188,7 @@ test('when a file is opened, lines that are not events are ignored, and nothing 
   writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   await page.setInputFiles('input[type=file]', file);
   await page.waitForSelector('.drawing [data-state="lamp.off"].active');
-  expect(await page.textContent('.said')).toContain('Lines of odd.jsonl left out because they are not events: 3.');
+  expect(await page.textContent('.said')).toContain('Lines of odd.jsonl that are not events and were ignored: 3.');
   await page.keyboard.press('End');
   await page.waitForSelector('.drawing [data-state="lamp.on"].active');
   await untilTexts(page, '.event .what', ['toggle', 'starts', 'machine lamp']);

@@ -261,7 +261,7 @@ export class App {
     document.title = title;
     this.#playhead = Playhead.replay(this.#history.lastMs - this.#history.firstMs, goToPlace(firstState(this.#history), this.#history));
     this.#timeline.showWhole();
-    if (unreadable > 0) this.#notices.say(`Lines of ${title} left out because they are not events: ${unreadable}.`, true);
+    if (unreadable > 0) this.#notices.say(`Lines of ${title} that are not events and were ignored: ${unreadable}.`, true);
     this.#want();
   }
 

@@ -46,11 +46,11 @@ export interface Lane {
   readonly marks: Mark[];
   /** Names of the rows of spans, in order of first appearance. */
   readonly rows: string[];
-  /** Spans in progress. The key is the state, or the name and number. */
+  /** Spans in progress. The key is the state of the span; for a `span` event, it is the name and the number of the span. */
   readonly open: Map<string, Span>;
 }
 
-/** Outcome of a span whose source ended, whose end was lost in a gap, or whose state was left. */
+/** Outcome of a span when its source has ended, when its end was lost in a gap, or when the machine has left its state. */
 const CUT_OFF = 'cut off';
 const ENDED = 'ended';
 /** Maximum number of span rows for one source; further kinds of work share the last row. */

@@ -2,7 +2,7 @@
 import type { History } from './history.ts';
 import { LIVE, play, shownAt, SPEEDS, type Moment, type Shown } from './moment.ts';
 
-/** A replay starts at the lowest speed of at least 1 at which it takes no longer than this. Milliseconds. */
+/** The first speed of a replay is the lowest speed, not below 1, at which the replay takes at most this long. Milliseconds. */
 const WHOLE_REPLAY_MS = 90_000;
 
 export interface Clocks {

@@ -40,7 +40,7 @@ export class Recording {
     return this.#lanes;
   }
 
-  /** Number of failures noted since the recording began. */
+  /** Number of failures that were noted since the recording began. */
   get failures(): number {
     return this.#failures;
   }

@@ -26,7 +26,7 @@ export function nextChange(history: History, from: number, direction: Direction,
   return null;
 }
 
-/** A cheap test of the event, so that only a few models have to be compared. */
+/** Whether the event may change the headline of the source, or start or end the source. This cheap test leaves few models to compare. */
 function mayChange(event: VisualizerEvent, source: string): boolean {
   if (!('source' in event) || event.source !== source) return false;
   return event.kind === 'state' || event.kind === 'end' || (event.kind === 'step' && event.active !== undefined);

@@ -32,7 +32,7 @@ export function clockText(atMs: number, utcDay: boolean): string {
   return `${days > 0 ? `${days} d ` : ''}${text}`;
 }
 
-/** A round distance between the ticks of a scale, so that `spanMs` has about `count` ticks or fewer. */
+/** The distance between two ticks of a scale: a round number at which `spanMs` has at most about `count` ticks. */
 export function tickStepMs(spanMs: number, count: number): number {
   const steps = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000];
   const step = steps.find((each) => spanMs / each <= count);

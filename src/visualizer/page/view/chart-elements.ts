@@ -1,4 +1,4 @@
-/** Creates the SVG elements of one drawing: boxes for states, arrows, labels. They are created once and do not depend on what is active. */
+/** Creates the SVG elements of one drawing: boxes for states, arrows, labels. They are created once, regardless of which states are active. */
 import { TEXT, type Box, type Drawing, type DrawnArrow, type DrawnState, type EdgeLine, type Point } from '../../layout-graph.ts';
 import type { ChartIndex } from '../core/chart-index.ts';
 import { s } from './dom.ts';

@@ -35,7 +35,7 @@ export class EventsView {
   #filter: Filter = { ...NO_FILTER, without: new Set<EventKind>(['shown']) };
   #known = new Set<string>();
   #looked = 0;
-  /** The last result, with its filter and the last place that was searched. */
+  /** The result of the last search, with its filter and the last place that it covers. */
   #found: { readonly filter: Filter; readonly upTo: number; readonly first: number; readonly places: readonly number[] } | null = null;
 
   constructor(modules: EventsModules) {
