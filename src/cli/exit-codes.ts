@@ -5,7 +5,7 @@ export const EXIT = {
   failed: 1,
   /** The command line, or a file or variable that the command needs, is invalid. A node with an invalid environment exits with `failed`. */
   usage: 2,
-  /** The command worked, but the answer is negative: a node is not ready or not reachable, or a key does not exist. */
+  /** The command worked, but its answer is negative: a node is not ready or not reachable, or a key does not exist. */
   no: 3,
   /** A second Ctrl-C ended the process immediately. */
   interrupted: 130,

@@ -39,7 +39,7 @@ function generationOf(text: string): Generation {
 
 /** Option for commander: the platform generation whose enclave API is emulated. */
 export function generationOption(): Option {
-  return new Option('--generation <name>', `generation of the platform that is emulated: ${GENERATIONS.join(' or ')}`).argParser(generationOf).default(DEFAULT_GENERATION);
+  return new Option('--generation <name>', `which generation of the platform to emulate: ${GENERATIONS.join(' or ')}`).argParser(generationOf).default(DEFAULT_GENERATION);
 }
 
 /** The highest port number; 0 means any free port. */

@@ -1,6 +1,6 @@
 /** Aligns columns of text, each as wide as its widest cell. */
 
-/** If a column contains only whole numbers below its head, or `-` for no number, it is aligned to the right. */
+/** A column is aligned to the right if each cell below its head is a whole number, or `-`, which stands for no number. */
 export function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
   const count = Math.max(0, ...rows.map(({ length }) => length));
   const columns = Array.from({ length: count }, (_, column) => rows.map((row) => row[column] ?? ''));

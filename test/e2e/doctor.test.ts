@@ -191,7 +191,7 @@ describe('the first failed line names', () => {
     await withMember(
       (status) => json({ ...status, cluster: { ...status['cluster'], master_secret_hash: OTHER_HASH } }),
       async () => {
-        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`uses the secret ${OTHER_HASH}, but the chain shows 0x`) });
+        expect(await firstFailure()).toMatchObject({ check: 'peer.secret_hash', detail: expect.stringContaining(`uses the secret with the hash ${OTHER_HASH}, but the chain shows 0x`) });
       },
     );
   });

@@ -35,7 +35,7 @@ The caller is the first of these that is set:
   ODYN_URL
       the enclave API of an app in an enclave
 The file specifies the cluster. Without a file, NODE_URL, NOVA_APP_REGISTRY_ADDRESS,
-KMS_APP_ID, IN_ENCLAVE and CHAIN_CONFIRMATIONS specify it, as for a node.`;
+KMS_APP_ID, IN_ENCLAVE and CHAIN_CONFIRMATIONS specify it, in the same way as for a node.`;
 
 export function defineAppOptions(command: Command): Command {
   return command
@@ -94,7 +94,7 @@ function identityOf(file: AppFile | null, environment: Environment): KmsClientOp
   }
   const odynUrl = environment['ODYN_URL'] ?? '';
   if (odynUrl !== '') return { odynUrl };
-  throw new CommandError('no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)', EXIT.usage);
+  throw new CommandError('no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes an identity file for its own app)', EXIT.usage);
 }
 
 /**

@@ -9,7 +9,7 @@ import { jsonLine, type JsonOption } from './output-forms.ts';
 
 export function define(command: Command): void {
   defineAppOptions(
-    defineAcks(command.argument('<key>').option('--json', 'an object with the acknowledgements, and the node that answered')),
+    defineAcks(command.argument('<key>').option('--json', 'print a JSON object with the acknowledgements, and the node that answered')),
   ).addHelpText(
     'after',
     `${APP_HELP}

@@ -19,7 +19,7 @@ Examples:
 The key is written to standard output: keep it out of logs and shell histories.
 
 Exit codes:
-  0    the key is written
+  0    the key was written
   1    failed
   2    the command line is invalid
   3    no node is ready`;
@@ -38,7 +38,7 @@ export function define(command: Command): void {
       .option('--context <text>', 'context that is added to the path')
       .option('--length <bytes>', `1 to ${MAX_DERIVED_KEY_BYTES}, 32 by default`, wholeNumber(1, MAX_DERIVED_KEY_BYTES))
       .addOption(new Option('--format <format>', 'format of the key').choices(BYTE_FORMATS).default('hex').conflicts('json'))
-      .option('--json', 'an object with the key in hex, and the node that answered'),
+      .option('--json', 'print a JSON object with the key in hex, and the node that answered'),
   ).addHelpText('after', `${APP_HELP}\n${EXAMPLES}`);
 }
 

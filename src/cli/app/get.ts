@@ -12,7 +12,7 @@ export function define(command: Command): void {
     command
       .argument('<key>')
       .addOption(new Option('--format <format>', 'format of the value').choices(BYTE_FORMATS).default('raw').conflicts('json'))
-      .option('--json', 'an object with the value in base64, its time, and the node that answered'),
+      .option('--json', 'print a JSON object with the value in base64, the time of its last write, and the node that answered'),
   ).addHelpText(
     'after',
     `${APP_HELP}
@@ -22,7 +22,7 @@ Examples:
   nova-kms get picture > picture.png
 
 Exit codes:
-  0    the value is written
+  0    the value was written
   1    failed
   2    the command line is invalid
   3    there is no such key, or no node is ready`,

@@ -14,7 +14,7 @@ export function define(command: Command): void {
       .option('--prefix <text>', 'only keys that begin with this text')
       .option('--after <key>', 'only keys after this key')
       .option('--limit <n>', 'maximum number of keys to list', wholeNumber(1, 999_999))
-      .option('--json', 'an object with the keys, whether there are more, and the node that answered'),
+      .option('--json', 'print a JSON object with the keys, whether there are more, and the node that answered'),
   ).addHelpText(
     'after',
     `${APP_HELP}
@@ -27,7 +27,7 @@ Examples:
   nova-kms list --json | jq -r '.keys[]'
 
 Exit codes:
-  0    the list is printed, even if it is empty
+  0    the list was printed, even if it is empty
   1    failed
   2    the command line is invalid
   3    no node is ready`,

@@ -14,10 +14,10 @@ export function define(command: Command): void {
     defineAcks(
       command
         .argument('<key>')
-        .argument('[value]', 'text; without it the value is read from standard input')
+        .argument('[value]', 'text; without it, the value is read from standard input')
         .option('--file <file>', 'read the value from this file')
         .option('--ttl-ms <ms>', 'lifetime of the key; 0: it never expires', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
-        .option('--json', 'an object with the time, the acknowledgements, and the node that answered'),
+        .option('--json', 'print a JSON object with the time of the write, the acknowledgements, and the node that answered'),
     ),
   ).addHelpText(
     'after',
@@ -30,7 +30,7 @@ Examples:
 
 Exit codes:
   0    written
-  1    failed, or with --acks not acknowledged in time (the write stays)
+  1    failed, or, with --acks, not acknowledged in time (the write is kept)
   2    the command line is invalid
   3    no node is ready`,
   );

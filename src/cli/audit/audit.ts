@@ -23,7 +23,7 @@ The token comes from AUDIT_TOKEN or from a file. A node keeps at most 65,536
 entries and drops the oldest, so fetch often.
 
 verify FILE needs no node. It checks numbers, hashes, signatures and gaps. Give the
-wallets of the node (the registry lists them); without them any key is accepted as
+wallets of the node (the registry lists them); without them, any key is accepted as
 the signer.
 
 Examples:
@@ -35,7 +35,7 @@ Exit codes:
   0    fetched, or verified
   1    no answer, the node refuses the token, or a file cannot be read or written
   2    the command line is invalid
-  3    the audit log is not valid; with --complete also: it has a gap, or no
+  3    the audit log is not valid; with --complete, also if it has a gap or if no
        checkpoint covers its end`;
 
 interface AuditOptions {
@@ -52,7 +52,7 @@ export function define(command: Command): void {
     .option('--token-file <path>', 'fetch: a file that contains the token')
     .option('--wallet <0x..>', 'verify: a wallet that may sign; can be repeated', addWallet)
     .option('--complete', 'verify: no entry may be missing or unsigned')
-    .option('--json', 'verify: one JSON object')
+    .option('--json', 'verify: print one JSON object')
     .addHelpText('after', MORE);
 }
 
@@ -98,7 +98,7 @@ async function fetchInto(given: string, path: string, { tokenFile }: AuditOption
   try {
     const keep = (entries: readonly unknown[]): Promise<void> => append(path, entries);
     const count = await fetchAudit({ url, token }, { transport, verifier, keep }, stopping.signal);
-    process.stdout.write(`${count} new, up to entry ${verifier.position.sequence}\n`);
+    process.stdout.write(`new entries: ${count}; number of the last entry: ${verifier.position.sequence}\n`);
     return EXIT.done;
   } finally {
     await transport.close();

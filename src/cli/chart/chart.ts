@@ -6,8 +6,8 @@ import { EXIT } from '../exit-codes.ts';
 import { nodeChart, regionNames } from './node-chart.ts';
 
 const MORE = `
-Prints a Mermaid state diagram, which GitHub and most editors draw. With --json it
-prints the whole machine: states, edges, guards, actions and actors. It shows the delays
+Prints a Mermaid state diagram, which GitHub and most editors draw. With --json, it
+prints the states and edges, with all guards, actions and actors. The delays are those
 of the default configuration.
 
 Examples:
@@ -22,7 +22,7 @@ Exit codes:
 export function define(command: Command): void {
   command
     .addOption(new Option('--region <name>', 'region of the machine').choices(regionNames()).default('readiness'))
-    .option('--json', 'states and edges as one JSON object')
+    .option('--json', 'print the states and edges as one JSON object')
     .addHelpText('after', MORE);
 }
 

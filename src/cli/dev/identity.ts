@@ -32,7 +32,7 @@ export class DevIdentity {
     this.#answers = answers;
   }
 
-  /** @returns the reason, in one line, why the file cannot be written; null when it was written */
+  /** @returns null when the file was written; otherwise one line that says why it cannot be written */
   async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
     const content: AppFile = {
       ...app.keys,

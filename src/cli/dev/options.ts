@@ -26,7 +26,7 @@ const DEFAULT_IDENTITY_FILE = '.dev-app.json';
 
 const DESCRIPTION =
   'Runs a Nova KMS cluster on this machine: a development chain with both contracts, and nodes that each have their own enclave ' +
-  'emulator. Shows how they become ready, derives one key from every node, checks that the answers are signed and equal, ' +
+  'emulator. Shows how they become ready, asks every node for the same key, checks that the answers are signed and equal, ' +
   'prints a table, and keeps running until Ctrl-C. A page shows the cluster and has buttons that cause faults. Everything ' +
   'stays on loopback and ends with this command.';
 
@@ -55,7 +55,7 @@ export function defineDevOptions(command: Command): void {
     .option('--once', 'exit after the table')
     .option('--visualizer-port <p>', 'port of the page that shows the cluster; 0: any free port', wholeNumber(0, MAX_PORT), 0)
     .option('--no-visualizer', 'serve no page')
-    .option('--json', 'one JSON object per line on standard output, and no other text')
+    .option('--json', 'print one JSON object per line on standard output, and no other text')
     .option('--identity <file>', "file that holds the keys of the cluster's app while the cluster runs, for commands such as derive", DEFAULT_IDENTITY_FILE)
     .addHelpText('after', EXAMPLES);
 }

@@ -3,7 +3,7 @@ import type { ClusterControls } from '../../dev/cluster-controls.ts';
 import type { PageCommand } from '../../visualizer/wire.ts';
 
 export interface DevCommand extends PageCommand {
-  /** The text that the timeline shows once the command has run. */
+  /** The text that the timeline shows after the command has run. */
   readonly said: (source: string, peer: string) => string;
   readonly run: (controls: ClusterControls, source: string, peer: string) => Promise<void> | void;
 }

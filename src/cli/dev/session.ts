@@ -18,7 +18,7 @@ import type { DevVisualizer } from './visualizer.ts';
 /** Time between blocks during the start. It is short, because the start waits until the hash is deep enough in the chain. Seconds. */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
-/** How long nodes may take to become ready: this time plus READY_TIMEOUT_TICKS ticks. Milliseconds. */
+/** Nodes may take this time plus READY_TIMEOUT_TICKS ticks to become ready. Milliseconds. */
 const READY_TIMEOUT_MS = 90_000;
 const READY_TIMEOUT_TICKS = 3;
 
@@ -71,7 +71,7 @@ export class DevSession {
 
   /**
    * After `run`: writes the identity file, so that commands in another terminal can act as the cluster's app.
-   * @returns the reason, in one line, why the file cannot be written; null when it was written
+   * @returns null when the file was written; otherwise one line that says why it cannot be written
    */
   async offerIdentity(): Promise<string | null> {
     const failure = await this.#identity.write(this.#app!, this.#cluster!);

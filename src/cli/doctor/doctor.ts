@@ -30,11 +30,11 @@ const MORE = `
 Reads the environment as a node would, then checks in this order: configuration, the
 chain's RPC, the contracts, the enclave API, this node's entry in the registry, and
 the peers. Start with the first line that failed; it may be the cause of the others.
-Without --url, NODE_OPTIONS, NODE_DEBUG and NODE_TLS_REJECT_UNAUTHORIZED are refused as
-a node in an enclave refuses them. With --url, doctor checks the node at that URL instead
-of an enclave API. The environment still specifies the chain and the contracts, but these
-three variables only affect doctor itself. The command changes nothing and sends no
-transaction.
+Without --url, doctor refuses NODE_OPTIONS, NODE_DEBUG and NODE_TLS_REJECT_UNAUTHORIZED
+unless IN_ENCLAVE is false, as a node does. With --url, doctor checks the node at that
+URL instead of an enclave API. The environment still specifies the chain and the
+contracts, but these three variables then affect only doctor itself. The command changes
+nothing and sends no transaction.
 
 Examples:
   nova-kms doctor
@@ -56,7 +56,7 @@ interface DoctorOptions {
 export function define(command: Command): void {
   command
     .option('--url <url>', 'check a running node from outside')
-    .option('--json', 'one JSON object: ok, failed, checks')
+    .option('--json', 'print one JSON object with the fields ok, failed and checks')
     .option('--limit <seconds>', 'time limit for all checks together', secondsBetween(1, MAX_LIMIT_SECONDS), 120)
     .addHelpText('after', MORE);
 }
@@ -71,7 +71,7 @@ export async function run(command: Command): Promise<number> {
   };
   const read = readEnvironment(process.env, url);
   if (read.ok) {
-    tell({ check: 'configuration', outcome: 'ok', detail: url === undefined ? 'a node would start with this environment' : 'it specifies the chain and the contracts' });
+    tell({ check: 'configuration', outcome: 'ok', detail: url === undefined ? 'a node would start with this environment' : 'the environment specifies the chain and the contracts' });
     await examineFrom(read.config, url, options.limit, tell);
   } else {
     for (const problem of read.problems) tell(failed('configuration', problem, 'correct the variable; nova-kms check-config prints the configuration as a node reads it'));
@@ -82,7 +82,10 @@ export async function run(command: Command): Promise<number> {
   return report.ok ? EXIT.done : EXIT.no;
 }
 
-/** @param url the URL of a node, which has its own environment: variables of Node in this one affect only this command */
+/**
+ * @param url the URL of a node, which has its own environment; `undefined` to check this environment. With a URL, the variables of
+ * Node.js are left out, because they affect only this command.
+ */
 export function readEnvironment(environment: Environment, url: string | undefined): ConfigResult {
   return readConfig(url === undefined ? environment : withoutNodeVariables(environment));
 }

@@ -65,7 +65,7 @@ export async function examineEnclave(expected: EnclaveExpectations, { enclave, r
 function judgeSignature(signature: string, wallet: Wallet): Finding {
   const signer = recoverEip191(PROBE_MESSAGE, signature);
   if (signer === wallet) return ok('enclave.sign', 'EIP-191, made by the wallet');
-  return failed('enclave.sign', 'a signature of the enclave API was not made by its wallet', ADVICE);
+  return failed('enclave.sign', 'the signature that the enclave API returned was not made by its wallet', ADVICE);
 }
 
 /** Encrypts to the enclave's own key and decrypts the result. */

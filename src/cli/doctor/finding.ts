@@ -24,7 +24,7 @@ export function failed(check: string, detail: string, advice: string): Finding {
   return { check, outcome: 'failed', detail, advice };
 }
 
-/** The finding for a check that is meaningless while another check fails. */
+/** The finding for a check that could not be made. */
 export function notChecked(check: string, why: string): Finding {
   return { check, outcome: 'not checked', detail: why };
 }

@@ -82,7 +82,7 @@ function judgeSecret(room: string, who: string, { cluster: { master_secret_hash:
   if (expected === null) return notChecked(check, 'the hash on the chain could not be read');
   if (hash === expected) return ok(check, `${who}: same hash as the chain`);
   const shown = isZero(expected) ? 'the chain shows none' : `the chain shows ${expected}`;
-  return failed(check, `${who} uses the secret ${hash}, but ${shown}`, 'it reads a different chain or contract, or an old state of the chain: compare its settings and its RPC');
+  return failed(check, `${who} uses the secret with the hash ${hash}, but ${shown}`, 'that node reads a different chain or contract, or an old state of the chain: compare its settings and its RPC');
 }
 
 function judgeReady(room: string, who: string, { node, readiness }: StatusAnswer): Finding {

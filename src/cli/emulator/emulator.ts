@@ -31,7 +31,7 @@ Exit codes:
   2    the command line or the key is invalid
   130  a second signal stopped it immediately`;
 
-const DESCRIPTION = 'Runs an emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY; without it the key is random.';
+const DESCRIPTION = 'Runs an emulator of the enclave API. The wallet key comes from EMULATOR_PRIVATE_KEY; without that variable, the key is random.';
 
 export function define(command: Command): void {
   command

@@ -5,9 +5,9 @@ import { readConfig, type ConfigResult } from '../../config/read-config.ts';
 import { EXIT } from '../exit-codes.ts';
 
 const MORE = `
-Prints the effective configuration. Secrets appear as set or unset, and URLs without
-their credentials. If the configuration is wrong, prints every problem, one per line, on
-standard error.
+Prints the effective configuration. Secrets appear only as set or unset, and URLs appear
+without their credentials. If the configuration is wrong, prints every problem on
+standard error, one per line.
 
 Examples:
   nova-kms check-config
@@ -18,7 +18,7 @@ Exit codes:
   1    a node would not start with it`;
 
 export function define(command: Command): void {
-  command.option('--json', 'one JSON object: ok, effective, problems').addHelpText('after', MORE);
+  command.option('--json', 'print one JSON object with the fields ok, effective and problems').addHelpText('after', MORE);
 }
 
 export async function run(command: Command): Promise<number> {

@@ -29,7 +29,7 @@ export interface SimOptions {
 
 const DESCRIPTION =
   'Simulates whole clusters in one process. Clock, network, chain and enclaves are virtual, and one seed decides every choice. The ' +
-  'nodes run the code of the product. The rules are checked after every event, and once the faults end, the cluster must recover.';
+  'nodes run the code of the product. The rules are checked after every event. When the faults have ended, the cluster must recover.';
 
 const EXAMPLES = `
 Examples:

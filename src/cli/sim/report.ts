@@ -50,7 +50,7 @@ export function summaryLines(sum: SimSum, seconds: number): string[] {
     ...table('how requests ended', sum.outcomes),
     ...table('invariants, and how often each was checked', sum.checks),
     `${sum.runs} runs, ${sum.failed} failed`,
-    `simulated ${(simulated / 3_600).toFixed(2)} h in ${seconds.toFixed(1)} s: ${Math.round(simulated / seconds)} to 1`,
+    `simulated ${(simulated / 3_600).toFixed(2)} h in ${seconds.toFixed(1)} s: ${Math.round(simulated / seconds)} times as fast as real time`,
     `${sum.events} events, ${sum.writes} writes, ${sum.lost} of them lost with the last node that held them`,
     ...(sum.runs === 1 ? [`trace ${sum.digest}`] : []),
   ];

@@ -34,13 +34,13 @@ export interface NodeReport {
   readonly membership_block: number | null;
   readonly master_secret_hash: string | null;
   readonly first_snapshot: string | null;
-  /** Whether the node may say that a key is absent; null: the node's status does not contain this. */
+  /** Whether the node may say that a key is absent; null: the node's status does not say. */
   readonly sure: boolean | null;
   /** Members whose answers or records the node still needs. A member is listed by its URL if the URL is known, otherwise by its wallet. */
   readonly waits_for: readonly string[];
   readonly keys: number | null;
   readonly bytes: number | null;
-  /** Peers that have not acknowledged all writes of this node, or whose last exchange failed. */
+  /** Peers that have not acknowledged all writes of this node, or whose last exchange with this node failed. */
   readonly peers_behind: readonly PeerReport[];
 }
 

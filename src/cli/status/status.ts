@@ -27,8 +27,8 @@ Asks all given nodes, and the members that they list, in parallel. A node that d
 not answer within the limit is shown with the reason. Answers are not signed: people and
 monitors may use them, but they do not prove that a node can be trusted.
 
-With --watch the screen of a terminal is redrawn until Ctrl-C. If the output is not a
-terminal, a block (with --json one line) is printed whenever a node's state, reason,
+With --watch, the screen of a terminal is redrawn until Ctrl-C. If the output is not a
+terminal, a block (with --json, one line) is printed whenever a node's state, reason,
 members, secret or backlog changes.
 
 Examples:
@@ -41,7 +41,7 @@ Exit codes:
   1    no node answered
   2    the command line is invalid
   3    a node is not ready or not reachable, or was not asked (--max-nodes), or the nodes
-       have different master secrets or KMS apps, or with --verify different stores`;
+       have different master secrets or KMS apps, or, with --verify, different stores`;
 
 interface StatusOptions {
   readonly watch?: boolean;
@@ -59,7 +59,7 @@ export function define(command: Command): void {
     .argument('<url...>', 'URL of a node; one node of a cluster is enough')
     .option('--watch', 'repeat until Ctrl-C')
     .option('--verify', 'also compare the stores of the ready nodes')
-    .option('--json', 'one JSON object on one line')
+    .option('--json', 'print one JSON object on one line')
     .option('--every <seconds>', 'with --watch: seconds between two rounds of requests', secondsBetween(0.1, MAX_PAUSE_SECONDS), 2)
     .option('--limit <seconds>', 'time limit for all answers together', secondsBetween(0.1, MAX_LIMIT_SECONDS), 3)
     .option('--max-nodes <n>', 'maximum number of nodes to ask', wholeNumber(1, MAX_NODES), 64)

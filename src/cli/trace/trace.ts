@@ -16,7 +16,7 @@ Examples:
   nova-kms trace http://127.0.0.1:9000 > node.jsonl
 
 Exit codes:
-  0    stopped by Ctrl-C, or with --kept all events are written
+  0    stopped by Ctrl-C, or, with --kept, all kept events were written
   1    failed, or the visualiser has stopped; one line on standard error gives the reason
   2    the command line is invalid`;
 

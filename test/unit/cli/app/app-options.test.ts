@@ -95,7 +95,7 @@ describe('without a file', () => {
   test('the error explains how to give an identity if neither a key nor an enclave API is set', () => {
     expect(refusal(() => options(undefined))).toEqual({
       code: 2,
-      message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes a file for its own app)',
+      message: 'no identity is given: pass --identity, or set NOVA_KMS_PRIVATE_KEY or ODYN_URL (npm start writes an identity file for its own app)',
     });
   });
 
