@@ -1,4 +1,4 @@
-/** Proxy settings for commands: from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, but connections to this machine are always direct. */
+/** Reads the proxy settings for commands from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Connections to this machine are always direct. */
 import { readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
 import type { ProxySettings } from '../net/way-out.ts';

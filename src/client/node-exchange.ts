@@ -83,7 +83,7 @@ export class NodeExchange {
 
   /**
    * @throws AttemptError when the node failed to answer; KmsClientError when the node refused the request, or when the caller's own enclave
-   * failed; the signal's reason when it is aborted; any error of the identity
+   * failed; the signal's reason when the signal is aborted; any other error that the identity throws
    */
   async request<Answer>(node: KmsNode, request: KmsRequest<Answer>, signal: AbortSignal): Promise<Answer> {
     const { clock } = this.#modules;

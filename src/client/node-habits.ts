@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { MAX_MEMBERS } from '../domain/limits.ts';
 import type { KmsNode } from './node-list.ts';
 
-/** `binds`: its answers repeat the request's nonce. `seals`: its 404 for a key is sealed in an envelope. */
+/** `binds`: the node's answers repeat the request's nonce. `seals`: the node's 404 for a key is sealed in an envelope. */
 export type Habit = 'binds' | 'seals';
 
 export class NodeHabits {

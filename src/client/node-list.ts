@@ -1,6 +1,6 @@
 /**
  * The list of nodes in the registry (protocol.md §6, Membership). It is read again when it is older than `ttlMs`. Only one read
- * runs at a time. If a read fails or takes long, the old list is used.
+ * runs at a time. If a read fails or is slow, the old list is used.
  */
 import { DeadlineError, within } from '../domain/deadline.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
@@ -35,7 +35,7 @@ export class NodeList {
     this.#closing = modules.closing;
   }
 
-  /** @throws KmsClientError registry_unavailable; the signal's reason when it is aborted */
+  /** @throws KmsClientError registry_unavailable; the signal's reason when the signal is aborted */
   async current(signal: AbortSignal): Promise<readonly KmsNode[]> {
     const nowMs = this.#clock.monotonicMs();
     const ttlMs = this.#nodes?.length === 0 ? Math.min(this.#ttlMs, REGISTRY_PAUSE_MS) : this.#ttlMs;

@@ -71,7 +71,7 @@ export class ClusterControls {
     await node.kill();
   }
 
-  /** Starts a new process. If one is running, it is first ended gracefully. */
+  /** Starts a new process. If the node's process is running, ends it gracefully first. */
   async restart(name: string): Promise<void> {
     const node = this.#node(name);
     await node.stop();

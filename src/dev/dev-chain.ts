@@ -176,7 +176,7 @@ export class DevChain {
     return this.#receipt(hash);
   }
 
-  /** Asks until the receipt exists. viem's own wait function asks again only after a new block, and a new block may never come. */
+  /** Asks repeatedly until the receipt exists. viem's own wait function asks again only after a new block, and a new block may never come. */
   async #receipt(hash: Hex): Promise<TransactionReceipt> {
     let receipt: TransactionReceipt | null = null;
     await waitUntil({ what: `the receipt of ${hash}`, timeoutMs: MINED_TIMEOUT_MS, everyMs: LOOK_EVERY_MS }, async () => {

@@ -1,7 +1,7 @@
 /**
  * One connection that reads the log at its own pace. It gets the next events only after its socket has accepted the previous events, so the
- * server keeps only the reader's position. A reader is disconnected when the log has dropped its next event, or when its socket accepts no
- * data for too long.
+ * server keeps only the reader's position. A reader is disconnected when the log has dropped the event that the reader needs next, or when
+ * its socket accepts no data for too long.
  */
 import type { ServerResponse } from 'node:http';
 import type { Cursor, EventLog } from './event-log.ts';

@@ -32,7 +32,7 @@ export interface DevVisualizerOptions {
   readonly names: readonly string[];
   /** 0: any free port. */
   readonly port: number;
-  /** The session's signal. Once it is aborted, commands are refused. */
+  /** The session's signal. After it has been aborted, commands are refused. */
   readonly signal: AbortSignal;
 }
 

@@ -52,7 +52,7 @@ export async function run(command: Command): Promise<number> {
 /** @returns the exit code */
 async function untilClosed(config: Config, log: Log, withParent: boolean): Promise<number> {
   const ended = Promise.withResolvers<number>();
-  // A node that receives a signal while it starts is closed once its start is complete.
+  // If a signal arrives while the node starts, the node is closed after its start is complete.
   const started = Promise.withResolvers<RunningNode | null>();
   let closing = false;
 

@@ -22,7 +22,7 @@ export type Counted<Of> = Of & { readonly nodes: number };
 export interface NodeReport {
   readonly url: string;
   readonly wallet: string | null;
-  /** The state that the node reports; `ready` or `unready` if the node reports no state; or `unreachable`. */
+  /** The state that the node reports; `ready` or `unready` if it reports no state; `unreachable` if it returned no status. */
   readonly state: string;
   /** Why the node is not ready or not reachable. */
   readonly reason: string | null;

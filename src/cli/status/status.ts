@@ -99,7 +99,7 @@ export async function run(command: Command): Promise<number> {
   }
 }
 
-/** The first call returns the statuses of the first survey; each later call makes a new survey. */
+/** The first call returns the statuses of the first survey; each later call makes a new survey and returns its statuses. */
 function statusesAfter(first: Survey, look: (before: Survey) => Promise<Survey>): () => Promise<readonly (StatusAnswer | null)[]> {
   let survey: Survey | null = null;
   return async () => {

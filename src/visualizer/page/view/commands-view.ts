@@ -1,5 +1,5 @@
 /**
- * The commands, only in development: a dialog with a button for each command, where the reader also chooses a source or a pair of sources.
+ * The commands, only in development: a dialogue with a button for each command, where the reader also chooses a source or a pair of sources.
  * A command that breaks something asks for confirmation.
  */
 import type { PageCommand, PageSession } from '../../wire.ts';

@@ -89,7 +89,7 @@ function changeCard(card: HTMLElement, source: SourceModel, frame: Frame, place:
   const sinceMs = source.ended?.atMs ?? source.sinceMs;
   const since = momentText(sinceMs, frame.atMs).replace(/ ago$/, '');
   setText(card.querySelector('.since')!, source.sinceExact || ended ? (since === 'now' ? 'since now' : `for ${since}`) : `for ${since === 'now' ? '0 s' : since} or longer`);
-  // Ages no longer change once the source has ended.
+  // After the source has ended, ages no longer change.
   changeValues(card.querySelector('.values')!, source, source.ended?.atMs ?? frame.atMs);
 }
 
