@@ -24,7 +24,7 @@ export async function runProgram(rows: readonly CommandRow[]): Promise<void> {
   // `exit` would lose output that the pipe has not accepted yet.
   process.stdout.write('', (error) => {
     noteLost(error);
-    const last = outputLost === null ? '' : `standard output cannot be written (${outputLost})\n`;
+    const last = outputLost === null ? '' : `could not write to standard output (${outputLost})\n`;
     process.stderr.write(last, () => process.exit(outputLost === null ? code : EXIT.failed));
   });
 }

@@ -167,7 +167,7 @@ describe('an app with the identity that npm start created', () => {
 });
 
 test('a command that cannot write its output fails, unless the reader has closed the pipe', async () => {
-  expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^standard output cannot be written \(ENOSPC\)/));
+  expect(await shell('node bin/nova-kms.mjs chart > /dev/full')).toEqual(refused(1, /^could not write to standard output \(ENOSPC\)/));
   expect(await shell('node bin/nova-kms.mjs chart --json | head -c 1')).toEqual(printed('{'));
 });
 
