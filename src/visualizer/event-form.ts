@@ -49,7 +49,7 @@ const edge = z.object({
 
 const chart = z
   .object({ id: text, name: text, states: z.array(state).min(1).max(MAX_ITEMS), edges: z.array(edge).max(MAX_ITEMS) })
-  .refine((parts) => isWhole(parts), 'a state or an edge refers to an unknown state, or two states have the same id');
+  .refine((parts) => isWhole(parts), 'its states must form one tree, parents first and with unique ids, and its edges must refer to these states');
 
 const scalar = z.union([text, z.number(), z.boolean(), z.null(), z.object({ atMs: time })]);
 const row = z.record(text, scalar).refine((cells) => few(cells, MAX_SHOWN_VALUES), 'too many cells');
