@@ -40,8 +40,8 @@ export class AntiEntropyState {
   }
 
   /**
-   * Notes that the peer does not know digest requests. This node sends it no further digest requests until an answer shows that it is a
-   * current node.
+   * Notes that the peer does not know digest requests. This node sends the peer no further digest requests until an answer shows that the
+   * peer is a current node.
    */
   noteRefusedDigest(): void {
     this.#refusesDigests = true;
@@ -61,7 +61,7 @@ export class AntiEntropyState {
     return this.#unwanted?.get(`${appId} ${digest}`) === true;
   }
 
-  /** Forgets the peer's refusals, because the peer has another store now or this node's store was emptied. */
+  /** Forgets the peer's refusals, because the peer now has another store, or this node's store was emptied. */
   reset(): void {
     this.#unwanted = null;
     this.#refusesDigests = false;

@@ -27,7 +27,7 @@ import { noteFailedAsking, type SureListener } from './sure-members.ts';
 const BUCKETS_AT_ONCE = 16;
 /** Maximum number of pages of app digests that a round requests. Together they have room for more apps than any store can hold. */
 const MAX_APP_PAGES = 1_024;
-/** Maximum length of an answer to a digest request. The longest such answer is a page of apps. Bytes. */
+/** Maximum length of an answer to a digest request. The longest such answer is a page of app digests. Bytes. */
 const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface AntiEntropyOptions {
@@ -128,7 +128,7 @@ export class AntiEntropy {
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === (await rootDigestOf(this.#modules))) return;
-    /** Apps that the peer listed and this node holds. Other apps are not kept, because a peer could fill the memory with invented apps. */
+    /** Apps that the peer listed and this node holds. Other listed apps are not noted, or a peer could fill the memory with invented apps. */
     const named = new Set<string>();
     let cursor: string | undefined;
     for (let count = 0; count < MAX_APP_PAGES; count += 1) {

@@ -1,6 +1,6 @@
 /**
- * The order in which members are asked: first the preferred member, then the other good members, starting at a random one, then members
- * that were silent recently, then members that sent a wrong answer. A preferred member that was silent or wrong is not asked first.
+ * The order in which members are asked: first the preferred member, then the other good members (starting at a random one), then members
+ * that were recently silent, and last the members that sent a wrong answer. A preferred member that was silent or wrong is not asked first.
  */
 import type { Wallet } from '../domain/ids.ts';
 import type { Member } from '../domain/membership.ts';

@@ -11,7 +11,10 @@ import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type De
 import { MAX_REJECTIONS_LISTED } from './merge-batch.ts';
 import type { PeerError } from './peer-error.ts';
 
-/** A record that fails although it was sent alone is a suspect. After this many suspects in a row, some later records become samples. */
+/**
+ * A record that fails even when it is sent alone is a suspect. After this many suspects in a row, a few of the records that follow are sent
+ * alone, as samples.
+ */
 export const MAX_SUSPECTS_IN_A_ROW = 8;
 /** Maximum number of samples. If all of them fail, the peer is considered broken. */
 export const MAX_SAMPLES = 4;
@@ -38,7 +41,7 @@ export type DeliveryState =
   /** The peer is at fault, not the records. */
   | { readonly kind: 'broken'; readonly failure: PeerError };
 
-/** The outcome for the records that were settled just now. */
+/** Records that have just been settled, and their outcome. */
 export interface Settled<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly outcome: AccountedOutcome<Entry>;
@@ -88,7 +91,7 @@ export class Delivery<Entry extends Sent> {
     return this.#state.kind === 'narrowing' || this.#state.kind === 'itemizing' ? this.#state.size : MAX_RECORDS;
   }
 
-  /** What to send; null once the delivery is over. The batch stays the same until `answered` or `failed` is called. */
+  /** The batch to send; null when the delivery is over. The batch stays the same until `answered` or `failed` is called. */
   next(): DeltaBatch<Entry> | null {
     this.#asked ??= this.#plan();
     return this.#asked;
@@ -106,8 +109,8 @@ export class Delivery<Entry extends Sent> {
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // The next batches have at most as many records as this node's own answers can list. If this batch was already that small, the peer's
-    // answers list even fewer, so the next batches have one record each.
+    // The next batches have at most `MAX_REJECTIONS_LISTED` records, because this node's own answers can list that many. If this batch was
+    // not larger than that, the peer's answers list fewer, so the next batches have one record each.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }
@@ -129,7 +132,7 @@ export class Delivery<Entry extends Sent> {
     const [entry] = batch.entries;
     if (batch.entries.length > 1) return this.#enter(this.#halved(batch.entries.length));
     if (failure.status === 413) return this.#settle(1, refused(entry!, 'too_large'), state);
-    // The peer may have closed the connection because of the large body, or it may be unreachable.
+    // Either the peer closed the connection because the body was too large, or the peer is unreachable.
     if (batch.oversized && failure.failure === 'unreachable') return this.#enter({ kind: 'checking' });
     if (batch.oversized) return this.#settle(1, postponed(entry!), state);
     return this.#suspect(entry!, failure);
@@ -198,13 +201,13 @@ export class Delivery<Entry extends Sent> {
     this.#firstFailure ??= failure;
     this.#inARow += 1;
     this.#pass(1, this.#state);
-    // If no record is left, no sample can be tried. The next delivery shows whether the peer is broken.
+    // If no record is left, no sample can be tried. The next delivery will show whether the peer is broken.
     if (this.#inARow < MAX_SUSPECTS_IN_A_ROW || this.#state.kind === 'over') return null;
     return this.#enter({ kind: 'sampling', places: this.#samplePlaces(), failure });
   }
 
 
-  /** Places of a few remaining records that are far apart. The last record comes first. */
+  /** Indexes of a few of the remaining records, spread over the list. The index of the last record comes first. */
   #samplePlaces(): readonly number[] {
     const left = this.#entries.length - this.#at;
     const places = Array.from({ length: MAX_SAMPLES }, (_, index) => this.#at + Math.ceil((left * (MAX_SAMPLES - index)) / MAX_SAMPLES) - 1);

@@ -4,7 +4,7 @@ import type { MergeRefusal, Rejection, WireRecord, WireRecords } from '../domain
 import { quotedKey } from './merge-batch.ts';
 import { deltaAnswer } from './messages.ts';
 
-/** Nodes in Rust refuse request bodies over 2 MiB. */
+/** Nodes that are written in Rust refuse request bodies over 2 MiB. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 /** Size of an envelope without its inner text. Each byte of the inner text is written as two hex digits. */
 const ENVELOPE_BYTES = 1_024;
@@ -59,7 +59,7 @@ export type AccountedOutcome<Entry extends Sent> =
       readonly kind: 'told';
       /** Merged or skipped. */
       readonly taken: readonly Entry[];
-      /** To be sent again later: the peer's clock is behind, or its store is full. */
+      /** To be sent again later, because the peer's clock is behind or its store is full. */
       readonly later: readonly Entry[];
       /** Refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];

@@ -20,7 +20,7 @@ import { snapshotPage } from './snapshot-page.ts';
 
 /** Room in an envelope for everything except the hex of the records: keys, nonce, tag, and the other inner fields. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** A stored byte becomes two hex digits. All other fields of a record have fewer characters as text than bytes in memory. */
+/** On the wire, a byte of a value takes two hex digits. Any other field of a record takes fewer characters there than bytes in memory. */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
@@ -42,7 +42,7 @@ export interface SyncInboundModules extends PacerModules {
   readonly isSure: () => boolean;
   /** Whether the last good view of the chain is recent enough to hand out the secret (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;
-  /** Called after the master secret was sealed for another member. */
+  /** Called after the master secret has been sealed for another member. */
   readonly onHandedOut: () => void;
 }
 
@@ -61,8 +61,8 @@ export class SyncInbound {
   }
 
   /**
-   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. A store that is smaller than a
-   * page has a lower maximum. Null for other messages.
+   * Maximum length of the snapshot page that answers the message, in characters inside the envelope. If the store is smaller than a page,
+   * the maximum is lower. Null if the message is not a snapshot request.
    */
   snapshotChars(message: Record<string, unknown>): number | null {
     if (message['type'] !== 'snapshot_request') return null;
@@ -185,13 +185,13 @@ function pageChars(asked = MAX_SNAPSHOT_PAGE_BYTES): number {
   return Math.floor((Math.min(asked, MAX_SNAPSHOT_PAGE_BYTES) - ENVELOPE_OVERHEAD_BYTES) / 2);
 }
 
-/** Whether a node sends this message only when it has just started, or when it must start again with an empty store. */
+/** Whether the message shows that its sender has just started, or is starting again with an empty store. */
 function startsAnew(message: Record<string, unknown>): boolean {
   const type = message['type'];
   return type === 'master_secret_request' || (type === 'snapshot_request' && message['cursor'] === undefined);
 }
 
-/** `sender_wallet`, if present, must be the signer. */
+/** `sender_wallet`, if present, must be the wallet that signed the request. */
 function checkSender(sender: Member, claimed: unknown): void {
   if (claimed === undefined) return;
   if (typeof claimed !== 'string' || !claimed.startsWith('0x') || parseWallet(claimed) !== sender.wallet) {

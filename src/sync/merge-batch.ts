@@ -60,7 +60,7 @@ export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Reco
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }
 
-/** The form in which an answer names a key. If the cut leaves half a character, `toWellFormed` replaces it, because other nodes cannot read it. */
+/** The form in which an answer names a key. If the cut splits a surrogate pair, the remaining half is replaced, because nodes cannot read it. */
 export const quotedKey = (key: string): string => key.slice(0, MAX_QUOTED_KEY_CHARS).toWellFormed();
 
 function keyOf(wire: unknown): string {

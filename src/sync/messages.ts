@@ -41,7 +41,7 @@ export const answerFrame = z.looseObject({
 
 export const secretAnswer = z.looseObject({ sealed: z.unknown() });
 
-/** Answers with snapshots or digests have this field, except those of older nodes (protocol.md §10, "404 means absent"). */
+/** Answers with snapshots or digests have this field, unless they come from older nodes (protocol.md §10, "404 means absent"). */
 const sure = z.boolean().optional();
 const nextCursor = z.string().min(1).max(MAX_CURSOR_CHARS).nullish();
 

@@ -12,7 +12,7 @@ import type { Standing } from './ask-order.ts';
 /** How often a peer may be asked for a nonce if its answers contain none: once every 3 s on average, with bursts of at most 5. */
 const POLITE_INTERVAL_MS = 3_000;
 const POLITE_BURST = 5;
-/** How long a nonce from an answer is used: half of the usual lifetime of a nonce. After that, a new nonce is fetched. Milliseconds. */
+/** How long this node may use a nonce from an answer: half of a nonce's usual lifetime. After that, it fetches a new one. Milliseconds. */
 const NEXT_NONCE_LIFE_MS = 60_000;
 /** How long a peer that did not answer in time ranks behind the good peers. This is short, because the peer may recover. Milliseconds. */
 const SILENT_MS = 60_000;

@@ -3,8 +3,8 @@
  * writes after the acknowledged sequence. Then it sends the records that the peer refused temporarily and whose wait is over. Finally, it
  * sends recent records once more to an older peer. Pure: `delta-push.ts` does the sending.
  *
- * Invariants: the acknowledged sequence moves only past batches that the peer's answers account for; a refused record never blocks later
- * ones; an answer to a batch from before a reset is ignored.
+ * Invariants: the acknowledged sequence moves past a batch only if the peer's answers account for that batch; a refused record never blocks
+ * later ones; an answer to a batch from before a reset is ignored.
  */
 import { invariant } from '../domain/errors.ts';
 import type { OwnWrite } from '../domain/records.ts';
@@ -73,7 +73,7 @@ export class PushPlan {
     return this.#said && this.#state.kind !== 'broken';
   }
 
-  /** What to send; null once the push is over. The batch stays the same until `answered` or `failed` is called. */
+  /** The batch to send; null when the push is over. The batch stays the same until `answered` or `failed` is called. */
   next(): DeltaBatch<OwnWrite> | null {
     return 'delivery' in this.#state ? this.#state.delivery.next() : null;
   }
@@ -114,7 +114,7 @@ export class PushPlan {
     return events;
   }
 
-  /** Plans again, because the peer lost its store, or this node's store was emptied, during the exchange. */
+  /** Plans again, because during the exchange the peer lost its store or this node's store was emptied. */
   #anew(): PushState {
     this.#resets += 1;
     if (this.#resets <= MAX_RESETS) return this.#planNew();
@@ -133,7 +133,7 @@ export class PushPlan {
     const { progress, now } = this.#modules;
     const { delivery, entries } = state;
     const { firstFailure } = delivery;
-    // The peer answered no batch at all, so the peer is broken. The acknowledged sequence does not change.
+    // The peer answered no batch at all, so it is considered broken. The acknowledged sequence does not change.
     if (state.kind === 'new' && !delivery.anyPassed && firstFailure !== null) return { kind: 'broken', failure: firstFailure };
     this.#size = delivery.size;
     const last = entries.at(-1)!.sequenceNumber;
@@ -153,7 +153,7 @@ export class PushPlan {
 
   #note({ kind }: PushState, { entries, outcome }: Settled<OwnWrite>): readonly PushEvent[] {
     const { progress, now } = this.#modules;
-    // The answer to the first push has already settled these records.
+    // These records were already settled when the peer answered their first push.
     if (kind === 'once more') return [];
     if (outcome.kind === 'counted') {
       for (const entry of entries) {

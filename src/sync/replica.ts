@@ -55,7 +55,7 @@ export class Replica {
     this.#storeId = storeId;
   }
 
-  /** Call this when the peer has lost its store, or when this node's store was emptied. Pushes and anti-entropy then begin again. */
+  /** Call this when the peer has lost its store, or when this node's store was emptied. Pushes and anti-entropy then start from the beginning. */
   reset(): void {
     this.progress.reset();
     this.antiEntropy.reset();

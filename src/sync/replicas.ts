@@ -40,7 +40,7 @@ export class Replicas {
     for (const member of members) this.of(member);
   }
 
-  /** Called when this node's store was emptied. No peer has acknowledged a write of the new store. Sequence numbers do not start again. */
+  /** Called when this node's store was emptied. No peer has acknowledged a write of the new store. Sequence numbers keep rising. */
   resetAll(): void {
     for (const replica of this.#replicas.values()) replica.reset();
   }

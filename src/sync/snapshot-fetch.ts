@@ -35,7 +35,7 @@ const MAX_PARALLEL = 4;
 export const SNAPSHOT_TIMEOUT_MS = 110_000;
 /** Timeout of one member's pages while there is another member to ask. Milliseconds. */
 export const SOURCE_TIMEOUT_MS = 30_000;
-/** Maximum number of first pages of incomplete members that are kept for later. All others are requested again. */
+/** Maximum number of first pages (from incomplete members) that are kept for later. Any further first page is requested again. */
 const MAX_KEPT_PAGES = 4;
 /** Maximum age of a `Stop` (the place where a fetch ended) from which a later fetch may continue. Milliseconds. */
 const STOP_LIFE_MS = 600_000;
@@ -237,7 +237,7 @@ export class SnapshotFetch {
 
   /**
    * Merges a page. Bad records are counted, but the member is not blamed, because it may have received them from another member.
-   * @returns null if the page is not usable and at least one record was rejected for a temporary reason (for example no room), or if this
+   * @returns null if the page is not usable and at least one record was rejected for a temporary reason (such as a full store), or if this
    * node's store was emptied
    */
   async #merge(member: Member, { data, complete }: Page): Promise<MergeReport | null> {
@@ -318,8 +318,8 @@ export class SnapshotFetch {
   }
 
   /**
-   * Whether a snapshot started before the running resync. The resync drops the records that it has not seen, and it has not seen the first
-   * pages of such a snapshot. So this snapshot does not count, and the pages are requested from the start again.
+   * Whether a snapshot was started before the running resync began. The resync has not seen the first pages of such a snapshot, and would
+   * drop their records as unknown. So the snapshot does not count, and its pages are requested from the start again.
    */
   #isBeforeResync(startedAtMs: number): boolean {
     const beganAtMs = this.#modules.resyncBeganAtMs();

@@ -1,7 +1,7 @@
 /**
  * Whether this node is stale (protocol.md §4, Ages). A node is in step with a member at the moment when it completes a snapshot or a round
- * of anti-entropy with that member. A single exchange is not enough, because it may not contain what the node missed. A node that was not
- * in step with any member for longer than tombstones are kept is stale: the other nodes may have deleted its records and forgotten the
+ * of anti-entropy with that member. A single exchange is not enough, because it may not contain what the node missed. A node is stale if it
+ * has not been in step with any member for longer than tombstones are kept: the other nodes may have deleted its records and forgotten the
  * tombstones. A stale node removes no record because of its age, and does not claim that its records are current, until it has merged a
  * complete snapshot from a member that is not stale.
  */

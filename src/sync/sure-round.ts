@@ -94,7 +94,7 @@ export class SureRound {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
     } finally {
       this.#running = false;
-      // The time of a round that was aborted counts too.
+      // This also runs after an aborted round, because the time that the node spent on that round counts too.
       sureness.noteAskingEnded();
     }
   }
