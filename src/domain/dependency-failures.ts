@@ -1,7 +1,7 @@
 /**
  * Sentences about a dependency that failed: which one, where and how, so that an operator can act. They appear in reasons, `/status` and
- * 503 answers. So they contain nothing that the dependency sent, no login, path or query of its URL, and none of the words that clients
- * search for in errors (protocol.md §10, Words in errors).
+ * 503 answers. So they contain nothing that the dependency sent, no user name, password, path or query of its URL, and none of the words
+ * that clients search for in errors (protocol.md §10, Words in errors).
  */
 import { DeadlineError } from './deadline.ts';
 import { endpointOf } from './endpoint.ts';
@@ -43,7 +43,7 @@ const CONNECTION_WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
 };
 
-/** A longer `Retry-After` is shortened to this. Milliseconds. */
+/** Maximum value of `Retry-After`; a larger value is lowered to it. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** `the chain RPC at rpc.example:443`. */

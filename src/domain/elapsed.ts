@@ -5,7 +5,7 @@ import type { Clock } from './ports.ts';
 const LEAD_MS = 1_000;
 
 /**
- * Returns a function that returns the milliseconds since it was made. A monotonic clock may stop while the machine is suspended. So if the
+ * Returns a function that returns the milliseconds since this call. A monotonic clock may stop while the machine is suspended. So if the
  * wall clock has moved further than the monotonic clock, the difference is added. The result never decreases. If someone sets the wall
  * clock forward, cached data looks older than it is, but no change of the clock makes data look younger.
  */

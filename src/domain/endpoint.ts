@@ -1,6 +1,6 @@
 /**
- * Names the server of a URL in sentences and log lines, without the parts that may be secret (login, path, query). Also checks whether a
- * login is valid.
+ * Names the server of a URL in sentences and log lines, without the parts that may be secret (user name, password, path, query). Also checks
+ * whether the user name and password can be decoded.
  */
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443' };
@@ -12,7 +12,10 @@ export function endpointOf(url: string): string {
   return `${hostname}:${port === '' ? (DEFAULT_PORT[protocol] ?? '?') : port}`;
 }
 
-/** Whether the login in a URL is percent-encoded correctly. URL parsers accept a single `%`, but such a login cannot be decoded. */
+/**
+ * Whether the user name and password in a URL are percent-encoded correctly. URL parsers accept a `%` without two hex digits after it, but
+ * such a text cannot be decoded.
+ */
 export function hasReadableLogin(url: string): boolean {
   const { username, password } = new URL(url);
   try {

@@ -19,7 +19,7 @@ export type ErrorCode =
   | 'service_unavailable';
 
 /**
- * A failure that the code plans for. Its message is our own sentence, safe for a log, `/status` and the wire. Anything else that is
+ * A failure that the code expects. Its message is our own sentence, safe for a log, `/status` and the wire. Anything else that is
  * thrown is a broken assumption (docs/decisions/0021).
  */
 export abstract class ExpectedError extends Error {
@@ -56,7 +56,7 @@ export interface DependencyFacts {
   readonly status?: number | undefined;
   /** The call, such as `eth_blockNumber` or `sign`. */
   readonly call?: string | undefined;
-  /** The server that was asked: `host:port`, without login, path or query. */
+  /** The server that was asked: `host:port`, without user name, password, path or query. */
   readonly endpoint?: string | undefined;
   /** How long the dependency asks callers to wait (`Retry-After`). */
   readonly retryAfterMs?: number | undefined;

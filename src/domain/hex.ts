@@ -1,9 +1,9 @@
 /** Hex strings of any length. */
 
 /**
- * Whether a string is whole bytes in hex: an even number of digits in upper or lower case, without a prefix. The decoder stops at the first
- * character that is not a hex digit. But it reads only the low eight bits of each character, so the length in bytes is compared too. On a
- * listing of several megabytes, a regular expression takes ten times as long whenever V8 has discarded its compiled code.
+ * Whether a string contains whole bytes in hex: an even number of digits, in either case, without a prefix. The decoder stops at the first
+ * character that is not a hex digit. But it reads only the low eight bits of each character, so the length in bytes is compared too. For a
+ * string of several megabytes, a regular expression takes ten times as long whenever V8 has discarded its compiled code.
  */
 export function isHex(text: string): boolean {
   return text.length % 2 === 0 && Buffer.byteLength(text) === text.length && Buffer.from(text, 'hex').length * 2 === text.length;

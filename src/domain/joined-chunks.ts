@@ -37,7 +37,7 @@ export class JoinedChunks {
     this.#copy(fitting);
     if (fitting.length === chunk.length) return;
     this.#endBlock();
-    // A short body needs only short blocks.
+    // The new block is no longer than the body so far, so that a short body does not take up a long block.
     this.#block = new Uint8Array(Math.min(BLOCK_BYTES, this.#bytes));
     this.#copy(chunk.subarray(fitting.length));
   }

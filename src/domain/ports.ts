@@ -58,7 +58,7 @@ export interface SignedTransaction {
   readonly transactionHash: Hash32;
 }
 
-/** A message that was sealed with AES-GCM between two P-384 keys. Lower-case hex without `0x`. */
+/** A message encrypted with AES-GCM, under a key that is derived from two P-384 keys. Lower-case hex without `0x`. */
 export interface SealedText {
   readonly senderPubkey: TeePubkey;
   readonly nonce: string;
@@ -139,7 +139,7 @@ export interface PeerDirectory {
   ageMs(): number;
 }
 
-/** Who this node is, once the enclave has answered. */
+/** Who this node is, as its enclave has reported. */
 export interface Identity {
   readonly wallet: Wallet;
   readonly teePubkey: TeePubkey;

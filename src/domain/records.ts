@@ -61,7 +61,7 @@ export interface LocalWrite {
   readonly updatedAtMs: number;
 }
 
-/** A log entry of this node, with the current record of its key, regardless of which node wrote that record. */
+/** An entry of this node's write log, with the current record of the entry's key, regardless of which node wrote that record. */
 export interface OwnWrite {
   readonly appId: string;
   readonly sequenceNumber: number;

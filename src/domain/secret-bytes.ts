@@ -1,5 +1,5 @@
 /**
- * Memory for key bytes that can be wiped completely. A typed array of up to 64 bytes lies on the engine's heap, where the garbage
+ * Memory that holds key bytes and can be wiped completely. A typed array of up to 64 bytes lies on the engine's heap, where the garbage
  * collector moves it and leaves the old bytes behind. A small Buffer lies in a shared pool. A view with its own ArrayBuffer is never
  * moved, so wiping it removes the bytes.
  */
@@ -17,7 +17,7 @@ export function copyOfSecret(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Decodes hex without an intermediate buffer. The caller must first check that the string is whole bytes in hex, because this function
+ * Decodes hex without an intermediate buffer. The caller must first check that the string contains whole bytes, because this function
  * detects only some invalid strings.
  * @throws TypeError for a string that it refuses; the error does not contain the string
  */
