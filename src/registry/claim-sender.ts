@@ -1,6 +1,6 @@
 /**
- * Claims the master secret's hash (protocol.md §1, §6): reads the head, simulates, has the enclave sign, sends. A claim that
- * would revert, is pending or is underpriced, or whose answer is lost, leads to a report, not an error. The next read of the head shows
+ * Claims the master secret's hash (protocol.md §1, §6): reads the head, simulates the claim, has the enclave sign it, and sends it. If the
+ * claim would revert, is pending, is underpriced or gets no answer, the result is a report, not an error. The next read of the head shows
  * the outcome.
  */
 import { BaseError, encodeFunctionData, TransactionReceiptNotFoundError, type Hex } from 'viem';
@@ -14,7 +14,7 @@ import type { Rpc } from './rpc.ts';
 import { judgeSending, type Sending } from './sending.ts';
 import { isExecutionFailure } from './views.ts';
 
-/** Maximum number of sends in one call of `claim`. Each later send has higher fees or a new nonce. The next call raises the fees again. */
+/** Maximum number of sends in one call of `claim`. Each later send has higher fees or a new nonce. The next call raises the fees further. */
 const SEND_ATTEMPTS = 6;
 /** Maximum number of sent transactions to remember for one hash. Their receipts show whether one of them set the hash. */
 const MAX_REMEMBERED = 32;

@@ -31,7 +31,7 @@ const MAX_REST_MS = 60_000;
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024;
 
 export interface RpcCallerOptions {
-  /** `NODE_URL`, unchanged, because the RPC may need its path, query and login. */
+  /** `NODE_URL`, unchanged, because the RPC may need its path, query, user name and password. */
   readonly url: string;
 }
 
@@ -210,7 +210,7 @@ function outcomeWord(outcome: Outcome): CallOutcome {
   return failureOf(outcome)?.failure ?? 'ok';
 }
 
-/** Moves a login from the URL into a header: `fetch` refuses a URL with a login. */
+/** Moves a user name and password from the URL into a header, because `fetch` refuses a URL that contains them. */
 function withoutLogin(text: string): { readonly url: string; readonly authorization: string | null } {
   if (!URL.canParse(text)) return { url: text, authorization: null };
   const url = new URL(text);

@@ -1,7 +1,7 @@
 /**
  * Calls views of contracts, many in one round trip and all at one block. A view that fails affects only its own result; an RPC that
- * fails leads to a DependencyError. A revert with a reason is an answer. An empty answer (no bytes, a bare revert, bytes in the wrong form)
- * may come from a bad backend, so `readOne` calls the view again before it returns such an answer.
+ * fails leads to a DependencyError. A revert with a reason is an answer. An uninformative answer (no bytes, a revert without a reason, or
+ * bytes in the wrong form) may come from a bad backend, so `readOne` calls the view again before it returns such an answer.
  */
 import { BaseError, ContractFunctionExecutionError, RpcRequestError, type Client, type Hex } from 'viem';
 import { call, getCode, multicall, readContract, type CallParameters } from 'viem/actions';
@@ -17,8 +17,8 @@ const CALLS_PER_MULTICALL = 200;
 /** Maximum number of views in one deployless call: Ethereum nodes refuse to return more than 24,576 bytes from a constructor (EIP-170). */
 const CALLS_PER_DEPLOYLESS = 12;
 /**
- * Maximum number of times that a view is called while its answers are empty. One of two backends may be bad, but six bad answers in a row
- * are rare.
+ * Maximum number of times that a view is called while every answer is uninformative. One of two backends may be bad, but six bad answers in
+ * a row are rare.
  */
 const ASKED = 6;
 /** Maximum number of attempts to make a multicall before its views are called one by one. */
