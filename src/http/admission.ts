@@ -1,7 +1,7 @@
 /**
  * What one authenticated request occupies in this node (protocol.md §10, Bounds): the bytes of its body and answer, and a place among its
- * caller's requests under way. A request for a snapshot also takes a place among its caller's snapshots. Everything is released once the
- * answer has been sent and the work has ended. Both conditions are needed, because the work continues when a caller hangs up early.
+ * caller's requests under way. A request for a snapshot also takes a place among its caller's snapshots. Everything is released when
+ * the answer has been sent and the work has ended. Both conditions are needed, because the work continues when a caller hangs up early.
  */
 import type { EventEmitter } from 'node:events';
 import { RefusalError } from '../domain/errors.ts';
@@ -23,8 +23,8 @@ export class Admission {
 
   /**
    * Takes a place among the caller's requests.
-   * @returns undefined if a place was free; otherwise a promise that resolves once the request has a place
-   * @throws RefusalError rate_limited or service_unavailable; or bad_request if the caller has hung up; that refusal is never sent
+   * @returns undefined if a place was free; otherwise a promise that resolves when the request gets one
+   * @throws RefusalError rate_limited or service_unavailable; or bad_request (which is never sent) if the caller has hung up
    */
   enter(places: RequestsUnderWay, response: EventEmitter): Promise<void> | undefined {
     if (this.#answerGone) throw hungUp();

@@ -16,7 +16,7 @@ export interface AuditModules {
     /** A page as JSON. @param after the number of the last entry that the reader has; 0 if it has none */
     page(after: number, limit: number): string;
   };
-  /** Called with the same arguments when the page has been sent. */
+  /** Called with the arguments of `page` when that page has been sent. */
   readonly onSent: (after: number, limit: number) => void;
 }
 

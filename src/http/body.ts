@@ -70,7 +70,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
     return await promise;
   } finally {
     request.off('data', onData).off('end', onEnd).off('close', onCut);
-    // The rest of the body is dropped once the answer has been sent (`lingering-close.ts`).
+    // The rest of the body is dropped after the answer has been sent (`lingering-close.ts`).
     if (!request.readableEnded) request.pause();
   }
 }

@@ -56,7 +56,7 @@ export function isShared({ factor }: CountedClient): boolean {
 export function rememberingTrust(trusts: (address: string, hop: number) => boolean): (address: string, hop: number) => boolean {
   const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED });
   return (address, hop) => {
-    // The key leaves out `hop`, because an address is in the list of proxies or not, regardless of its place in the header.
+    // The key leaves out `hop`, because the place of an address in the header does not matter, only whether it is in the list of proxies.
     const remembered = known.get(address);
     if (remembered !== undefined) return remembered;
     const trusted = trusts(address, hop);

@@ -24,9 +24,9 @@ export interface ClientLimits {
   /** Counts a request for its client. @throws RefusalError rate_limited */
   readonly count: (request: Request) => void;
   readonly general: RequestHandler;
-  /** For requests to `/kms` that no route accepts. Counts only where clients cannot be told apart; elsewhere, `open` counts. */
+  /** For requests to `/kms` that no route accepts. Counts only where clients cannot be told apart; elsewhere, `open` has counted them. */
   readonly rest: RequestHandler;
-  /** Where clients cannot be told apart, counts a proven request before the chain is asked. @throws RefusalError rate_limited */
+  /** Where clients cannot be told apart, counts a request with a valid proof before the chain is read. @throws RefusalError rate_limited */
   readonly countProven: (request: Request, proof: AppProof) => void;
   /** Where clients cannot be told apart, counts a request that has no valid proof. @throws RefusalError rate_limited */
   readonly countUnproven: (request: Request) => void;

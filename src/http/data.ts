@@ -132,7 +132,7 @@ export class DataHandlers {
     return { app_id: appId, key: wanted, value, updated_at_ms: held.updatedAtMs };
   }
 
-  /** `GET /kms/data`: returns one value for `key`, one page of keys for `limit`, otherwise all keys. @throws the same errors as `read` */
+  /** `GET /kms/data`: returns the value of `key` if given; otherwise all keys, or one page of them if `limit` is given. @throws the same errors as `read` */
   query(appId: AppId, text: string): object {
     const { key: wanted, prefix, after, limit: limitText } = readQuery(text, ['key', 'prefix', 'after', 'limit']);
     if (wanted !== undefined) return this.read(appId, wanted);

@@ -20,7 +20,7 @@ export function handleErrors({ log, failures, onBrokenInvariant }: ErrorModules)
     const failed = error instanceof RefusalError ? error.cause : error;
     if (failed !== undefined) failures.note(log, `the request ${routeName(request)}`, failed);
     if (error instanceof InvariantError) onBrokenInvariant(error);
-    // Once the headers have been sent, an error can no longer be answered, and Express closes the connection.
+    // After the headers have been sent, an error can no longer be answered, so Express closes the connection.
     if (response.headersSent) next(error);
     else sendError(error, request, response);
   };

@@ -1,6 +1,6 @@
 /**
- * Decodes the path and query of a request, once and strictly. URLSearchParams would replace bytes that are not valid UTF-8, and so turn one
- * key into another.
+ * Decodes the path and query of a request, exactly once and strictly. URLSearchParams would replace bytes that are not valid UTF-8, and so
+ * turn one key into another.
  */
 import { RefusalError } from '../domain/errors.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Turns the target of a request into the one form that the routes match (protocol.md §2). A client can write one path in many ways. A
- * data key stays as it was sent: `query.ts` decodes it, once.
+ * data key stays as it was sent, because `query.ts` decodes it, and must be the only one to do so.
  */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';

@@ -50,7 +50,7 @@ export class RequestsUnderWay {
   }
 
   /**
-   * Called after `enter` returned false; resolves once the request has a place.
+   * Called after `enter` returned false; resolves when the request gets a place.
    * @param gone aborted when the caller hangs up, which ends the wait
    * @throws RefusalError rate_limited; the abort reason of `gone` if the caller hangs up
    */

@@ -25,8 +25,8 @@ export interface ServerLimits {
 }
 
 /**
- * From protocol.md §10: a body must be complete within 30 s. Callers keep connections for 90 s, and should close them before this node
- * does.
+ * From protocol.md §10: a body must be complete within 30 s. Callers keep idle connections open for up to 90 s. This node keeps them longer,
+ * so that the caller closes them first.
  */
 export const SERVER_LIMITS: ServerLimits = {
   maxConnections: 2_048,
