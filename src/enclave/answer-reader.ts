@@ -56,7 +56,7 @@ export class AnswerReader {
     this.#limit = limit;
   }
 
-  /** @returns the body once the answer is complete; it may be a view of `received` @throws NotHttpError, or the error that `tooLarge` makes */
+  /** @returns the body (possibly a view of `received`) when the answer is complete, until then null @throws NotHttpError, or the error that `tooLarge` makes */
   take(received: Buffer): Buffer | null {
     const bytes = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
     this.#unread = null;
@@ -69,7 +69,7 @@ export class AnswerReader {
     }
   }
 
-  /** Called when the connection has been closed. @returns the body, if it ends with the connection */
+  /** Called when the connection has been closed. @returns the body, if the close is what completes it; otherwise null */
   end(): Buffer | null {
     return this.#part === 'body' && this.#left === Infinity ? this.#whole() : null;
   }
@@ -135,8 +135,8 @@ export class AnswerReader {
     const isEmpty = status === 204 || status === 304;
     this.#part = isChunked && !isEmpty ? 'chunk size' : 'body';
     this.#left = isEmpty ? 0 : (length ?? Infinity);
-    // RFC 9112 §6.3: an answer with both a length and chunks may be an attack on the next answer. An answer with neither ends when the
-    // connection is closed.
+    // RFC 9112 §6.3: an answer with both a length and chunks may be an attempt to forge the next answer. An answer with neither ends when
+    // the connection is closed.
     this.staysOpen = staysOpen && (isEmpty || isChunked !== (length !== null));
     if (!isChunked && this.#left !== Infinity && this.#left > this.#limit.maxAnswerBytes) throw this.#limit.tooLarge();
     return status;

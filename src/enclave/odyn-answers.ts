@@ -1,6 +1,6 @@
 /**
- * Checks and normalises the answers of the enclave API (protocol.md §7). It uses no schema, since every app request needs three answers and
- * a schema costs several times as much. A test compares each check with a schema.
+ * Checks and normalises the answers of the enclave API (protocol.md §7). It uses no schema, because every app request needs three of these
+ * answers, and checking them with a schema costs several times as much. A test compares each check with a schema.
  */
 import { isHex, lowerHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type Hash32, type TeePubkey, type Wallet } from '../domain/ids.ts';

@@ -13,7 +13,7 @@ export interface OdynCallOptions<Answer> {
   readonly head: string;
   /** The request's body, as in `Exchange`. */
   readonly body: string | Buffer;
-  /** Reads an answer. @param body overwritten when the function returns. @throws DependencyError */
+  /** Reads an answer. @param body is overwritten after the function has returned. @throws DependencyError */
   readonly read: (status: number, body: Buffer) => Answer;
 }
 

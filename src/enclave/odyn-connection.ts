@@ -72,7 +72,7 @@ export class OdynConnection {
     this.#socket.write(head, 'latin1');
     if (typeof body === 'string') {
       const bytes = Buffer.from(body);
-      // The body may contain a value of an app.
+      // The bytes are wiped after they have been sent, because they may contain a value of an app.
       this.#socket.write(bytes, () => bytes.fill(0));
     } else this.#socket.write(body);
     this.#socket.uncork();
@@ -121,10 +121,10 @@ export class OdynConnection {
   #answer(body: Buffer): void {
     const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
     this.#exchange = null;
-    // Without a reader, `destroy` does not wipe `body`, even if `onFree` calls it before `onAnswer` runs. An idle connection also keeps no
-    // answer in memory.
+    // The reader is dropped here, so that `destroy` cannot wipe `body` if `onFree` calls it before `onAnswer` has run. In addition, an idle
+    // connection then keeps no answer in memory.
     this.#reader = null;
-    // A server that answers early may not read the rest of the request.
+    // A server that answers early may not read the rest of the request, so its connection is not used again.
     const isOpen = staysOpen && this.#socket.writableLength === 0;
     if (isOpen) this.#socket.unref();
     else this.#socket.destroy();

@@ -87,8 +87,8 @@ export class OdynConnections {
   }
 
   #runNext(): void {
-    // This also runs when a connection without an exchange closes, and all slots may be taken then. Without this check, `send` would put
-    // the oldest waiting exchange behind all others.
+    // This function also runs when an idle connection closes, and all other connections may then be busy. Without this check, `send` would
+    // put the oldest waiting exchange behind all others.
     if (this.#isClosed || this.#running.size >= this.#options.maxConnections) return;
     const [next] = this.#waiting;
     if (next === undefined) return;

@@ -1,5 +1,5 @@
 /**
- * Takes a secret out of a JSON answer without making a string of it: a string cannot be wiped, and the garbage collector leaves copies.
+ * Takes a secret out of a JSON answer without making a string of it, because a string cannot be wiped, and the garbage collector leaves copies.
  * The digits are read from the bytes and overwritten there before the JSON is parsed.
  */
 import { secretBytes } from '../domain/secret-bytes.ts';
@@ -43,7 +43,7 @@ function afterSpaces(body: Buffer, from: number): number {
   return at;
 }
 
-/** -1 when it is not a hex digit. */
+/** The value of a hex digit; -1 if the code is not that of a hex digit. */
 function digitOf(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const lower = code | 0x20;

@@ -12,7 +12,7 @@ import type { Clock, Random, SealedText, SignedTransaction } from '../../domain/
 import type { SignableTransaction } from '../transaction.ts';
 import { firstV } from '../../crypto/generation.ts';
 
-/** Maximum number of (client key, nonce) pairs that are remembered to refuse replays, for all clients; the oldest is forgotten first. */
+/** Maximum number of (client key, nonce) pairs remembered to refuse replays, for all clients together. The oldest is forgotten first. */
 const BURNT_NONCES = 4_096;
 /** Length of an AES-GCM tag in hex digits. No ciphertext is shorter. */
 const TAG_DIGITS = 32;
@@ -27,7 +27,7 @@ export interface AttestationFields {
 /** A call was refused. The server answers such a call with 400. */
 export class EmulatorRefusal extends Error {}
 
-/** A transaction that cannot be signed, such as one with a tip above its fee, is the caller's fault. */
+/** A transaction that cannot be signed, such as one with a tip above its maximum fee, is the caller's fault. */
 function refusing<T>(work: () => T): T {
   try {
     return work();
