@@ -73,7 +73,7 @@ export class AuditRing {
     while (!this.hasRoom(chars, entries)) this.#goneSequence += 1;
   }
 
-  /** Whether this number of entries fits, with texts of this length together, without dropping any. */
+  /** Whether `entries` new entries, whose texts have `chars` characters in total, fit without dropping any. */
   hasRoom(chars: number, entries = 1): boolean {
     const { maxEntries, maxBytes } = this.#limits;
     return this.#count === 0 || (this.#count + entries <= maxEntries && this.#startOf(chars) + chars - this.#oldestStart <= maxBytes);

@@ -35,11 +35,11 @@ interface TimedEvent {
 
 export class AuditTrail implements Audit {
   readonly #clock: AuditTrailModules['clock'];
-  /** Without the waiting events. */
+  /** The entries that have been written into the chain, so without the waiting events. */
   readonly #written: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
-  /** The newest events, oldest first, which are not in the chain yet. Everything that reads the chain adds them first. */
+  /** The events that are not in the chain yet, oldest first. Before the chain is read, they are always written into it. */
   readonly #waiting: TimedEvent[] = [];
   /** The number of the newest dropped entry that the chain has reported. */
   #saidDropped = 0;
@@ -81,7 +81,8 @@ export class AuditTrail implements Audit {
 
   /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
   pointToSign(): ChainPoint {
-    // If the checkpoint itself had to drop entries, no signed entry would report them. After a failed signature, its room is still there.
+    // Room is made for the checkpoint too, because no signed entry would report the entries that the checkpoint itself had to drop. After a
+    // failed attempt to sign, that room is still free.
     const isAllSaid = this.#ring.dropped === this.#saidDropped;
     if (!isAllSaid || !this.#ring.hasRoom(CHECKPOINT_TEXT_CHARS)) this.#ring.makeRoom(DROPPED_TEXT_CHARS + CHECKPOINT_TEXT_CHARS, 2);
     this.#sayDropped();
@@ -96,7 +97,7 @@ export class AuditTrail implements Audit {
   /**
    * A page as JSON: `{"chain","entries":[..],"more"}`. The oldest entry is first, and each entry has its hash. The page begins with a gap
    * if the next entry was dropped.
-   * @param after the number of the last entry that the reader has; 0: none
+   * @param after the number of the last entry that the reader has; 0 if it has none
    * @param limit the maximum number of entries in the page, at least 1
    */
   page(after: number, limit: number): string {
@@ -128,7 +129,7 @@ export class AuditTrail implements Audit {
     this.#onUnsigned();
   }
 
-  /** The chain with all events. */
+  /** The entries of the chain, after all waiting events have been written into it. */
   get #ring(): AuditRing {
     this.#writeWaiting();
     return this.#written;

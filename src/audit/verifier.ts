@@ -1,7 +1,7 @@
 /**
  * Checks the lines of an audit log one by one, without the node (docs/audit.md). The numbers must rise by one, and each hash must follow
- * from the previous hash. The wallet that a checkpoint names must have signed it. A `dropped` entry of the chain must cover every gap. One
- * file may hold several chains, one for each start of the node.
+ * from the previous hash. The wallet that a checkpoint names must have signed it. Each gap must be covered by a `dropped` entry of the chain.
+ * One file may hold several chains, one for each start of the node.
  *
  * The verifier cannot detect that lines were removed at the end, or that lines after the last checkpoint were changed. It reports how many
  * entries no checkpoint covers.
@@ -32,7 +32,7 @@ export interface AuditReport {
   /** Number of entries in gaps: the node dropped them before they were read. */
   readonly missing: number;
   /**
-   * Number of entries that no good checkpoint of their chain covers. A good checkpoint counts as covered, because it contains a signature.
+   * Number of entries that no good checkpoint of their chain covers. A good checkpoint itself counts as covered, because it contains a signature.
    */
   readonly unsigned: number;
   readonly problems: readonly AuditProblem[];
