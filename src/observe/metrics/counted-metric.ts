@@ -1,7 +1,7 @@
 /**
  * Counters and histograms of requests, calls and records. A count is one addition. With the `Counter` and `Histogram` of prom-client,
- * counting one derive takes 3 µs and a scrape takes 3 ms, because they look up a series and build its labels each time. So the counts and
- * the names of the samples are kept here, and prom-client only writes the text.
+ * counting one derive request takes 3 µs and a scrape takes 3 ms, because these classes look up a series and build its labels each time. So
+ * the counts and the names of the samples are kept here, and prom-client only writes the text.
  */
 import { invariant } from '../../domain/errors.ts';
 

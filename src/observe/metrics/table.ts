@@ -1,6 +1,6 @@
 /**
  * Every metric of a node, declared once: name, unit, help and labels. The registry, docs/metrics.md and the dashboards are made from this
- * table. A test checks that a dashboard or an alert uses each metric. Names follow Prometheus: base units, and counters end with `_total`.
+ * table. A test checks that each metric is used by a dashboard or an alert. Names follow Prometheus: base units, and counters end with `_total`.
  *
  * Invariant: the series of a row are known from the start, or the row has one series for each current peer. No label contains an app, a key
  * or a caller.
