@@ -96,7 +96,7 @@ function withoutCredentials(effective: Record<string, string>): EffectiveConfig 
   );
 }
 
-/** The host of a URL, built from its parsed parts. A search in the text could miss a login, because URL parsers accept missing slashes. */
+/** The host of a URL, built from its parsed parts. A search in the text could miss a password, because URL parsers accept missing slashes. */
 function hostOf(text: string): string {
   if (!URL.canParse(text)) return '***';
   const { protocol, username, password, host, pathname, search, hash } = new URL(text);

@@ -53,11 +53,11 @@ export function httpUrlAsGiven(text: string): string {
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     throw new Error('must be an http or https URL');
   }
-  if (!hasReadableLogin(text)) throw new Error('must percent-encode its login');
+  if (!hasReadableLogin(text)) throw new Error('must not contain a user name or password that is not percent-encoded');
   return text;
 }
 
-/** undici, which connects through the proxy, accepts only a URL without a path, query or fragment. Any other would make the start fail. */
+/** undici, which connects through the proxy, accepts only a URL without a path, query or fragment. With any other URL, the start would fail. */
 export const proxyUrl: Read<string | undefined> = (text) => {
   if (text === '') return undefined;
   const url = httpUrl(text.includes('://') ? text : `http://${text}`);
