@@ -32,7 +32,7 @@ export class ForbiddenTargetError extends Error {
 
 const TRANSLATED_RANGES: readonly string[] = ['ipv4Mapped', 'rfc6145', 'rfc6052'];
 
-/** The IPv4 address inside an IPv6 address: mapped, translated, compatible or 6to4. */
+/** The IPv4 address inside an IPv6 address that is mapped, translated, compatible or 6to4; null if there is none. */
 function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | null {
   const bytes = address.toByteArray();
   if (address.range() === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6));
