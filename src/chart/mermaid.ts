@@ -41,7 +41,7 @@ function drawingOf(chart: Chart): Drawing {
     return parent === null ? [] : [parent, ...around(parent)];
   };
   const types = new Map(chart.states.map(({ id, type }) => [id, type]));
-  /** For an edge from the box `at` to a state inside it: the box whose children the edge starts from, `at` itself or one of its regions. */
+  /** For an edge from the box `at` to a state inside it: the box from whose children the edge is drawn, which is `at` or one of its regions. */
   const leftIn = (at: string, target: string): string => {
     const inner = types.get(at) === 'parallel' ? [target, ...around(target)].find((id) => parents.get(id) === at) : undefined;
     return inner === undefined || inner === target ? at : leftIn(inner, target);
