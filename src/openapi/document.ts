@@ -60,7 +60,7 @@ export function openApiDocument(version: string): Json {
       title: 'Nova KMS node',
       version,
       description:
-        'Bodies under /kms and /sync are envelopes: JSON, encrypted between two registered P-384 keys. x-nova-inner names the schema of the decrypted text. docs/protocol.md describes the proof, the envelope and the signatures.',
+        'Bodies under /kms and /sync are envelopes: JSON objects with a text that is encrypted under a key derived from two registered P-384 keys. x-nova-inner names the schema of the decrypted text. docs/protocol.md describes the proof, the envelope and the signatures.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
