@@ -128,7 +128,7 @@ export class AntiEntropy {
     store.letAge(clock.nowMs());
     const { root } = await this.#ask(course, {}, rootAnswer);
     if (root === (await rootDigestOf(this.#modules))) return;
-    /** Apps that the peer listed and this node holds. Other listed apps are not noted, or a peer could fill the memory with invented apps. */
+    /** Apps that the peer listed and this node holds. Other listed apps are not noted, because a peer could fill the memory with them. */
     const named = new Set<string>();
     let cursor: string | undefined;
     for (let count = 0; count < MAX_APP_PAGES; count += 1) {

@@ -102,7 +102,7 @@ export class PeerConversation {
     const { book, clock } = this.#modules;
     const waitMs = book.reserveNonceRequest(member);
     if (waitMs > PEER_TIMEOUT_MS.nonce) {
-      // A peer must not decide how long this node waits. This exchange fails, and the node asks other peers.
+      // A peer must not decide how long this node waits. So this exchange fails, and the node asks other peers.
       book.releaseNonceRequest(member);
       throw new PeerError('refused', 'the peer has asked this node to wait', undefined, waitMs);
     }

@@ -1,6 +1,7 @@
 /**
  * Which of this node's own writes a peer has (protocol.md §10, Who sends what): the peer's acknowledged sequence, the writes after it, and
- * what the peer refused temporarily or permanently. All of this is in memory only. A peer with a new store starts again at 0.
+ * what the peer refused temporarily or permanently. All of this is in memory only. When a peer has a new store, its acknowledged sequence
+ * starts again at 0.
  *
  * Invariants: only `reset` lowers the acknowledged sequence; the number of writes after it is never negative.
  */
@@ -69,7 +70,7 @@ export class Progress implements OwnWritesListener {
     return lowest;
   }
 
-  /** Rises with each reset, so that answers to pushes from before the reset are ignored. */
+  /** Rises with each reset, so that an answer to a push from before a reset is recognized and ignored. */
   get epoch(): number {
     return this.#epoch;
   }

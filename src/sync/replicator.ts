@@ -1,8 +1,8 @@
 /**
  * Replicates this node's writes at each sync_tick (protocol.md §1, §10). Each peer has a lane, so that a slow or dead peer does not delay
  * the pushes to other peers. Each tick wakes every lane that is not resting after a failure. A lane that is pushing also sends the writes
- * that arrive meanwhile. A tick caused by the interval also compares this node's store with the store of one peer. Each such tick chooses
- * the next peer.
+ * that arrive meanwhile. A tick that is caused by the interval, not by a write, also compares this node's store with the store of one
+ * peer. The next such tick takes the next peer.
  */
 import { sleep, within } from '../domain/deadline.ts';
 import { InvariantError } from '../domain/errors.ts';
@@ -117,7 +117,7 @@ export class Replicator {
     return course;
   }
 
-  /** Called when a lane has finished or broken off its work. @param signal the signal under which the lane was working or waiting */
+  /** Called when a lane has finished or abandoned its work. @param signal the signal under which the lane was working or waiting */
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;

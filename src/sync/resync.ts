@@ -2,7 +2,7 @@
  * How a stale node catches up with the other members (protocol.md §4, Ages). Until a complete snapshot has arrived, it notes the key of
  * each record that a peer sends. Then it drops the records whose keys no peer has sent. But it keeps its own writes that it made while it
  * was cut off or that no member has received, because no other node can have deleted them. If all members are stale, no node drops
- * anything: losing a write is worse than bringing back a deleted record.
+ * anything, because losing a write is worse than bringing back a deleted record.
  */
 import type { Log } from '../domain/ports.ts';
 import type { WireRecord } from '../domain/records.ts';
@@ -53,8 +53,8 @@ export class Resync {
   }
 
   /**
-   * Called when a member that is not stale has sent a complete snapshot. If a resync is running, the first page of that snapshot was
-   * requested after the resync began.
+   * Called when a member that is not stale has sent a complete snapshot. If a resync is running, the first page of that snapshot must
+   * have been requested after the resync began.
    */
   async complete(): Promise<void> {
     const { staleness, store, log } = this.#modules;
