@@ -26,7 +26,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
 }
 
 /**
- * Adds a lower limit for one kind of request: a request of that kind must also get a place under this limit. Refuses like `admit`.
+ * Adds a stricter limit for one kind of request: a request of that kind must also get a place under this limit. Refuses like `admit`.
  * @param isSuch whether a request is of that kind
  */
 export function enterAlso<Locals extends SealedLocals>(places: RequestsUnderWay, isSuch: (locals: Locals) => boolean): SealedHandler<Locals> {

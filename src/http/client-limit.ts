@@ -1,6 +1,6 @@
 /**
  * Rate limits per client (protocol.md §8). A request is counted before any other work, unless it arrives through the platform's TCP proxy.
- * Clients behind this proxy cannot be told apart until their proof is checked, so a request to `/kms` is counted only after this check,
+ * Clients behind this proxy cannot be told apart until their proof is checked. So a request to `/kms` is counted only after this check,
  * which costs no more than a refusal. The request counts for its wallet if it is signed and the wallet was authorized within the last day.
  * All other requests that are counted behind the proxy share the limit of one client.
  */

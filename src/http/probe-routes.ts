@@ -1,6 +1,6 @@
 /**
- * `/livez`, `/readyz` and `/readyz/<check>` (`probes.ts`), which a node also answers while it stops. `/livez` has no rate limit, like
- * `/health`; the others are counted like `/status`.
+ * `/livez`, `/readyz` and `/readyz/<check>` (`probes.ts`), which a node also answers while it stops. Like `/health`, `/livez` has no
+ * rate limit; the other two are counted like `/status`.
  */
 import { Router, type RequestHandler } from 'express';
 import type { ChainFigures, EnclaveFigures } from '../domain/figures.ts';

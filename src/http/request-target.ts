@@ -1,6 +1,6 @@
 /**
  * Turns the target of a request into the one form that the routes match (protocol.md §2). A client can write one path in many ways. A
- * data key stays as it was sent, because `query.ts` decodes it, and must be the only one to do so.
+ * data key stays as it was sent, because only `query.ts` may decode it.
  */
 import type { RequestHandler } from 'express';
 import { RefusalError } from '../domain/errors.ts';
@@ -11,7 +11,7 @@ const DATA_KEY_PREFIX = '/kms/data/';
 
 /** A path without escapes to decode or dots to resolve. */
 const PLAIN_PATH = /^\/(?:[\w-]+(?:\/[\w-]+)*\/?)?$/;
-/** Scheme, host and port. A target for this server has no login before the host. */
+/** Scheme, host and port. A target for this server has no user name or password before the host. */
 const ABSOLUTE_FORM = /^https?:\/\/(?:\[[\d:a-f.]+\]|[\w.~%-]+)(?::\d*)?(?=[/?]|$)/i;
 /** Characters that Express would treat as the end of a path, or would escape differently. */
 const NOT_IN_PATHS = /[^\x21-\x7e]|[#?]/g;
