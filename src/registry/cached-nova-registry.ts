@@ -1,7 +1,7 @@
 /**
  * The read-through cache for app authorization (protocol.md §6). The number of entries is limited. Each entry has a time to live, which is
- * at most 10 s for an unknown wallet. Parallel lookups of a wallet share one read. A failed read of the chain is not cached: the caller
- * then answers 503, not 403.
+ * at most 10 s for an unknown wallet. Parallel lookups of a wallet share one read. A failed read of the chain is not cached, and the
+ * caller then answers 503, not 403.
  */
 import { LRUCache } from 'lru-cache';
 import { within } from '../domain/deadline.ts';

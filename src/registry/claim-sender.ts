@@ -185,7 +185,7 @@ export class ClaimSender {
         client.estimateMaxPriorityFeePerGas(),
         client.getChainId(),
       ]);
-      // A claim for another chain would be signed in vain.
+      // A claim that is signed for another chain would be useless.
       if (expected !== null && chainId !== expected) throw new DependencyError('chain', 'malformed', `the RPC reports the chain ID ${chainId}, not ${expected}`);
       return { head: block.number, nonce, baseFee: block.baseFeePerGas ?? 0n, tip, chainId };
     });
