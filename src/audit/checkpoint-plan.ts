@@ -1,6 +1,6 @@
 /**
  * Decides when the newest entry of an audit log is signed: after a number of entries or after a time, whichever comes first. After a
- * failed attempt, it backs off before the next one.
+ * failed attempt, the next one is delayed, with backoff.
  */
 import { backoffMs } from '../domain/backoff.ts';
 

@@ -40,7 +40,7 @@ export class Checkpoints {
   /** Called after each entry that needs a signature. */
   noteUnsigned(): void {
     this.#unsigned += 1;
-    // Nearly every request comes here. Usually the timer is already set and no checkpoint is due, so there is nothing to plan.
+    // Nearly every request calls this method. Usually the timer is already set and no checkpoint is due, so there is nothing to plan.
     if (this.#timer === null || this.#unsigned >= CHECKPOINT_ENTRIES) this.#proceed();
   }
 
