@@ -9,7 +9,7 @@ import { MacKey } from '../crypto/mac-key.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const NONCE_BYTES = 16;
-/** Time of issue in seconds since the start, then the counter: 4 bytes each. The remaining bytes are the MAC. */
+/** The first 4 bytes are the time of issue, in seconds since this book was made, and the next 4 the counter. The rest is the MAC. */
 const COUNTER_AT = 4;
 const MAC_AT = 8;
 const KEY_BYTES = 32;
