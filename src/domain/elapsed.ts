@@ -5,9 +5,9 @@ import type { Clock } from './ports.ts';
 const LEAD_MS = 1_000;
 
 /**
- * Returns a function that returns the milliseconds since this call. A monotonic clock may stop while the machine is suspended. So if the
- * wall clock has moved further than the monotonic clock, the difference is added. The result never decreases. If someone sets the wall
- * clock forward, cached data looks older than it is, but no change of the clock makes data look younger.
+ * Returns a function that gives the milliseconds since `elapsedMs` was called. A monotonic clock may stop while the machine is suspended.
+ * So if the wall clock has moved further than the monotonic clock, the difference is added. The result never decreases. If someone sets
+ * the wall clock forward, cached data looks older than it is, but no change of the clock makes data look younger.
  */
 export function elapsedMs(clock: Pick<Clock, 'monotonicMs' | 'nowMs'>): () => number {
   const startedMs = clock.monotonicMs();

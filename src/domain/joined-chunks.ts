@@ -1,7 +1,7 @@
 /**
  * Joins the chunks of a body. Small chunks are copied into blocks, because a sender may send one byte per chunk, and each chunk that is
- * kept costs more than a hundred bytes in addition to its content. The memory that is held is at most about twice the bytes that were
- * added.
+ * kept costs more than a hundred bytes in addition to its content. The buffers take at most about twice as much memory as the bytes
+ * that were added.
  */
 
 /** A chunk of at least this length is kept as it is. Also the maximum length of a block. Bytes. */

@@ -1,6 +1,6 @@
 /**
- * Every route of a node (protocol.md §2, §10), declared once. The overview at `/`, the routes that are metered, the operations of the
- * OpenAPI document and the paths of the fuzzer follow from this list. The routers of `http` define what each route does.
+ * Every route of a node (protocol.md §2, §10), declared once. This list determines the overview at `/`, the set of metered routes, the
+ * operations of the OpenAPI document, and the paths that the fuzzer requests. The routers of `http` define what each route does.
  */
 
 /** The routes that the overview shows, in the order shown: a method and a path, with parameters in angle brackets. */
