@@ -28,17 +28,17 @@ export interface Operation<SchemaName extends string = string> {
   readonly summary: string;
   readonly security?: 'app' | 'peer' | 'operator';
   readonly parameters?: readonly Parameter[];
-  /** For a route that is not encrypted. */
+  /** The schema of the request, for a route that is not encrypted. */
   readonly request?: SchemaName;
-  /** For a route that is not encrypted. */
+  /** The schema of the answer, for a route that is not encrypted. */
   readonly answer?: SchemaName | typeof TEXT | typeof CBOR;
-  /** For a route whose bodies are envelopes. */
+  /** The schemas of the inner bodies, for a route whose bodies are envelopes. */
   readonly sealed?: Sealed<SchemaName>;
   /** The statuses of its errors, all of which have the same form. */
   readonly errors: readonly number[];
 }
 
-/** A table of operations. All tables together contain every endpoint, which `document.ts` checks. */
+/** A table of operations. `document.ts` checks that all tables together contain every endpoint. */
 export type Operations<SchemaName extends string = string> = Readonly<Partial<Record<Endpoint, Operation<SchemaName>>>>;
 
 /** Schemas of parameters. */
