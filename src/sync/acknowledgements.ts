@@ -7,7 +7,7 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Maximum number of writes that wait at the same time. Beyond it, `wait` rejects at once, but the write is kept and still replicates. */
+/** Maximum number of writes that wait at the same time. Beyond it, `wait` rejects immediately, but the write is kept and still replicates. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {

@@ -75,7 +75,7 @@ const PASSING: ReadonlySet<string> = new Set<MergeRefusal>(['too_far_ahead', 'st
 
 export const isPassing = (reason: string): boolean => PASSING.has(reason);
 
-/** Null when the answer does not say what happened to the records. */
+/** Returns null if the answer does not say what happened to the records. */
 export function judgeDeltaAnswer<Entry extends Sent>(entries: readonly Entry[], answer: unknown): DeltaOutcome<Entry> | null {
   const parsed = deltaAnswer.safeParse(answer);
   if (!parsed.success) return null;

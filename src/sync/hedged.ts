@@ -8,7 +8,7 @@ import type { Clock, TimerId } from '../domain/ports.ts';
 export interface HedgeOptions {
   /**
    * Maximum time between the starts of two consecutive attempts, while fewer than `maxParallel` attempts are running. When an attempt
-   * fails, the next one starts at once. Milliseconds.
+   * fails, the next one starts immediately. Milliseconds.
    */
   readonly headStartMs: number;
   /** Maximum number of attempts at the same time. */

@@ -37,7 +37,7 @@ export class PeerProbe {
     await Promise.all(Array.from({ length: Math.min(MAX_PARALLEL, members.length) }, worker));
   }
 
-  /** Null if the round ended before the answer came, because a missing answer then shows nothing about the peer. */
+  /** Null if the round ended before the answer came, because the missing answer is then not the peer's fault. */
   async #probe(member: Member, signal: AbortSignal): Promise<ProbeFigures | null> {
     const startedMs = this.#clock.monotonicMs();
     try {

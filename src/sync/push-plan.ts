@@ -68,7 +68,7 @@ export class PushPlan {
     return this.#state;
   }
 
-  /** True if something was sent and the peer is not at fault. */
+  /** Whether something was sent and the peer is not considered broken. */
   get succeeded(): boolean {
     return this.#said && this.#state.kind !== 'broken';
   }

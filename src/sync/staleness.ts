@@ -60,7 +60,7 @@ export class Staleness {
     this.#others = others;
   }
 
-  /** Once stale, this node stays stale even if a clock is set back, because decisions that were based on its staleness must stay valid. */
+  /** A node that has become stale stays so even if a clock is set back, because decisions that rely on its staleness must stay valid. */
   noteTime(): void {
     this.#stale = this.isStale();
   }

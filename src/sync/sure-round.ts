@@ -72,7 +72,7 @@ export class SureRound {
     const settled = new AbortController();
     try {
       sureness.noteAskingBegan();
-      await within(clock, 'asking which members are sure', timeoutMs, signal, async (limit) => {
+      await within(clock, 'a round of sureness queries', timeoutMs, signal, async (limit) => {
         const left = new Map(others.map((member) => [member.wallet, member]));
         // The answers so far decide which member the rule waits for next.
         const next = (): Member | undefined => {
@@ -112,7 +112,7 @@ export class SureRound {
       if (error instanceof InvariantError) throw error;
       if (signal.aborted) return;
       rest.noteFailure();
-      this.#modules.failures.note(this.#modules.log, 'asking a member whether it is sure', error, { peer: member.wallet });
+      this.#modules.failures.note(this.#modules.log, 'a sureness query to a member', error, { peer: member.wallet });
     }
   }
 }
