@@ -1,6 +1,6 @@
 /**
- * Combines several middlewares into one Express layer. For each layer, a router matches the path and makes parameters and closures,
- * which costs more than most middlewares of a node. With `inTurn`, each rule is a separate middleware but needs no separate layer.
+ * Combines several middlewares into one Express layer. For each layer, a router matches the path and creates parameters and closures,
+ * which costs more than most middlewares of a node do. With `inTurn`, each rule is a separate middleware but needs no separate layer.
  */
 import type { NextFunction, RequestHandler } from 'express';
 

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Maximum number of bytes of a body that are read and dropped, and maximum time for this. Milliseconds. */
+/** Limits for reading and dropping the rest of a body: a number of bytes, and a time in milliseconds. */
 const MAX_DROPPED_BYTES = 16 * 1024 * 1024;
 const MAX_LINGER_MS = 5_000;
 /** Maximum number of sockets that linger at the same time; a further socket is closed immediately. */

@@ -59,7 +59,7 @@ interface PutOff {
   untilMs: number;
 }
 
-/** How an attempt ended. An attempt that fails does not reject. */
+/** How an attempt ended. The promise of a failed attempt does not reject, but resolves with the failure. */
 type Outcome = { readonly kind: 'answered'; readonly answer: RpcAnswer } | { readonly kind: 'failed'; readonly failure: DependencyError };
 
 export class RpcCaller {
