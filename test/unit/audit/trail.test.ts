@@ -86,7 +86,7 @@ describe('without a reader', () => {
 test.each([
   ['entries', { maxEntries: 8, maxBytes: 1_000_000 }],
   ['bytes', { maxEntries: 1_000, maxBytes: 1_800 }],
-])('an audit log that has reached the limit of %s drops nothing more when signatures fail again and again', async (_, limits) => {
+])('an audit log that has reached its limit on %s drops no further entries when the enclave repeatedly fails to sign', async (_, limits) => {
   const { trail, checkpoint, wallet } = auditOf(limits);
   for (let number = 0; number < 20; number += 1) trail.record(derived(number));
   const point = trail.pointToSign();

@@ -43,12 +43,12 @@ function changed(at: number, change: Readonly<Record<string, unknown>>): Lines {
 
 const firstProblem = (given: readonly unknown[], trusted: readonly Wallet[] | null = null) => verify(given, trusted).problems[0]?.what;
 
-test('an unchanged audit log passes the verification, and the report describes its contents', () => {
+test('an unchanged audit log passes verification, and the report describes its contents', () => {
   expect(verify(lines)).toEqual({ chains: 1, entries: 10, checkpoints: 2, wallets: [wallet], missing: 0, unsigned: 0, problems: [] });
   expect(verify(lines, [wallet]).problems).toEqual([]);
 });
 
-test('an audit log of several chains in a row passes the verification', () => {
+test('an audit log of several chains in a row passes verification', () => {
   expect(verify([...lines, ...lines.slice(0, 3)])).toMatchObject({ chains: 2, entries: 13, unsigned: 3, problems: [] });
 });
 
@@ -62,7 +62,7 @@ describe('the verifier finds', () => {
     ['an added entry, even if all entries get new numbers and hashes', () => rehashed(lines.toSpliced(3, 0, lines[2]!).map((line, at) => ({ ...line, seq: at + 1 }))), 'the checkpoint of entry 6 has a different hash'],
     ['two swapped entries', () => lines.toSpliced(3, 2, lines[4]!, lines[3]!), 'found entry 5, expected entry 4'],
     ['an added field', () => changed(3, { note: 'x' }), 'this is not an audit entry'],
-    ['a text that is longer than a node ever writes, even with a recomputed hash', () => rehashed(changed(3, { target: 'x'.repeat(300) }), 3), 'this is not an audit entry'],
+    ['a text that is longer than any text a node writes, even with a recomputed hash', () => rehashed(changed(3, { target: 'x'.repeat(300) }), 3), 'this is not an audit entry'],
     ['a missing beginning', () => lines.slice(1), 'the audit log does not begin'],
     ['a line that is not an entry', () => [...lines, 'x'], 'this is not an audit entry'],
     ['a checkpoint that a stranger signed in the name of the node', () => rehashed(changed(6, { signature: signEip191(STRANGER, auditMessage(6, lines[5]!['hash'] as string, wallet)) }), 6), 'the checkpoint of entry 6 is not signed by'],
