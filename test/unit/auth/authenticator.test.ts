@@ -57,7 +57,7 @@ function start({ inEnclave = true, lookup = async (wallet) => authorizedRecord(1
 }
 
 describe('an app', () => {
-  test('that proves its wallet is identified by its record in the registry', async () => {
+  test('with a valid proof is identified by its record in the registry', async () => {
     const { authenticator, prove, asked } = start();
     const headers = prove('app');
     expect(await askApp(authenticator, headers, NODE)).toEqual({

@@ -61,7 +61,7 @@ describe('a nonce', () => {
     [120_000, 'ok'],
     [121_000, 'expired'],
     [10_000_000, 'expired'],
-  ])('that is %i ms old is %s, and is not valid a second time', async (ageMs, expected) => {
+  ])('that is %i ms old is %s when it is first used, and is not accepted a second time', async (ageMs, expected) => {
     const { book, clock } = openBook();
     const nonce = book.issue();
     await clock.advance(ageMs);
