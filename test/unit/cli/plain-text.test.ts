@@ -69,7 +69,7 @@ describe('the JSON that a command prints', () => {
     for (const [line] of printed('\u009b2J\u202egnp\u{e0001}')) expect(line).toContain('"\\u009b2J\\u202egnp\\udb40\\udc01"');
   });
 
-  test('is one line, is harmless to a terminal, and has the same value as before', () => {
+  test('is one line, is harmless to a terminal, and can be parsed back into the same value', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (text) => {
         for (const [line, value] of printed(text)) {

@@ -82,7 +82,7 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
   ['a body that is not a page', { body: '<html>' }, "the node's answer is not a page of an audit log"],
   ['an empty page that announces more entries', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
-])('an answer with %s makes the fetch fail with the reason', async (_, answer, message) => {
+])('the fetch fails with the reason when the node answers with %s', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
@@ -101,16 +101,16 @@ test('the fetch fails when a node announces more entries of another chain, but r
   await expect(fetch()).rejects.toEqual(new FetchAuditError('the node says that there are more entries, but returns none'));
 });
 
-test('a node that does not answer makes the fetch fail with the reason', async () => {
+test('the fetch fails with the reason when the node does not answer', async () => {
   const fails = reader(() => {
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
   });
   await expect(fails.fetch()).rejects.toEqual(new FetchAuditError('node.test refused the connection'));
 });
 
-test('a node whose answer is longer than a page may be makes the fetch fail with the limit', async () => {
+test('the fetch fails when an answer is longer than the limit for a page, and the error contains the limit', async () => {
   const server = await scriptedServer((_, response) => {
-    // A valid page, if the reader accepted so many bytes.
+    // This would be a valid page if the reader accepted that many bytes.
     response.end(`${' '.repeat(MAX_PAGE_BYTES)}{"chain":"x","entries":[],"more":false}`);
   });
   const transport = new PeerTransport({ inEnclave: false, proxy: { httpProxy: undefined, httpsProxy: undefined, noProxy: '' } }, { clock: systemClock });

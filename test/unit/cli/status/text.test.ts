@@ -1,4 +1,4 @@
-/** What `nova-kms status` shows an operator: the report, the exit code, the lines, and which changes it prints. */
+/** What `nova-kms status` shows an operator: the report, its lines, the exit code, and the changes after which `--watch` prints again. */
 import { describe, expect, test } from '@jest/globals';
 import { parseStatus } from '../../../../src/cli/status/answer.ts';
 import { changeKey, reportOf, type ClusterReport } from '../../../../src/cli/status/report.ts';
