@@ -47,7 +47,7 @@ const CALLS: readonly (readonly [string, (client: KmsClient) => Promise<unknown>
 ];
 
 describe('the request for', () => {
-  test.each(CALLS)('%s asks for sealed errors and a next nonce, and the envelope contains the nonce and the operation unless the request is a read', async (_, call, op) => {
+  test.each(CALLS)('%s asks for sealed errors and for the next nonce; unless the request is a read, its envelope contains the nonce and the operation', async (_, call, op) => {
     const { client, node } = await start();
     await call(client);
     const [{ request, inner }] = node.received as [(typeof node.received)[0]];
@@ -73,7 +73,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
     expect(await outcomeOf(call(client))).toBe('bad_answer');
   });
 
-  test('is refused without a nonce if an earlier answer from the same node had one', async () => {
+  test('is refused if it has no nonce although an earlier answer from the same node had one', async () => {
     const { client, node } = await start(NEWER);
     await client.derive({ path: 'first' });
     node.habits.binds = false;

@@ -282,7 +282,7 @@ describe('a call ends with', () => {
     expect(asked()).toEqual([1, 0]);
   });
 
-  test('the answer from the second node when only the first refuses, because a refusal is not signed', async () => {
+  test('the answer from the second node when only the first refuses: one refusal is not final, because refusals are not signed', async () => {
     const { client, nodes } = start(['a', 'b']);
     nodes[0]!.bend = status(403, { code: 'forbidden' });
     expect((await client.derive({ path: 'p' })).node.url).toBe('https://b.test');
@@ -408,7 +408,7 @@ describe('the list of nodes', () => {
     expect(registry.reads).toBe(3);
   });
 
-  test('is no longer read once the client has been closed', async () => {
+  test('is not read to the end when the client is closed: the read is aborted', async () => {
     const { client, registry } = start(['a']);
     registry.hanging = true;
     const failed = failureOf(client.nodes());

@@ -56,7 +56,7 @@ async function start() {
       chain: { source: { readMembership: async () => ({ members }) } },
       identity: { privateKey: '31'.repeat(32) },
       inEnclave: false,
-      // The client makes only one attempt for each node, so it does not wait until a node is ready again.
+      // There are two nodes, so two attempts allow one for each node. After that the client gives up instead of waiting for a node to become ready.
       maxAttempts: 2,
     },
     { transport },
