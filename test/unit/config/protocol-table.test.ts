@@ -7,7 +7,7 @@ import { SETTINGS } from '../../../src/config/settings.ts';
 const PROTOCOL = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'protocol.md'), 'utf8');
 const [, section8 = ''] = /^## 8\. .*?$(.*?)^## 9\. /ms.exec(PROTOCOL) ?? [];
 
-/** Variables that only this implementation has: the platform's proxy (§7) and the visualiser. */
+/** Variables that only this implementation has: those for the platform's proxy (§7) and those for the visualiser. */
 const OWN = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'VISUALIZER_PORT', 'VISUALIZER_IN_ENCLAVE', 'VISUALIZER_COMMAND_TOKEN'];
 
 /** Maps each variable to its default as the table writes it. The words `unset` and `empty` mean a missing and an empty default. */

@@ -248,7 +248,7 @@ describe('the metrics', () => {
     ['need a hash of the full length', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
     ['need a port that differs from the port of the node', { METRICS_PORT: '8000' }, [taken]],
     ['need a port that differs from the port of the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
-    ['have no conflict when both ports are 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
+    ['have no port conflict when both ports are 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
   ])('%s', (_, environment, problems) => {
     expect(problemsOf(environment)).toEqual(problems);
   });
@@ -259,7 +259,7 @@ describe('the visualiser', () => {
   const token = 'a-token-of-enough-letters';
 
   test.each<[string, Environment, readonly string[]]>([
-    ['is refused in an enclave, which is the default', { VISUALIZER_PORT: '9000' }, [refusal]],
+    ['is refused when IN_ENCLAVE is not set, because its default is true', { VISUALIZER_PORT: '9000' }, [refusal]],
     ['is refused when IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', IN_ENCLAVE: 'true' }, [refusal]],
     ['is allowed in an enclave when VISUALIZER_IN_ENCLAVE is true', { VISUALIZER_PORT: '9000', VISUALIZER_IN_ENCLAVE: 'true' }, []],
     ['is allowed outside an enclave', { ...DEVELOPMENT, VISUALIZER_PORT: '9000' }, []],
