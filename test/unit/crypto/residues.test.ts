@@ -55,7 +55,7 @@ async function startNode(secretHex: string, inEnclave: boolean) {
   return { node, url: `http://127.0.0.1:${port}` };
 }
 
-test('in development, a secret in the environment is in /proc/PID/environ only once, and the node has no child process that could inherit it', async () => {
+test('in development, /proc/PID/environ contains a secret from the environment only once, and the node has no child process that could inherit it', async () => {
   const secretHex = randomBytes(32).toString('hex');
   const { node, url } = await startNode(secretHex, false);
   try {

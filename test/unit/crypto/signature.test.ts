@@ -23,7 +23,7 @@ function highTwin(): string {
 }
 
 describe('a signature', () => {
-  test('made here is valid for viem, and a signature made by viem is valid here', async () => {
+  test('made by this project is accepted by viem, and a signature made by viem is accepted by this project', async () => {
     const account = privateKeyToAccount(`0x${KEY.toString('hex')}`);
     const texts = ['', 'a', 'ü€😀', 'x'.repeat(5_000), MESSAGE];
     for (const text of texts) {
