@@ -19,7 +19,7 @@ describe('the Dockerfile', () => {
   const { text, stages, entryPoint } = readDockerfile();
   const image = stages.at(-1)!;
 
-  test('takes its base image as an argument, and its result contains only the root file system', () => {
+  test('takes its base image as an argument, and the image that it builds contains only the root file system', () => {
     expect(text).toMatch(/^ARG BUILD_BASE=\S+$/m);
     expect(stages.map(({ from }) => from)).toEqual(['${BUILD_BASE} AS build', 'scratch']);
     expect(image.instructions.filter(([name]) => ['COPY', 'ADD', 'RUN', 'USER'].includes(name))).toEqual([['COPY', '--from=build /build/artifacts/image/root/ /']]);
