@@ -194,7 +194,7 @@ describe('an attestation', () => {
   });
 });
 
-test('JSON without duplicate names is parsed in the same way as by JSON.parse', () => {
+test('JSON without duplicate names is parsed exactly as JSON.parse parses it', () => {
   const named = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue());
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), named, fc.array(named)), fc.constantFrom(undefined, 2), (value, spaces) => {

@@ -243,7 +243,7 @@ describe('connections', () => {
     await expect(waiting).resolves.toBeDefined();
   });
 
-  test('are closed when bytes arrive that answer no request', async () => {
+  test('are closed when the server sends bytes that answer no request', async () => {
     const { client, sockets } = await startCounting(signs);
     await client.sign('x');
     const [socket] = [...sockets] as Socket[];

@@ -133,9 +133,9 @@ test('waiting requests are sent in the order of their calls, even if the server 
 });
 
 test.each<[string, (socket: Socket) => void]>([
-  ['bytes arrive that answer no request', (socket) => void socket.write('stray')],
-  ['the server resets it', (socket) => void socket.resetAndDestroy()],
-])('an idle connection is not used again once %s', async (_, spoil) => {
+  ['bytes that answer no request have arrived', (socket) => void socket.write('stray')],
+  ['the server has reset it', (socket) => void socket.resetAndDestroy()],
+])('an idle connection is not used again after %s', async (_, spoil) => {
   const { connections, arrived, sockets } = await start(1, (socket) => void socket.write(answer('ok')));
   await ask(connections, '/first');
   spoil(arrived[0]!.socket);
