@@ -72,8 +72,8 @@ describe('a key', () => {
     ['is lost if the node never returns it', () => null, { lost: ['app: k (absent) on node-1'] }],
     ['is foreign if the node returns a value that was never written', () => 'else', { foreign: ['app: k (foreign) on node-1'], lost: [] }],
     ['is right if the node refuses with 503 only at first', (_, nth) => (nth < 3 ? refuse('unready 503', 2_000) : 'as written'), { lost: [], unchecked: new Map() }],
-    ['is not checked, and not lost, if the node always refuses with 503', () => refuse('unready 503', 2_000), { read: 0, lost: [], unchecked: new Map([['unready 503', 1]]), nowhereChecked: 1 }],
-    ['is not checked if the node sends a Retry-After beyond the end of the look', () => refuse('unready 503', LIMIT_MS), { unchecked: new Map([['unready 503', 1]]) }],
+    ['counts as unchecked, not as lost, if the node always refuses with 503', () => refuse('unready 503', 2_000), { read: 0, lost: [], unchecked: new Map([['unready 503', 1]]), nowhereChecked: 1 }],
+    ['counts as unchecked if the node sends a Retry-After that extends beyond the end of the look', () => refuse('unready 503', LIMIT_MS), { unchecked: new Map([['unready 503', 1]]) }],
   ])('%s', async (_, read, expected) => {
     const { look, reads, tookMs } = sceneOf({ nodes: [{ read }] });
     await look.run();
