@@ -1,4 +1,4 @@
-/** The end of a node's audit log (docs/audit.md): its last checkpoint covers every entry, and the node notices when that end was read. */
+/** The end of a node's audit log (docs/audit.md): its last checkpoint covers every entry, and the node notices when a reader has received that end. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { AppId } from '../../../src/domain/ids.ts';
 import type { AuditEvent } from '../../../src/domain/audit.ts';
@@ -39,7 +39,7 @@ function send(after: number, limit = 1_000): void {
 }
 
 describe('the end of the audit log', () => {
-  test('is `stop` and a checkpoint that covers all entries, even if an event occurs while the enclave is signing', async () => {
+  test('consists of `stop` and a checkpoint that covers all entries, even if an event occurs while the enclave is signing', async () => {
     audit.audit.record(DERIVE);
     const ended = audit.end();
     audit.audit.record(DERIVE);
@@ -56,7 +56,7 @@ describe('the end of the audit log', () => {
     [false, 'no page', []],
     [false, 'a page without the last entry', [() => send(0, 2)]],
     [false, 'an empty page', [() => send(3), () => send(999)]],
-    [false, 'no part of the page that was made', [() => pageAfter(0)]],
+    [false, 'no part of a page that the node has prepared', [() => pageAfter(0)]],
     [true, 'the page with the last entry', [() => send(0, 2), () => send(2, 1)]],
   ])('counts as read: %p, if the reader has received %s', async (isRead, _, reads) => {
     send(0);

@@ -60,7 +60,7 @@ describe('a read of the chain that fails', () => {
     expect(watch.figures()).toEqual({ viewAgeMs: clock.nowMs() - (clock.nowMs() - 72_000 - 12_000), viewBlockMs: clock.nowMs() - 72_000 - 12_000, failing: { sinceMs, why }, isFresh: true });
   });
 
-  test('is no longer reported once a read succeeds', async () => {
+  test('is no longer reported after a read has succeeded', async () => {
     const { world, watch, read } = start();
     world.fails = true;
     await read();
@@ -116,7 +116,7 @@ describe('the master secret', () => {
 });
 
 describe('the view', () => {
-  test('is fresh enough for answering requests from the first good read until it is CHAIN_OUTAGE_SECONDS old, whether or not reads fail', async () => {
+  test('counts as fresh from the first good read until it is CHAIN_OUTAGE_SECONDS old, even if later reads fail', async () => {
     const { clock, world, watch, read } = start();
     expect(watch.figures().isFresh).toBe(false);
     await read();
@@ -128,7 +128,7 @@ describe('the view', () => {
     expect(watch.figures().isFresh).toBe(false);
   });
 
-  test('is fresh enough for answering requests only until the first failed read if CHAIN_OUTAGE_SECONDS is 0', async () => {
+  test('counts as fresh only until the first failed read if CHAIN_OUTAGE_SECONDS is 0', async () => {
     const { clock, world, watch, read } = start({ outageMs: 0 });
     await read();
     await clock.advance(10_000_000);

@@ -214,7 +214,7 @@ describe('step 1, the chain hash', () => {
     expect(await look()).toEqual(facts);
   });
 
-  test.each([ZERO_HASH, hashOf(9)])('that differs from the hash of the serving secret immediately stops the secret from serving, even if the tick fails later (%s)', async (other) => {
+  test.each([ZERO_HASH, hashOf(9)])('that is not the hash of the serving secret makes that secret stop serving immediately, even if the tick fails later (%s)', async (other) => {
     const { jobs, world, vault, give, look, seen } = startJobs();
     give(7);
     await look(hashOf(7));
@@ -429,7 +429,7 @@ describe('step 3, the claim', () => {
 });
 
 describe('step 4, the secret', () => {
-  /** A node that gets this secret from PEER on request. */
+  /** A node that gets this secret from PEER when it requests the secret. */
   function startFetching(value: number) {
     const asked: string[][] = [];
     const started = startJobs({

@@ -36,7 +36,7 @@ async function send(port: number, text: string): Promise<Socket> {
 
 const REQUEST = 'GET /audit HTTP/1.1\r\nHost: node.test\r\n\r\n';
 
-test('a request that is cut off ends before the node continues its stop, even if it waits behind another request on its connection', async () => {
+test('requests that are cut off end before the stop continues, even a request that waits behind another one on its connection', async () => {
   const clock = new ManualClock();
   const log = collectingLog();
   let begun = 0;
