@@ -193,7 +193,7 @@ describe('a claim', () => {
   });
 });
 
-describe('when the answer of the RPC to a transaction is', () => {
+describe("when the RPC's answer to a transaction is", () => {
   test.each([
     ['replacement transaction underpriced', -32_000],
     ['transaction underpriced', -32_000],

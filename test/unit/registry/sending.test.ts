@@ -1,4 +1,4 @@
-/** What the answer of an RPC to a raw transaction means (protocol.md §6). The messages are those of real RPCs. */
+/** How the node interprets an RPC's answer to a raw transaction (protocol.md §6). The error messages are those of real RPCs. */
 import { expect, test } from '@jest/globals';
 import { judgeSending } from '../../../src/registry/sending.ts';
 
