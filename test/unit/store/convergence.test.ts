@@ -40,7 +40,7 @@ const action: fc.Arbitrary<Action> = fc.record({
 /** How many milliseconds the clock of each node is ahead. Any two clocks differ by at most the allowed skew. */
 const skews = fc.array(fc.constantFrom(0, 0, 1, 2, 21, LIMITS.maxClockSkewMs), { minLength: NODES, maxLength: NODES });
 
-/** Runs a history on all nodes. @returns the stores at its end, and every record that a local write has made */
+/** Runs a history on all nodes. @returns the stores at the end of the history, and every record that a local write has made */
 function live(actions: readonly Action[], aheadMs: readonly number[]): { readonly stores: RecordStore[]; readonly written: WireRecord[] } {
   const open = (node: number, life: number): RecordStore => openStore(`0x${node}.${life}`, LONG).store;
   const stores = Array.from({ length: NODES }, (_, node) => open(node, 0));
@@ -142,7 +142,7 @@ describe('clocks that are cut to their maximum length', () => {
     for (const { appId, record } of from.walk({})) to.merge(appId, record, LATE_MS);
   }
 
-  test('let stores become equal within a few rounds, regardless of what the nodes wrote and merged', () => {
+  test('do not stop stores from becoming equal within a few rounds, regardless of what the nodes wrote and merged', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 30 }), (steps) => {
         const stores = ['0xa', '0xb', '0xc'].map((name) => openStore(name, LONG).store);
@@ -218,7 +218,7 @@ describe('two concurrent writes of a key', () => {
 });
 
 describe("sequence numbers of a node's own writes", () => {
-  test('rise over all keys, even when the clock stops or is set back', () => {
+  test('rise with every write, regardless of its key, even when the clock stops or is set back', () => {
     const { store } = openStore('a');
     const numbers = [0, 0, 5, -60_000, -60_000, 6].map((ms, at) => store.put(APP, `k${at % 2}`, new Uint8Array(28), 0, START_MS + ms).sequenceNumber);
     expect(numbers).toEqual([START_MS, START_MS + 1, START_MS + 5, START_MS + 6, START_MS + 7, START_MS + 8]);
@@ -318,7 +318,7 @@ describe('the record and the clock', () => {
     expect([store.recordOf(APP, 'k'), [...store.walk({})], [...store.writesAfter(0)], store.heldBytes, store.appIds()]).toEqual([null, [], [], 0, []]);
   });
 
-  test('of a tombstone stay while a node is stale, and are dropped once the node has caught up', () => {
+  test('of a tombstone are kept while the node is stale, and are dropped as soon as the node has caught up', () => {
     const { store, outside } = openStore('a', { tombstoneRetentionMs: 100 });
     store.put(APP, 'k', new Uint8Array(28), 0, START_MS);
     store.delete(APP, 'k', START_MS);

@@ -1,4 +1,4 @@
-/** Keys whose record arrived but could not be stored (protocol.md §10, "404 means absent"): such a key is not known to be absent. */
+/** Keys whose record arrived but could not be stored (protocol.md §10, "404 means absent"): the node does not know whether such a key is absent. */
 import { describe, expect, test } from '@jest/globals';
 import type { WireRecord } from '../../../src/domain/records.ts';
 import { LeftOut, MAX_LEFT_OUT, OVERFLOW_MS } from '../../../src/store/left-out.ts';
@@ -35,7 +35,7 @@ describe('a key is left out', () => {
   test.each<[string, Partial<WireRecord>]>([
     ['the record that it already has', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
     ['an earlier value', { version: { another: 1 }, updated_at_ms: START_MS - 1 }],
-  ])('but not when a full store refuses %s, from which it would only add a clock entry', (_, fields) => {
+  ])('but not when a full store refuses %s, because merging it would only add a clock entry', (_, fields) => {
     const { store: measured } = openStore('a');
     const deleted = record({ ...TOMBSTONE, version: { peer: 2 } });
     measured.merge(APP, deleted, START_MS);
@@ -65,13 +65,13 @@ describe('a key that was left out', () => {
     return store;
   }
 
-  test('is no longer left out once this node has merged the record', () => {
+  test('is no longer left out after this node has merged the record', () => {
     const store = withLeftOut();
     expect(store.merge(APP, AHEAD, START_MS + AHEAD_MS).kind).toBe('merged');
     expect([leftOut(store), store.leftOut]).toEqual([false, 0]);
   });
 
-  test('is no longer left out once this node has merged a later record', () => {
+  test('is no longer left out after this node has merged a later record', () => {
     const store = withLeftOut();
     store.merge(APP, record({ ...TOMBSTONE, version: { peer: 2 }, updated_at_ms: AHEAD.updated_at_ms + 1 }), START_MS + AHEAD_MS);
     expect(leftOut(store)).toBe(false);
@@ -102,7 +102,7 @@ describe('a key that was left out', () => {
     expect(store.leftOut).toBe(0);
   });
 
-  test('as a value without a lifetime stays left out, until its delete has been left out too and the retention of that delete is over', () => {
+  test('as a value without a lifetime stays left out until its delete has been left out too and the retention of that delete has ended', () => {
     const { store } = openStore('a', { maxStoreBytes: 100 });
     store.merge(APP, record(), START_MS);
     expect(leftOut(store, 'k', START_MS * 2)).toBe(true);
@@ -141,7 +141,7 @@ describe('a full list of left-out keys', () => {
     expect([keys.size, keys.has(APP, 'one more', START_MS), keys.isOverfull(START_MS), keys.isOverfull(START_MS + OVERFLOW_MS)]).toEqual([MAX_LEFT_OUT, false, true, false]);
   });
 
-  test('takes another key once the records of its earlier keys are gone, so that it does not treat every key as left out', () => {
+  test('takes another key as soon as the records of its earlier keys are gone, so that it does not have to treat every key as left out', () => {
     const keys = new LeftOut(OPTIONS);
     leave(keys, MAX_LEFT_OUT, { value: null });
     expect(keys.has(APP, 'k0', goneMs - 1)).toBe(true);

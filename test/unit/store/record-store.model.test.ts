@@ -22,7 +22,7 @@ interface Story {
   /** Earlier records of the store, which peers send again. */
   readonly seen: { readonly appId: string; readonly record: WireRecord }[];
   /**
-   * The clock key that the store uses in place of `ownKey` once a peer has forged a count for `ownKey`. Until a write shows this key, a
+   * The clock key that the store uses in place of `ownKey` after a peer has forged a count for `ownKey`. Until a write shows this key, a
    * placeholder of the same length stands in.
    */
   spareKey: string;

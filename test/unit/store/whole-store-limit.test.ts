@@ -187,7 +187,7 @@ describe('the limit on the number of apps', () => {
     expect([put(store, '2', 'other', 28), store.refusedFull, store.appIds()]).toEqual(['written', 1, ['1', '2']]);
   });
 
-  test('applies to tombstones of invented apps, and there is room again once these tombstones are gone', () => {
+  test('applies to tombstones of invented apps, and there is room again as soon as these tombstones are gone', () => {
     const { store } = openStore('a', { maxApps: 10, tombstoneRetentionMs: 10 });
     const tombstone = (app: number): unknown => store.merge(String(app), { ...foreign('k', 0), value: null, tombstone: true }, START_MS);
     for (let app = 1; app <= 1_000; app += 1) expect(tombstone(app)).toEqual(app <= 10 ? { kind: 'merged' } : { kind: 'rejected', why: 'store_full' });
