@@ -60,7 +60,7 @@ describe('the lane of a source', () => {
     expect(lane.open.size).toBe(0);
   });
 
-  test('pairs the beginning and the end of work by its number if no state represents the work', () => {
+  test('pairs the beginning and the end of a span by the number of the span if no state represents the work', () => {
     const span = (atMs: number, number: number, outcome: string | null): NewEvent => ({ kind: 'span', atMs, source: 'a', name: 'sync', span: number, outcome });
     expect(laneOf(...start, span(1, 1, null), span(2, 2, null), span(3, 1, 'ok'), span(9, 2, 'late')).spans).toMatchObject([
       { name: 'sync', fromMs: 1, toMs: 3, outcome: 'ok' },
@@ -105,7 +105,7 @@ describe('the lane of a source', () => {
     expect(lanes.common).toMatchObject([{ kind: 'failure', text: 'rule' }]);
   });
 
-  test('can forget what ended before a time, but keeps open stays and spans', () => {
+  test('can forget everything that ended before a given time, but keeps open stays and spans', () => {
     const lanes = lanesOf(...start, step(5, 'a', 'push', [OPENS], activeIn('open')), oil(6, 'hinges'));
     lanes.forget(100);
     expect(lanes.all.get('a')).toMatchObject({ stays: [{ state: 'closed' }], spans: [{ name: 'oil' }], marks: [] });
