@@ -97,7 +97,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
 
-  test('for another node, without a wallet header, is not attributed to the wallet that signed it', () => {
+  test('that was made for another node and has no wallet header is not attributed to the wallet that signed it', () => {
     const { headers, verify } = startVerifier(kind);
     expect(verify(headers({}, OTHER_NODE)).wallet).not.toBe(WALLET);
   });
