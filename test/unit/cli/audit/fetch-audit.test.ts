@@ -82,7 +82,7 @@ test.each<[string, { readonly status?: number; readonly body: string }, string]>
   ['503', { status: 503, body: '{}' }, 'the node answered with 503'],
   ['a body that is not a page', { body: '<html>' }, "the node's answer is not a page of an audit log"],
   ['an empty page that announces more entries', { body: '{"chain":"x","entries":[],"more":true}' }, 'the node says that there are more entries, but returns none'],
-])('the fetch fails with the reason when the node answers with %s', async (_, answer, message) => {
+])('the fetch fails and reports the reason when the node answers with %s', async (_, answer, message) => {
   await expect(reader(() => answer).fetch()).rejects.toEqual(new FetchAuditError(message));
 });
 
@@ -101,7 +101,7 @@ test('the fetch fails when a node announces more entries of another chain, but r
   await expect(fetch()).rejects.toEqual(new FetchAuditError('the node says that there are more entries, but returns none'));
 });
 
-test('the fetch fails with the reason when the node does not answer', async () => {
+test('the fetch fails and reports the reason when the node does not answer', async () => {
   const fails = reader(() => {
     throw new DependencyError('peer', 'unreachable', 'node.test refused the connection');
   });

@@ -164,7 +164,7 @@ describe('the screen of --watch', () => {
     return written;
   }
 
-  test('is redrawn in place on a terminal, and wide lines are not wrapped; at its end, the terminal shows its old content again, then the last lines', () => {
+  test('is redrawn in place on a terminal, and wide lines are not wrapped; when the screen ends, the terminal shows its old content again, followed by the last lines', () => {
     expect(drawn(true)).toBe('\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[Hone\u001b[K\r\ntwo\u001b[K\u001b[J\u001b[Hthree\u001b[K\u001b[J\u001b[?7h\u001b[?25h\u001b[?1049lthree\n');
   });
 
