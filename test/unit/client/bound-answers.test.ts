@@ -81,7 +81,7 @@ describe.each(CALLS)('the answer to %s', (_, call) => {
   });
 });
 
-test('the client refuses the swapped answers to two simultaneous requests, although both answers are well-formed', async () => {
+test('the client refuses the answers to two simultaneous requests if they were swapped, although both are well-formed', async () => {
   const { client, node } = await start(NEWER);
   const both: { readonly answer: TransportAnswer; readonly give: (answer: TransportAnswer) => void }[] = [];
   node.nonce = () => answerOf(200, { nonce: node.nextNonce() });
