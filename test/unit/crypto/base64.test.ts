@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeBase64, isBase64 } from '../../../src/crypto/base64.ts';
 
-test('encoding and decoding returns the same bytes, in a separate buffer', () => {
+test('decoding encoded bytes returns the same bytes, in a separate buffer', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
       const text = Buffer.from(bytes).toString('base64');
