@@ -15,7 +15,7 @@ function joinedFrom(chunks: readonly Uint8Array[]): JoinedChunks {
 const chunksOf = (...lengths: readonly number[]): Buffer[] => lengths.map((length, nth) => Buffer.from(Array.from({ length }, (_, at) => (at * 7 + nth) % 256)));
 
 describe('joined chunks', () => {
-  test('of one byte each are held in few blocks', () => {
+  test('of one byte each are held in a small number of blocks', () => {
     const chunks = Array.from({ length: 100_000 }, (_, nth) => Buffer.of(nth % 251));
     const joined = joinedFrom(chunks);
     // The first 14 blocks double in length, from 2 bytes to 16 KiB. Each further block has 16 KiB.
