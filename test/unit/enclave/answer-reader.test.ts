@@ -110,7 +110,7 @@ test('a body of exactly the maximum size is accepted', () => {
   expect(read([lines('HTTP/1.1 200 OK', '', body)])?.body).toBe(body);
 });
 
-test('a body in many small chunks takes little more memory than its bytes', () => {
+test('a body that arrives in many small chunks takes less than ten bytes of memory for each of its bytes', () => {
   const [chunksPerRead, reads] = [1_000, 200];
   const usedBytes = (): number => {
     collectGarbage();

@@ -58,7 +58,7 @@ describe('the wallet', () => {
     data: claimCalldata(`0x${'ab'.repeat(32)}` as Hash32),
   };
 
-  test('signs a structured transaction, and the hash and the sender are right', async () => {
+  test('signs a structured transaction, and its hash and its sender are right', async () => {
     const { status, json } = await node.request('POST', '/v1/eth/sign-tx', { payload });
     expect(status).toBe(200);
     const raw = json['raw_transaction'] as `0x02${string}`;
