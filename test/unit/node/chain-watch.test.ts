@@ -95,7 +95,7 @@ describe('the master secret', () => {
     ['zero', { kind: 'read', hash: ZERO_HASH }],
     ['a different hash', { kind: 'read', hash: `0x${'22'.repeat(32)}` as Hash32 }],
     ['no hash', { kind: 'shallow' }],
-  ])('is withheld after a read between two node_ticks has shown %s, until the next node_tick', async (_, hash) => {
+  ])('is withheld until the next node_tick if a read between two node_ticks has shown %s', async (_, hash) => {
     const { clock, world, watch, read } = start();
     world.hash = { kind: 'read', hash: `0x${'11'.repeat(32)}` as Hash32 };
     await read();

@@ -377,7 +377,7 @@ describe('step 3, the claim', () => {
     expect(seen).toMatchObject({ claims: [hashOf(1), hashOf(1), hashOf(2)], randoms: 2 });
   });
 
-  test('that was mined and reset between two reads is never repeated: the node claims a fresh secret', async () => {
+  test('that was mined, and whose hash was reset between two reads, is never repeated: the node claims a fresh secret', async () => {
     const { claim, look, seen } = startJobs();
     await claim({ kind: 'pending', transactionHash: TRANSACTION });
     expect(await claim({ kind: 'was_reset', transactionHash: TRANSACTION })).toEqual({
@@ -390,7 +390,7 @@ describe('step 3, the claim', () => {
     expect(await look(hashOf(1))).toEqual(confirmed(1));
   });
 
-  test('that was reset at the head is still confirmed if the chain shows its hash at the required depth', async () => {
+  test('whose hash was reset at the head is still confirmed if the chain shows the hash at the required depth', async () => {
     const { claim, look, world } = startJobs();
     await claim({ kind: 'head_shows', hash: hashOf(1) });
     world.head = ZERO_HASH;
@@ -607,7 +607,7 @@ describe('the membership before outbound work', () => {
     await Promise.all([first, second]);
   });
 
-  test('is not read while a node_tick reads it, and a node_tick waits while it is being read for outbound work', async () => {
+  test('is not read for outbound work while a node_tick reads it, and a node_tick waits while outbound work reads it', async () => {
     const { jobs, reads } = startReading();
     const tick = jobs.readChain(SIGNAL);
     const outbound = jobs.refreshForOutbound(SIGNAL);
