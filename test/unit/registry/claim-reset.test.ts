@@ -50,7 +50,7 @@ async function claimAndMine(sender: ClaimSender, hash: Hash32) {
   return sent;
 }
 
-test('a claim that was reset is recognized from its receipt, and is not sent again', async () => {
+test('a claim whose hash was reset is recognized from its receipt, and is not sent again', async () => {
   const sender = await startSender();
   const sent = await claimAndMine(sender, HASH);
   const before = await running.chain.claimsMined();
@@ -59,7 +59,7 @@ test('a claim that was reset is recognized from its receipt, and is not sent aga
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('a claim that was reset does not affect the claim of another secret', async () => {
+test('a claim whose hash was reset does not affect the claim of another secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();
@@ -81,7 +81,7 @@ test('a claim that the chain reverted is not treated as reset, but is sent again
   expect(await running.chain.masterSecretHash()).toBe(lost);
 });
 
-test('a claim that was reset is recognized even if the node has sent a replacement for it', async () => {
+test('a claim whose hash was reset is recognized even if the node has sent a replacement for it', async () => {
   const sender = await startSender();
   await running.chain.test.setAutomine(false);
   const sent = await sender.claim(HASH, signal);
