@@ -190,7 +190,7 @@ export class NaiveStore {
     return { kind: 'skipped', why: order === 0 ? 'ignored_identical' : 'ignored_existing_newer_time' };
   }
 
-  /** Keys whose last local write has a sequence number above `above`, in the order of these numbers. */
+  /** The entries whose last local write has a sequence number above `above`, in the order of these numbers. */
   writesAfter(above: number): NaiveEntry[] {
     return this.entries.filter(({ ownSequenceNumber }) => ownSequenceNumber > above).sort((a, b) => a.ownSequenceNumber - b.ownSequenceNumber);
   }

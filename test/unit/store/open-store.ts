@@ -1,4 +1,4 @@
-/** A store for tests. A test can change its limits, and `outside`, which contains what other modules would tell the store. */
+/** A store for tests. A test can change its limits and `outside`, which stands for what other modules would tell the store. */
 import type { StoreId } from '../../../src/domain/ids.ts';
 import { RecordStore, type RecordStoreOptions } from '../../../src/store/record-store.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';

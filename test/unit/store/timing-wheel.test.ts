@@ -84,7 +84,7 @@ describe('a timer', () => {
     expect(taken).toEqual(Array.from({ length: 40 }, (_, index) => 500 * (index + 1)));
   });
 
-  test('fires before a later timer, even when it was scheduled for the past and a neighbour was cancelled', () => {
+  test('fires before a later timer, even when it was scheduled for the past and a neighbouring timer was cancelled', () => {
     const wheel = new TimingWheel<string>();
     const [, second] = [1_000, 2_000, 3_000, 4_000].map((atMs) => wheel.schedule(`at ${atMs}`, atMs));
     expect(wheel.takeDue(9_000)?.what).toBe('at 1000');
