@@ -40,7 +40,7 @@ describe('the model of a source', () => {
     expect(modelOf(...ended, state(9, 'a', activeIn('closed'), {}, true)).sources.get('a')).toMatchObject({ ended: null, headline: 'closed', sinceMs: 9 });
   });
 
-  test('does not restart the time in a state when the whole state is repeated', () => {
+  test('keeps the time at which its current state began when the whole state is repeated', () => {
     expect(modelOf(chart(), state(1, 'a', activeIn('open')), state(100, 'a', activeIn('open'))).sources.get('a')).toMatchObject({ sinceMs: 1, sinceExact: false });
   });
 

@@ -10,7 +10,7 @@ const history = new History();
 for (const event of numbered([chart(), state(1_000, 'a', activeIn('closed')), step(5_000, 'a', 'push', [OPENS], activeIn('open'))])) history.append(event);
 
 describe('the moment that is shown', () => {
-  test('is the latest event in the live view, and its time keeps up with the clock', () => {
+  test('is the latest event while the view is live, and its time keeps up with the clock', () => {
     expect(shownAt(LIVE, history, { nowMs: 9_000, pageMs: 0 })).toEqual({ place: 3, atMs: 9_000 });
     expect(shownAt(LIVE, history, { nowMs: 4_000, pageMs: 0 })).toEqual({ place: 3, atMs: 5_000 });
   });
