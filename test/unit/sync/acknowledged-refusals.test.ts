@@ -14,7 +14,7 @@ describe('when a peer accepts only some records of a message', () => {
     ['does_not_decrypt', 'permanently'],
     ['too_far_ahead', 'for now'],
     ['store_full', 'for now'],
-  ])('the accepted record is acknowledged, but the rejected record never is (%s, refused %s)', async (reason, how) => {
+  ])('the accepted record is acknowledged, but the rejected record never is (reason: %s, rejected %s)', async (reason, how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.bend = (answer, { inner }) => {
@@ -36,7 +36,7 @@ describe('when a peer accepts only some records of a message', () => {
     expect(rejected.outcome).toBe('not_replicated');
   });
 
-  test('a rejected record with a long key is never acknowledged, although the answer names only the beginning of its key', async () => {
+  test('a rejected record with a long key is never acknowledged, even if the answer contains only the beginning of its key', async () => {
     const network = new Network();
     const a = network.add('a');
     const b = network.add('b', { store: { maxStoreBytes: 4_000 } });

@@ -64,7 +64,7 @@ describe('two stores', () => {
     ],
   ];
 
-  test.each(DIFFERENCES)('become equal in one round: %s', async (_, differ, expected) => {
+  test.each(DIFFERENCES)('become equal in one round when the difference is %s', async (_, differ, expected) => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('shared', 'value');
@@ -86,7 +86,7 @@ describe('two stores', () => {
     expect(Object.keys(a.store.recordOf(APP, 'k')!.version).sort()).toEqual([a, b].map(({ member, store }) => `${member.wallet}/${store.storeId}`).sort());
   });
 
-  test('are repaired app by app: equal apps are not requested', async () => {
+  test('are repaired app by app: apps with equal records are not requested', async () => {
     const { clock, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     for (const app of ['7', '100', '2000']) a.put('shared', 'value', { app });
@@ -204,7 +204,7 @@ describe('two stores', () => {
   });
 });
 
-describe('a write that reached only one peer before its writer died', () => {
+describe('a write that reached only one peer before the node that made it died', () => {
   test.each([
     ['the peer that has it starts the comparison', 'b'],
     ['the peer that lacks it starts the comparison', 'c'],
@@ -261,7 +261,7 @@ describe('an older peer', () => {
     expect(network.requests.filter(({ status }) => status === 403)).toHaveLength(1);
   });
 
-  test('is compared again only after ten minutes', async () => {
+  test('takes part in another comparison only after ten minutes', async () => {
     const { network, a, older } = startWithOlder();
     await a.tick();
     older.put('there', 'value');

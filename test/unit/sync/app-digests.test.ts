@@ -46,7 +46,7 @@ describe('pages of apps', () => {
     [APPS_A_PAGE, [APPS_A_PAGE]],
     [APPS_A_PAGE + 1, [APPS_A_PAGE, 1]],
     [2 * APPS_A_PAGE + 5, [APPS_A_PAGE, APPS_A_PAGE, 5]],
-  ])('of %i apps have these sizes: %j', async (count, sizes) => {
+  ])('have the expected sizes (number of apps: %i, apps per page: %j)', async (count, sizes) => {
     const { store, modules } = start(range(count));
     const pages = await allPages(modules);
     expect(pages.map((page) => Object.keys(page).length)).toEqual(sizes);

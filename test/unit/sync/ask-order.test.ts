@@ -25,7 +25,7 @@ describe('members are asked', () => {
     ['with the preferred member first', 'c', '', 0, 'cabd'],
     ['last if they proved wrong', null, 'a', 0, 'bcda'],
     ['with the preferred member last when it proved wrong', 'b', 'b', 0, 'acdb'],
-    ['in the order of the list, even among members that proved wrong', null, 'abd', 0.5, 'cdab'],
+    ['in the order of the list within each group: first the good members, then those that proved wrong', null, 'abd', 0.5, 'cdab'],
     ['with a silent member after the good members and before those that proved wrong', null, 'a', 0, 'cdba', 'b'],
     ['with the preferred member last when it was silent', 'b', '', 0, 'acdb', 'b'],
   ])('%s', (_, preferred, wrong, unit, order, silent = '') => {

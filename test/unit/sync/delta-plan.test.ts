@@ -59,12 +59,12 @@ describe('a plan', () => {
     }
   });
 
-  test('is oversized only if its only record makes a body above 2 MiB', () => {
+  test('is oversized only if it consists of a single record that makes the body exceed 2 MiB', () => {
     expect(planDelta([entry('a', 500_000), entry('b')])).toMatchObject({ entries: [{ record: { key: 'a' } }], oversized: false });
     expect(planDelta([entry('a', 530_000), entry('b')])).toMatchObject({ entries: [{ record: { key: 'a' } }], oversized: true });
   });
 
-  test('sends a value alone if its body exceeds 2 MiB', () => {
+  test('sends a record alone if its value makes the body exceed 2 MiB', () => {
     const entries = [entry('before'), entry('large', 1_048_576), entry('after'), entry('also large', 1_048_576)];
     expect(plan(entries).map((batch) => batch.map(({ record }) => record.key))).toEqual([['before'], ['large'], ['after'], ['also large']]);
   });
@@ -105,7 +105,7 @@ describe('an answer to a push', () => {
     expect(judgeDeltaAnswer([a, long], answer)).toEqual({ kind: 'told', taken: [a], later: [long], refused: [] });
   });
 
-  test('that names a cut key rejects both records whose keys begin with it', () => {
+  test('that names only the beginning of a key rejects both records whose keys begin that way', () => {
     const alike = [entry(`${'x'.repeat(1_024)} one`), entry(`${'x'.repeat(1_024)} two`)];
     const answer = { total: 2, merged: 1, skipped: 0, rejected: 1, rejections: [rejection('x'.repeat(1_024), 'store_full')] };
     expect(judgeDeltaAnswer(alike, answer)).toEqual({ kind: 'told', taken: [], later: alike, refused: [] });

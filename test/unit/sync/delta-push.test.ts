@@ -166,7 +166,7 @@ describe('the acknowledged sequence of a peer', () => {
     expect(b.read('old')).toBe('value');
   });
 
-  test('is reset if the peer loses its store in the middle of a push; an answer for the lost store is then ignored', async () => {
+  test('is reset if the peer loses its store in the middle of a push; an answer that belongs to the lost store is then ignored', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.put('first', 'value');
@@ -346,7 +346,7 @@ describe('a record that a peer refuses permanently', () => {
     expect(a.replicaOf(b).view()).toMatchObject({ refused: { malformed: 1 }, behindRecords: 0, waitingRetries: 0, lastError: null });
   });
 
-  test('is identified in several batches when the peer lists fewer rejections than it counts', async () => {
+  test('is identified within a few batches when the peer lists fewer rejections than it counts', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     const bad = Array.from({ length: 150 }, (_, index) => `bad ${index}`);
@@ -568,7 +568,7 @@ describe('the number of acknowledgements', () => {
     expect([merged.outcome, skipped.outcome, b.read('l')]).toEqual([1, 1, 'value']);
   });
 
-  test('for an earlier write includes peers that have a later write of the same key', async () => {
+  test('for an earlier write includes peers that have a later write to the same key', async () => {
     const { nodes } = startNodes('a', 'b');
     const [a] = nodes;
     const first = waitingFor(a, a.put('k', 'first'), 1);
@@ -599,7 +599,7 @@ describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () 
     expect([b.read('k5'), a.replicaOf(b).progress.hasBacklog]).toEqual(['value', false]);
   });
 
-  test.each(['pushed', 'compared'])('does not hold back the good records after it, even if there are many bad records (records that are %s)', async (how) => {
+  test.each(['pushed', 'compared'])('does not hold back the good records after it, even if there are many bad records (the records are %s)', async (how) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     b.before = ({ inner }) => {

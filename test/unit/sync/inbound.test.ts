@@ -182,16 +182,16 @@ describe('sender_wallet', () => {
 });
 
 describe('a valid HMAC', () => {
-  test.each([
-    ['master_secret_request', false],
-    ['snapshot_request', true],
-    ['delta', true],
-    ['digest_request', true],
-    ['MASTER_SECRET_REQUEST', true],
-    [undefined, true],
-    [['master_secret_request'], true],
-  ])('is required for a message of type %j: %s', (type, needed) => {
-    expect(start().inbound.requiresHmac({ type })).toBe(needed);
+  test.each<[string, unknown]>([
+    ['not required', 'master_secret_request'],
+    ['required', 'snapshot_request'],
+    ['required', 'delta'],
+    ['required', 'digest_request'],
+    ['required', 'MASTER_SECRET_REQUEST'],
+    ['required', undefined],
+    ['required', ['master_secret_request']],
+  ])('is %s for a message of type %j', (need, type) => {
+    expect(start().inbound.requiresHmac({ type })).toBe(need === 'required');
   });
 
 describe('the memory that is reserved for the answer', () => {
@@ -199,8 +199,8 @@ describe('the memory that is reserved for the answer', () => {
 
   test.each<[string, readonly string[], Record<string, unknown>, number | null]>([
     ['is enough for a page of 8 MiB', LARGE, { type: 'snapshot_request' }, 4 * 1024 * 1024 - 512],
-    ['is only enough for a smaller page if the peer requests a smaller page', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
-    ['is only enough for the contents of a small store', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
+    ['is limited to a smaller page if the peer requests a smaller page', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
+    ['is limited to the size of a small store', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
     ['is zero for a request that will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
     ['is reserved only for snapshot requests', LARGE, { type: 'delta' }, null],
   ])('%s', (_, holds, message, chars) => {

@@ -111,7 +111,7 @@ describe('a batch', () => {
     expect(rejections.map(({ key }) => [key.length, key.isWellFormed()])).toEqual([[1_024, true]]);
   });
 
-  test('reports the verdict on each record to its caller', async () => {
+  test('reports a verdict on each record to the caller of the merge', async () => {
     const { modules, verdicts, record } = start();
     const good = record('good');
     await mergeBatch({ [APP]: [good, good, null] }, modules);

@@ -159,7 +159,7 @@ describe('a record that a peer refused for now', () => {
     expect([...writer.progress.retries.all()].map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, () => 2));
   });
 
-  test('is not sent again to a peer that reports only counts after that peer has answered a batch that contains the record', () => {
+  test('is not sent again if the peer reports only counts and has answered a batch that contains the record', () => {
     const writer = new Writer();
     for (const key of ['a', 'b']) writer.write(key);
     push(writer, (keys) => (keys.includes('a') ? BROKEN : { merged: keys.length }));

@@ -89,7 +89,7 @@ describe('a peer', () => {
     expect([replica.progress.acknowledgedUpTo, replica.progress.hasTaken(4)]).toEqual([9, true]);
   });
 
-  test('certainly has an acknowledged record, unless it refused that record or the record may be in doubt', () => {
+  test('is treated as having an acknowledged record, unless it refused that record or the record may be in doubt', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(10_000, { records: 0, bytes: 0 });
@@ -150,7 +150,7 @@ describe('a peer', () => {
     expect(replica.view()).toMatchObject({ lastError: null, lastErrorMs: null, nextTryMs: null });
   });
 
-  test('cannot fill the memory of this node with invented reasons', () => {
+  test('cannot fill the memory of this node with invented reasons for refusals', () => {
     const { replicas } = start();
     for (let reason = 0; reason < 1_000; reason += 1) replicas.of(B).progress.noteRefusal(ownWrite(reason), `reason ${reason}`);
     const { refused } = replicas.of(B).view();
@@ -170,7 +170,7 @@ describe('all peers', () => {
     expect(taken()).toEqual([true, false]);
   });
 
-  test('have one highest acknowledged sequence, which includes acknowledgements from earlier stores and from former members', () => {
+  test('share one highest acknowledged sequence, which includes acknowledgements from earlier stores and from former members', () => {
     const { replicas } = start();
     replicas.keepOnly([B, C]);
     replicas.of(B).progress.advance(7, { records: 0, bytes: 0 });

@@ -341,7 +341,7 @@ describe('lanes', () => {
   });
 });
 
-describe('the end of a tick', () => {
+describe('a tick that is about to end', () => {
   test('waits for the new lane of a member that has a new URL, not for its old lane', async () => {
     const { members, pushes, outcomes, state, tick, write } = startAlone(1);
     write(1);
@@ -463,7 +463,7 @@ describe('the membership', () => {
     state.refreshes = true;
     write(1);
     await tick();
-    if (how === 'fails') refreshes[0]!.reject(new DependencyError('chain', 'unreachable', 'the RPC cannot be read'));
+    if (how === 'fails') refreshes[0]!.reject(new DependencyError('chain', 'unreachable', 'the RPC cannot be reached'));
     await clock.advance(how === 'fails' ? 0 : 1_000);
     expect(pushes).toHaveLength(2);
     expect(state.broken).toEqual([]);
@@ -496,7 +496,7 @@ describe('the last push', () => {
     a.put('k', 'value');
     await a.tick(true);
     network.setWay(a, b, 'open');
-    // In a real shutdown, too, the machine ends first, and the last push begins immediately after that.
+    // As in a real shutdown, the state machine ends first, and the last push begins immediately afterwards.
     a.unready();
     const done = a.replicator.lastPush(() => true, new AbortController().signal);
     await network.pass(200, 20);

@@ -49,7 +49,7 @@ async function startWithStale() {
 }
 
 describe('a stale node', () => {
-  test('answers digest requests with 503 and snapshots with complete: false', async () => {
+  test('answers digest requests with 503, and snapshot requests with complete: false', async () => {
     const { a, c } = await startWithStale();
     expect(await statusOf(c, a, 'digest_request')).toBe('service_unavailable');
     expect(await statusOf(c, a, 'snapshot_request')).toMatchObject({ complete: false });
@@ -60,7 +60,7 @@ describe('a stale node', () => {
     const { network, a, b, c } = await startWithStale();
     expect(c.keys()).toEqual(['gone', 'of c', 'of c, gone', 'stays']);
     network.isolate(c, 'open');
-    // Even a peer that lost its store gets only those records that the stale node wrote while it was cut off.
+    // Even a peer that lost its store gets only those records that the stale node wrote after the cut began.
     a.loseStore();
     c.put('meanwhile', 'value');
     await network.run(6);

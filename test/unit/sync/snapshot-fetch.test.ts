@@ -131,7 +131,7 @@ describe('the sureness listener hears the outcome of a fetch from a member', () 
     ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['node a answers', 'node a gave all records']],
     ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['node a answers', 'node a is sure', 'node a gave all records']],
     ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['node a is sure', 'node a gave only some records, and is sure']],
-    ['with records for which there is no room, on an earlier page', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
+    ['with records on the first page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
     ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['node a is sure', 'node a gave all records, and is sure']],
     ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['node a is sure', 'node a answers']],
     ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['node a answers']],
@@ -164,7 +164,7 @@ describe('a member', () => {
     ['on a page after the good records', source({ keys: ['k1', 'k2'] }, { keys: ['bad'] }), [{ malformed: 1 }]],
     ['on pages of one record each', source({ keys: ['k1'] }, { keys: ['bad'] }, { keys: ['k2'] }, { keys: ['bad'] }), [{ malformed: 1 }, { malformed: 1 }]],
     ['on the same page as records for which there is no room', source({ keys: ['k1', 'bad', 'large', 'k2'] }), [{ malformed: 1, store_full: 1 }]],
-  ])('with bad records %s is not given up: these records are omitted and counted', async (_, behaviour, reasons) => {
+  ])('with bad records %s is not given up: the bad records are omitted and counted', async (_, behaviour, reasons) => {
     const { outcome, merged, walletOf, book, peers, leftOut } = start({ a: behaviour, b: source({ keys: [] }) }, 'a');
     expect((await outcome).completeFrom).toBe(walletOf('a'));
     expect([merged, book.isWrong(peers[0]!.member)]).toEqual([['k1', 'k2'], false]);
@@ -234,7 +234,7 @@ describe('members that do not answer', () => {
     expect(peers.map(({ nonceRequests }) => nonceRequests.length)).toEqual([1, 1, 0, 0]);
   });
 
-  test('may be all members, and then there is no snapshot', async () => {
+  test('leave the node without a snapshot if there are no other members', async () => {
     const { outcome, merged } = start({ a: REFUSING, b: REFUSING });
     expect(await outcome).toEqual({ asked: 2, answered: 0, completeFrom: null });
     expect(merged).toEqual([]);
@@ -350,7 +350,7 @@ describe('a snapshot that takes longer than one fetch', () => {
   });
 });
 
-test('when the store is emptied during the fetch, only the page fails, not the whole fetch', async () => {
+test('when the store is emptied during the fetch, the current page fails, but the fetch does not throw', async () => {
   const { outcome, store } = start({ a: source({ keys: ['k1', 'k2'] }) });
   store.merge = () => {
     store.storeId = '4444444444444444' as StoreId;

@@ -115,13 +115,13 @@ describe('while a node serves', () => {
     expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
   });
 
-  test('it is not sure if, when it asks again after a pause, the other member still does not answer', async () => {
+  test('a minute without asking does not count: it is not sure if the other member then still does not answer', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
   });
 
-  test('the time of an aborted round also counts as time in which the node asked', async () => {
+  test('the time of an aborted round also counts as time in which the node asked the members', async () => {
     network.setWay(n, b, 'hang');
     await network.clock.advance(2_000);
     let hasEnded = false;
@@ -135,12 +135,12 @@ describe('while a node serves', () => {
     expect(hasEnded).toBe(true);
   });
 
-  test('it becomes sure when the other member has not answered for too long', async () => {
+  test('it becomes sure after it has asked the other member for a minute without an answer', async () => {
     await serveFor(SILENCE_MS);
     expect([n.sureness.figures().by, held()]).toEqual(['sure_members', ALL]);
   });
 
-  test('it asks no more members after it has become sure', async () => {
+  test('it stops asking members after it has become sure', async () => {
     await serveFor(SILENCE_MS);
     const before = network.requests.length;
     await serve();
