@@ -186,7 +186,7 @@ function orders<Thing>(things: readonly Thing[]): Thing[][] {
   return things.flatMap((first, at) => orders(things.toSpliced(at, 1)).map((rest) => [first, ...rest]));
 }
 
-describe('two concurrent writes of a key', () => {
+describe('two concurrent writes to a key', () => {
   const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
 
   test('lose on every node to a write from a node that has seen both, even if the clock of that node is far behind', () => {
@@ -254,7 +254,7 @@ describe("sequence numbers of a node's own writes", () => {
     expect(fresh[0]).toMatch(/^a\/[0-9a-f]{16}$/);
     third.merge(APP, store.recordOf(APP, 'k'), START_MS + 10);
     expect(third.get(APP, 'k', START_MS + 10)?.value[0]).toBe(3);
-    // Writes of other keys still use the old clock key.
+    // Writes to other keys still use the old clock key.
     store.put(APP, 'other', new Uint8Array(28), 0, START_MS + 4);
     expect(store.recordOf(APP, 'other')!.version).toEqual({ [ownKey()]: START_MS + 4 });
   });
@@ -288,7 +288,7 @@ describe("sequence numbers of a node's own writes", () => {
   });
 });
 
-test('a write of a key whose record has expired wins over the copies of that record on other nodes (§9.19)', () => {
+test('a write to a key whose record has expired wins over the copies of that record on other nodes (§9.19)', () => {
   const [here, there] = [openStore('a').store, openStore('b').store];
   here.put(APP, 'k', new Uint8Array(28), 10, START_MS);
   there.merge(APP, here.recordOf(APP, 'k'), START_MS);

@@ -1,4 +1,4 @@
-/** The cost of operations (protocol.md §9.8), measured in records that are visited. It is the same at any size of the store. */
+/** The cost of operations (protocol.md §9.8), measured as the number of visited records. The cost is the same at any size of the store. */
 import { describe, expect, test } from '@jest/globals';
 import type { RecordStore } from '../../../src/store/record-store.ts';
 import { bytesOf, openStore, START_MS } from './open-store.ts';

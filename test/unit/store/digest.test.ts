@@ -1,4 +1,4 @@
-/** Digests for comparing stores (protocol.md §10, Comparison), computed by hand in these tests. */
+/** Digests for comparing stores (protocol.md §10, Comparison). The tests compute the expected digests themselves. */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { bucketOf, EMPTY_BUCKET, rootDigest } from '../../../src/store/digest.ts';
@@ -30,7 +30,7 @@ describe('a digest', () => {
     expect(digestWith({ x: 1, y: 1 })).not.toBe(digestWith({ x: 1 }));
   });
 
-  test('of an app is the first 16 bytes of SHA-256 over the digests of its buckets, and the digest of all apps covers the apps in ascending order', () => {
+  test('of an app is the first 16 bytes of SHA-256 over the digests of its buckets, and the digest of all apps covers the apps in the numerical order of their ids', () => {
     const { store } = openStore('a');
     for (const [at, appId] of ['10', '9', '10', '10'].entries()) store.put(appId, `k${at}`, bytesOf(28), 0, START_MS);
     const digestOf = (appId: string): string => sha256(Buffer.from(store.bucketDigests(appId).join(''), 'hex')).toString('hex').slice(0, 32);

@@ -1,5 +1,5 @@
 /**
- * A record past its lifetime (protocol.md §9.19): reading it changes nothing. The next write of the key continues
+ * A record past its lifetime (protocol.md §9.19): reading it changes nothing. The next write to the key continues
  * from the clock and the time of the expired record. Otherwise the write would lose to old copies on other nodes.
  */
 import { describe, expect, test } from '@jest/globals';

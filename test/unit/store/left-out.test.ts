@@ -35,7 +35,7 @@ describe('a key is left out', () => {
   test.each<[string, Partial<WireRecord>]>([
     ['the record that it already has', { ...TOMBSTONE, version: { peer: 2, another: 1 } }],
     ['an earlier value', { version: { another: 1 }, updated_at_ms: START_MS - 1 }],
-  ])('but not when a full store refuses %s, because merging it would only add a clock entry', (_, fields) => {
+  ])('only if merging its record would add more than a clock entry: not if a full store refuses %s', (_, fields) => {
     const { store: measured } = openStore('a');
     const deleted = record({ ...TOMBSTONE, version: { peer: 2 } });
     measured.merge(APP, deleted, START_MS);
@@ -51,7 +51,7 @@ describe('a key is left out', () => {
     ['does not decrypt', { value: 'ff'.repeat(40) }],
     ['is too short', { value: '01' }],
     ['has a bad clock', { version: { peer: -1 } }],
-  ])('but not when its record %s, because then every store refuses it', (_, fields) => {
+  ])('only if some store can accept its record: not if that record %s', (_, fields) => {
     const { store } = openStore('a');
     expect(store.merge(APP, record(fields), START_MS).kind).toBe('rejected');
     expect(leftOut(store)).toBe(false);

@@ -128,7 +128,7 @@ describe('the limit of the whole store', () => {
   });
 });
 
-describe('the limit on the tombstones of an app', () => {
+describe('a store at the limit of tombstones for an app', () => {
   function withTombstones(count: number) {
     const opened = openStore('a', { maxTombstonesPerApp: count });
     const numbers: number[] = [];
@@ -181,7 +181,7 @@ describe('the limit on the tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'z', START_MS));
   });
 
-  test('drops no tombstone while the store keeps all records, regardless of what peers have acknowledged', () => {
+  test('drops no tombstone while it keeps all records, regardless of what peers have acknowledged', () => {
     const { store, outside, held } = withTombstones(3);
     outside.acknowledged = store.lastSequenceNumber;
     outside.keepsEverything = true;
@@ -213,13 +213,13 @@ describe('the limit on the tombstones of an app', () => {
     expectFull(store, START_MS, () => store.delete(APP, 'b', START_MS));
   });
 
-  test('does not apply to merges', () => {
+  test('still merges tombstones from peers', () => {
     const { store, held } = withTombstones(2);
     for (const key of ['p', 'q']) expect(store.merge(APP, foreign(key, tombstone), START_MS).kind).toBe('merged');
     expect(held()).toEqual(['d0', 'd1', 'p', 'q']);
   });
 
-  test('does not include tombstones whose retention has ended, regardless of how many there are', () => {
+  test('does not count tombstones whose retention has ended, regardless of how many there are', () => {
     const { store } = withTombstones(300);
     for (let index = 0; index < 300; index += 1) store.merge(APP, foreign(`p${index}`, tombstone), START_MS);
     const lateMs = START_MS + 60_000 + 301;

@@ -1,5 +1,5 @@
 /**
- * The store as described in protocol.md §4 and §10, regardless of cost: every operation scans all records.
+ * A store as described in protocol.md §4 and §10, without regard to cost: every operation scans all records.
  * The tests compare the real store with this one.
  */
 import { createHash } from 'node:crypto';
@@ -17,7 +17,7 @@ export interface NaiveEntry {
    * stays.
    */
   overdue: boolean;
-  /** The sequence number of this node's last write of the key, or 0. */
+  /** The sequence number of this node's last write to the key, or 0. */
   ownSequenceNumber: number;
   /** Whether the record is a tombstone that this node wrote. */
   ownTombstone: boolean;
@@ -52,7 +52,10 @@ function mergedClock(held: WireRecord['version'], incoming: WireRecord['version'
   return Object.fromEntries(keys.map((key) => [key, Math.max(held[key] ?? 0, incoming[key] ?? 0)]));
 }
 
-/** Cuts a clock. Entries with `/` in the key are dropped first, by count and then by key. The entry of the key `staying` stays. */
+/**
+ * Cuts a clock to at most 64 entries. Entries with `/` in the key are dropped first, in ascending order of count and then of key. The
+ * entry with the key `staying` is never dropped.
+ */
 function cutClock(clock: WireRecord['version'], staying?: string): WireRecord['version'] {
   const left = new Map(Object.entries(clock));
   while (left.size > 64) {

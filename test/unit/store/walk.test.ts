@@ -77,7 +77,7 @@ describe('a walk', () => {
     expect(codeOf(() => names(store, { cursor }))).toBe('bad_request');
   });
 
-  test('skips records that are removed before it reaches them, even if its current record is removed too', () => {
+  test('skips records that are removed before it reaches them, even if the record that it has just returned is removed too', () => {
     const { store } = openStore('a');
     const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) === 0).slice(0, 5);
     for (const key of keys) store.put('7', key, bytesOf(28), 0, START_MS);
@@ -98,7 +98,7 @@ describe('a walk', () => {
   });
 });
 
-test('for any changes between its steps and pages, a walk repeats no record and misses no record that existed the whole time', () => {
+test('a walk repeats no record and misses no record that existed the whole time, regardless of changes between its steps and pages', () => {
   // The keys are in few buckets, so that neighbours in the same bucket are added and removed.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));

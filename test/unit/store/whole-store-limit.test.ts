@@ -12,7 +12,7 @@ const APP = '7';
 const OTHER_APP = '8';
 /** This key has four bytes in UTF-8 and three characters of Latin-1. */
 const WIDE_KEY = 'añb';
-/** The length of `<name>/<store_id>`. The id has 16 hex digits. */
+/** The length of the clock key of the store `a`: `a/<store_id>`. The id has 16 hex digits. */
 const OWN_ENTRY_BYTES = 'a/'.length + 16;
 const APP_BYTES = 1_024;
 /** The length of a clock key that nodes write: `<wallet>/<store_id>`. */
@@ -109,7 +109,7 @@ describe('the limit of the whole store', () => {
     expect(store.merge(APP, tombstone, START_MS)).toEqual({ kind: 'merged' });
     expect(store.get(APP, 'k', START_MS)).toBeNull();
     expect(store.heldBytes).toBe(APP_BYTES + cost(1, [4, ...Array.from({ length: 3 }, () => WRITTEN_CLOCK_KEY)], null));
-    // Only deletes may use the bytes above the limit.
+    // A value for a new key may not use the bytes above the limit.
     expect(store.merge(APP, foreign('new', 28), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
     expect(put(store, APP, 'new', 28)).toBe('insufficient_storage');
   });
@@ -187,7 +187,7 @@ describe('the limit on the number of apps', () => {
     expect([put(store, '2', 'other', 28), store.refusedFull, store.appIds()]).toEqual(['written', 1, ['1', '2']]);
   });
 
-  test('applies to tombstones of invented apps, and there is room again as soon as these tombstones are gone', () => {
+  test('applies to tombstones for apps that do not exist, and there is room again as soon as these tombstones are gone', () => {
     const { store } = openStore('a', { maxApps: 10, tombstoneRetentionMs: 10 });
     const tombstone = (app: number): unknown => store.merge(String(app), { ...foreign('k', 0), value: null, tombstone: true }, START_MS);
     for (let app = 1; app <= 1_000; app += 1) expect(tombstone(app)).toEqual(app <= 10 ? { kind: 'merged' } : { kind: 'rejected', why: 'store_full' });

@@ -1,4 +1,4 @@
-/** The log of a node's own writes (protocol.md §10, Who sends what): it returns the last entry of each key, after a given sequence number. */
+/** The log of a node's own writes (protocol.md §10, Who sends what): it returns the last entry of each key, if that entry is after a given number. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { WriteLog, type LogEntry } from '../../../src/store/write-log.ts';
@@ -59,7 +59,7 @@ test('after any writes, the entries after any sequence number equal the result o
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), key: fc.nat(400) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('look' as const), back: fc.nat(8_000) }) },
   );
-  // The steps are repeated, so that the log has enough superseded entries to remove some of them during the test.
+  // The steps are repeated, so that enough entries become superseded for the log to remove some of them during the test.
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
       const log = new WriteLog<number>();
