@@ -112,7 +112,7 @@ describe('a failure of the chain', () => {
       expect(lookup).rejects.toMatchObject({ dependency: 'chain', failure: 'unreachable' }),
     );
     await settle();
-    reads[0]!.reject(new DependencyError('chain', 'unreachable', 'the RPC cannot be read'));
+    reads[0]!.reject(new DependencyError('chain', 'unreachable', 'the RPC cannot be reached'));
     await Promise.all(both);
     expect(await lookUp(known(APP))).toEqual(known(APP));
     expect(reads).toHaveLength(2);

@@ -59,7 +59,7 @@ test('a claim whose hash was reset is recognized from its receipt, and is not se
   expect(await running.chain.claimsMined()).toBe(before);
 });
 
-test('a claim whose hash was reset does not affect the claim of another secret', async () => {
+test('a claim whose hash was reset does not affect the claim for another secret', async () => {
   const sender = await startSender();
   await claimAndMine(sender, HASH);
   await running.chain.resetMasterSecretHash();

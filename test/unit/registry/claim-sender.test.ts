@@ -110,7 +110,7 @@ const refusing = (message: string, code = -32_000): Saying => ({ error: { code, 
 const pending = (transactionHash: string): ClaimReport => ({ kind: 'pending', transactionHash: transactionHash as Hash32 });
 
 describe('a claim', () => {
-  test('is an EIP-1559 transaction with gas limit 300000 and a maximum fee of twice the base fee plus the tip', async () => {
+  test('is an EIP-1559 transaction with gas limit 300000 and a maximum fee equal to the tip plus twice the base fee', async () => {
     const { claim, transactions, lastHash } = startChain();
     expect(await claim()).toEqual(pending(lastHash()));
     expect(transactions()).toEqual([

@@ -12,23 +12,23 @@ const http = (body: unknown, status = 200, more: Partial<HttpAnswer> = {}): Http
   ...more,
 });
 
-test.each<[number, string, boolean]>([
-  [3, 'execution reverted', true],
-  [3, '', true],
-  [-32_000, 'execution reverted: custom error', true],
-  [-32_000, 'max code size exceeded', true],
-  [-32_000, 'max initcode size exceeded', true],
-  [-32_603, 'EVM error CreateContractSizeLimit', true],
-  [-32_003, 'CreateContractSizeLimit', true],
-  [-32_003, 'OutOfGas(Basic)', true],
-  [-32_000, 'invalid opcode: INVALID', true],
-  [-32_005, 'limit exceeded', false],
-  [-32_603, 'internal error', false],
-  [-32_000, 'header not found', false],
-  [-32_000, 'missing trie node 5fa2 (path ) state is not available', false],
-  [-32_602, "missing field 'to'", false],
-])('the error %i "%s" is judged to come from the EVM: %s', (code, message, isAnswer) => {
-  expect(judgeRpcAnswer(call('eth_call'), http({ error: { code, message } })).kind).toBe(isAnswer ? 'reverted' : 'unreadable');
+test.each<[number, string, 'reverted' | 'unreadable']>([
+  [3, 'execution reverted', 'reverted'],
+  [3, '', 'reverted'],
+  [-32_000, 'execution reverted: custom error', 'reverted'],
+  [-32_000, 'max code size exceeded', 'reverted'],
+  [-32_000, 'max initcode size exceeded', 'reverted'],
+  [-32_603, 'EVM error CreateContractSizeLimit', 'reverted'],
+  [-32_003, 'CreateContractSizeLimit', 'reverted'],
+  [-32_003, 'OutOfGas(Basic)', 'reverted'],
+  [-32_000, 'invalid opcode: INVALID', 'reverted'],
+  [-32_005, 'limit exceeded', 'unreadable'],
+  [-32_603, 'internal error', 'unreadable'],
+  [-32_000, 'header not found', 'unreadable'],
+  [-32_000, 'missing trie node 5fa2 (path ) state is not available', 'unreadable'],
+  [-32_602, "missing field 'to'", 'unreadable'],
+])('the error %i "%s" is judged as "%s"', (code, message, kind) => {
+  expect(judgeRpcAnswer(call('eth_call'), http({ error: { code, message } })).kind).toBe(kind);
 });
 
 test.each<[string, string, HttpAnswer, object]>([

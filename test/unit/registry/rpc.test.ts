@@ -95,7 +95,7 @@ describe.each([
     expect(results).toEqual(faults().map(([, why]) => ({ ok: false, why })));
   });
 
-  test.each([1, 13, 250])('%i views are read in one round trip, and the results are in the order of the calls', async (count) => {
+  test.each([1, 13, 250])('all views are read in one round trip, and the results are in the order of the calls (number of views: %i)', async (count) => {
     const { readMany, trips } = await start();
     const calls = Array.from({ length: count }, (__, index) => (index % 2 === 0 ? GOOD() : kms('operatorCount')));
     const results = await readMany(calls, block);
@@ -165,7 +165,7 @@ describe('many views in one multicall', () => {
     for (const close of closers.splice(0)) await close();
   });
 
-  /** A real chain behind a load balancer that garbles some answers: `mar` returns a garbled answer, or null for the real one. */
+  /** A real chain behind a load balancer that garbles some answers: `mar` returns a garbled answer, or null to keep the real one. */
   async function startMarred(mar: (call: { readonly to?: string; readonly number: number }) => object | null) {
     const seen: (string | undefined)[] = [];
     const server = await scriptedServer(async (request, response) => {
@@ -188,7 +188,7 @@ describe('many views in one multicall', () => {
     ['a revert without data', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
     ['empty hex', { result: '0x' }],
     ['null', { result: null }],
-    ['bytes in the wrong form', { result: '0x1234' }],
+    ['malformed bytes', { result: '0x1234' }],
     ['an error of the RPC', { error: { code: -32_000, message: 'header not found' } }],
   ];
 
@@ -225,7 +225,7 @@ describe('many views in one multicall', () => {
     expect(times).toBe(3);
   });
 
-  test('fail together with one reason when the RPC fails', async () => {
+  test('all fail with the same reason when the RPC fails', async () => {
     const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
     for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
       await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });

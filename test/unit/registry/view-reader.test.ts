@@ -72,8 +72,8 @@ const settleChain = () => running.chain.mine(CONFIRMATIONS);
 describe.each([
   ['without Multicall3', false],
   ['with Multicall3', true],
-])('the membership, %s,', (_, withMulticall) => {
-  test.each([1, 10, 100])('of %i instances is read in at most three round trips, as counted by the reader and by the RPC', async (count) => {
+])('%s, the membership', (_, withMulticall) => {
+  test.each([1, 10, 100])('is read in at most three round trips, as counted by the reader and by the RPC (number of instances: %i)', async (count) => {
     if (withMulticall) await installMulticall3(running);
     await registerMany(count);
     await settleChain();
@@ -187,7 +187,7 @@ describe('all data is read at the same block, six blocks below the head:', () =>
 describe('the hint', () => {
   const isHint = ({ method, params }: Parameters<Mar>[0]): boolean => method === 'eth_call' && params[1] === 'latest';
 
-  test('is requested again separately when its answer is lost, so no member is lost and no round trip is repeated', async () => {
+  test('is requested again separately when its answer is lost, so no member is lost, and the read still takes three round trips', async () => {
     await register(0);
     await settleChain();
     let lost = 0;
@@ -349,13 +349,13 @@ describe('contracts that cannot be read:', () => {
     expect(view.membership.members).toHaveLength(1);
   });
 
-  test('a missing KMSRegistry means an unreadable hash, and never a hash of zero', async () => {
+  test('if KMSRegistry is missing, the hash is reported as unreadable, and never as zero', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: `0x${'c0'.repeat(20)}` as Wallet });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'there is no KMSRegistry at its address' });
   });
 
-  test('another contract instead of KMSRegistry means an unreadable hash', async () => {
+  test('if another contract is at the address of KMSRegistry, the hash is reported as unreadable', async () => {
     await settleChain();
     const { reader } = start({ kmsRegistry: running.chain.novaAppRegistry });
     expect((await reader.readView(signal)).hash).toEqual({ kind: 'unreadable', detail: 'the call failed: reverted' });
@@ -364,7 +364,7 @@ describe('contracts that cannot be read:', () => {
   test.each<[string, () => Wallet]>([
     ['a missing NovaAppRegistry', () => `0x${'c0'.repeat(20)}` as Wallet],
     ['another contract instead of NovaAppRegistry', () => running.chain.kmsRegistry],
-  ])('%s makes the refresh fail, and never means an empty list (§9.18)', async (_, address) => {
+  ])('%s makes the refresh fail, and is never treated as an empty list (§9.18)', async (_, address) => {
     await settleChain();
     const { reader } = start({ novaAppRegistry: address() });
     await expect(reader.readView(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });
