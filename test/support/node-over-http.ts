@@ -44,7 +44,7 @@ export const READY: ReadinessView = {
 
 export interface NodeOverHttpOptions {
   readonly nowMs?: number;
-  /** 32 bytes in hex. */
+  /** The master secret: 32 bytes in hex. */
   readonly secret?: string;
   readonly info?: string;
   /** Private keys of the node's wallet and enclave, in hex. Default: random. */

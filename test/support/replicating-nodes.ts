@@ -47,7 +47,7 @@ export const RETENTION_MS = 86_400_000;
 export interface ReplicatingNodeOptions {
   /** Whether the node answers as an older node does. An older node sends nothing in these tests. */
   readonly kind?: 'current' | 'older';
-  /** Maximum size of a `/sync` body or an answer that the node accepts. Bytes. */
+  /** Maximum size of a `/sync` body or an answer that the node accepts, in bytes. */
   readonly maxSyncPayloadBytes?: number;
   readonly store?: Partial<RecordStoreOptions>;
 }
@@ -496,7 +496,7 @@ export function startNodes<Names extends readonly string[]>(...names: Names) {
   return { network, clock: network.clock, nodes };
 }
 
-/** The outcome of a write that waits for peers. */
+/** Waits for peers to acknowledge a write. The outcome is `waiting` at first, and then the number of peers or the code of the refusal. */
 export function waitingFor(node: ReplicatingNode, write: LocalWrite, peers: number): { outcome: unknown } {
   const seen: { outcome: unknown } = { outcome: 'waiting' };
   node.acknowledgements.wait(write, peers, 50_000).then(

@@ -1,4 +1,4 @@
-/** A real chain that has both contracts and mines a block for each transaction. */
+/** A real chain that has KMSRegistry and NovaAppRegistry, and mines a block for each transaction. */
 import { createPublicClient, createWalletClient, http, type Hex } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
