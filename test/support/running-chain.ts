@@ -29,7 +29,7 @@ export function accountOf(url: string, index: number) {
   return { account, client: createWalletClient({ account, chain: foundry, transport: http(url) }) };
 }
 
-/** A file of the viem package that the package does not export. */
+/** A file of the viem package with the code that deploys Multicall3. The package does not export this file. */
 const MULTICALL3_CREATION = new URL('../../node_modules/viem/_esm/constants/contracts.js', import.meta.url).href;
 
 /** Deploys Multicall3 at the address that it has on every chain. */

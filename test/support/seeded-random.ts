@@ -1,4 +1,4 @@
-/** Random numbers that a seed determines: SHA-256 in counter mode. */
+/** Random numbers that are determined by a seed. They are made with SHA-256 in counter mode. */
 import { createHash } from 'node:crypto';
 import type { Random } from '../../src/domain/ports.ts';
 

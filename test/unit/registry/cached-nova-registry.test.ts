@@ -22,7 +22,7 @@ function unknown(of: Wallet): AppRecord {
   return { instance: { ...known(of).instance, id: 0n }, app: null, version: null };
 }
 
-/** A registry with reads that the test answers one by one. */
+/** A registry whose reads the test answers one by one. */
 function startRegistry(ttlMs = TTL_MS) {
   const clock = new ManualClock();
   const reads: (PromiseWithResolvers<AppRecord> & { readonly wallet: Wallet; readonly signal: AbortSignal })[] = [];

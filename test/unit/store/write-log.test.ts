@@ -1,4 +1,4 @@
-/** The log of a node's own writes (protocol.md §10, Who sends what): it returns the last entry of each key, if that entry is after a given number. */
+/** The log of a node's own writes (protocol.md §10, Who sends what): it returns the entries above a given sequence number. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { WriteLog, type LogEntry } from '../../../src/store/write-log.ts';
