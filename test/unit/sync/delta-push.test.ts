@@ -183,12 +183,12 @@ describe('the acknowledged sequence of a peer', () => {
   });
 
   test.each([
-    ['master_secret_request', { type: 'master_secret_request' }, 0],
-    ['snapshot_request', { type: 'snapshot_request' }, 0],
-    ['snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
-    ['delta', { type: 'delta', data: {} }, 1],
-    ['snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
-  ])('is reset only if a message from the peer shows that the store of the peer is new: %s', async (_, message, acknowledged) => {
+    ['is reset', 'master_secret_request', { type: 'master_secret_request' }, 0],
+    ['is reset', 'snapshot_request', { type: 'snapshot_request' }, 0],
+    ['does not change', 'snapshot_request with a cursor', { type: 'snapshot_request', cursor: 'x' }, 1],
+    ['does not change', 'delta', { type: 'delta', data: {} }, 1],
+    ['does not change', 'snapshot_request with the same store_id', { type: 'snapshot_request', store_id: 'same' }, 1],
+  ])('%s when the peer sends a %s', async (_, __, message, acknowledged) => {
     const { nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     a.replicaOf(b).noteStoreId('same');

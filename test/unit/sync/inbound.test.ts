@@ -302,11 +302,11 @@ describe('a snapshot', () => {
     expect(walks).toEqual([{ app: '100', buckets: [0, 255] }]);
   });
 
-  test.each<[FirstSnapshotState, boolean | undefined]>([
-    ['complete', undefined],
-    ['missing', false],
-    ['none', false],
-  ])('from a node whose first snapshot has the state "%s" contains complete: %s', async (firstSnapshot, complete) => {
+  test.each<[string, FirstSnapshotState, boolean | undefined]>([
+    ['has no field `complete`', 'complete', undefined],
+    ['contains complete: false', 'missing', false],
+    ['contains complete: false', 'none', false],
+  ])('%s if the first snapshot of the node has the state "%s"', async (_, firstSnapshot, complete) => {
     expect((await start({ firstSnapshot }).handle({ type: 'snapshot_request' }))['complete']).toBe(complete);
   });
 

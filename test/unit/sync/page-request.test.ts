@@ -46,7 +46,7 @@ describe('a page', () => {
     ['a page that is not the last', { data: { '7': ['r'] }, complete: true, next_cursor: 'y' }, { data: { '7': ['r'] }, complete: true, sure: false, nextCursor: 'y' }],
     ['a page from a member that lacks its own first snapshot', { data: {}, complete: false, next_cursor: null }, { data: {}, complete: false, sure: false, nextCursor: null }],
     ['a page from a member that is sure', { data: {}, sure: true }, { data: {}, complete: true, sure: true, nextCursor: null }],
-  ])('is read: %s', async (_, answer, page) => {
+  ])('is read correctly: %s', async (_, answer, page) => {
     expect((await ask(answer)).page).toEqual(page);
     expect((await ask(answer, 'x')).page).toEqual(page);
   });
