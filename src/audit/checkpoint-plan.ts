@@ -1,6 +1,6 @@
 /**
- * Decides when the newest entry of an audit log is signed: after a number of entries or after a time, whichever comes first. After a
- * failed attempt, the next one is delayed, with backoff.
+ * Decides when the newest entry of an audit log is signed: when enough entries are unsigned, or when an entry has been unsigned for long
+ * enough, whichever comes first. After a failed attempt, the next attempt is delayed, with backoff.
  */
 import { backoffMs } from '../domain/backoff.ts';
 
@@ -12,12 +12,12 @@ export const CHECKPOINT_MS = 60_000;
 const RETRY = { firstMs: 1_000, lastMs: 60_000 };
 
 export interface CheckpointState {
-  /** Entries that no checkpoint covers yet. */
+  /** Number of entries that no checkpoint covers yet. */
   readonly unsigned: number;
   readonly isSigning: boolean;
   /** Number of consecutive failed attempts. */
   readonly failures: number;
-  /** The jitter of the wait after the last failure: uniform in [0, 1), drawn at that failure. */
+  /** A random number in [0, 1), drawn at the last failure. It determines the jitter of the wait after that failure. */
   readonly unit: number;
 }
 

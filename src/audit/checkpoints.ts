@@ -18,7 +18,7 @@ export interface CheckpointsModules {
   readonly clock: Clock;
   readonly random: Pick<Random, 'unit'>;
   readonly enclave: Pick<Enclave, 'sign'>;
-  /** Null until the enclave has reported the identity of this node. */
+  /** Returns the wallet of this node; null until the enclave has reported the identity of this node. */
   readonly wallet: () => Wallet | null;
   readonly trail: Pick<AuditTrail, 'pointToSign' | 'addCheckpoint'>;
   readonly onFailure: (error: unknown) => void;

@@ -66,7 +66,7 @@ export function withHash(text: string, hash: string): string {
   return `${text.slice(0, -1)},"hash":"${hash}"}`;
 }
 
-/** A longer text is not from a node, because the longest text that a node writes, a signature, has 132 characters. */
+/** Maximum length of a string in an entry. The longest string that a node writes, a signature, has only 132 characters. */
 const MAX_TEXT_CHARS = 256;
 
 const text = z.string().max(MAX_TEXT_CHARS);

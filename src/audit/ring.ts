@@ -29,7 +29,7 @@ export class AuditRing {
   /** Where the text of each slot begins, in bytes counted since the ring was created. Modulo `maxBytes`, this is the place in `#texts`. */
   readonly #starts: Float64Array;
   readonly #lengths: Uint32Array;
-  /** Where the newest text ends, counted in the same way. */
+  /** Where the newest text ends, in bytes counted since the ring was created. */
   #end = 0;
   #lastSequence = 0;
   #lastHash = HASH_BEFORE_FIRST;
@@ -58,7 +58,7 @@ export class AuditRing {
     return this.#goneSequence;
   }
 
-  /** The part of `maxBytes` that is in use. */
+  /** How many of the `maxBytes` are in use. */
   get bytes(): number {
     return this.#count === 0 ? 0 : this.#end - this.#oldestStart;
   }
@@ -79,7 +79,7 @@ export class AuditRing {
     return this.#count === 0 || (this.#count + entries <= maxEntries && this.#startOf(chars) + chars - this.#oldestStart <= maxBytes);
   }
 
-  /** @param entry the entry that follows `last`; its text is ASCII */
+  /** @param entry the entry that follows `last`; its text must be ASCII */
   append({ text, hash }: HeldEntry): void {
     this.makeRoom(text.length);
     const sequence = this.#lastSequence + 1;

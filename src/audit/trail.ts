@@ -10,7 +10,7 @@ import { AuditRing, type RingLimits } from './ring.ts';
 
 /** How much a node keeps for its readers: at 1,000 requests a second, about the last minute. */
 export const AUDIT_LIMITS: RingLimits = { maxEntries: 65_536, maxBytes: 16 * 1024 * 1024 };
-/** Room for a `dropped` entry, and for a checkpoint. Characters. */
+/** How much room is made for a `dropped` entry and for a checkpoint. Characters. */
 const DROPPED_TEXT_CHARS = 128;
 const CHECKPOINT_TEXT_CHARS = 512;
 const CHAIN_ID_BYTES = 16;
@@ -28,14 +28,14 @@ export interface AuditTrailModules {
 }
 
 interface TimedEvent {
-  /** When it was recorded. Unix milliseconds. */
+  /** When the event was recorded. Unix milliseconds. */
   readonly atMs: number;
   readonly event: AuditEvent;
 }
 
 export class AuditTrail implements Audit {
   readonly #clock: AuditTrailModules['clock'];
-  /** The entries that have been written into the chain, so without the waiting events. */
+  /** The entries that have been written into the chain. They do not include the waiting events. */
   readonly #written: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
@@ -62,7 +62,7 @@ export class AuditTrail implements Audit {
     return this.#ring.dropped;
   }
 
-  /** Bytes held, as counted for the limit. */
+  /** How many of the ring's `maxBytes` are in use. */
   get bytes(): number {
     return this.#ring.bytes;
   }
@@ -79,10 +79,10 @@ export class AuditTrail implements Audit {
     this.#hasEnded = true;
   }
 
-  /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that does. */
+  /** Returns the newest entry, to be signed. If the chain has not reported all dropped entries yet, first adds an entry that reports them. */
   pointToSign(): ChainPoint {
-    // Room is made for the checkpoint too, because no signed entry would report the entries that the checkpoint itself had to drop. After a
-    // failed attempt to sign, that room is still free.
+    // This also makes room for the checkpoint. Otherwise the checkpoint itself might have to drop entries, and no signed entry would report
+    // them. After a failed attempt to sign, the room is still free.
     const isAllSaid = this.#ring.dropped === this.#saidDropped;
     if (!isAllSaid || !this.#ring.hasRoom(CHECKPOINT_TEXT_CHARS)) this.#ring.makeRoom(DROPPED_TEXT_CHARS + CHECKPOINT_TEXT_CHARS, 2);
     this.#sayDropped();
