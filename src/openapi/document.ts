@@ -84,7 +84,7 @@ function operationOf(method: string, path: string, { summary, security, paramete
   const good: Json = plain ?? content('application/json', sealed === undefined ? refTo(answer!) : sealedBy(sealed.answers[200]!));
   const responses: Record<string, Json> = { 200: { description: 'OK', ...good } };
   for (const code of errors) responses[code] = errorOf(code, sealed?.answers[code]);
-  // A probe's 503 reports a failed check, not a bad request, so its body is text.
+  // A 503 from a probe only reports that a check failed. So its body is a text about the checks, not an error in JSON.
   if (isText && path !== '/metrics') responses[503] = { description: 'A check failed', ...content('text/plain', { type: 'string' }) };
   return {
     operationId: `${method}${path.replace(/[^a-z]+(\w?)/g, (_, next: string) => next.toUpperCase())}`,
@@ -97,7 +97,7 @@ function operationOf(method: string, path: string, { summary, security, paramete
   };
 }
 
-/** @param inner the schemas of a sealed error, which a request with `x-nova-sealed-errors: 1` gets; undefined: the error is never sealed */
+/** @param inner the schemas of a sealed error, which a request with `x-nova-sealed-errors: 1` gets; undefined if the error is never sealed */
 function errorOf(code: number, inner: readonly string[] | undefined): Json {
   const plain = refTo('Error');
   return { description: ERRORS[code]!, ...content('application/json', inner === undefined ? plain : { oneOf: [plain, sealedBy(inner)] }) };

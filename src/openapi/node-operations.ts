@@ -125,7 +125,7 @@ export const NODE_SCHEMAS = {
 
 const PUBLIC_ERRORS = [405, 429, 503];
 
-/** The highest number that an audit entry can have. */
+/** The highest sequence number that an audit entry can have. */
 const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER;
 const READY_NAMES = Object.keys(READY_CHECKS);
 

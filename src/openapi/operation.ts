@@ -1,4 +1,4 @@
-/** The form of an operation in the tables of this room. Each table lists its operations by endpoint and their schemas by name. */
+/** The form of an operation in the tables of this folder. Each table lists operations by endpoint, and refers to their schemas by name. */
 import type { z } from 'zod';
 import type { Endpoint } from '../domain/routes.ts';
 
@@ -34,7 +34,7 @@ export interface Operation<SchemaName extends string = string> {
   readonly answer?: SchemaName | typeof TEXT | typeof CBOR;
   /** The schemas of the inner bodies, for a route whose bodies are envelopes. */
   readonly sealed?: Sealed<SchemaName>;
-  /** The statuses of its errors, all of which have the same form. */
+  /** The HTTP statuses of the errors that the endpoint can return. All errors have the same form. */
   readonly errors: readonly number[];
 }
 

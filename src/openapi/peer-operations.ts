@@ -1,4 +1,4 @@
-/** The operation of peers (`http/sync-route.ts`), with the schemas of their messages (protocol.md §4, §10). */
+/** The one operation that peers call (`http/sync-route.ts`), with the schemas of their messages (protocol.md §4, §10). */
 import { z } from 'zod';
 import {
   answerFrame,
