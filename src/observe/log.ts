@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream';
 import { createLogger, format, transports } from 'winston';
 import type { Clock, Log, LogFacts } from '../domain/ports.ts';
 
-/** Maximum length of a string in a fact; the rest is cut off. Characters. */
+/** Maximum length of a fact that is a string; the rest is cut off. Characters. */
 const MAX_FACT_CHARS = 512;
 
 const LEVELS = { ERROR: 'error', WARNING: 'warn', INFO: 'info', DEBUG: 'debug' } as const;
@@ -26,7 +26,7 @@ function safeFacts(facts: LogFacts | undefined): Record<string, string | number 
   return safe;
 }
 
-/** JSON lines: `time`, `level`, `room`, `message`, then the facts. */
+/** Creates a log that writes one line of JSON for each message: `time`, `level`, `room` and `message`, then the facts. */
 export function createLog(options: LogOptions, modules: { readonly clock: Pick<Clock, 'nowMs'> }): Log {
   const logger = createLogger({
     level: LEVELS[options.level as keyof typeof LEVELS],

@@ -1,5 +1,5 @@
 /**
- * Counters and histograms of requests, calls and records. A count is one addition. With the `Counter` and `Histogram` of prom-client,
+ * Counters and histograms of requests, calls and records. Counting an event is one addition. With the `Counter` and `Histogram` of prom-client,
  * counting one derive request takes 3 µs and a scrape takes 3 ms, because these classes look up a series and build its labels each time. So
  * the counts and the names of the samples are kept here, and prom-client only writes the text.
  */
@@ -69,7 +69,7 @@ export class HistogramSeries implements CountedSeries {
   }
 }
 
-/** The labels of a series as they appear in a line, without braces. @throws InvariantError for a value that the text format would escape */
+/** The labels of a series as they appear in the text format, without braces. @throws InvariantError for a value that the text format would escape */
 export function labelsText(names: readonly string[], values: readonly string[]): string {
   return names
     .map((name, place) => {

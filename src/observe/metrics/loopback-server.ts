@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** Maximum number of open connections. When another one opens, it is closed immediately. */
+/** Maximum number of open connections. Any further connection is closed immediately. */
 const MAX_CONNECTIONS = 16;
 /** Maximum size of all headers together. Bytes. */
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -24,7 +24,7 @@ export interface MetricsServer {
 }
 
 /**
- * @param port 0: any free port
+ * @param port the port to listen on; 0 for any free port
  * @throws the error of `listen`, such as EADDRINUSE
  */
 export async function serveMetrics(port: number, page: MetricsPage): Promise<MetricsServer> {
@@ -53,12 +53,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, hosts:
   const [path] = (request.url ?? '').split('?', 1);
   if (!hosts.includes(request.headers.host ?? '')) say(response, 421, 'the Host header does not name this server');
   else if (path !== '/metrics') say(response, 404, 'this server has only /metrics');
-  else if (request.method !== 'GET' && request.method !== 'HEAD') say(response, 405, '/metrics can only be read');
+  else if (request.method !== 'GET' && request.method !== 'HEAD') say(response, 405, '/metrics accepts only GET and HEAD');
   else {
     try {
       say(response, 200, await page.render(), page.contentType);
     } catch {
-      say(response, 500, 'the metrics cannot be read');
+      say(response, 500, 'the metrics could not be collected');
     }
   }
 }

@@ -29,7 +29,7 @@ export class ProcessWatch {
     this.#delay.enable();
   }
 
-  /** The event loop's figures cover the time since the last call. */
+  /** Returns the current figures. Those of the event loop cover the time since the previous call. */
   read(): ProcessFigures {
     const { user, system } = process.cpuUsage();
     const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
@@ -51,7 +51,7 @@ export class ProcessWatch {
   }
 }
 
-/** @param ns a time between two samples of the loop; before the first sample Node returns a meaningless figure */
+/** @param ns a time between two samples of the loop; not meaningful before the first sample */
 function lagSeconds(ns: number): number {
   const seconds = ns / NS_PER_SECOND - RESOLUTION_MS / 1_000;
   return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;

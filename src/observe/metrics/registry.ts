@@ -1,4 +1,4 @@
-/** Fills the registry of prom-client from the table of metrics, with every series from the start. No other file imports prom-client. */
+/** Fills the registry of prom-client from the table of metrics, and creates every series at the start. No other file imports prom-client. */
 import { Gauge, Registry, type Metric } from 'prom-client';
 import { CounterSeries, HistogramSeries, labelsText, type CountedSeries } from './counted-metric.ts';
 import { METRICS, PREFIX, type CounterName, type GaugeName, type HistogramName, type MetricRow } from './table.ts';
@@ -37,12 +37,12 @@ export class MetricRegistry {
     this.counter(name, []).setTotal(total);
   }
 
-  /** @param labels a series of the table */
+  /** @param labels the label values of a series in the table */
   counter(name: CounterName, labels: readonly string[]): CounterSeries {
     return this.#counters.get(name)!.get(String(labels))!;
   }
 
-  /** @param labels a series of the table */
+  /** @param labels the label values of a series in the table */
   histogram(name: HistogramName, labels: readonly string[]): HistogramSeries {
     return this.#histograms.get(name)!.get(String(labels))!;
   }

@@ -53,7 +53,7 @@ describe('the loopback port', () => {
   test('answers an internal failure with status 500 and without details', async () => {
     const broken = await serveMetrics(0, { ...PAGE, render: async () => Promise.reject(new Error('inside')) });
     const answer = await fetch(`http://127.0.0.1:${broken.port}/metrics`);
-    expect([answer.status, await answer.text()]).toEqual([500, 'the metrics cannot be read']);
+    expect([answer.status, await answer.text()]).toEqual([500, 'the metrics could not be collected']);
     await broken.close();
   });
 });
