@@ -12,7 +12,7 @@ import type { KmsNode } from './node-list.ts';
 
 /** How many other nodes must acknowledge a write before the node answers, and how long the node waits for them. */
 export interface WriteOptions {
-  /** Default: 0. */
+  /** Number of other nodes. Default: 0. */
   readonly acks?: number;
   /** How long the node waits for these acknowledgements. Milliseconds, 1 to 60,000. Default: 5,000. */
   readonly ackTimeoutMs?: number;
@@ -32,9 +32,9 @@ export interface DeleteArguments extends WriteOptions {
 }
 
 export interface ListArguments {
-  /** Only keys that begin with this string. */
+  /** List only keys that begin with this string. */
   readonly prefix?: string;
-  /** Only keys that come after this key. */
+  /** List only keys that come after this key. */
   readonly after?: string;
   /** Maximum number of keys; if absent, all keys come in one answer. */
   readonly limit?: number;
@@ -49,7 +49,7 @@ export interface PutResult {
 }
 
 export interface StoredValue {
-  /** The caller must wipe it. */
+  /** The caller must wipe these bytes after use. */
   readonly value: Uint8Array;
   /** Unix milliseconds. */
   readonly updatedAtMs: number;
@@ -128,7 +128,7 @@ function checkAcks(asked = 0, acks = 0): void {
 /** @throws KmsClientError invalid_argument */
 export function putRequest({ key, value, ttlMs = 0, ...write }: PutArguments): KmsRequest<Omit<PutResult, 'node'>> {
   checkKey(key, MAX_DATA_KEY_BYTES);
-  if (!types.isUint8Array(value)) throw new KmsClientError('invalid_argument', 'value must be bytes');
+  if (!types.isUint8Array(value)) throw new KmsClientError('invalid_argument', 'value must be a Uint8Array');
   whole('ttlMs', ttlMs, 0, Number.MAX_SAFE_INTEGER);
   const { fields, extraMs } = waiting(write);
   return {

@@ -16,7 +16,7 @@ export interface DeriveArguments {
 }
 
 export interface DerivedKey {
-  /** The caller must wipe it. */
+  /** The caller must wipe these bytes after use. */
   readonly key: Uint8Array;
   /** The id of the caller's app, as the node reads it from the registry. The key belongs to this app. */
   readonly appId: number;

@@ -4,7 +4,7 @@
  *
  * Most refusals are not signed, so a single lying or outdated node must not decide the outcome. A refusal is final when a second node
  * returns the same error code, or when no other node is left to ask. It is also final when its code is one of `FINAL_REFUSALS`, or when the
- * node accepted this client's last write of the key and now says that the key is absent. Each call has a timeout and a maximum number of
+ * node accepted this client's last write to the key and now says that the key is absent. Each call has a timeout and a maximum number of
  * attempts.
  */
 import { withJitter } from '../domain/backoff.ts';
@@ -22,7 +22,7 @@ import { ROUND_PAUSE_MS, type CallOptions } from './options.ts';
 /** Failures after which a call does not ask the same node again. */
 const PROVED_WRONG: readonly AttemptFailure[] = ['bad_key', 'bad_answer_signature', 'bad_answer'];
 /**
- * Codes of refused writes for which no other node is asked. With `not_replicated`, the node has stored the write, and a second node would
+ * Error codes of refused writes after which no other node is asked. With `not_replicated`, the node has stored the write, and a second node would
  * write the value again. With `insufficient_storage`, the node has no room for the write.
  */
 const FINAL_REFUSALS: readonly (string | undefined)[] = ['not_replicated', 'insufficient_storage'] satisfies ErrorCode[];
@@ -153,7 +153,7 @@ export class FailOver {
     const left = all.filter(({ wallet }) => !call.done.has(wallet));
     if (left.length === 0) throw exhausted(call);
     const failedUntilMs = (wallet: Wallet): number => this.#failures.untilMs(wallet, nowMs);
-    // A node that failed recently is asked last, even if it accepted this client's last write. Otherwise every read would wait for it.
+    // A node that failed recently is asked last, even if it accepted this client's last write. Otherwise every read would wait for that node.
     return orderNodes(left, call.turn, failedUntilMs, (node) => failedUntilMs(node.wallet) === 0 && this.#tookWhatIsAsked(call.request, node));
   }
 
@@ -168,9 +168,9 @@ export class FailOver {
 
   /**
    * Decides whether the call continues after a failed attempt. After a 400 or 403, the list of nodes is read again, because the node's
-   * enclave may have rebooted with a new key; if its registration has changed, the call continues. Otherwise a refusal ends the call only
-   * if its error code is final by itself, if a second node has returned the same code, or if the node accepted this client's last write of
-   * the key and now says that the key is absent.
+   * enclave may have rebooted with a new key; if the node's registration has changed, the call continues. Otherwise a refusal ends the call
+   * only if its error code is final by itself, if a second node has returned the same code, or if the node accepted this client's last
+   * write to the key and now says that the key is absent.
    * @throws KmsClientError refused, when the refusal is final
    */
   async #judge(error: unknown, node: KmsNode, call: Call<unknown>): Promise<AttemptError> {
@@ -213,7 +213,10 @@ function withAttempts({ message, status, serverCode, proven }: KmsClientError, a
   return new KmsClientError('refused', message, { status, serverCode, proven, attempts });
 }
 
-/** The error of a failed call: the first refusal; otherwise, if every answer was wrong, the error for that; otherwise `unavailable`. */
+/**
+ * The error of a failed call: the first refusal if a node refused, otherwise `bad_answer_signature` or `bad_answer` if every node that was
+ * asked proved to be wrong, otherwise `unavailable`.
+ */
 function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'refusals'>): KmsClientError {
   const [refusal] = refusals.values();
   if (refusal !== undefined) return withAttempts(refusal, attempts);

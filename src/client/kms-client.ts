@@ -95,7 +95,7 @@ export class KmsClient {
 
   /**
    * Deletes a key. The answering node deletes it immediately, the others soon after. When the nodes say that the key is absent, `deleted`
-   * is false and `node` is null. This also happens when an earlier attempt deleted the key and its answer was lost.
+   * is false and `node` is null. This also happens when an earlier attempt deleted the key but the answer was lost.
    * @throws KmsClientError; refused with `not_replicated`: the key is deleted, and the delete continues to replicate
    */
   async delete(arguments_: DeleteArguments, options: CallOptions = {}): Promise<DeleteResult> {
@@ -149,7 +149,7 @@ export class KmsClient {
     for (const close of this.#parts.closers) await close();
   }
 
-  /** null when the nodes say that the key is absent. */
+  /** Makes the call; returns null when the nodes say that the key is absent. */
   async #orAbsent<Answer>(request: KmsRequest<Answer>, options: CallOptions) {
     try {
       return await this.#call(request, options);

@@ -31,7 +31,7 @@ export interface KmsRequest<Answer> {
   readonly op?: 'derive' | 'put' | 'delete';
   /** The store key that the request reads or writes. */
   readonly key?: string;
-  /** The prefix, start and limit of a request that lists keys. */
+  /** The bounds of the listing, if the request lists keys. */
   readonly listing?: ListingBounds;
   /** Reads the answer's inner JSON; null when it has the wrong form or answers another request. */
   readonly read: (inner: unknown) => Answer | null;

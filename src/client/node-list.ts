@@ -11,7 +11,7 @@ import { REGISTRY_HEAD_START_MS, REGISTRY_PAUSE_MS, REGISTRY_TIMEOUT_MS, type Me
 /** A node that a client can ask: a member of the KMS app with a registered key. */
 export interface KmsNode {
   readonly wallet: Wallet;
-  /** As registered. */
+  /** The URL of the node, as registered. */
   readonly url: string;
   readonly teePubkey: TeePubkey;
 }
@@ -27,7 +27,7 @@ export class NodeList {
   #triedAtMs = -Infinity;
   #flight: Promise<void> | null = null;
 
-  /** @param modules an abort of `closing` ends the read in progress */
+  /** @param modules when `closing` is aborted, the read in progress ends */
   constructor(options: { readonly ttlMs: number }, modules: { readonly clock: Clock; readonly source: MembershipSource; readonly closing: AbortSignal }) {
     this.#ttlMs = options.ttlMs;
     this.#clock = modules.clock;

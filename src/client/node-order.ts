@@ -17,7 +17,7 @@ export class FailureBook {
     this.#untilMs.delete(node);
   }
 
-  /** 0 when the node did not fail recently. */
+  /** Until when the node comes last in the order; 0 when it did not fail recently. */
   untilMs(node: Wallet, nowMs: number): number {
     const untilMs = this.#untilMs.get(node) ?? 0;
     return untilMs > nowMs ? untilMs : 0;

@@ -11,7 +11,7 @@ import { KmsClientError } from './errors.ts';
 
 const statusAnswer = z.looseObject({
   node: z.looseObject({
-    /** null until the enclave has returned it. */
+    /** null until the enclave has returned the wallet. */
     tee_wallet: z.string().nullable(),
     node_url: z.string().nullable(),
     is_operator: z.boolean(),
@@ -25,7 +25,7 @@ const statusAnswer = z.looseObject({
   readiness: z
     .looseObject({
       state: z.enum(READINESS_STATES),
-      /** null when ready. */
+      /** Why the node is not ready; null when it is ready. */
       reason: z.string().nullable(),
       /** Unix milliseconds. */
       since_ms: z.number(),

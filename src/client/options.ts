@@ -16,7 +16,7 @@ export interface LocalKeys {
   readonly envelope?: 'enclaver' | 'capsule';
 }
 
-/** Reads the members. @throws DependencyError when the chain cannot be read */
+/** A source from which the client reads the members of the KMS cluster. @throws DependencyError when the chain cannot be read */
 export interface MembershipSource {
   readMembership(signal: AbortSignal): Promise<Pick<Membership, 'members'>>;
 }

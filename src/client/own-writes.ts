@@ -1,5 +1,5 @@
 /**
- * Remembers which node accepted this client's last write of a key. The other nodes get the write a moment later, so for this key, the
+ * Remembers which node accepted this client's last write to a key. The other nodes get the write a moment later, so for this key, the
  * client asks that node first. Thus a caller reads what it wrote, and a second write replaces the first even if the nodes' clocks differ.
  */
 import { LRUCache } from 'lru-cache';
@@ -30,7 +30,7 @@ export class OwnWrites {
     this.#byKey.set(key, this.#last);
   }
 
-  /** Whether this node accepted the last write of the key. A rebooted node has an empty store, so it counts as a different node. */
+  /** Whether this node accepted this client's last write to the key. A rebooted node has an empty store, so it counts as a different node. */
   took(key: string, node: KmsNode): boolean {
     return isSame(this.#byKey.get(key)?.node, node);
   }
@@ -41,8 +41,8 @@ export class OwnWrites {
   }
 
   /**
-   * Whether this node's 404 for the key is final. The node must have accepted the last write of the key, and its enclave must have
-   * sealed the 404, because others can forge an unsealed 404. If that last write was a delete, an unsealed 404 is enough.
+   * Whether this node's 404 for the key is final. The node must have accepted this client's last write to the key, and the node's
+   * enclave must have sealed the 404, because others can forge an unsealed 404. If that write was a delete, an unsealed 404 is enough.
    */
   isFinallyAbsent(key: string, node: KmsNode, proven: boolean): boolean {
     return this.took(key, node) && (proven || this.#byKey.get(key)?.kind === 'delete');
