@@ -1,13 +1,13 @@
 /**
- * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A peer that acknowledges a later write of the
- * same key also acknowledges the earlier write, because the later record replaces it.
+ * Writes that wait until n peers have acknowledged them (protocol.md §10, Acknowledged by n). A peer that acknowledges a later write to
+ * the same key also acknowledges the earlier write, because the later record replaces the earlier one.
  */
 import { RefusalError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { LocalWrite } from '../domain/records.ts';
 
-/** Maximum number of writes that wait at the same time. Beyond it, `wait` rejects immediately, but the write is kept and still replicates. */
+/** Maximum number of writes that wait at the same time. For any further write, `wait` rejects immediately; the write still replicates. */
 const MAX_WAITING = 4_096;
 
 interface Waiting {

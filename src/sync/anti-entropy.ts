@@ -25,7 +25,7 @@ import { noteFailedAsking, type SureListener } from './sure-members.ts';
 
 /** Maximum number of differing buckets that are repaired together. It bounds how many of the peer's records this node remembers. */
 const BUCKETS_AT_ONCE = 16;
-/** Maximum number of pages of app digests that a round requests. Together they have room for more apps than any store can hold. */
+/** Maximum number of pages of app digests that a round requests. Together these pages have room for more apps than any store can hold. */
 const MAX_APP_PAGES = 1_024;
 /** Maximum length of an answer to a digest request. The longest such answer is a page of app digests. Bytes. */
 const MAX_DIGEST_ANSWER_BYTES = 4 * 1024 * 1024;

@@ -38,7 +38,7 @@ export async function hedged<Item, Result>(
   const startNext = (): void => {
     if (timer !== null) clock.clearTimeout(timer);
     timer = null;
-    // The call has ended. An attempt that fails because it was aborted must not start another attempt.
+    // When the signal is aborted, the call has ended. An attempt that fails because of the abort must not start another attempt.
     if (signal.aborted) return;
     if (next >= items.length) {
       if (running === 0) resolve(null);

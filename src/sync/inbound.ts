@@ -1,5 +1,5 @@
 /**
- * Answers the messages of peers (protocol.md §4, §10). Before a message reaches this module, its sender has been authenticated, its
+ * Answers messages from peers (protocol.md §4, §10). Before a message reaches this module, its sender has been authenticated, its
  * envelope opened and its HMAC checked. Each type of message has one method; unknown types are refused.
  */
 import type { Vault } from '../crypto/vault.ts';
@@ -55,7 +55,7 @@ export class SyncInbound {
     this.#modules = modules;
   }
 
-  /** False only for a request for the master secret, because its sender does not have the sync key yet. */
+  /** Returns false only for a request for the master secret, because the sender of such a request does not have the sync key yet. */
   requiresHmac(message: Record<string, unknown>): boolean {
     return message['type'] !== 'master_secret_request';
   }
@@ -127,7 +127,7 @@ export class SyncInbound {
     const page = await snapshotPage({ cursor, app, buckets }, pageChars(asked), this.#modules);
     return {
       data: page.data,
-      // A peer that does not use pages cannot ask for the next one. It gets the remaining records as deltas.
+      // A peer that does not use pages cannot ask for the next page. It gets the remaining records as deltas.
       ...(page.nextCursor === null || (asked === undefined && cursor === undefined) ? {} : { next_cursor: page.nextCursor }),
       ...(this.#isComplete() ? {} : { complete: false }),
       ...this.#sureWord(),
@@ -139,7 +139,7 @@ export class SyncInbound {
     if (!request.success) throw new RefusalError('bad_request', 'data must be an object with a list of records for each app id');
     const report = await mergeBatch(request.data.data, this.#modules);
     const full = report.skip_reasons['store_full'];
-    if (full !== undefined) this.#modules.log.warn('the store is full: records of peers are refused', { refused: full });
+    if (full !== undefined) this.#modules.log.warn('the store is full: records from peers are refused', { refused: full });
     return report;
   }
 

@@ -16,7 +16,7 @@ const SKIPS: ReadonlySet<string> = new Set<MergeSkip>(['ignored_existing_newer_v
 export interface MergeModules extends PacerModules {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly store: Pick<SyncStore, 'storeId' | 'merge'>;
-  /** Called with each judged record. A record that was not rejected is well-formed. */
+  /** Called after each record has been judged. A record that is not rejected is well-formed. */
   readonly onVerdict?: (appId: string, wire: unknown, verdict: MergeVerdict) => void;
 }
 
@@ -60,7 +60,10 @@ export function leftOutOf({ skip_reasons: reasons }: MergeReport): Readonly<Reco
   return Object.fromEntries(Object.entries(reasons).filter(([reason]) => !SKIPS.has(reason)));
 }
 
-/** The form in which an answer names a key. If the cut splits a surrogate pair, the remaining half is replaced, because nodes cannot read it. */
+/**
+ * A key as an answer shows it: cut off if it is too long. If this splits a surrogate pair, the remaining half is replaced, because nodes
+ * cannot read it.
+ */
 export const quotedKey = (key: string): string => key.slice(0, MAX_QUOTED_KEY_CHARS).toWellFormed();
 
 function keyOf(wire: unknown): string {

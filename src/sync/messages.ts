@@ -13,7 +13,7 @@ const MIN_PAGE_BYTES = 4_096;
 
 export const masterSecretRequest = z.object({ ecdh_pubkey: z.string().regex(/^[0-9a-fA-F]{1,1024}$/) });
 
-/** A request may name buckets only if it also names their app. A walk through the same buckets of all apps would take long and find little. */
+/** A request may name buckets only if it also names their app. A walk through those buckets of all apps would be slow and find little. */
 export const snapshotRequest = z
   .object({
     max_bytes: z.number().int().min(MIN_PAGE_BYTES).optional(),

@@ -14,13 +14,13 @@ export interface Page {
   readonly complete: boolean;
   /** Whether the member says that it is sure. */
   readonly sure: boolean;
-  /** Null when nothing is left. */
+  /** The cursor of the next page; null when nothing is left. */
   readonly nextCursor: string | null;
 }
 
 export interface PageRequest {
   readonly part?: Omit<WalkRequest, 'cursor'>;
-  /** Null: from the start. */
+  /** The cursor of the requested page; null for the first page. */
   readonly cursor: string | null;
 }
 

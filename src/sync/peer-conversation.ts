@@ -157,7 +157,7 @@ export class PeerConversation {
         ...(withHmac ? { 'x-sync-signature': vault.syncHmac(canonicalPieces(envelope)) } : {}),
       },
       body: JSON.stringify(envelope),
-      // The enclave does not decrypt longer answers.
+      // The enclave does not decrypt answers that are longer than `ENCLAVE_BODY_BYTES`.
       maxAnswerBytes: Math.min(options.maxAnswerBytes, ENCLAVE_BODY_BYTES),
       timeoutMs: options.timeoutMs,
       signal,
@@ -201,7 +201,7 @@ export class PeerConversation {
     }
   }
 
-  /** Refuses an answer with a different request id. An answer without one is refused only if the peer is known to echo request ids. */
+  /** Refuses an answer with a different request id. An answer without a request id is refused only if the peer is known to echo ids. */
   #noteFrame(member: Member, requestId: string, frame: { store_id?: string | undefined; request_id?: string | undefined; next_nonce?: string | undefined }): void {
     const { book, clock } = this.#modules;
     const state = book.stateOf(member);

@@ -11,7 +11,7 @@ export interface SyncStore {
   /** @throws RefusalError bad_request for a cursor that is not from this store */
   walk(request: WalkRequest): Iterable<WalkStep>;
   recordOf(appId: string, key: string): WireRecord | null;
-  /** 16 hex digits; null when there is no record. */
+  /** The digest of a record, 16 hex digits; null when there is no record. */
   digestOf(appId: string, key: string): string | null;
   /** This node's own writes with a sequence number above `above`, oldest first. The result must be read before the next write. */
   writesAfter(above: number): Iterable<OwnWrite>;
@@ -20,7 +20,7 @@ export interface SyncStore {
     totals(): { readonly records: number; readonly bytes: number };
     listen(listener: OwnWritesListener): () => void;
   };
-  /** Notes that, according to a peer's answer, the peer has this node's write of the key or a newer record of the key. */
+  /** Notes that, according to a peer's answer, the peer has this node's write to the key or a newer record for the key. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void;
   /**
    * Whether this node wrote the held record and no other node can have deleted it, because the record's sequence number is above `seenUpTo`
@@ -31,11 +31,11 @@ export interface SyncStore {
   letAge(nowMs: number): void;
   forget(appId: string, key: string): void;
   forgetOverdue(): void;
-  /** 32 hex digits. */
+  /** The digest over all apps, 32 hex digits. */
   rootDigest(): string;
   /** Ids of the apps with at least one record, ascending. */
   appIds(): readonly string[];
-  /** 32 hex digits; null when the app has no records. */
+  /** The digest over the records of an app, 32 hex digits; null when the app has no records. */
   appDigest(appId: string): string | null;
   bucketDigests(appId: string): readonly string[];
 }

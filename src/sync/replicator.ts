@@ -42,7 +42,7 @@ export interface ReplicatorModules {
   readonly others: () => readonly Member[];
   /** Reads the membership again when it is too old for outbound work. */
   readonly refreshMembership: (signal: AbortSignal) => Promise<void>;
-  /** False while this node is stale. */
+  /** Whether this node may compare its store with a peer's store; false while this node is stale. */
   readonly mayCompare: () => boolean;
   /** Called when a round of anti-entropy is complete: this node now has all records of the peer. */
   readonly onCompared: () => void;

@@ -16,9 +16,9 @@ export interface Now {
 
 /** Entries to be sent once more. */
 export interface Resend {
-  /** Monotonic milliseconds. */
+  /** When the entries are sent. Monotonic milliseconds. */
   readonly atMs: number;
-  /** This node's sequence numbers above `from`, up to and including `to`. */
+  /** The entries are this node's writes with a sequence number above `from`, up to and including `to`. */
   readonly from: number;
   readonly to: number;
   /** Recent records above this sequence number are sent once more after another wait; null if there are none. */

@@ -33,7 +33,7 @@ export class Resync {
     this.#modules = modules;
   }
 
-  /** Null while no resync is running. Monotonic milliseconds. */
+  /** When the running resync began; null while none is running. Monotonic milliseconds. */
   get beganAtMs(): number | null {
     return this.#running?.beganAtMs ?? null;
   }

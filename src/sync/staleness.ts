@@ -60,7 +60,7 @@ export class Staleness {
     this.#others = others;
   }
 
-  /** A node that has become stale stays so even if a clock is set back, because decisions that rely on its staleness must stay valid. */
+  /** Checks whether this node has become stale. If so, it stays stale even if a clock is set back, because earlier decisions rely on its staleness. */
   noteTime(): void {
     this.#stale = this.isStale();
   }

@@ -32,7 +32,7 @@ export interface SureRoundModules {
     noteAskingBegan(): void;
     noteAskingEnded(): void;
   };
-  /** False while this node is stale. */
+  /** Whether this node may compare its store with a peer's store; false while this node is stale. */
   readonly mayCompare: () => boolean;
   /** Called when a round of anti-entropy is complete: this node now has all records of the peer. */
   readonly onCompared: () => void;
@@ -49,14 +49,14 @@ export class SureRound {
   }
 
   /**
-   * For a node that is not ready. The node fetches records but sends none. This delays readiness by at most `BEFORE_READY_TIMEOUT_MS`.
+   * Runs a round on a node that is not ready. The node fetches records but sends none. The round delays readiness by at most `BEFORE_READY_TIMEOUT_MS`.
    * @throws the signal's reason, InvariantError
    */
   async beforeReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, BEFORE_READY_TIMEOUT_MS, signal, (...asked) => this.#modules.antiEntropy.takeFrom(...asked));
   }
 
-  /** For a ready node, at each sync_tick caused by the interval. @throws the same errors as `beforeReady` */
+  /** Runs a round on a ready node, at each sync_tick caused by the interval. @throws the same errors as `beforeReady` */
   async whileReady(others: readonly Member[], signal: AbortSignal): Promise<void> {
     await this.#run(others, ROUND_TIMEOUT_MS, signal, async (...asked) => {
       const said = await this.#modules.antiEntropy.compareWith(...asked);
@@ -94,7 +94,7 @@ export class SureRound {
       if (signal.aborted || !(error instanceof DeadlineError)) throw error;
     } finally {
       this.#running = false;
-      // This also runs after an aborted round, because the time that the node spent on that round counts too.
+      // This also runs after an aborted round, because the time spent on that round also counts as time in which the node asked.
       sureness.noteAskingEnded();
     }
   }
