@@ -1,4 +1,4 @@
-/** `node scripts/run.mjs FILE [ARGUMENT..]`: runs a TypeScript file on the product's runtime. It installs nothing. */
+/** `node scripts/run.mjs FILE [ARGUMENT..]`: runs a TypeScript file on the product's runtime. It does not install packages. */
 import process from 'node:process';
 import { requireInstalled } from '../launch/installed.mjs';
 import { run } from './development.mjs';

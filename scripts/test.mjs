@@ -36,7 +36,7 @@ const LANES = [
   },
   // These checks wait most of the time: for blocks, for processes, for a page.
   {
-    // Clusters of processes.
+    // Clusters in which each node is a separate process.
     e2e: jest('e2e', '--maxWorkers=3'),
     // The visualiser's page in a real browser.
     browser: jest('browser', '--maxWorkers=1'),
@@ -56,7 +56,7 @@ if (unknown !== undefined) {
 const wanted = given.length === 0 ? NAMES : given;
 
 ensureInstalled();
-// Without this variable, programs that print to a file leave out colours.
+// Without this variable, programs whose output goes to a file print no colours.
 if (process.stdout.isTTY && process.env.NO_COLOR === undefined) process.env.FORCE_COLOR ??= '1';
 const folder = mkdtempSync(join(tmpdir(), 'nova-kms-checks-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

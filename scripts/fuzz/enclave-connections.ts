@@ -60,7 +60,7 @@ function headOf(text: string): { readonly path: string; readonly bytes: number }
 class Api {
   /** The random bytes that the API has returned to calls, in hex. */
   readonly given = new Set<string>();
-  /** How often the API has closed a connection at a moment when a request may have been lost with it. */
+  /** Number of times that the API has closed a connection and a request may have been lost. */
   closed = 0;
   readonly #case: Case;
   #requests = 0;
@@ -133,8 +133,8 @@ const signatureOf = (message: string): string => `0x${Buffer.from(message).toStr
 function checkOwn(kind: string, nth: number, value: unknown, api: Api): void {
   const wanted: Readonly<Record<string, unknown>> = { sign: signatureOf(`message ${nth}`), decrypt: `text ${hexOf(nth)}`, encrypt: Buffer.from(`plaintext ${nth} `).toString('hex').slice(0, 40) };
   if (kind === 'random') {
-    // The API gives each value to one call only.
-    if (!api.given.delete(Buffer.from(value as Uint8Array).toString('hex'))) throw new Error(`call ${nth} got randomness that the API did not give to it: ${String(value)}`);
+    // The API returns different random bytes to each call.
+    if (!api.given.delete(Buffer.from(value as Uint8Array).toString('hex'))) throw new Error(`call ${nth} got random bytes that the API did not return to it: ${String(value)}`);
     return;
   }
   const got = typeof value === 'string' ? value : (value as { readonly encryptedData: string }).encryptedData;

@@ -1,6 +1,6 @@
 /**
- * Bodies that arrive in pieces of any size, down to one byte. Every reader must return the same bytes as for a body in one piece, hold
- * not much more memory than the bytes that it has counted, and, for the enclave, keep no copy of an answer.
+ * Bodies that arrive in pieces of any size, down to one byte. Every reader must return the same bytes as for a body in one piece, and must
+ * not hold much more memory than the number of bytes that it has counted. The reader for the enclave must also keep no copy of an answer.
  */
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
@@ -142,7 +142,7 @@ function readEnclave(given: Case): void {
       if (isLast) measure.end();
       const read = taken ?? (isLast ? reader.end() : null);
       if (read !== null) answers.push(read);
-      // The answer is compared before the received bytes are overwritten, because the connection also reads it before it overwrites them.
+      // The answer is compared before the received bytes are overwritten, because the connection also reads the answer before it overwrites those bytes.
       if (read !== null && !read.equals(body)) throw new Error('the answer of the enclave has changed');
       read?.fill(0);
       each.fill(0);

@@ -12,13 +12,13 @@ import { countAnew, NOTHING, occupied } from './admission-figures.ts';
 import { caller, checkNode, headersOf, lookup, startNodeUnderTest } from './node-under-test.ts';
 import { target } from './target.ts';
 
-/** Longer than any answer takes in this test. Milliseconds. */
+/** How long a caller waits for its answer. In this test, every answer takes less time. Milliseconds. */
 const TIMEOUT_MS = 10_000;
-/** Longer than the node takes to notice that all its callers are gone. Milliseconds. */
+/** How long the test waits until the node has noticed that all its callers are gone. Milliseconds. */
 const RELEASE_TIMEOUT_MS = 2_000;
 /** Number of event-loop turns in which a request over loopback reaches the node and is handled up to its next wait. */
 const TURNS = 4;
-/** Longer than a request waits while its caller has too many requests under way. Milliseconds of the node's clock. */
+/** Exceeds the longest time that a request is held back when its caller has too many requests under way. Milliseconds of the node's clock. */
 const LONG_WAIT_MS = 6_000;
 const STEPS = 8;
 

@@ -25,7 +25,7 @@ interface Change {
 }
 
 const change: fc.Arbitrary<Change> = fc.record({ at: fc.nat(60), how: fc.constantFrom('replace', 'replace', 'remove', 'add'), name: anyKey, value: anyJson });
-/** The number of changes is small, so that most cases pass the first check. */
+/** The number of changes is small, so that most of the changed values pass the first check of the program under test. */
 export const changes: fc.Arbitrary<readonly Change[]> = fc.array(change, { maxLength: 3 });
 
 function placesIn(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {

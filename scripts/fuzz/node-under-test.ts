@@ -14,7 +14,7 @@ import { SeededRandom } from '../../test/support/seeded-random.ts';
 export const caller = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random: new SeededRandom('fuzzing caller'), clock: new ManualClock() });
 const { wallet, teePubkey } = caller.emulated;
 
-/** The app registry: all wallets are instances of one app with the key of the caller. */
+/** Replaces the app registry: every wallet is an instance of the same app, and has the key of the caller. */
 export const lookup: AppRegistry['lookup'] = async (of) => authorizedRecord(100n, of, teePubkey);
 
 export async function startNodeUnderTest(options: NodeOverHttpOptions = {}): Promise<NodeOverHttp> {

@@ -101,7 +101,7 @@ export const oddRecords = target({
         for (const store of [node.store, other]) store.reset();
         for (const delta of deltas) parse(await askAsPeer(node, deltaOf(delta, stored)));
         await copy(node, other, pageBytes);
-        if (contentsOf(other) !== contentsOf(node.store)) throw new Error(`another node holds other records:\n${contentsOf(other)}\ninstead of\n${contentsOf(node.store)}`);
+        if (contentsOf(other) !== contentsOf(node.store)) throw new Error(`another node holds different records:\n${contentsOf(other)}\ninstead of\n${contentsOf(node.store)}`);
         checkNode(node);
       },
       close: () => node.close(),

@@ -9,7 +9,7 @@ import { checkAnswer, checkNode, startNodeUnderTest } from './node-under-test.ts
 import { anyBytes, tears, torn } from './hostile.ts';
 import { target } from './target.ts';
 
-/** Longer than any answer takes in this test. Milliseconds. */
+/** How long the test waits for the end of a connection. In this test, every answer takes less time. Milliseconds. */
 const CLOSE_TIMEOUT_MS = 20_000;
 /** A value for each route parameter. */
 const PARAMETERS: Readonly<Record<RouteParameter, string>> = { key: 'a%2Fb', check: 'membership' };

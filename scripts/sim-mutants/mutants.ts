@@ -655,7 +655,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'ready-until-judged',
     section: 'own',
-    what: 'A node whose secret the chain no longer shows stays ready until the step that judges the hash.',
+    what: 'When the chain no longer shows the hash of the secret, a node stays ready until the step that judges the hash.',
     replace: [
       { file: 'machines/node-tick.ts', find: `          { guard: hashIs('unset'), target: 'checkingEligibility', actions: awaitsHash },\n`, put: `` },
     ],

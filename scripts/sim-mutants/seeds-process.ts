@@ -30,7 +30,7 @@ export class SeedsProcesses {
     this.#seedCpuSeconds = seedCpuSeconds;
   }
 
-  /** @param signal kills the process when it aborts */
+  /** @param signal when it is aborted, the process is killed */
   async run(job: Job, signal?: AbortSignal): Promise<Ending> {
     const cpuSeconds = this.#seedCpuSeconds * job.seeds.length;
     const child = spawn('/bin/sh', ['-c', LIMITED, String(cpuSeconds), process.execPath, '--no-warnings', RUNNER, JSON.stringify(job)], {
