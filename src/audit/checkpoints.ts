@@ -26,7 +26,7 @@ export interface CheckpointsModules {
 
 export class Checkpoints {
   readonly #modules: CheckpointsModules;
-  /** Number of entries that no checkpoint covers yet. At first, that is the `start` entry with which every chain begins. */
+  /** Number of entries that no checkpoint covers yet. At first, this is only the `start` entry, with which every chain begins. */
   #unsigned = 1;
   #state: Omit<CheckpointState, 'unsigned'> = { isSigning: false, failures: 0, unit: 0 };
   #signing: Promise<void> = Promise.resolve();

@@ -26,7 +26,7 @@ export interface Checkpoint extends ChainPoint {
   readonly signature: string;
 }
 
-/** A range of missing entries: the numbers of the first and the last one. */
+/** A range of missing entries: the numbers of the first and the last missing entry. */
 export interface SequenceRange {
   readonly from: number;
   readonly to: number;

@@ -24,7 +24,7 @@ interface HeldEntry {
 export class AuditRing {
   readonly #limits: RingLimits;
   readonly #texts: Buffer;
-  /** One more hash than there are slots, because the ring also keeps the hash of the newest dropped entry. */
+  /** Has room for one more hash than there are slots, because the ring also keeps the hash of the newest dropped entry. */
   readonly #hashes: Buffer;
   /** Where the text of each slot begins, in bytes counted since the ring was created. Modulo `maxBytes`, this is the place in `#texts`. */
   readonly #starts: Float64Array;

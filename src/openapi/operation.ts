@@ -9,10 +9,10 @@ export const CBOR = 'cbor';
 
 export type Schemas = Readonly<Record<string, z.ZodType>>;
 
-/** The inner schemas of an encrypted route; with several names, a body has the form of any one of them. */
+/** The inner schemas of an encrypted route. If a list has several names, a body has the form of one of these schemas. */
 interface Sealed<SchemaName> {
   readonly request?: readonly SchemaName[];
-  /** By HTTP status. */
+  /** The schemas of the inner answers, by HTTP status. */
   readonly answers: Readonly<Record<number, readonly SchemaName[]>>;
 }
 
