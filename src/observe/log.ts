@@ -26,7 +26,7 @@ function safeFacts(facts: LogFacts | undefined): Record<string, string | number 
   return safe;
 }
 
-/** Creates a log that writes one line of JSON for each message: `time`, `level`, `room` and `message`, then the facts. */
+/** Creates a log that writes one line of JSON for each message: `time`, `level`, `room` (a folder of `src`) and `message`, then the facts. */
 export function createLog(options: LogOptions, modules: { readonly clock: Pick<Clock, 'nowMs'> }): Log {
   const logger = createLogger({
     level: LEVELS[options.level as keyof typeof LEVELS],

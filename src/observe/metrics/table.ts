@@ -19,7 +19,7 @@ interface MetricBase {
   readonly unit: Unit;
   readonly help: string;
   readonly labels: readonly string[];
-  /** `peers`: one series for each peer. */
+  /** All series of the metric; `peers` means one series for each peer. */
   readonly series: readonly Series[] | 'peers';
 }
 
