@@ -22,7 +22,7 @@ export interface PutArguments extends WriteOptions {
   /** 1 to 1,024 bytes of UTF-8; any characters. */
   readonly key: string;
   readonly value: Uint8Array;
-  /** Milliseconds until the key expires; 0 (the default): it never expires. */
+  /** Milliseconds until the key expires. 0, the default, means that the key never expires. */
   readonly ttlMs?: number;
 }
 
@@ -122,7 +122,7 @@ function waiting({ acks = 0, ackTimeoutMs = DEFAULT_ACK_TIMEOUT_MS }: WriteOptio
 /** A node that does not know `acks` ignores the field, so its answer reports no acknowledgements (protocol.md §10, Acknowledged writes). */
 function checkAcks(asked = 0, acks = 0): void {
   if (acks >= asked) return;
-  throw new KmsClientError('refused', `the write was stored, but the node reports ${acks} acknowledgements instead of ${asked}`, { status: 200, serverCode: 'not_replicated' });
+  throw new KmsClientError('refused', `the write was stored, but the node reported only ${acks} of ${asked} requested acknowledgements`, { status: 200, serverCode: 'not_replicated' });
 }
 
 /** @throws KmsClientError invalid_argument */

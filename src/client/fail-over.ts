@@ -227,5 +227,5 @@ function exhausted({ attempts, refusals }: Pick<Call<unknown>, 'attempts' | 'ref
   if (attempts.every(({ failure }) => PROVED_WRONG.includes(failure))) {
     return new KmsClientError('bad_answer', 'no node returned a valid answer', { attempts });
   }
-  return new KmsClientError('unavailable', `no node answered in ${attempts.length} attempts`, { attempts });
+  return new KmsClientError('unavailable', `no node answered; number of attempts: ${attempts.length}`, { attempts });
 }
