@@ -7,7 +7,7 @@ import type { BackoffLimits } from '../domain/backoff.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Rest, type RestModules } from './rest.ts';
 
-/** The pause after a failed round. It grows with each consecutive failure. Pushes do not wait for it. */
+/** The pause after a failed round. It grows with each consecutive failure. Pushes do not wait for the end of the pause. */
 const BACKOFF: BackoffLimits = { firstMs: 1_000, lastMs: 60_000 };
 /** Time between two full rounds with an older peer. Each of these rounds fetches the peer's complete snapshot. Milliseconds. */
 const WHOLE_EVERY_MS = 600_000;

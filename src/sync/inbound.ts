@@ -24,7 +24,7 @@ const ENVELOPE_OVERHEAD_BYTES = 1_024;
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
-  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. If the membership is older, this node does not hand out the secret. */
+  /** `PEER_CACHE_TTL_SECONDS` in milliseconds. If the membership is older than this, this node does not hand out the secret. */
   readonly peerCacheTtlMs: number;
 }
 

@@ -39,7 +39,7 @@ export interface ConversationModules {
   readonly isMember: (member: Member) => boolean;
   /** Called with each answer. `leadMs`: how far the peer's clock is ahead; null if the answer has no usable date. Milliseconds. */
   readonly onClock: (member: Member, leadMs: number | null) => void;
-  /** Called with each good answer. `storeId`: the peer's store_id, if the answer contains it. */
+  /** Called with each good answer. `storeId`: the peer's store_id; undefined if the answer contains none. */
   readonly onAnswer: (member: Member, storeId: string | undefined) => void;
 }
 

@@ -232,7 +232,7 @@ export class Replicator {
     }
   }
 
-  /** A failed round of anti-entropy delays the next round with this peer, but not the pushes to it. */
+  /** Runs a round of anti-entropy. A failed round delays the next round with this peer, but does not delay pushes to this peer. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
     // This node may have become stale while the lane was waiting. Then a comparison could bring back records that other nodes have deleted.

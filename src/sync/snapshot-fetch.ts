@@ -67,7 +67,7 @@ export interface SnapshotFetchModules extends MergeModules {
 }
 
 interface GivenPage extends Page {
-  /** The id of the store that the page comes from; null if the member does not send it. */
+  /** The id of the store that the page comes from; null if the member does not send its store id. */
   readonly storeId: string | null;
   /** When the page was requested. Monotonic milliseconds. */
   readonly askedAtMs: number;
@@ -267,7 +267,7 @@ export class SnapshotFetch {
     return total === 0 || rejected - waiting < total;
   }
 
-  /** The page at which a member's snapshot starts, or continues after a stop; null if the member does not send it. */
+  /** Requests the page at which a member's snapshot starts, or continues after a stop; returns null if the member does not send the page. */
   async #firstPage(member: Member, signal: AbortSignal): Promise<GivenPage | null> {
     const stop = this.#stopOf(member);
     if (stop === null) return this.#page(member, null, signal);
@@ -279,7 +279,7 @@ export class SnapshotFetch {
     return signal.aborted ? null : this.#page(member, null, signal);
   }
 
-  /** One page; null if the member does not send it. */
+  /** Requests one page; returns null if the member does not send the page. */
   async #page(member: Member, cursor: string | null, signal: AbortSignal): Promise<GivenPage | null> {
     const { book, clock, log, sureness } = this.#modules;
     const { maxAnswerBytes } = this.#options;
