@@ -23,7 +23,7 @@ const { status, stdout } = spawnSync('npm', ['sbom', '--sbom-format', 'cyclonedx
 if (status !== 0) throw new Error('npm sbom failed: its messages are above');
 const { name } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly name: string };
 const bom = JSON.parse(stdout, (key, value: unknown) => (CHANGING.includes(key) ? undefined : value)) as Bom;
-// By default, npm uses the name of the folder.
+// npm writes the name of the folder here, which differs from checkout to checkout.
 bom.metadata.component.name = name;
 const left = new Set(bom.components.filter((each) => each.scope === 'optional' && each.name !== `node-linux-${process.arch}`).map((each) => each['bom-ref']));
 bom.components = bom.components.filter((each) => !left.has(each['bom-ref']));

@@ -43,7 +43,7 @@ function readOptions(): Options {
     .opts<Options>();
 }
 
-/** The verdict on a hunt that has ended, and one line about it. */
+/** The verdict on a hunt that has ended, and one line that explains the verdict. */
 async function judge({ mutant, runs, finding, wallMs }: Hunt, control: Control): Promise<{ readonly verdict: Verdict; readonly words: string }> {
   const took = `${(wallMs / 1_000).toFixed(0)} s of work`;
   if (finding === null) return { verdict: 'missed', words: `${mutant.name} (${mutant.section}) by ${SEEDS.length} seeds, ${took}` };

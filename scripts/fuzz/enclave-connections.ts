@@ -18,13 +18,14 @@ const CALLS = { minLength: 34, maxLength: 44 };
 /** A request that is too long to be sent with one write. Characters. */
 const LONG_CHARS = 4_000_000;
 
+/** What happens to the connection before, in the middle of or after an answer. */
 type End = 'stays open' | 'closes before' | 'resets before' | 'closes within' | 'resets within' | 'closes after' | 'resets after' | 'ends with the connection';
 const ENDS: readonly End[] = ['closes before', 'resets before', 'closes within', 'resets within', 'closes after', 'resets after', 'ends with the connection'];
 
 /** How the API treats one request. */
 const treatment = fc.record({
   end: fc.oneof({ weight: 4, arbitrary: fc.constant<End>('stays open') }, fc.constantFrom(...ENDS)),
-  /** Turns of the event loop before the answer, and between its pieces. */
+  /** How many turns of the event loop the API waits before the answer and between the pieces of the answer. */
   turns: fc.nat(3),
   /** The answer is sent in pieces of these lengths; the list is repeated. If the list is empty, the answer is sent in one piece. */
   pieces: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 3 }),

@@ -52,7 +52,7 @@ const cases = fc.record({
 type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
 type Asked = typeof request extends fc.Arbitrary<infer T> ? T : never;
 
-/** Holds back the answers of the registry and the enclave while it is closed. */
+/** While the gate is closed, it holds back the answers of the registry and the enclave. */
 class Gate {
   readonly #held: (() => void)[] = [];
   #isOpen = true;

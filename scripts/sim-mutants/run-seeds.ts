@@ -10,7 +10,7 @@ import type * as simulations from '../../src/sim/simulate.ts';
 import { scenarioOptionsOf, withSteps, type Runs } from './mutant.ts';
 
 export interface Job {
-  /** Folder of the copy. */
+  /** The folder with the copy of the sources. */
   readonly root: string;
   readonly runs: Runs;
   readonly seeds: readonly string[];
@@ -18,7 +18,7 @@ export interface Job {
 
 export interface SeedLine {
   readonly seed: string;
-  /** Null when no rule was broken. */
+  /** The first rule that was broken, and when; null if the seed broke no rule. */
   readonly broken: { readonly invariant: string; readonly detail: string; readonly atMs: number } | null;
 }
 
