@@ -57,11 +57,11 @@ export function planDelta<Entry extends Sent>(entries: Iterable<Entry>, maxRecor
 export type AccountedOutcome<Entry extends Sent> =
   | {
       readonly kind: 'told';
-      /** Merged or skipped. */
+      /** The records that the peer merged or skipped. */
       readonly taken: readonly Entry[];
-      /** To be sent again later, because the peer's clock is behind or its store is full. */
+      /** The records to be sent again later, because the peer's clock is behind or its store is full. */
       readonly later: readonly Entry[];
-      /** Refused permanently. */
+      /** The records that the peer refused permanently. */
       readonly refused: readonly { readonly entry: Entry; readonly reason: string }[];
     }
   /** The peer reports only how many records it merged, or its counts do not cover all records of the batch. */
