@@ -65,7 +65,7 @@ export const innerBodies = target({
         if (answer.status === 200) {
           const sealed = parseEnvelope(JSON.parse(text));
           if (sealed === null) throw new Error('the answer is not an envelope');
-          // Callers in other languages parse strictly.
+          // Callers in other languages may use strict JSON parsers.
           parseStrictJson(Buffer.from(await caller.decrypt(sealed)));
         } else if (answer.status < 500 && node.store.lastSequenceNumber !== before) {
           throw new Error(`a refusal (${answer.status}) wrote to the store`);

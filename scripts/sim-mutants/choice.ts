@@ -12,7 +12,7 @@ export function commaSeparated(text: string): readonly string[] {
   return text.split(',').map((name) => name.trim()).filter((name) => name !== '');
 }
 
-/** Parses an option for commander. */
+/** Parses the value of the option `--part` for commander. */
 export function partOf(text: string): Part {
   const match = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
   const part = { number: Number(match?.[1]), of: Number(match?.[2]) };
