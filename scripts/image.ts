@@ -1,7 +1,7 @@
 /**
  * `npm run image` builds the root file system of the image without a container engine, as `artifacts/image/root` and as the tar
- * `artifacts/image/root.tar`. The same sources and libraries produce the same bytes, in any folder and on any day. For this purpose, every file
- * gets the time `SOURCE_DATE_EPOCH` (0 when unset).
+ * `artifacts/image/root.tar`. The same sources and libraries produce the same bytes, in any folder and on any day. For this purpose, every
+ * file gets the time `SOURCE_DATE_EPOCH` (0 when unset).
  *
  * `-- --out FOLDER` writes both to another folder.
  */
