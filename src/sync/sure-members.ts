@@ -7,7 +7,10 @@ import type { Member } from '../domain/membership.ts';
 import { PeerError } from './peer-error.ts';
 
 export interface SureListener {
-  /** Called when a member has sent a requested snapshot page or digest, or has refused the request with 503. @param sure whether the member said `"sure": true` */
+  /**
+   * Called when a member has sent a requested snapshot page or digest, or has refused the request with 503.
+   * @param sure whether the member said `"sure": true`
+   */
   onAnswered(member: Member, sure: boolean): void;
   /** Called when a request for a snapshot page or a digest failed in any other way. */
   onSilent(member: Member): void;
