@@ -36,8 +36,8 @@ export function beatsRegion(node: NodeSetup) {
         states: {
           due: { entry: raise({ type: 'node_tick' }), always: 'running' },
           /**
-           * If a tick lasts longer than the beat, another node_tick is raised once per beat, and also when the view becomes outdated.
-           * Region nodeTick drops this node_tick, but region readiness reacts to it: if the view is outdated, the node leaves `ready`.
+           * While a node_tick lasts longer than its interval, another one is raised after each interval, and also when the view becomes
+           * outdated. Region nodeTick drops it, but region readiness reacts to it: if the view is outdated, the node leaves `ready`.
            */
           running: { on: { 'tick.settled': 'resting' }, after: { nodeBeat: 'due' } },
           resting: { on: { 'tick.settled': { target: 'resting', reenter: true } }, after: { untilNextTick: 'due' } },
@@ -63,7 +63,7 @@ export function beatsRegion(node: NodeSetup) {
             initial: 'quiet',
             states: {
               quiet: { on: { 'record.written': 'owing' } },
-              /** There were more writes. A single sync_tick will follow for all of them. */
+              /** More writes have arrived. At the end of the nudge interval, a single sync_tick follows for all of them. */
               owing: { id: 'owing' },
             },
             after: { nudge: [{ guard: stateIn('#owing'), target: 'nudged', reenter: true }, { target: 'idle' }] },

@@ -48,7 +48,7 @@ export function nextBackoff(previous: Backoff, { text, progress, rank }: TickEnd
 
 /**
  * Milliseconds until an early tick, between EARLY_TICK_FLOOR_MS and `beatMs`.
- * @param unit uniform in [0, 1)
+ * @param unit a random number, uniform in [0, 1)
  */
 export function earlyTickDelayMs(backoff: Pick<Backoff, 'attempt'>, beatMs: number, unit: number): number {
   const waitMs = backoffMs({ firstMs: EARLY_TICK_FLOOR_MS, lastMs: beatMs }, backoff.attempt, unit);

@@ -41,7 +41,7 @@ export interface SnapshotRound {
   readonly others: number;
   /** Number of these members that were asked. */
   readonly asked: number;
-  /** Number of these members whose snapshot, complete or not, was merged to the end. */
+  /** Number of these members whose snapshot was merged from start to end, even if they did not report that their store is complete. */
   readonly answered: number;
   readonly complete: boolean;
 }

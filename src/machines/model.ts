@@ -16,7 +16,7 @@ export interface NodeMachineOptions {
   readonly nodeTickMs: number;
   /** `DATA_SYNC_INTERVAL_SECONDS`, in milliseconds. */
   readonly syncTickMs: number;
-  /** `DATA_SYNC_NUDGE_MS`; 0: a write causes no sync_tick. */
+  /** `DATA_SYNC_NUDGE_MS`. If it is 0, a write causes no sync_tick. */
   readonly nudgeMs: number;
   readonly freshness: Pick<FreshnessLimits, 'maxAgeMs' | 'outageMs'>;
   /** Whether to probe the peers' `/status` after each refresh of the membership (`IN_ENCLAVE=true`). */
@@ -43,7 +43,7 @@ export interface NodeContext {
   /** Unix milliseconds at which the readiness state was entered. */
   readonly sinceMs: number;
   readonly firstSnapshot: FirstSnapshotProgress;
-  /** The secret that the first snapshot belongs to. Another secret starts with an empty store and needs a new first snapshot. */
+  /** Hash of the secret that the first snapshot belongs to. Another secret starts with an empty store and needs a new first snapshot. */
   readonly snapshotUnder: Hash32 | null;
   readonly block: number | null;
   /** Read time and block time of the last good view; null before the first good view. */
@@ -150,7 +150,7 @@ export function initialContext(ports: NodeMachinePorts): NodeContext {
 
 /**
  * The reason to show when a step has failed. It contains only this project's own sentences, no text from an RPC or a peer.
- * @throws the error itself if it is a broken invariant, which stops the machine and the process
+ * @throws the error itself if it is an InvariantError, which stops the machine and the process
  */
 export function failureReason(text: ReasonText, error: unknown): Reason {
   if (error instanceof InvariantError) throw error;

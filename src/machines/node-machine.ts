@@ -1,5 +1,5 @@
 /**
- * The node as a state machine (protocol.md §1, §10). Four regions run side by side, each in its own file:
+ * The node as a state machine (protocol.md §1, §10). Four regions run side by side (`readiness.ts`, `node-tick.ts`, `beats.ts`):
  *
  *   readiness   may this node serve? It only reacts to facts.
  *   nodeTick    runs the six steps of node_tick, one actor each, and raises the facts.

@@ -18,7 +18,7 @@ const ineligible = (because: Reason): Verdict => ({ type: 'self.ineligible', rea
 const unsettled = (because: Reason): Verdict => ({ type: 'hash.unsettled', reason: because });
 const incomplete = (because: Reason): Verdict => ({ type: 'secret.incomplete', reason: because });
 
-/** The `conclude` action. `verdict` makes the tick's verdict from the event. */
+/** Makes a `conclude` action. `verdict` turns the event into the verdict of the tick. */
 function conclude<Event>(verdict: (args: { event: Event }) => Verdict) {
   return { type: 'conclude' as const, params: (args: { event: Event }) => ({ verdict: verdict(args) }) };
 }
@@ -44,9 +44,9 @@ export function nodeTickRegion(node: NodeSetup) {
   /** A node must not become ready with a view that has become too old while a step ran. */
   const endsWithOldView = { guard: 'viewIsOutdated', target: 'settling', actions: conclude(() => ineligible(stale)) } as const;
   /**
-   * Does the same after the check of eligibility. If the wall clock jumped ahead and then back, the view was too old only for a while, but
-   * the node has already become ineligible. Only another tick can make it ready, so this tick must count as failed, and the next tick
-   * comes early.
+   * Replaces `endsWithOldView` after the check of eligibility. If the wall clock jumped ahead and then back, the view was too old only for
+   * a while, but the node has already become ineligible. Only another tick can make it ready, so this tick must count as failed, and the
+   * next tick comes early.
    */
   const endsWithViewOnceOld = { ...endsWithOldView, guard: or(['viewIsOutdated', stateIn({ readiness: 'ineligible' })]) } as const;
 
@@ -145,7 +145,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       claimingHash: {
-        description: 'Step 3, hash zero: tries once to claim a hash. The node then waits, regardless of the outcome.',
+        description: 'Step 3, if the chain hash is zero: tries once to claim a hash. The node then waits, regardless of the outcome.',
         invoke: {
           src: 'claimHash',
           id: 'claimHash',
@@ -230,7 +230,7 @@ export function nodeTickRegion(node: NodeSetup) {
       },
 
       fetchingSnapshot: {
-        description: 'Step 4, snapshot: needs the sync key. A node that became ready without a snapshot keeps asking.',
+        description: 'Step 4, snapshot: asks members for a snapshot. It needs the sync key of step 5. A ready node without a snapshot asks too.',
         entry: 'noteAsking',
         invoke: {
           src: 'fetchSnapshot',

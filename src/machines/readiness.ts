@@ -68,7 +68,7 @@ export function readinessRegion(node: NodeSetup) {
         },
       },
       ready: {
-        description: 'Answers requests of apps. Only this state handles sync_tick and replicates.',
+        description: 'Answers requests from apps. Only this state handles sync_tick and replicates.',
         entry: ['assertServable', 'stampState'],
         tags: 'serving',
         invoke: { src: 'replicate', id: 'replicate', onError: { actions: 'stopBroken' } },

@@ -6,7 +6,7 @@ export const REASON_NOTES: Readonly<Record<ReasonText, string>> = {
   [REASONS.peerCacheRefreshFailed]: 'The membership cannot be read: check the RPC and the addresses of the contracts.',
   [REASONS.selfNotInNodeList]: 'The wallet of this enclave is not a member: check its instance, version and app in the registry.',
   [REASONS.cannotReadLocalTeePubkey]: 'The enclave API does not return the wallet or the key of the enclave: check this API.',
-  [REASONS.teePubkeyMismatch]: 'The enclave has rebooted since its registration and has a new key: register the instance again.',
+  [REASONS.teePubkeyMismatch]: 'The enclave has rebooted since the instance was registered, and has a new key: register the instance again.',
   [REASONS.cannotReadHash]: 'The hash of the master secret cannot be read: check the RPC and the address of KMSRegistry.',
   [REASONS.cannotGetRandom]: 'The enclave API returns no random bytes for a secret: check this API.',
   [REASONS.failedToSetHash]: 'The chain did not accept the claim of a new hash: check the funds of the wallet, and KMSRegistry.',

@@ -189,7 +189,7 @@ function onCandidate(life: SecretLife, secret: KnownSecret): SecretStep {
   return unchanged({ ...life, stage: 'candidate', secret });
 }
 
-/** A received secret is compared with the chain hash before it is installed (§9.1). If they differ, nothing changes. */
+/** The hash of a received secret is compared with the chain hash before the secret is installed (§9.1). If they differ, nothing changes. */
 function onReceived(life: SecretLife, secret: KnownSecret): SecretStep {
   const isWanted = life.stage !== 'confirmed' && life.shown !== ZERO_HASH && life.shown === secret.hash;
   if (!isWanted) return unchanged(life);

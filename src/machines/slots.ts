@@ -27,7 +27,7 @@ export interface ChainFailure {
   readonly failed: Reason;
 }
 
-/** Step 2. */
+/** Step 2: whether this node is an eligible member, and if it is not, the reason. */
 export type EligibilityFacts = { readonly eligible: true } | { readonly eligible: false; readonly reason: Reason };
 
 /** Step 3, if the chain hash is zero: why the node still waits, and how far the claim has got. New progress restarts the backoff. */
@@ -36,7 +36,7 @@ export interface ClaimFacts {
   readonly progress: string;
 }
 
-/** Step 4. */
+/** Step 4, secret: whether the secret whose hash the chain shows was installed. */
 export type SecretFacts =
   | { readonly kind: 'installed'; readonly store: StoreOrigin }
   | { readonly kind: 'failed'; readonly reason: Reason };

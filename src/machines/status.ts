@@ -1,4 +1,4 @@
-/** Reads the values that other rooms may use from a snapshot of the machine. This runs on every request, so it must be cheap. */
+/** Reads, from a snapshot of the machine, the values that other folders (rooms) may use. This runs on every request, so it must be cheap. */
 import type { SnapshotFrom } from 'xstate';
 import type { Hash32 } from '../domain/ids.ts';
 import type { ReadinessState, ReadinessView } from '../domain/readiness.ts';

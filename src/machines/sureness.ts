@@ -1,7 +1,7 @@
 /**
  * When a node may say that a key is absent (protocol.md §10, "404 means absent"), as a pure reducer. An app that gets 404 from even one
- * node generates a new value for the key, and each new process starts with an empty store. So a node refuses requests for a key that it
- * lacks until it is certain to hold everything that the other nodes hold.
+ * node generates a new value for the key, and each new process starts with an empty store. So as long as a node may lack records that the
+ * other nodes hold, it refuses requests for keys that it lacks.
  *
  * Events are observations: what members say about themselves, and what was merged from them. A node becomes sure when one of these
  * conditions is true, and stays sure until it begins a new store:
@@ -28,11 +28,14 @@ const MAX_SEEN = 10_000;
 export interface SurenessLimits {
   /** How long the node waits for a silent member after it has merged everything from a sure member. Milliseconds. */
   readonly silenceMs: number;
-  /** If more time than this passes between two rounds of asking (perhaps the node was not ready), it counts as a pause. Milliseconds. */
+  /** If more time than this passes between two rounds of asking (perhaps the node was not ready), that time counts as a pause. Milliseconds. */
   readonly pauseMs: number;
 }
 
-/** `unheard`: not asked yet. `silent`: no answer yet. `mute`: no answer for `silenceMs`. */
+/**
+ * What is known about a member. `sure` and `unsure`: what its last answer said. `unheard`: it has not been asked yet. `silent`: it did not
+ * answer the last time. `mute`: it has been silent for `silenceMs`.
+ */
 type Word = 'unheard' | 'sure' | 'unsure' | 'silent' | 'mute';
 
 export interface MemberFacts {
@@ -63,7 +66,7 @@ export interface Sureness {
   readonly isAsking: boolean;
   /** The members besides this node, in the order of the view; null before the first view. */
   readonly members: ReadonlyMap<Wallet, MemberFacts> | null;
-  /** The wallets that were members since the store began, until the node became sure. At most MAX_SEEN. */
+  /** All wallets that have been members since the store began. None is added after the node has become sure. At most MAX_SEEN. */
   readonly seen: ReadonlySet<Wallet>;
 }
 
@@ -134,7 +137,7 @@ function observed(state: Sureness, event: SurenessEvent, { silenceMs, pauseMs }:
     case 'asking.ended':
       return { ...withAsked(state, event.nowMs, pauseMs), isAsking: false };
     case 'hash.claimed':
-      // `nextSureness` checks the conditions only when it gets a new object.
+      // A copy, because `nextSureness` checks the conditions only if the state is a new object.
       return { ...state };
   }
 }
