@@ -86,7 +86,7 @@ export class ControlledNode {
     await flush();
   }
 
-  /** Moves the clock to the time of the timer with this delay, and fires the timer. */
+  /** Moves the clock to the time at which the timer with this delay is due, and fires the timer. */
   async fireTimer(delayMs: number): Promise<void> {
     const found = [...this.#timers].find(([, timer]) => timer.delayMs === delayMs);
     if (found === undefined) throw new Error(`no timer of ${delayMs} ms is running`);

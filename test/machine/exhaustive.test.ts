@@ -14,8 +14,8 @@ import { keyOf, OLD_VIEW_MS, placesOf, serializeEvent, type Edge, type Move, typ
 import { brokenRules, hashNamed, isServable } from './secret-model.ts';
 
 /**
- * The clock stands still. A node may become ready without a first snapshot only after `nodeTickMs` has passed. This time is 0 here, so that
- * the states of such a node are tested too.
+ * The clock does not advance. A node may become ready without a first snapshot only after `nodeTickMs` has passed. This time is 0 here, so
+ * that the states of such a node are tested too.
  */
 const OPTIONS: NodeMachineOptions = { nodeTickMs: 0, syncTickMs: 700_000, nudgeMs: 50, freshness: { maxAgeMs: 1, outageMs: OLD_VIEW_MS / 2 }, probePeers: true };
 
@@ -106,7 +106,7 @@ describe('every state of the machine', () => {
     }
   });
 
-  test('is not an error state', () => {
+  test('has the status `active`, not `error`', () => {
     expect(states.filter(({ state }) => state.status !== 'active').map(({ key }) => key)).toEqual([]);
   });
 

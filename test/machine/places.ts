@@ -30,7 +30,7 @@ export interface Scope {
   readonly secrets: readonly Hash32[];
   /** Whether nodes make and claim candidates. If false, each attempt to claim fails. */
   readonly claims: boolean;
-  /** Types of events to leave out. */
+  /** Events whose type matches are left out. */
   readonly without?: RegExp;
 }
 

@@ -15,7 +15,7 @@ export type ClaimEffect = Extract<SecretEffect, { kind: 'make_candidate' | 'look
 
 export interface SecretModel {
   readonly life: SecretLife;
-  /** The secret that the vault derives from. */
+  /** Hash of the secret from which the vault derives keys; null if it derives none. */
   readonly serving: Hash32 | null;
   readonly held: readonly Hash32[];
   readonly syncKeyOf: Hash32 | null;
