@@ -14,7 +14,7 @@ describe('an early tick', () => {
     [5, 32_000],
     [6, 60_000],
     [1_000, 60_000],
-  ])('that follows %i attempts without progress begins after %i ms', (attempt, delayMs) => {
+  ])('begins after a delay that grows with the number of attempts without progress: attempts %i, delay %i ms', (attempt, delayMs) => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 

@@ -59,7 +59,7 @@ describe('a node without a first snapshot', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('that has become ready stays ready when no member answers later', () => {
+  test('stays ready if no member answers after it has become ready', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 

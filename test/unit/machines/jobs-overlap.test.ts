@@ -195,7 +195,7 @@ describe('sync_tick', () => {
   test('that breaks an invariant stops the machine', async () => {
     const node = startNode();
     await tickToReady(node);
-    node.failSyncTick = new InvariantError('an acknowledged sequence went back');
+    node.failSyncTick = new InvariantError('an acknowledged sequence number has decreased');
     node.actor.send({ type: 'sync_tick' });
     expect([node.snapshot.status, node.errors]).toEqual(['error', [node.failSyncTick]]);
   });

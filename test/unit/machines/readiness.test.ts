@@ -258,11 +258,11 @@ describe('a view that becomes too old during a node_tick', () => {
   });
 });
 
-describe('a wall clock that jumps ahead and back within a node_tick makes the node unready for a second, not until the next regular node_tick', () => {
+describe('a node whose wall clock jumps ahead and back within a node_tick', () => {
   test.each<[string, boolean, (node: Node) => Promise<void>]>([
-    ['while it installs the sync key', false, (node) => node.settle('installSyncKey', { stale: false })],
-    ['while it fetches a snapshot', true, (node) => node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true })],
-  ])('%s', async (_, asksForSnapshot, finish) => {
+    ['installs the sync key', false, (node) => node.settle('installSyncKey', { stale: false })],
+    ['fetches a snapshot', true, (node) => node.settle('fetchSnapshot', { others: 1, asked: 1, answered: 1, complete: true })],
+  ])('becomes unready, but begins its next node_tick after only a second (the clock jumps while the node %s)', async (_, asksForSnapshot, finish) => {
     const node = await readyNode();
     await node.eligible(CLAIMED);
     if (asksForSnapshot) await node.settle('installSyncKey', { stale: true });

@@ -1,7 +1,7 @@
 /**
  * The transition table of the life of the master secret, made from the reducer: every reachable state with every event. A secret is named
- * after its role in the state, so states that differ only in the names of secrets are one state. A is the current secret. B is set aside.
- * S is the secret of the store if it is neither A nor B. W is the secret that the chain shows but this node lacks. N is a new secret.
+ * after its role in the state, so states that differ only in the names of secrets are one state. A is the current secret. B and C are set
+ * aside. S is the secret of the store if it has no other name. W is the secret that the chain shows but this node lacks. N is a new secret.
  */
 import { invariant } from '../../../src/domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../../src/domain/ids.ts';

@@ -36,11 +36,11 @@ function asking(fromMs: number, toMs: number): readonly SurenessEvent[] {
   for (let ms = fromMs; ms < toMs; ms += PAUSE_MS) rounds.push(askingBegan(ms), askingEnded(ms));
   return [...rounds, askingBegan(toMs), askingEnded(toMs)];
 }
-/** The same rounds, but in each of them, this member is silent. */
+/** Rounds of asking like those of `asking`. This member is silent in each round. */
 function silence(wallet: string, fromMs: number, toMs: number): readonly SurenessEvent[] {
   return asking(fromMs, toMs).flatMap((event) => (event.type === 'asking.began' ? [event, silent(wallet, event.nowMs)] : [event]));
 }
-/** Rounds in which the only member is asked. From time to time, a new member replaces it. */
+/** Rounds in which the only member is asked. After each `everyMs`, a new member replaces it. */
 function replacedEvery(everyMs: number, toMs: number): readonly SurenessEvent[] {
   const events: SurenessEvent[] = [];
   for (let ms = 0; ms < toMs; ms += everyMs) events.push(members(`new ${ms}`), ...asking(ms, ms + everyMs));
@@ -88,7 +88,7 @@ describe('a node becomes sure', () => {
 describe('a node is not sure, and lists the members that it waits for, when', () => {
   test.each<[string, readonly string[], readonly SurenessEvent[]]>([
     ['nothing has happened', [], []],
-    ['no member was asked', ['a', 'b'], [began, members('a', 'b')]],
+    ['no member has been asked yet', ['a', 'b'], [began, members('a', 'b')]],
     ['one sure member has sent all records, and a second sure member has not', ['b'], [began, members('a', 'b'), ...given('a'), says('b', true)]],
     ['one sure member has sent all records, and a second member has not answered yet', ['b'], [began, members('a', 'b'), ...given('a')]],
     ['one sure member has sent all records, and a second member stopped answering only recently', ['b'], [began, members('a', 'b'), ...given('a'), silent('b', 0), silent('b', SILENCE_MS - 1)]],
@@ -108,7 +108,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['it has asked twice, and an hour has passed in between', ['a'], [began, members('a'), ...asking(0, 1_000), ...asking(IN_VAIN_MS + 1_000, IN_VAIN_MS + 2_000)]],
     ['the times between its rounds of asking were so long that they count as pauses', ['a'], [began, members('a'), ...[0, 1, 2, 3].flatMap((round) => asking(round * IN_VAIN_MS, round * IN_VAIN_MS))]],
     ['a member has left and come back, and has been asked for less than an hour since then', ['a', 'b'], [began, members('a', 'b'), ...asking(0, 1_000_000), members('a'), members('a', 'b'), ...asking(1_000_000, IN_VAIN_MS)]],
-    ['it waited only for a different member during part of the hour', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
+    ['it waited for a different member during part of the hour, and not for the member that it waits for now', ['b'], [began, members('a', 'b'), says('a', true), ...asking(0, 1_000_000), says('a', false), merged('a'), ...asking(1_000_000, IN_VAIN_MS)]],
     ['its store does not belong to the hash that it claimed', ['a'], [{ type: 'store.began', store: NEXT_STORE }, members('a'), claimed]],
     ['it has claimed the hash, but handed out the secret before it became ready', ['a'], [began, handedOut(), members('a'), claimed]],
     ['it does not know its own store yet', [], [members()]],

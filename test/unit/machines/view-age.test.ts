@@ -21,7 +21,7 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
 describe('the master secret', () => {
   test.each<[string, number, Partial<FreshnessLimits>, boolean]>([
     ['is handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
-    ['is not handed out when the view is older', 108_001, {}, false],
+    ['is not handed out when the view is older than CHAIN_MAX_AGE_SECONDS plus one node_tick', 108_001, {}, false],
     ['is handed out with a view of any age when CHAIN_MAX_AGE_SECONDS is 0', 10_000_000, { maxAgeMs: 0 }, true],
   ])('%s', (_, ms, limits, may) => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
@@ -43,11 +43,11 @@ describe('a ready node', () => {
     expect([isOutdated(view, after(ms), all), endsReady(view, after(ms), all)]).toEqual([outdated, ends]);
   });
 
-  test.each<[number, number]>([
-    [0, 828_001],
-    [828_000, 1],
-    [828_001, Infinity],
-  ])('whose last read was %i ms ago checks the age of its view again after %i ms', (ms, untilMs) => {
+  test.each<[string, number, number]>([
+    ['at the time of the read', 0, 828_001],
+    ['a millisecond before the view becomes outdated', 828_000, 1],
+    ['infinite after the view has become outdated', 828_001, Infinity],
+  ])('knows how much time is left until its view becomes outdated: %s', (_, ms, untilMs) => {
     expect(untilOutdatedMs(VIEW, after(ms), LIMITS)).toBe(untilMs);
   });
 });
