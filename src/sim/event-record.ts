@@ -50,7 +50,7 @@ export class EventRecord implements EventSink {
     this.#modules.write(JSON.stringify({ n: this.#last, ...event }));
   }
 
-  /** The watcher for a process that is about to be composed. */
+  /** The watcher for a process that is about to start. */
   watcherOf(name: string, clock: SimClock): NodeWatcher {
     const record = new NodeRecord(
       { source: name, peersAfterSyncTicks: true },

@@ -1,4 +1,4 @@
-/** Generates a scenario from a seed: the faults with their times, and the requests of the apps. */
+/** Generates a scenario from a seed: the faults with their times, and the requests from the apps. */
 import type { FaultProfile } from './faults/fault-profiles.ts';
 import { LIE_KINDS } from './faults/lie-kinds.ts';
 import { nodeName, type FaultKind, type FaultStep, type RequestStep, type Scenario, type Step } from './scenario.ts';
@@ -114,7 +114,7 @@ function between(random: SeededRandom, [least, most]: readonly [number, number])
   return least + random.unit() * (most - least);
 }
 
-/** A whole number if the upper limit is above 1 (milliseconds, blocks), otherwise a share. */
+/** Draws an amount: a whole number if the upper limit is above 1 (milliseconds, blocks), otherwise a share. */
 function amountOf(random: SeededRandom, range: readonly [number, number]): number {
   const drawn = between(random, range);
   return range[1] > 1 ? Math.round(drawn) : Math.round(drawn * 1_000) / 1_000;

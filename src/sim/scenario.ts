@@ -97,7 +97,7 @@ export const scenario = z.object({
   seed: z.string(),
   nodes: z.number().int().min(1).max(32),
   apps: z.number().int().min(1).max(100),
-  /** When the faults stop. */
+  /** The time after which the faults stop. Simulated milliseconds. */
   durationMs: z.number().min(0),
   /** Environment variables besides the defaults; `b.NAME` applies only to node b. */
   settings: z.record(z.string(), z.string()).default({}),

@@ -91,7 +91,7 @@ export async function simulate(scenario: Scenario, { onTrace, onEvent, until, on
   };
 }
 
-/** Searches the lines, and then drops them: a long run has too many lines to keep. */
+/** Searches the lines for secrets, and then drops the lines, because a long run has too many of them to keep. */
 function findSecrets(simulation: Simulation, lines: string[]): void {
   if (lines.length === 0) return;
   const text = lines.splice(0).join('\n');

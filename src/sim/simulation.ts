@@ -342,7 +342,7 @@ export class Simulation implements LifeListener, FaultScene {
   }
 
   onCandidate(secret: Uint8Array): void {
-    // Apps derive the same keys many times, so most keys are already known.
+    // This method also receives every derived key. Apps derive the same keys many times, so it has already seen most of them.
     const text = Buffer.from(secret).toString('hex');
     if (this.#knownSecrets.has(text)) return;
     this.#knownSecrets.add(text);

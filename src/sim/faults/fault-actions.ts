@@ -25,7 +25,7 @@ const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;
 const MAX_NODES = 8;
 /** No node begins to lie if that would leave fewer honest nodes than this. */
 const MIN_HONEST_NODES = 2;
-/** Time between two attacks of a liar. Milliseconds. */
+/** Time between two attacks by a liar. Milliseconds. */
 const ATTACK_EVERY_MS = 15_000;
 
 type Undo = () => void;
@@ -74,7 +74,7 @@ export class FaultActions {
     this.#floods = new Floods(scene);
   }
 
-  /** Whether an instance has left permanently. */
+  /** Whether an instance has left the cluster permanently. */
   hasLeft(name: string): boolean {
     return this.#gone.has(name);
   }
@@ -216,7 +216,7 @@ export class FaultActions {
     return () => Object.assign(node.rpcBehaviour, backTo(GOOD_RPC, change));
   }
 
-  /** Adds a bad backend to the node's endpoint. There may be several, but half of all requests still reach a good backend. */
+  /** Adds a bad backend to the node's endpoint. There may be several bad backends, but half of all requests still reach a good backend. */
   #backend(node: SimNode, fault: BackendFault, forMs: number): Undo {
     const { rpcBehaviour } = node;
     if (!keepsItsNodeWell(fault.kind)) this.#scene.disturb(node.name, forMs + REGISTRY_ECHO_MS);

@@ -80,7 +80,7 @@ const DEFAULT: FaultProfile = {
   'flood without proof': rateOf(1, 20, 60, [30, 60]),
   [HOLDING_KIND]: rateOf(1, 40, 90, [2, 4]),
   'liar: revoked and asking': rateOf(2.5, 240, 400),
-  // Long enough for a node to restart and for the other nodes to read its new key.
+  // The next faults last long enough for a node to restart and for the other nodes to read its new key.
   'liar: wrong secret': rateOf(5, 60, 150),
   'liar: garbage seal': rateOf(5, 60, 150),
   'liar: poisoned snapshot': rateOf(4, 60, 150),

@@ -44,7 +44,7 @@ export interface LiarModules {
   readonly random: SeededRandom;
   readonly onFault: (kind: string) => void;
   /**
-   * Called for each key and clock that the liar sends. From then on, the rules expect a write of the key to survive only if the
+   * Called for each key and clock that the liar sends. From then on, the rules expect a write to the key to survive only if the
    * write's clock covers the liar's clock.
    */
   readonly touch: PoisonerModules['touch'];

@@ -25,7 +25,7 @@ const WRITTEN_KEYS = 40;
 export interface PoisonerModules {
   readonly random: SeededRandom;
   /**
-   * Called for each key and clock that the liar sends. From then on, the rules expect a write of the key to survive only if the
+   * Called for each key and clock that the liar sends. From then on, the rules expect a write to the key to survive only if the
    * write's clock covers the liar's clock.
    */
   readonly touch: (appId: string, key: string, version: Clock) => void;

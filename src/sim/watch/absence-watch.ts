@@ -65,7 +65,7 @@ export class AbsenceWatch {
     if (nowMs() - sinceMs > STALE_MARGIN_MS) report(STALE, `${life.name} has been saying for ${Math.round(nowMs() - sinceMs)} ms that keys are absent`, life.name);
   }
 
-  /** The winning write of a key, among the writes under the secret that the node uses. */
+  /** The winning write to a key, among the writes that were made under the secret that the node uses. */
   #bestOf(life: Life, appId: string, key: string): Write | null {
     const secretHash = life.node.inside.vault.servingHash();
     let best: Write | null = null;

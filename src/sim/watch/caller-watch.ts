@@ -11,7 +11,7 @@ import { AbsenceWatch, type AbsenceWatchModules } from './absence-watch.ts';
 const STARVED: ReadonlySet<string> = new Set(['rate_limited', 'service_unavailable', 'timeout', 'unauthorized']);
 /** The node must answer within this time, even during a flood. Milliseconds. */
 const SERVED_MS = 6_000;
-/** A node remembers for a day that a wallet was authorized. This is one hour less, as a margin. Milliseconds. */
+/** A node remembers for a day that a wallet was authorized. This value is one hour less than that, as a margin. Milliseconds. */
 const REMEMBERED_MS = 23 * 60 * 60 * 1_000;
 
 export interface CallerWatchModules extends AbsenceWatchModules {

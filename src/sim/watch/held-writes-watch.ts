@@ -1,4 +1,4 @@
-/** Checks how many requests of one wallet wait for acknowledgements at the same time in a process (protocol.md §10, Bounds). */
+/** Checks how many requests from one wallet wait for acknowledgements at the same time in a process (protocol.md §10, Bounds). */
 import type { Life } from '../world/sim-node.ts';
 import type { Checks, Report } from './violation.ts';
 

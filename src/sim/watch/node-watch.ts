@@ -199,8 +199,8 @@ export class NodeWatch {
   }
 
   /**
-   * A node must refuse a block whose time is too far ahead of the node's clock, because the view would seem younger than it is (protocol.md
-   * §6, Freshness).
+   * A node must refuse a block whose time is too far ahead of the node's clock, because otherwise the view would seem younger than it is
+   * (protocol.md §6, Freshness).
    */
   #checkBlockTime(block: number): void {
     const { report, checks } = this.#modules;

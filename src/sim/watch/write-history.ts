@@ -54,7 +54,7 @@ export class WriteHistory {
   readonly #byWriter = new Map<Life, Write[]>();
   /**
    * Keys that a liar sent, each with the clocks that the liar made up, and keys that an older node wrote, each with empty clocks. `judge`
-   * considers a write of such a key only if the write's clock covers all of these clocks.
+   * considers a write to such a key only if the write's clock covers all of these clocks.
    */
   readonly #touched = new Map<string, Clock[]>();
   /** Number of lost writes: no node needs to hold them any more. */
@@ -106,7 +106,7 @@ export class WriteHistory {
     }
   }
 
-  /** All writes of one key. */
+  /** All writes to one key. */
   of(appId: string, key: string): readonly Write[] {
     return this.#byKey.get(idOf(appId, key)) ?? [];
   }

@@ -36,7 +36,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   response.once('close', () => {
     if (!isAnswered) reject(new Error('the connection closed without an answer'));
   });
-  // Express adds its own methods to both objects.
+  // The type casts are correct as soon as Express has added its own methods to both objects.
   app(incoming as Request, response as Response);
   return promise;
 }

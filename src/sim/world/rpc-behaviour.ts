@@ -22,7 +22,7 @@ export type BackendFaultKind = (typeof BACKEND_FAULTS)[number];
 
 export interface BackendFault {
   readonly kind: BackendFaultKind;
-  /** How far the backend lags behind, in blocks; or the value of its `Retry-After`, in seconds. */
+  /** For a lagging backend, how many blocks it is behind. For a busy backend, the value of its `Retry-After`, in seconds. */
   readonly amount: number;
 }
 

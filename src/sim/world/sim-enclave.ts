@@ -174,7 +174,7 @@ export class SimEnclave implements Enclave {
   }
 }
 
-/** @throws DependencyError refused */
+/** @throws DependencyError of the kind `refused` if `other` is not a P-384 key */
 function pairKeyOf(keys: P384KeyPair, other: string): KeyObject {
   try {
     return createSecretKey(hkdfSha256(keys.sharedSecret(other), Buffer.alloc(0), INFO, SECRET_BYTES));

@@ -30,7 +30,7 @@ export interface Weather {
 
 export const FAIR_WEATHER: Weather = { loss: 0, delay: 0, duplicate: 0, reorder: 0, cutHalfWay: 0 };
 
-/** An Express app that answers, and the clock of its process. */
+/** An Express app that answers requests, and the clock of its process. */
 export interface ServedApp {
   readonly app: Express;
   readonly clock: Pick<Clock, 'nowMs'>;
