@@ -29,7 +29,7 @@ describe('node_tick', () => {
     expect(node.started.get('readChain')).toBe(1);
   });
 
-  test('that is due while a node_tick is running is counted and dropped, not queued', async () => {
+  test('is counted and dropped, not queued, if it is due while another one is running', async () => {
     const node = startNode();
     node.actor.send({ type: 'node_tick' });
     node.actor.send({ type: 'node_tick' });
@@ -66,7 +66,7 @@ describe('node_tick', () => {
     expect(node.snapshot.context.nextTickAtMs - node.snapshot.context.tick.startedMonotonicMs).toBe(BEAT_MS);
   });
 
-  test('in which a step hangs ends with a reason that names the step, and the next node_tick runs normally', async () => {
+  test('ends with a reason that names the step if a step hangs, and the next node_tick runs normally', async () => {
     const node = startNode();
     const hanging = node.signalOf('readChain');
     await node.advance(STEP_TIMEOUT_MS.readingChain);
@@ -83,7 +83,7 @@ describe('node_tick', () => {
     expect(node.snapshot.context.reason).toEqual(reason(REASONS.peerCacheRefreshFailed, 'unexpected failure (Error)'));
   });
 
-  test('that breaks an invariant stops the machine', async () => {
+  test('stops the machine if it breaks an invariant', async () => {
     const node = startNode();
     await node.fail('readChain', new InvariantError('two secrets at once'));
     expect(node.snapshot.status).toBe('error');
@@ -192,7 +192,7 @@ describe('sync_tick', () => {
     expect([readinessState(node.snapshot), node.replicating, node.started.get('replicate')]).toEqual(['ready', true, 1]);
   });
 
-  test('that breaks an invariant stops the machine', async () => {
+  test('stops the machine if it breaks an invariant', async () => {
     const node = startNode();
     await tickToReady(node);
     node.failSyncTick = new InvariantError('an acknowledged sequence number has decreased');

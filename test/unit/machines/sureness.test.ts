@@ -1,4 +1,4 @@
-/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and one for each case that is not sufficient. */
+/** When a node is sure (protocol.md §10, "404 means absent"): one row for each way to become sure, and one for each case in which a node is not sure. */
 import { describe, expect, test } from '@jest/globals';
 import type { StoreId, Wallet } from '../../../src/domain/ids.ts';
 import { IN_VAIN_MS, isSure, nextSureness, UNSURE, waitsFor, type Sureness, type SurenessEvent } from '../../../src/machines/sureness.ts';
