@@ -280,7 +280,10 @@ export class Simulation implements LifeListener, FaultScene {
     this.chain.change((state) => withInstance(state, node.wallet, { teePubkey, url: node.url, ...fields }));
   }
 
-  /** Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply. @param name all nodes if empty */
+  /**
+   * Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply.
+   * @param name the name of the node; all nodes if empty
+   */
   disturb(name: string, forMs: number): void {
     const untilMs = this.timeline.nowMs + forMs;
     if (name === '') this.#allDisturbedUntil = Math.max(this.#allDisturbedUntil, untilMs);

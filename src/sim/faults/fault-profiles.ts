@@ -12,7 +12,7 @@ const range = z.tuple([z.number().min(0), z.number().min(0)]);
 const rate = z.object({
   /** Number of faults per hour in the whole cluster. */
   perHour: z.number().min(0),
-  /** Milliseconds. */
+  /** The shortest and the longest duration of a fault. Milliseconds. */
   forMs: range,
   /** The smallest and the largest amount, in the unit of this kind of fault. */
   amount: z.tuple([z.number(), z.number()]).default([0, 0]),

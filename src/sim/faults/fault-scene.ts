@@ -26,7 +26,10 @@ export interface FaultScene {
   versionOf(place: number): { readonly versionId: bigint };
   /** Registers the teePubkey of the node's current process. */
   register(node: SimNode, fields?: object): void;
-  /** Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply. @param name all nodes if empty */
+  /**
+   * Marks a node as disturbed for some time, during which rules about undisturbed nodes do not apply.
+   * @param name the name of the node; all nodes if empty
+   */
   disturb(name: string, forMs: number): void;
   note(text: string): void;
   report(invariant: string, detail: string): void;

@@ -13,7 +13,7 @@ export interface RevocationWatchModules {
 }
 
 interface Absence {
-  /** Simulated milliseconds. */
+  /** When an honest node first read a block in which the instance was not a member. Simulated milliseconds. */
   readonly sinceMs: number;
   /** The latest block that an honest node read and in which the instance was not a member. */
   readonly block: number;

@@ -15,7 +15,7 @@ export interface Write {
   readonly writer: Life;
   /** The hash of the secret that the value is encrypted under. */
   readonly secretHash: string;
-  /** Simulated milliseconds. */
+  /** When the writer accepted the write. Simulated milliseconds. */
   readonly atMs: number;
   /** When each process first held this write or a later one. Simulated milliseconds. */
   readonly holders: Map<Life, number>;

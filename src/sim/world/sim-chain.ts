@@ -144,7 +144,7 @@ export class SimChain {
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
   }
 
-  /** Sends a transaction from an owner. The next block includes it. */
+  /** Sends a transaction that makes this change. The next block includes it. */
   change(change: Change): void {
     this.#pendingChanges.push(change);
     this.#mineNext();

@@ -165,7 +165,7 @@ export class SimRpc {
     if (putOff === undefined || sentAtMs < putOff.sinceMs) return;
     const tooSoonByMs = Math.round(putOff.notBeforeMs - sentAtMs);
     if (tooSoonByMs <= 0) this.#putOff.delete(textOf(asked));
-    onRule("an RPC's Retry-After is obeyed", tooSoonByMs > 0 ? `${owner.name} asks ${asked.method} again ${tooSoonByMs} ms too soon` : null);
+    onRule("an RPC's Retry-After is obeyed", tooSoonByMs > 0 ? `${owner.name} sends ${asked.method} again ${tooSoonByMs} ms too soon` : null);
   }
 
   #result(method: string, params: readonly unknown[], backend: BackendFault | null): object | typeof LOST {
