@@ -54,7 +54,7 @@ export class NodeAudit {
     this.http = { tokenHash, reader: trail, onSent: (after, limit) => this.#noteSent(after, limit) };
   }
 
-  /** Number of entries that no reader can get any more. */
+  /** Number of entries that were dropped, so that no reader can fetch them now. */
   get dropped(): number {
     return this.#trail.dropped;
   }

@@ -1,4 +1,4 @@
-/** The settings for reading the chain and for claims, in the form that `registry` expects. */
+/** The settings for reading the chain and for claims, in the form that the code in `src/registry` expects. */
 import type { Config } from '../config/settings.ts';
 import type { ChainClientOptions } from '../registry/chain-client.ts';
 

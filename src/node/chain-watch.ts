@@ -28,7 +28,7 @@ export interface ChainWatchModules {
   readonly peerCache: PeerCache;
 }
 
-/** What a good view says about the hash. */
+/** The hash reading of a good view. A view whose hash is unreadable is not good. */
 export type ReadableHash = Exclude<HashReading, { kind: 'unreadable' }>;
 
 export class ChainWatch {
@@ -60,7 +60,7 @@ export class ChainWatch {
     return isFreshEnough(this.#times, this.#now(), this.#options) && shownHash(this.#lastHash) === shownHash(this.#view?.hash ?? null);
   }
 
-  /** For `/status` and `/readyz`. */
+  /** What `/status` and `/readyz` show about the reads of the chain. */
   figures(): ChainFigures {
     const now = this.#now();
     const ends = this.#failing === null ? isOutdated : endsReady;
@@ -73,8 +73,8 @@ export class ChainWatch {
   }
 
   /**
-   * Reads the chain for a node_tick. A hash that cannot be read is read again at the same block. If it stays unreadable, the read counts
-   * as failed, and the previous view remains in use.
+   * Reads the chain for a node_tick. If the hash cannot be read, the read of the hash is retried at the same block. If no attempt succeeds,
+   * the whole read counts as failed, and the previous view remains in use.
    * @throws DependencyError when no view could be read
    */
   async readForTick(signal: AbortSignal): Promise<ChainView> {

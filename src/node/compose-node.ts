@@ -1,6 +1,6 @@
 /**
- * The composition root: builds the rooms in order from their ports and joins them. A process builds its node here on system ports, a
- * simulation on seeded ports. This file makes no decisions, and no other file uses all rooms.
+ * The composition root: builds the parts of a node from the rooms (the folders under `src`), and connects them with each other and with the
+ * node's ports. A process uses system ports here, a simulation uses seeded ports. This file makes no decisions, and no other file uses all rooms of a node.
  */
 import { createActor, type Actor } from 'xstate';
 import { Authenticator } from '../auth/authenticator.ts';
@@ -46,7 +46,7 @@ import { MasterSecret } from './master-secret.ts';
 import { openApi } from './openapi.ts';
 import { SurenessKeeper } from './sureness-keeper.ts';
 
-/** Everything outside a node. */
+/** Everything that a node uses from outside itself. */
 export interface NodePorts {
   readonly clock: Clock;
   readonly random: Random;
@@ -57,14 +57,14 @@ export interface NodePorts {
   readonly appRegistry: AppRegistry;
   readonly enclave: Enclave;
   readonly transport: Transport;
-  /** Lets requests run during long work. */
+  /** Awaited from time to time during long work, so that requests are handled meanwhile. */
   readonly yieldNow: () => Promise<void>;
   /** If absent, nothing is counted for metrics. */
   readonly meter?: Meter | undefined;
 }
 
 export interface ComposedNode {
-  /** For `createApp`. */
+  /** The arguments for `createApp`: options and modules. */
   readonly appOptions: AppOptions;
   readonly appModules: AppModules;
   readonly actor: Actor<NodeMachine>;
@@ -77,7 +77,7 @@ export interface ComposedNode {
   stop(): void;
   /** Sends each peer the writes of this node that the peer lacks. Call it after `stop`. */
   lastPush(mayEnd: () => boolean, signal: AbortSignal): Promise<void>;
-  /** Number of audit entries that no reader can get any more; 0 without an audit log. */
+  /** Number of audit entries that were dropped, so that no reader can fetch them now; 0 without an audit log. */
   auditDropped(): number;
   /**
    * Ends the audit log with `stop` and the last checkpoint. Call it when no request is under way. Never rejects.
@@ -108,7 +108,7 @@ export interface NodeWatcher {
 }
 
 /**
- * @param onFatal called at most once, for a broken invariant or an error of the machine: the process must stop
+ * @param onFatal called at most once, when an invariant is broken or the machine fails; the process must then stop
  * @param watcher if absent, the sync_ticks are not watched
  */
 export function composeNode(config: Config, ports: NodePorts, onFatal: (error: Error) => void, watcher?: NodeWatcher): ComposedNode {
@@ -183,7 +183,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
     },
   };
   const sureness = new SurenessKeeper(
-    // A ready node starts a round of asking at each regular sync_tick, so less than two intervals pass between two rounds.
+    // A ready node starts to ask the members again at each regular sync_tick, so less than two intervals pass between two rounds of questions.
     { silenceMs: config.nodeTickMs, pauseMs: 2 * config.dataSyncIntervalMs },
     { clock, log: syncLog, storeId: () => store.storeId, storeIdOf: (member) => book.stateOf(member).storeId, isStale: () => staleness.isStale() },
   );
@@ -290,7 +290,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       staleness,
       issueNonce: () => nonces.issue(),
       firstSnapshot: () => vouchedSnapshot(readiness()),
-      // A node that is not ready receives no writes from other nodes, so it does not say that it is sure.
+      // A node that is not ready receives no writes from other nodes, so it does not say that it is sure of its store.
       isSure: () => readiness().state === 'ready' && sureness.isSure(),
       mayHandOut: () => chainWatch.mayHandOut(),
       onHandedOut: () => sureness.noteHandedOut(),
@@ -365,7 +365,7 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       stopping = true;
       actor.stop();
     },
-    // Without the sync key, no peer accepts a push.
+    // A node without the sync key pushes nothing, because no peer would accept the push.
     lastPush: async (mayEnd, signal) => (vault.hasSyncKey() ? replicator.lastPush(mayEnd, signal) : undefined),
     auditDropped: () => audit?.dropped ?? 0,
     endAudit: async () => (await audit?.end()) ?? null,

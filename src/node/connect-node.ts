@@ -66,7 +66,7 @@ async function meteredNodeOf(config: Config, log: Log): Promise<MeteredNode | nu
   return createMeteredNode(config, { clock: systemClock, log: log.child('metrics') });
 }
 
-/** @param onFatal called for a broken invariant or an error of the machine: the process must end with a code other than 0 */
+/** @param onFatal called when an invariant is broken or the machine fails; the process must then end with a code other than 0 */
 export async function connectNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<ConnectedNode> {
   const clock = systemClock;
   const proxy = { httpProxy: config.httpProxy, httpsProxy: config.httpsProxy, noProxy: config.noProxy };

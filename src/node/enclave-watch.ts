@@ -33,7 +33,7 @@ export class EnclaveWatch implements Enclave {
   }
 
   figures(): EnclaveFigures {
-    if (this.#failures >= FAILURES_IN_A_ROW || !this.#hasAnswered) return { failing: this.#lastFailure ?? 'the enclave API has not been asked yet' };
+    if (this.#failures >= FAILURES_IN_A_ROW || !this.#hasAnswered) return { failing: this.#lastFailure ?? 'the enclave API has not answered a call yet' };
     return { failing: null };
   }
 

@@ -1,5 +1,5 @@
 /**
- * Fills the slots of the machine (protocol.md §1): runs each step of node_tick, and the replication that sync_tick wakes, by calling
+ * Fills the slots of the machine (protocol.md §1): runs each step of node_tick, and the replication that a sync_tick triggers, by calling
  * the modules that do the work. The machine decides the order and the timeouts of the steps. `machines/secret-life.ts` decides which secret
  * may be claimed, which one may serve and which one is set aside. This file connects these modules to the machine, and returns facts to it.
  */
@@ -94,7 +94,7 @@ export class NodeJobs {
     };
   }
 
-  /** The boundary of a step: logs an error of the step. The machine turns the error into a reason. */
+  /** The boundary of a step: if the step fails, logs the error. The machine then turns the error into a reason. */
   #step<Facts>(name: string, work: (signal: AbortSignal) => Promise<Facts>) {
     return fromPromise<Facts>(async ({ signal }) => {
       try {
@@ -106,7 +106,10 @@ export class NodeJobs {
     });
   }
 
-  /** Step 1. If the chain no longer shows the hash of the secret, the secret stops serving in this step, however the tick ends. */
+  /**
+   * Step 1 of node_tick: reads the chain. If the chain no longer shows the hash of the secret, the secret stops serving in this step,
+   * however the tick ends.
+   */
   async readChain(signal: AbortSignal): Promise<ChainFacts | ChainFailure> {
     const view = await this.#modules.chainWatch.readForTick(signal);
     if (view.hash.kind === 'unreadable') return { failed: reason(REASONS.cannotReadHash, view.hash.detail) };
@@ -143,7 +146,7 @@ export class NodeJobs {
     if (current !== null && judgeEligibility(current, membership) === null) sureness.noteMembers(others);
   }
 
-  /** Step 2. */
+  /** Step 2 of node_tick: asks the enclave who this node is, and judges whether it is an eligible member. */
   async checkEligibility(signal: AbortSignal): Promise<EligibilityFacts> {
     const { identity, chainWatch, judgeEligibility, onMembership } = this.#modules;
     const current = await identity.refresh(signal);
@@ -152,7 +155,7 @@ export class NodeJobs {
     return why === null ? { eligible: true } : { eligible: false, reason: why };
   }
 
-  /** Step 3, if the chain hash is zero: makes one attempt to claim a hash. */
+  /** Step 3 of node_tick, if the chain hash is zero: makes one attempt to claim a hash. */
   async claimHash(signal: AbortSignal): Promise<ClaimFacts> {
     const { secret, identity, chainWatch, mayClaim } = this.#modules;
     invariant(identity.current() !== null, 'a claim was tried before the enclave had reported the identity of this node');
@@ -215,7 +218,7 @@ export class NodeJobs {
     return secret.claimableHash() === null ? reason(REASONS.cannotGetRandom, 'the enclave returned a secret whose hash was reset earlier') : null;
   }
 
-  /** Step 4. */
+  /** Step 4 of node_tick: fetches the master secret from another member. */
   async fetchSecret(signal: AbortSignal): Promise<SecretFacts> {
     const { secretFetch, secret, log } = this.#modules;
     const outcome = await secretFetch.fetchMasterSecret(this.#others(), signal);
@@ -227,7 +230,7 @@ export class NodeJobs {
     return { kind: 'installed', store: standing.store };
   }
 
-  /** Step 5. */
+  /** Step 5 of node_tick: installs the sync key. */
   installSyncKey(): SyncKeyFacts {
     const { vault, staleness, secret, sureness } = this.#modules;
     vault.installSyncKey();
@@ -236,7 +239,7 @@ export class NodeJobs {
     return { stale: staleness.isStale() };
   }
 
-  /** Step 4, snapshot: first asks the member that sent the secret, then the other members. */
+  /** The second part of step 4: asks for a snapshot, first the member that sent the secret, then the other members. */
   async fetchSnapshot(signal: AbortSignal): Promise<SnapshotRound> {
     const others = this.#others();
     const { snapshotFetch, resync, secret, sureRound } = this.#modules;

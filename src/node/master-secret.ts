@@ -24,13 +24,13 @@ import type { SecretIntake } from '../sync/secret-fetch.ts';
 /** The effects that belong to a claim. The caller of `observe` carries them out. One observation leads to at most one of them. */
 export type ClaimStep = Extract<SecretEffect, { kind: 'make_candidate' | 'look_at_head' | 'send_claim' }>;
 
-/** For `/status`. */
+/** What `/status` shows about the master secret. */
 export interface NamedSecret {
   readonly state: SecretState;
   readonly from: Wallet | null;
 }
 
-/** A secret starts or stops serving. */
+/** A change to record: a secret starts or stops serving. */
 export interface SecretChange {
   readonly operation: 'install' | 'set_aside';
   readonly hash: Hash32;

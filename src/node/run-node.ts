@@ -38,7 +38,7 @@ function whenReady(node: ComposedNode, onReady: () => void): void {
 }
 
 /**
- * @param onFatal called for a broken invariant or an error of the machine: the process must end with a code other than 0
+ * @param onFatal called when an invariant is broken or the machine fails; the process must then end with a code other than 0
  * @throws the error of `listen`, such as EADDRINUSE
  */
 export async function runNode(config: Config, log: Log, onFatal: (error: Error) => void): Promise<RunningNode> {

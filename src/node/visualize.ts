@@ -79,7 +79,7 @@ function commandsOf({ visualizerCommandToken }: Config, { actor }: ComposedNode)
   };
 }
 
-/** @returns a function that ends the repetition */
+/** Calls `work` every `ms` milliseconds. @returns a function that ends the calls */
 function every(clock: Clock, ms: number, work: () => void): () => void {
   let timer = clock.setTimeout(tick, ms);
   function tick(): void {

@@ -35,7 +35,7 @@ const NOT_WANTED: Call = [CALLED_OFF, new Error('the node stops')];
 
 describe('the enclave API', () => {
   test.each<readonly [string, readonly Call[], string | null]>([
-    ['is failing before its first answer', [], 'the enclave API has not been asked yet'],
+    ['is failing before its first answer', [], 'the enclave API has not answered a call yet'],
     ['is failing before its first answer, and the reason is the error of the last call', [DOWN], DOWN.message],
     ['is not failing after its first answer', ['answers'], null],
     ['is not failing after an answer that follows failures', [DOWN, DOWN, DOWN, 'answers'], null],
