@@ -39,7 +39,7 @@ function fitsAsApp({ appId }: Candidate, contents: Contents, { maxApps }: Capaci
 
 /**
  * Whether the store has room for a record in place of the held one. A record that is not larger than the held one always fits.
- * @param maxBytes for the whole store
+ * @param maxBytes the limit for the whole store
  */
 function fitsByBytes({ appId, record, held }: Candidate, contents: Contents, maxBytes: number): boolean {
   const before = held === undefined || held.presence === 'gone' ? 0 : storeBytes(held);

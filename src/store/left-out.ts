@@ -55,8 +55,8 @@ export class LeftOut {
         return;
       }
     }
-    // If this store is full, other nodes still replace the earlier record with this one. But if this record is too far ahead, all nodes may
-    // refuse it and keep the earlier one.
+    // If the record was left out because this store is full, it still replaces the earlier record on other nodes. But if the record is too
+    // far ahead, all nodes may refuse it and keep the earlier record.
     const replaces = known === undefined || (why === 'store_full' && noted.updatedAtMs > known.updatedAtMs);
     const entry = replaces ? noted : latest(known, noted);
     this.#keys.set(id, entry);

@@ -23,7 +23,7 @@ export interface Content {
 export interface LocalWritesModules {
   /** This node's clock key for a store. */
   readonly ownClockKey: (storeId: StoreId) => string;
-  /** 8 random bytes. */
+  /** Draws a new id: 8 random bytes. */
   readonly drawId: () => StoreId;
 }
 

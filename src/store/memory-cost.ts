@@ -7,15 +7,15 @@ import type { StoredRecord } from './record.ts';
 import { clockEntries } from './vector-clock.ts';
 
 /**
- * A record without its strings: its objects, its entries in maps, lists and logs, its timer and its bucket. The size is the same for
+ * Memory of a record without its strings: its objects, its entries in maps, lists and logs, its timer and its bucket. It is the same for
  * every record, so that a tombstone never costs more than the record that it replaces. Bytes.
  */
 export const RECORD_BYTES = 640;
-/** A clock entry without the string of its key. Bytes. */
+/** Memory of a clock entry without the string of its key. Bytes. */
 export const CLOCK_ENTRY_BYTES = 32;
-/** An app without its records. Bytes. */
+/** Memory of an app without its records. Bytes. */
 export const APP_BYTES = 1_024;
-/** A string without its characters. Bytes. */
+/** Memory of a string without its characters. Bytes. */
 export const TEXT_BYTES = 24;
 
 /** Length of the longest clock key that a node writes: `<wallet>/<store_id>`. Older nodes write only the wallet. Characters. */

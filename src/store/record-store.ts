@@ -248,15 +248,15 @@ export class RecordStore {
     this.#leftOut.dropGone(nowMs);
   }
 
-  /** Notes that, according to a peer's answer, the peer has this node's write of the key or a newer record of the key. */
+  /** Notes that, according to a peer's answer, the peer has this node's write to the key, or a newer record. */
   noteTaken(appId: string, key: string, sequenceNumber: number): void {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;
     if (logEntry?.sequenceNumber === sequenceNumber && logEntry.state === 'untaken') logEntry.state = 'taken';
   }
 
   /**
-   * Whether no other node can have deleted the held record: this node wrote it, and either its sequence number is above `seenUpTo` or no
-   * peer has ever reported that it has the record.
+   * Whether no other node can have deleted the held record: this node wrote the record, and either the write's sequence number is above
+   * `seenUpTo` or no peer has ever reported having the record.
    */
   isUnseen(appId: string, key: string, seenUpTo: number): boolean {
     const logEntry = this.#contents.find(appId, key)?.logEntry ?? null;

@@ -64,7 +64,7 @@ export class SortedTexts {
       slices.push(slice);
       left -= slice.length;
     }
-    // This takes a third of the time that `flat` takes, because `flat` visits each string.
+    // `concat` takes a third of the time that `flat` takes, because `flat` visits each string.
     return ([] as string[]).concat(...slices);
   }
 

@@ -36,7 +36,7 @@ export class TimingWheel<What> {
   #nearCancelled = 0;
   #reached = -Infinity;
 
-  /** @param atMs finite */
+  /** @param atMs a finite time */
   schedule(what: What, atMs: number): Timer<What> {
     const scheduled: Scheduled<What> = { atMs, what, cancelled: false, before: null, next: null };
     const slot = slotOf(atMs);

@@ -1,5 +1,5 @@
 /**
- * This node's own writes, in the order of their sequence numbers (protocol.md §10, Who sends what). Only the last write of each key has an
+ * This node's own writes, in the order of their sequence numbers (protocol.md §10, Who sends what). Only the last write to each key has an
  * entry that is not superseded. A peer's place in the log is a sequence number. The cost of finding the entries after a place depends only
  * on how many entries there are after it.
  */
