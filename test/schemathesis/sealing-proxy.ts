@@ -150,7 +150,7 @@ async function knownFields({ node, syncKey }: ProxyOptions, { member }: ProxyMod
   };
 }
 
-/** Puts the nonce of the proof into the body, and shortens the timeout of a write that would wait long for acknowledgements. */
+/** Puts the nonce of the proof into the body, and shortens the timeout of a write that would wait too long for acknowledgements. */
 function inner(text: string, nonce: string): string {
   let body: unknown;
   try {
