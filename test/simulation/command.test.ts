@@ -49,7 +49,7 @@ test.each([
   [['--trace', 'y', '--events', 'y'], 'name the same file: give two different names'],
   [['--story', 'no.story'], 'no.story cannot be read (ENOENT)'],
   [['--story', 'README.md', '--update'], 'README.md is not a story'],
-])('%j is refused with a one-line message that says what is allowed', (words, line) => {
+])('%j is refused with a one-line message that says why', (words, line) => {
   const { status, stderr } = sim(...words);
   expect(status).toBe(2);
   expect(stderr).toContain(line);

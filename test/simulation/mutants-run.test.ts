@@ -16,13 +16,13 @@ const SEEDS = ['1', '2', '3', '4', '5', '6', '7'];
 const broken = (seed: string): Ending => ({ kind: 'broken', seed, invariant: 'a rule', detail: '', atMs: 1 });
 
 test.each([
-  { only: undefined, part: undefined, names: 'abcde' },
-  { only: 'b, d', part: undefined, names: 'bd' },
-  { only: '§9.1', part: undefined, names: 'e' },
-  { only: undefined, part: '1/2', names: 'ace' },
-  { only: undefined, part: '2/2', names: 'bd' },
-  { only: 'a,b,c', part: '3/3', names: 'c' },
-])('--only $only --part $part chooses $names', ({ only, part, names }) => {
+  { options: 'no options', only: undefined, part: undefined, names: 'abcde' },
+  { options: '--only "b, d"', only: 'b, d', part: undefined, names: 'bd' },
+  { options: '--only §9.1', only: '§9.1', part: undefined, names: 'e' },
+  { options: '--part 1/2', only: undefined, part: '1/2', names: 'ace' },
+  { options: '--part 2/2', only: undefined, part: '2/2', names: 'bd' },
+  { options: '--only a,b,c --part 3/3', only: 'a,b,c', part: '3/3', names: 'c' },
+])('with $options, the chosen mutants are $names', ({ only, part, names }) => {
   const given = chosen(FIVE, only === undefined ? undefined : commaSeparated(only), part === undefined ? undefined : partOf(part));
   expect(given.map(({ name }) => name).join('')).toBe(names);
 });

@@ -42,7 +42,7 @@ describe('the trace of a run', () => {
     expect([candidate?.length, derived?.length]).toEqual([32, 32]);
   });
 
-  test.each([{ onTrace: () => undefined }, {}])('must not contain a secret, even if no file receives the trace', async (listening) => {
+  test.each([{ onTrace: () => undefined }, {}])('fails the run if it contains a secret, even if no file receives the trace', async (listening) => {
     const leaking = await simulate(scenarioOf('7'), {
       ...listening,
       onStart: (life) => {

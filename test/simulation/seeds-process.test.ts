@@ -43,7 +43,7 @@ test.each([
     simulate: `if (seed === '2') await new Promise(() => undefined); ${HELD}`,
     ending: { kind: 'crashed', seed: '2', detail: expect.any(String) },
   },
-])('a simulator that $simulator ends as $ending.kind', async ({ simulate, ending }) => {
+])('the run of the seeds ends as $ending.kind when the simulator $simulator', async ({ simulate, ending }) => {
   const processes = new SeedsProcesses(1);
   expect(await processes.run({ root: sourcesWith(simulate), runs: {}, seeds: ['1', '2', '3'] })).toEqual(ending);
 });

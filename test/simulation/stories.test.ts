@@ -10,7 +10,7 @@ test('there are many stories', () => {
   expect(stories.length).toBeGreaterThanOrEqual(15);
 });
 
-test.each(stories)('%s produces the output that its file contains', async (name) => {
+test.each(stories)('playing %s produces the output that the file contains', async (name) => {
   const text = readFileSync(new URL(name, folder), 'utf8');
   expect(formatStory(await playStory(parseStory(text)))).toBe(text);
 });
