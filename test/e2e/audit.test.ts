@@ -106,7 +106,7 @@ async function useTheApp(): Promise<void> {
   );
 }
 
-describe('after a claim, a hand-over, a snapshot, derive requests, a put and a delete', () => {
+describe('after a claim, a hand-over, a snapshot, derive requests, a put and a delete,', () => {
   let entries: readonly Entry[];
   beforeAll(async () => {
     await useTheApp();

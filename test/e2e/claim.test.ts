@@ -132,7 +132,10 @@ async function waitForReplacement(node: ClusterNode, first: unknown): Promise<vo
   throw new Error('the claim was not replaced');
 }
 
-test.each(['lose the answer', 'deny the answer'] as const)('a node finds its mined claim on the chain even if it got no usable answer when it sent the transaction: %s', async (fate) => {
+test.each([
+  { fate: 'lose the answer', problem: 'got no answer' },
+  { fate: 'deny the answer', problem: 'got an error as the answer' },
+] as const)('a node finds its mined claim on the chain even if it $problem when it sent the transaction', async ({ fate }) => {
   const [first, second] = [cluster.node(1), cluster.node(2)];
   const proxy = manual.proxies[0]!;
   proxy.setRule(({ method }) => (method === 'eth_sendRawTransaction' ? fate : 'pass'));
@@ -158,7 +161,7 @@ test('a node sends no second claim while its first one is pending, even if the a
   await expectGoodEnd([node]);
 });
 
-test('no member gets a candidate before the chain shows its hash six blocks deep', async () => {
+test('no member gets a candidate before the chain shows the hash of that candidate six blocks deep', async () => {
   await manual.pauseMining();
   const node = cluster.node(1);
   await node.start();

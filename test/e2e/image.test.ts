@@ -219,7 +219,7 @@ describe('the node in the image', () => {
     try {
       await Promise.all(Array.from({ length: CALLERS }, call));
     } catch (error) {
-      throw new Error(`the load failed, and the kernel killed ${cap?.kills ?? 0} processes because they used too much memory`, { cause: error });
+      throw new Error(`the load failed; number of processes that the kernel killed for using too much memory: ${cap?.kills ?? 0}`, { cause: error });
     }
   }
 

@@ -74,7 +74,7 @@ async function untilRefused(port: number): Promise<void> {
   });
 }
 
-describe('the configuration', () => {
+describe('the configuration:', () => {
   test('if variables are invalid, the node prints one line for each of them, without the value of a secret, and exits with 1', async () => {
     const { code, stdout, stderr } = await startNode({
       IN_ENCLAVE: 'maybe',
@@ -179,7 +179,7 @@ describe('the metrics of the node', () => {
   });
 });
 
-describe('shutdown', () => {
+describe('shutdown:', () => {
   test(
     'on SIGTERM, the node finishes a request under way, refuses new ones, and exits with 0',
     async () => {

@@ -98,7 +98,7 @@ describe('a key', () => {
   });
 });
 
-describe('600 calls, a third of them for absent keys, while every node is probed 200 times,', () => {
+describe('600 calls (a third of them for absent keys) that are made while every node is probed 200 times', () => {
   const [CALLS, PROBES, AT_ONCE] = [600, 200, 6];
   const numbers = Array.from({ length: CALLS }, (_, nth) => nth);
 
@@ -143,7 +143,7 @@ const KEYS = [
   'a//b',
 ];
 
-describe('values', () => {
+describe('values:', () => {
   test.each(KEYS)('a value under the key %j is written, read on every node, and deleted', async (key) => {
     const value = `value of ${key}`;
     expect(endsOf(await call({ do: 'put', key, value: bytes(value) }, ready[0]))).toEqual(['answered 200']);

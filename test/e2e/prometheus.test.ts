@@ -124,7 +124,7 @@ function testWith(installed: PrometheusTools): void {
       });
     });
 
-    test('make NotReady and PeerLagging fire when one node is killed, and resolve when that node is back', async () => {
+    test('make NotReady and PeerLagging fire when one node is killed; these alerts stop firing when that node is back', async () => {
       const killed = cluster.node(3);
       const [down, notReady, lagging] = [`TargetDown 127.0.0.1:${killed.port}`, `NotReady 127.0.0.1:${killed.port}`, `PeerLagging ${killed.wallet}`];
       await killed.kill();

@@ -156,7 +156,7 @@ test('after the owner resets the hash, the nodes claim one new secret and give t
   for (const node of nodes) expect(await asker.askForSecret(node)).toEqual({ kind: 'given', hash: newHash });
 });
 
-describe('before the claim is deep enough', () => {
+describe('before the claim is deep enough,', () => {
   interface Claim {
     readonly node: ClusterNode;
     readonly hash: Hash32;

@@ -85,7 +85,7 @@ function putAll(node: ClusterNode, keys: readonly string[]): Promise<void> {
 }
 
 test(
-  'a thousand writes survive, and deleted keys stay deleted, when one node is killed twice and a second node is frozen until its peers give up',
+  'a thousand writes survive, and deleted keys stay deleted, when one node is killed twice and a second node is frozen until its peers give up on it',
   async () => {
     const [steady, killed, frozen] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
     const writer = new ReplicationWriter(app, cluster.nodes);

@@ -428,7 +428,7 @@ describe('bytes that are not a valid request', () => {
   });
 });
 
-describe('methods', () => {
+describe('methods:', () => {
   test.each([
     ['GET', '/kms/derive', 'POST'],
     ['HEAD', '/kms/derive', 'POST'],
@@ -638,7 +638,7 @@ describe('the status in the registry decides whether a node answers an app:', ()
   });
 });
 
-describe('rate limits', () => {
+describe('rate limits:', () => {
   /** All clients that share the platform's ingress together get ten times the configured limit. */
   const SHARED = 10;
   let limited: ClusterNode;

@@ -316,7 +316,7 @@ describe('a run through a claim, a hand-over, derive requests, refusals and a re
     ['an inspector event', (bytes: Buffer) => ({ source: 'inspector of node-3', text: inspect({ output: new Uint8Array(bytes) }) })],
     ['an event of a visualiser', (bytes: Buffer) => ({ source: 'visualiser of node-1: events', text: `data: {"shown":{"hash":"0x${bytes.toString('hex')}"}}` })],
     ['a snapshot', (bytes: Buffer) => ({ source: 'inspector of node-3', text: JSON.stringify({ context: { secret: new Uint8Array(bytes) } }) })],
-  ] as const)('the search fails if a secret appears in %s', async (_, leak) => {
+  ] as const)('fails the search if a secret appears in %s', async (_, leak) => {
     const leaked = secretsFrom(secondSecret);
     const outputs = [...everything(), ...leaked.map(({ bytes }) => leak(Buffer.from(bytes)))];
     const found = await expectNoSecrets(cluster, { secrets: leaked, outputs }).catch((error: unknown) => error);

@@ -270,7 +270,7 @@ describe('a running cluster', () => {
   );
 });
 
-describe('the command line of npm start', () => {
+describe('the command line of npm start:', () => {
   test(
     '--help shows every option with its values and its default',
     async () => {

@@ -106,7 +106,7 @@ async function probed(seenBy: ClusterNode, wallet: Wallet, reachable: boolean): 
   return found;
 }
 
-describe('without the proxy', () => {
+describe('without the proxy,', () => {
   afterEach(() => nodes[2].stop());
 
   test('a node does not connect to a peer on loopback, whether by name or by address, and logs the reason', async () => {
@@ -117,7 +117,7 @@ describe('without the proxy', () => {
     const refused = (): readonly string[] => alone.lines().map(({ text }) => text).filter((text) => text.includes(REFUSED_TARGET));
     await waitUntil({ what: 'a refused request to each of the two peers', timeoutMs: WAIT_TIMEOUT_MS }, async () => {
       const missing = [nodes[0], nodes[1]].filter(({ wallet }) => !refused().some((text) => text.includes(wallet)));
-      return missing.length === 0 ? null : `none to ${missing.length} peers yet`;
+      return missing.length === 0 ? null : `none to ${missing.map(({ name }) => name).join(' or ')} yet`;
     });
     await probed(alone, nodes[0].wallet, false);
     // Only this node could have connected to the front of node 1.
@@ -138,7 +138,7 @@ describe('without the proxy', () => {
   });
 });
 
-describe('through the proxy', () => {
+describe('with the proxy,', () => {
   beforeAll(async () => {
     await Promise.all([nodes[1].start({ https_proxy: proxy.url }), nodes[2].start({ HTTPS_PROXY: proxy.url })]);
     await waitForStates(cluster, nodes, 'ready');
@@ -176,7 +176,7 @@ describe('through the proxy', () => {
     expect(missed).toMatchObject({ status_endpoint_http_code: null, status_probe_ms: null, status_checked_at_ms: expect.any(Number) });
   });
 
-  test('x-tee-wallet is not a proof', async () => {
+  test('x-tee-wallet is not accepted as a proof', async () => {
     const { caller } = app;
     const unsigned = Object.fromEntries(['signature', 'nonce', 'timestamp', 'wallet'].map((name) => [`x-app-${name}`, undefined]));
     for (const node of nodes) {

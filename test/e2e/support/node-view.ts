@@ -1,4 +1,4 @@
-/** What a test can see of a running node: `/status`, the refusal of a derive request, and log lines. It can also wait for ticks. */
+/** What a test can see of a running node: `/status`, the refusal of a derive request, and log lines. A test can also wait for ticks. */
 import { z } from 'zod';
 import type { ClusterNode } from '../../../src/dev/cluster-node.ts';
 import { waitUntil } from '../../../src/dev/waiting.ts';

@@ -22,7 +22,7 @@ export interface PrometheusTools {
   readonly promtool: string;
 }
 
-/** Null if they are not installed. */
+/** Finds Prometheus and promtool on this machine; null if they are not installed. */
 export function findPrometheus(): PrometheusTools | null {
   const given = process.env['PROMETHEUS_DIR'];
   const folders = [...(given === undefined ? [] : [given]), ...(process.env['PATH'] ?? '').split(delimiter)];

@@ -1,6 +1,6 @@
 /**
- * An RPC with the faults of a replica: it may lag behind the chain, stay at one block, or give different answers to some calls (protocol.md
- * §6). It records its requests.
+ * An RPC with the faults of a replica (protocol.md §6): it may lag behind the chain, stay at one block, or give answers to some calls that
+ * differ from those of the chain. It records the requests that it gets.
  */
 import type { ServerResponse } from 'node:http';
 import { scriptedServer, type ReceivedRequest } from '../../support/scripted-server.ts';

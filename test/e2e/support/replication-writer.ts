@@ -14,7 +14,7 @@ const WRITERS = 8;
 const TRY_TIMEOUT_MS = 4_000;
 /** How long a node waits for an acknowledgement from a second node before it answers the write. Milliseconds. */
 const ACK_TIMEOUT_MS = 2_000;
-/** Every fourth write must be on a second node before it is answered. */
+/** For every fourth write, the node must have an acknowledgement from a second node before it answers. */
 const ACKED_EVERY = 4;
 const LOOK_EVERY_MS = 20;
 
@@ -89,7 +89,7 @@ export class ReplicationWriter {
     return [...this.#nodes.slice(first), ...this.#nodes.slice(0, first)].filter((node) => !this.#down.has(node));
   }
 
-  /** Returns null if it is not known whether the node has the write. */
+  /** @returns on how many nodes the write is known to be; null if it is not known whether this node has it */
   async #tryOn(node: ClusterNode, key: string, wantsAck: boolean): Promise<'on two' | 'on one' | null> {
     const wanted = wantsAck ? { acks: 1, ackTimeoutMs: ACK_TIMEOUT_MS } : {};
     try {

@@ -112,7 +112,7 @@ function byteChar(digits: string): string {
   return String.fromCharCode(digits.length <= 3 ? Number(digits) : 0xffff);
 }
 
-/** Maps each spelling to the names of the secrets that contain it. */
+/** Maps each spelling of a piece to the names of the secrets that contain that piece. */
 function indexOf(secrets: readonly Secret[], form: EncodedForm): ReadonlyMap<string, ReadonlySet<string>> {
   const index = new Map<string, Set<string>>();
   for (const { name, bytes, guessable = 0 } of secrets) {
