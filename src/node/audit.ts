@@ -39,7 +39,7 @@ export class NodeAudit {
   readonly #endRead = Promise.withResolvers<undefined>();
   #hasEnded = false;
 
-  /** Null when `AUDIT_TOKEN_SHA256` is unset. */
+  /** Creates the audit log of a node. @returns null when `AUDIT_TOKEN_SHA256` is unset */
   static of({ auditTokenHash }: Pick<Config, 'auditTokenHash'>, modules: NodeAuditModules): NodeAudit | null {
     return auditTokenHash === undefined ? null : new NodeAudit(auditTokenHash, modules);
   }

@@ -256,7 +256,10 @@ export class NodeJobs {
     return { others: others.length, asked, answered, complete: completeFrom !== null };
   }
 
-  /** Asks members whether they are sure, so that this node can become sure. Runs when the node becomes ready and at regular sync_ticks. */
+  /**
+   * Asks members whether they are sure of their stores, so that this node can become sure of its store. Runs when the node becomes ready and
+   * at regular sync_ticks.
+   */
   async #becomeSure(signal: AbortSignal): Promise<void> {
     const { directory, identity, sureRound, onBrokenInvariant } = this.#modules;
     try {

@@ -34,8 +34,8 @@ export async function endRequests(server: HttpServer, { clock, log }: StopModule
 }
 
 /**
- * Listens again until a reader has the last entry. The last entry is written when all requests have ended, so no connection is open then.
- * Never rejects.
+ * Listens again until a reader has the last entry. The last entry is written when all requests have ended. No connection is open then, so the
+ * reader must be able to open a new one. Never rejects.
  * @param listenAgain starts a server that answers `GET /audit`
  * @param whenRead resolves when a page with the last entry has been sent
  * @param timeoutMs the time that is left; the wait never exceeds LAST_READ_TIMEOUT_MS. If no time is left, the node does not listen again.
