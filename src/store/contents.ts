@@ -101,7 +101,7 @@ export class Contents {
     return this.#root !== null;
   }
 
-  /** 32 hex digits. Digests of apps that have not changed are reused. */
+  /** The digest of the whole store, as 32 hex digits. The digests of apps that have not changed are reused. */
   rootDigest(): string {
     this.#root ??= rootDigest(this.appIds().map((appId) => [appId, this.#namespaces.get(appId)!.digest()]));
     return this.#root;

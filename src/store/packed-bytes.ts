@@ -24,7 +24,7 @@ export function packHex(hex: string): PackedBytes {
   return packBytes(Buffer.from(hex, 'hex'));
 }
 
-/** In lower case. */
+/** @returns hex digits in lower case */
 export function hexOfPacked(packed: PackedBytes): string {
   return Buffer.from(packed, 'latin1').toString('hex');
 }

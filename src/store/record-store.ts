@@ -230,7 +230,7 @@ export class RecordStore {
     return held === undefined ? null : toWireRecord(held);
   }
 
-  /** 16 hex digits; null when there is no record. */
+  /** The digest of the held record, as 16 hex digits; null when there is no record. */
   digestOf(appId: string, key: string): string | null {
     const held = this.#contents.find(appId, key);
     return held === undefined ? null : digestText(held.digest);
@@ -285,7 +285,7 @@ export class RecordStore {
     return this.#contents.appIds();
   }
 
-  /** 32 hex digits. */
+  /** The digest of the whole store, as 32 hex digits. */
   rootDigest(): string {
     return this.#contents.rootDigest();
   }
@@ -295,12 +295,12 @@ export class RecordStore {
     return this.#contents.isRootKnown || this.#contents.appIds().length <= MAX_SHOWN_APPS ? this.#contents.rootDigest() : null;
   }
 
-  /** 32 hex digits; null when the app has no records. */
+  /** The digest of an app, as 32 hex digits; null when the app has no records. */
   appDigest(appId: string): string | null {
     return this.#contents.namespace(appId)?.digest() ?? null;
   }
 
-  /** 256 strings of 16 hex digits, even for an app without records. */
+  /** The digests of an app's buckets: 256 strings of 16 hex digits, even for an app without records. */
   bucketDigests(appId: string): readonly string[] {
     return this.#contents.namespace(appId)?.bucketDigests() ?? NO_BUCKETS;
   }

@@ -36,7 +36,7 @@ export function countOf(clock: VectorClock, key: string): number {
   return 0;
 }
 
-/** 0 for an empty clock. */
+/** The largest count in the clock; 0 if the clock is empty. */
 export function largestCount(clock: VectorClock): number {
   let largest = 0;
   for (let at = 0; at < clock.length; at += 2) largest = Math.max(largest, countAt(clock, at));
