@@ -22,7 +22,7 @@ test.each([
   { options: '--part 1/2', only: undefined, part: '1/2', names: 'ace' },
   { options: '--part 2/2', only: undefined, part: '2/2', names: 'bd' },
   { options: '--only a,b,c --part 3/3', only: 'a,b,c', part: '3/3', names: 'c' },
-])('with $options, the chosen mutants are $names', ({ only, part, names }) => {
+])('with $options, the mutants $names are chosen', ({ only, part, names }) => {
   const given = chosen(FIVE, only === undefined ? undefined : commaSeparated(only), part === undefined ? undefined : partOf(part));
   expect(given.map(({ name }) => name).join('')).toBe(names);
 });
@@ -70,7 +70,7 @@ test('when a seed has found the mutant, the other processes of the hunt end and 
   expect(removed).toEqual(['copy']);
 });
 
-test('a mutant is missed when every seed has run once and no seed has found it', async () => {
+test('a mutant counts as missed when every seed has run once and no seed has found it', async () => {
   const { hunt, begun } = hunting();
   while (hunt.hasSeeds) {
     const portion = hunt.runPortion();
