@@ -28,7 +28,7 @@ export interface ClusterNodeOptions {
   readonly url: string;
   /** Environment variables for every start. The variables given to `start` override them. */
   readonly environment: Environment;
-  /** The program to run with the command `node`: a path under the project's root, or an absolute path. Default: the sources. */
+  /** The program whose command `node` runs the node: a path under the project's root, or an absolute path. Default: the sources. */
   readonly program?: string | undefined;
 }
 
@@ -122,9 +122,9 @@ export class ClusterNode {
     });
   }
 
-  /** Starts the process, and does not wait until it answers. @throws Error with a one-line message when the cluster is closing */
+  /** Starts the process without waiting until it answers. @throws Error with a one-line message when the cluster is closing */
   spawn(environment: Environment = {}): ManagedProcess {
-    if (this.#isRetired) throw new Error(`${this.name} is not started: the cluster is closing`);
+    if (this.#isRetired) throw new Error(`${this.name} cannot be started, because the cluster is closing`);
     const variables = { BIND_ADDR: `127.0.0.1:${this.port}`, ODYN_URL: this.enclave.url, ...this.#environment, ...environment };
     const started = new ManagedProcess({
       name: this.name,
@@ -178,7 +178,7 @@ export class ClusterNode {
     return this.status().catch(() => null);
   }
 
-  /** @throws WaitError whose message contains the node's state and its reason; Error when the process ends first */
+  /** @throws WaitError, whose message contains the node's state and the reason for that state; Error when the process ends first */
   async waitForState(state: ReadinessState, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     await waitUntil({ what: `${this.name} becoming ${state}`, timeoutMs, signal }, async () => {
       if (!this.running) throw new Error(this.describeEnd());

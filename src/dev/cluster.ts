@@ -1,6 +1,6 @@
 /**
  * A cluster on this machine: a chain with both contracts, and N registered and funded nodes. Each node and each enclave emulator is a
- * separate process. `npm start`, the end-to-end tests and the benchmarks use it.
+ * separate process. `npm start`, the end-to-end tests and the benchmarks use such clusters.
  */
 import type { Transport } from '../domain/ports.ts';
 import { PeerTransport } from '../net/peer-transport.ts';
@@ -16,7 +16,7 @@ import { choosePorts } from './listening-ports.ts';
 /** The nodes read the chain this many blocks behind the head (CHAIN_CONFIRMATIONS). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
-/** The id of the first app other than the KMS. It differs from the app id of the KMS. */
+/** The id of the first app besides the KMS app, which has a lower id. Each further app gets the next id. */
 const FIRST_APP_ID = 1_001;
 const DEFAULT_BLOCK_TIME_SECONDS = 1;
 const DEFAULT_KEEP_LINES = 500;
@@ -54,7 +54,7 @@ export interface ClusterOptions {
   readonly visualizer?: { readonly token: string } | undefined;
   /** Variables for every node. */
   readonly environment?: Environment;
-  /** Plans of individual nodes, by position. */
+  /** Plans of individual nodes, in the order of the nodes. */
   readonly plans?: readonly NodePlan[];
   /** Whether to start the node processes and wait until they answer HTTP. Default: true. */
   readonly start?: boolean;
@@ -170,7 +170,7 @@ export class Cluster {
           KMS_APP_ID: String(KMS_APP_ID),
           KMS_NODE_TICK_SECONDS: String(tickSeconds),
           CHAIN_CONFIRMATIONS: String(CONFIRMATIONS),
-          // Blocks are mined on demand or faster than the clock, so their timestamps differ from the real time.
+          // 0 turns off the check of a block's age. Blocks are mined on demand or faster than real time, so their timestamps are not the real time.
           CHAIN_MAX_AGE_SECONDS: '0',
           ...(visualizer === undefined ? {} : { VISUALIZER_PORT: String(visualizerPort), VISUALIZER_COMMAND_TOKEN: visualizer.token }),
           ...this.#options.environment,
@@ -207,7 +207,7 @@ export class Cluster {
   }
 }
 
-/** If the start fails, ends everything that it has started. @throws Error with a one-line message */
+/** Starts a cluster. If that fails, ends everything that has been started. @throws Error with a one-line message */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > MAX_NODES) {
     throw new Error(`a cluster has 1 to ${MAX_NODES} nodes`);
@@ -250,7 +250,7 @@ async function fill(cluster: Cluster, options: ClusterOptions, ports: readonly n
   await inParallel(starting, (node) => node.start({}, options.signal));
 }
 
-/** Runs all work in parallel. Waits for all of it before throwing the first failure, so that nothing is still starting when it throws. */
+/** Calls `work` for all items in parallel. Before it throws the first failure, it waits until all calls have ended, so that nothing is still starting. */
 async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<unknown>): Promise<void> {
   const results = await Promise.allSettled(items.map(work));
   for (const result of results) if (result.status === 'rejected') throw result.reason;

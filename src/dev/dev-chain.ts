@@ -170,7 +170,7 @@ export class DevChain {
     return turn;
   }
 
-  /** Mines a block immediately, so that the owner does not have to wait for the next one. */
+  /** Returns the receipt of a transaction. Mines a block first, so that the owner does not have to wait for the next block. */
   async #mined(hash: Hex): Promise<TransactionReceipt> {
     await this.mine(1);
     return this.#receipt(hash);

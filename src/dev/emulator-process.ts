@@ -48,7 +48,7 @@ export class EmulatorProcess {
     return this.#said().wallet;
   }
 
-  /** Each boot draws a new key. */
+  /** The enclave's public key. Each boot draws a new key pair. */
   get teePubkey(): TeePubkey {
     return this.#said().tee_pubkey;
   }

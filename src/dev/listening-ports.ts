@@ -1,4 +1,4 @@
-/** Chooses the ports of the nodes: consecutive ports from a given one, or any free ports. */
+/** Chooses the ports of the nodes: consecutive ports that begin with a given port, or any free ports. */
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
@@ -13,7 +13,7 @@ const [FIRST_FREE, BEHIND_FREE] = [12_000, 32_000];
 /** The next port to try. The start is random, so that processes rarely try the same ports. */
 let next = randomInt(FIRST_FREE, BEHIND_FREE);
 
-/** @returns a port of 127.0.0.1 that is free now; it is not returned again soon @throws Error when no port is free */
+/** @returns a port of 127.0.0.1 that is free now; later calls try all other ports of the range first @throws Error when no port is free */
 export async function freePort(): Promise<number> {
   for (let looks = FIRST_FREE; looks < BEHIND_FREE; looks++) {
     const port = next;

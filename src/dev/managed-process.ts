@@ -1,6 +1,6 @@
 /**
- * A child process of the cluster: its output is captured, and it can be stopped or killed. The child also ends when this process ends,
- * even through SIGKILL, because the child watches its standard input, which is a pipe whose other end this process holds.
+ * A child process of the cluster: its output is captured, and it can be stopped or killed. The child watches its standard input, a pipe
+ * whose other end this process holds. So the child also ends when this process ends, even through SIGKILL.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';

@@ -29,7 +29,7 @@ export class TcpRelay {
     return this.#isOpen;
   }
 
-  /** Closes every connection, and every new connection until `open` is called. */
+  /** Closes every open connection. Until `open` is called, each new connection is closed immediately. */
   shut(): void {
     this.#isOpen = false;
     for (const socket of this.#sockets) socket.destroy();

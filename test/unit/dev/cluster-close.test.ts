@@ -35,7 +35,7 @@ test.each([
   const { pid } = node.spawn();
   const restarted = controls.restart('node-1').catch((error: unknown) => error);
   const ended = end();
-  expect(await restarted).toEqual(new Error('node-1 is not started: the cluster is closing'));
+  expect(await restarted).toEqual(new Error('node-1 cannot be started, because the cluster is closing'));
   await ended;
   expect([node.running, node.pid]).toEqual([false, pid]);
   await Promise.all([links.close(), rpc.close()]);
