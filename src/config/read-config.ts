@@ -2,7 +2,7 @@
 import { ENCLAVE_BODY_BYTES } from '../domain/limits.ts';
 import { SETTINGS, type Config } from './settings.ts';
 
-/** Room in a body for everything except the value: keys, clocks, ids, the envelope. */
+/** Space in an HTTP body for everything except the value: keys, clocks, ids and the envelope. */
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 /**
@@ -12,8 +12,8 @@ const BODY_OVERHEAD_BYTES = 16 * 1024;
 const DEVELOPMENT_ONLY = ['nodePrivateKey', 'nodeWallet', 'masterSecret', 'visualizerCommandToken'] as const satisfies readonly (keyof Config)[];
 
 /**
- * Variables of Node that are refused in an enclave: they can open a debugger, load code, print the data of connections, or turn off the
- * check of certificates.
+ * Variables of Node that are refused in an enclave, because they can open a debugger, load code, print the data of connections, or turn off
+ * the verification of certificates.
  */
 const NODE_VARIABLES = ['NODE_OPTIONS', 'NODE_DEBUG', 'NODE_TLS_REJECT_UNAUTHORIZED'] as const;
 
@@ -27,7 +27,7 @@ export type ConfigResult =
 /** The settings that are used, in a form that is safe to show: secrets appear only as `set` or `unset`. */
 export type EffectiveConfig = Readonly<Record<string, string>>;
 
-/** Checks the rules that involve several variables. Variables that could not be read are skipped. */
+/** Checks the rules that involve several variables. Variables with an invalid value are skipped. */
 function rulesAcross(config: Partial<Config>, environment: Environment): string[] {
   const problems: string[] = [];
   if (config.inEnclave === true) {
@@ -50,12 +50,12 @@ function rulesAcross(config: Partial<Config>, environment: Environment): string[
     const inSync = 4 * maxKvValueBytes + BODY_OVERHEAD_BYTES;
     if (inSync > ENCLAVE_BODY_BYTES) problems.push(`MAX_KV_VALUE_SIZE_BYTES is too large for the enclave API: four times its value must fit into a body of ${ENCLAVE_BODY_BYTES} bytes`);
     if (maxSyncPayloadBytes !== undefined && inSync > maxSyncPayloadBytes) problems.push('MAX_SYNC_PAYLOAD_BYTES must have room for four times MAX_KV_VALUE_SIZE_BYTES, or the largest values never replicate');
-    if (maxRequestBodyBytes !== undefined && (8 * maxKvValueBytes) / 3 + BODY_OVERHEAD_BYTES > maxRequestBodyBytes) problems.push('MAX_REQUEST_BODY_BYTES must have room for eight thirds of MAX_KV_VALUE_SIZE_BYTES: the largest value in its envelope');
+    if (maxRequestBodyBytes !== undefined && (8 * maxKvValueBytes) / 3 + BODY_OVERHEAD_BYTES > maxRequestBodyBytes) problems.push('MAX_REQUEST_BODY_BYTES must have room for eight thirds of MAX_KV_VALUE_SIZE_BYTES, the size of the largest value in its envelope');
   }
   return problems;
 }
 
-/** The environment without the variables of Node itself, for a command that runs on another machine than the node. */
+/** The environment without the variables of Node itself, for a command that does not run on the machine of the node. */
 export function withoutNodeVariables(environment: Environment): Environment {
   return { ...environment, ...Object.fromEntries(NODE_VARIABLES.map((variable) => [variable, undefined])) };
 }
@@ -90,13 +90,13 @@ function withoutCredentials(effective: Record<string, string>): EffectiveConfig 
       variable,
       variable === SETTINGS.nodeUrl.variable
         ? hostOf(text)
-        : // Hides everything before the last @, because URL parsers accept any number of slashes, and the address of a proxy may have none.
+        : // Hides everything before the last @ except `http://` or `https://`, which the address of a proxy may lack.
           text.replace(/^(https?:\/\/)?.*@/is, '$1***@').replace(/\?.*$/s, '?***'),
     ]),
   );
 }
 
-/** The host of a URL, built from its parsed parts. A search in the text could miss a password, because URL parsers accept missing slashes. */
+/** The URL with only its scheme and host. It is parsed, because a pattern that expects `//` before a password would miss one in `http:user:pw@host`. */
 function hostOf(text: string): string {
   if (!URL.canParse(text)) return '***';
   const { protocol, username, password, host, pathname, search, hash } = new URL(text);

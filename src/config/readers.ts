@@ -74,7 +74,7 @@ export const bytes32: Read<Uint8Array> = (text) => {
 
 /** The hash of a token is not secret; the token is. */
 export const sha256Hex: Read<Uint8Array> = (text) => {
-  if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new Error('must be a SHA-256 in 64 hex digits');
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) throw new Error('must be a SHA-256 hash in hex (64 digits)');
   return new Uint8Array(Buffer.from(text, 'hex'));
 };
 
@@ -111,7 +111,7 @@ export const bindAddress: Read<BindAddress> = (text) => {
   return { host: (match[1] ?? match[2])!, port };
 };
 
-/** Whether the entry is an IP address or a range. A range of all addresses is refused, because with it every client would be trusted. */
+/** Whether the entry is an IP address or a range. A range of all addresses is refused, because every client would then be a trusted proxy. */
 function isAddressOrRange(entry: string): boolean {
   const [address = '', bits, ...rest] = entry.split('/');
   const kind = isIP(address);

@@ -24,11 +24,11 @@ import {
 
 interface Setting<T> {
   readonly variable: string;
-  /** A second name, which is read if the first is unset. */
+  /** A second name of the variable, which is read if the first is unset. */
   readonly alias?: string;
   /** The string that is used if the variable is unset. If this is undefined, the setting of an unset variable is undefined too. */
   readonly fallback: string | undefined;
-  /** The value is shown only as `set` or `unset`. */
+  /** If true, the value is shown only as `set` or `unset`. */
   readonly secret: boolean;
   readonly read: Read<T>;
 }

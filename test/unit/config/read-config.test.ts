@@ -244,8 +244,8 @@ describe('the metrics', () => {
 
   test.each<[string, Environment, readonly string[]]>([
     ['are allowed in an enclave', { ...token, METRICS_PORT: '9090' }, []],
-    ['need the hash of the token, not the token itself', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
-    ['need a hash of the full length', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 in 64 hex digits']],
+    ['need the hash of the token, not the token itself', { METRICS_TOKEN_SHA256: 'a-token-of-enough-letters' }, ['METRICS_TOKEN_SHA256 must be a SHA-256 hash in hex (64 digits)']],
+    ['need a hash of the full length', { METRICS_TOKEN_SHA256: 'ab'.repeat(31) }, ['METRICS_TOKEN_SHA256 must be a SHA-256 hash in hex (64 digits)']],
     ['need a port that differs from the port of the node', { METRICS_PORT: '8000' }, [taken]],
     ['need a port that differs from the port of the visualiser', { ...DEVELOPMENT, METRICS_PORT: '9000', VISUALIZER_PORT: '9000' }, [taken]],
     ['have no port conflict when both ports are 0', { METRICS_PORT: '0', BIND_ADDR: '127.0.0.1:0' }, []],
