@@ -32,7 +32,7 @@ export class ForbiddenTargetError extends Error {
 
 const TRANSLATED_RANGES: readonly string[] = ['ipv4Mapped', 'rfc6145', 'rfc6052'];
 
-/** The IPv4 address inside an IPv6 address that is mapped, translated, compatible or 6to4; null if there is none. */
+/** The IPv4 address inside an IPv4-mapped, IPv4-translated, IPv4-compatible or 6to4 address; null for any other IPv6 address. */
 function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | null {
   const bytes = address.toByteArray();
   if (address.range() === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6));
@@ -40,7 +40,7 @@ function embeddedIPv4(address: ipaddr.IPv6): ipaddr.IPv4 | null {
   return isCompatible || TRANSLATED_RANGES.includes(address.range()) ? new ipaddr.IPv4(bytes.slice(12)) : null;
 }
 
-/** An IPv6 address that embeds an IPv4 address is also checked as that IPv4 address. */
+/** If an IPv6 address embeds an IPv4 address, both addresses are checked. */
 export function isForbiddenTarget(address: string): boolean {
   if (!ipaddr.isValid(address)) return true;
   const parsed = ipaddr.parse(address);

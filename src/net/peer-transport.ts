@@ -61,7 +61,7 @@ export class PeerTransport implements Transport {
     const answer = await undiciRequest(request.url, {
       method: request.method,
       dispatcher,
-      // Closes the connection after this request.
+      // If true, the connection is closed after this request.
       reset: dispatcher === this.#fresh,
       signal,
       headers: { ...request.headers },
