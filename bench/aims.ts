@@ -1,8 +1,8 @@
-/** Aims of benchmarks. A missed aim is printed and sets exit code 1. */
+/** Aims of benchmarks: what their results should be. A missed aim is printed, and the benchmark then exits with code 1. */
 import process from 'node:process';
 
 export function aimAt(what: string, isMet: boolean): void {
   if (isMet) return;
-  process.stdout.write(`missed: ${what}\n`);
+  process.stdout.write(`missed aim: ${what}\n`);
   process.exitCode = 1;
 }

@@ -12,7 +12,7 @@ import type { Transport } from '../src/domain/ports.ts';
 import { PeerTransport } from '../src/net/peer-transport.ts';
 import { systemClock } from '../src/system/system.ts';
 
-/** Settings for the nodes of the benchmark. */
+/** With these settings, the nodes of a benchmark accept the client addresses that this process sends in its requests. */
 export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
 const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';

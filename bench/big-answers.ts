@@ -36,7 +36,7 @@ export class BigAnswers {
     const asking = (async () => {
       while (goesOn) await this.ask();
     })();
-    asking.catch((error: unknown) => process.stderr.write(`a large answer failed: ${String(error)}\n`));
+    asking.catch((error: unknown) => process.stderr.write(`a request for a large answer failed: ${String(error)}\n`));
     return async () => {
       goesOn = false;
       await asking;

@@ -27,7 +27,7 @@ const LIMIT_MS = 90_000;
 const LOOK_EVERY_MS = 5;
 /** Time between two lists from one node. A measured time can be too long by up to this time plus the duration of a list. Milliseconds. */
 const LIST_EVERY_MS = 2;
-/** Without the nudge, writes are evenly spaced, so that they happen in every phase of the interval. Milliseconds. */
+/** Pause between two writes in the measurement without the nudge, so that writes happen in every phase of the interval. Milliseconds. */
 const WRITE_EVERY_MS = 37;
 const SIZES = [3, 5, 9];
 const COUNTED_WRITES = 40;
@@ -125,7 +125,7 @@ function costPerWrite(before: Traffic, after: Traffic, writes: number): Cost {
   };
 }
 
-/** All counted `/sync` requests are pushes, because the interval between comparisons is longer than the measurement. */
+/** Counts the traffic of writes. All counted `/sync` requests are pushes, because the time between comparisons (an hour) exceeds the measurement. */
 async function measureCost(size: number): Promise<{ readonly single: Cost; readonly burst: Cost }> {
   const fronts = await Promise.all(Array.from({ length: size }, () => CountingFront.start()));
   const cluster = await startCluster({

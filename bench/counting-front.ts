@@ -3,9 +3,9 @@ import { createServer, request as httpRequest, Agent, type IncomingMessage, type
 import type { AddressInfo, Socket } from 'node:net';
 
 export interface Traffic {
-  /** `POST /sync`. */
+  /** Number of `POST /sync` requests. */
   readonly syncRequests: number;
-  /** All other requests, such as `GET /nonce`. */
+  /** Number of all other requests, such as `GET /nonce`. */
   readonly otherRequests: number;
   /** Number of HTTP bytes in both directions, including headers. */
   readonly bytes: number;

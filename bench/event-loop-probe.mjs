@@ -15,8 +15,8 @@ const SAY_EVERY_MS = 50;
 const NS_PER_MS = 1_000_000;
 
 /**
- * Three figures of the main thread: how long it ran, how long it waited for a processor (both in nanoseconds), and how many times it
- * was scheduled.
+ * A file with three figures of the main thread: how long it ran, how long it waited for a processor (both in nanoseconds), and how many
+ * times it was scheduled.
  */
 const SCHEDULE = '/proc/self/schedstat';
 const schedule = openSchedule();
@@ -63,7 +63,7 @@ function say(nowMs) {
   longestMs = 0;
   longestOwnMs = 0;
   saidAtMs = nowMs;
-  // Leaves out the time that printing took.
+  // The next block is measured from here, so the time that printing took is left out.
   turnedAtMs = performance.now();
   waitedMs = waitedForProcessorMs();
 }

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:page`: how long a reader waits until the visualiser's page shows the state machine of a node. It measures the time
- * from the request for the page to the first drawing, for the first reader and for later readers, and the layout in a new worker. Then it
- * opens the page with many recorded events, and measures the time until the last event is shown, the memory, and the time until the page
+ * `npm run bench:page`: how long a reader waits until the visualiser's page shows the state machine of a node. It measures the time from
+ * the request for the page to the first drawing, for the first reader and for later readers, and the time of a layout in a new worker. Then
+ * it opens the page with many recorded events, and measures the time until the last event is shown, the memory, and the time until the page
  * is back at the first event.
  */
 import type { Page } from 'playwright-core';

@@ -87,7 +87,7 @@ try {
   await linesRead();
   const seconds = (joined.toMs - joined.fromMs) / 1000;
   addAimedRow('a node sends a snapshot to a joining node', RECORDS, seconds, record.between(serving.name, joined.fromMs, joined.toMs));
-  addAimedRow('the joining node merges the snapshot, until it is ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
+  addAimedRow('the joining node merges the snapshot and becomes ready', RECORDS, seconds, record.between(joining.name, joined.fromMs, joined.toMs));
   await joining.stop();
   await serving.kill();
 

@@ -79,8 +79,8 @@ const put = (store: RecordStore, key: string, valueBytes: number, ttlMs = 0): vo
 const SHAPES: readonly Shape[] = [
   { name: 'local writes of 100 bytes', most: 600, add: (store, index) => put(store, `key/${index}`, 128) },
   {
-    // After these writes, half of the log is superseded. One more entry would cause a sweep.
-    name: 'local writes, each key twice',
+    // After these writes, half of the log's entries are superseded. One more entry would cause a sweep of the log.
+    name: 'local writes, each key written twice',
     add: (store, index) => {
       for (let round = 0; round < 2; round += 1) put(store, `key/${index}`, 128);
     },

@@ -18,7 +18,7 @@ export class Phases {
 export interface Failure {
   readonly node: string;
   /**
-   * The phase of the node. If it changed during the request, the one of the two phases that comes first in the order down, booting, ready.
+   * The phase of the node. If the phase changed during the request, this is the earlier of the two in the order down, booting, ready.
    */
   readonly phase: Phase;
   /** Undefined when there was no answer. */
@@ -54,7 +54,7 @@ export class Answers {
     };
   }
 
-  /** Failures of nodes in this phase, most frequent first. */
+  /** Failed requests to nodes in this phase, most frequent kind first. */
   failures(phase: Phase): readonly (Failure & { readonly count: number })[] {
     return [...this.#counts.values()].filter((each) => each.phase === phase).sort((a, b) => b.count - a.count);
   }
@@ -63,7 +63,7 @@ export class Answers {
     return this.failures(phase).reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Failures of all nodes, grouped by status or by the lack of an answer, most frequent first. */
+  /** Number of failed requests to all nodes, by status; requests without an answer are one group. Largest group first. */
   byStatus(): readonly (readonly [string, number])[] {
     const counts = new Map<string, number>();
     for (const { status, count } of this.#counts.values()) {
@@ -86,7 +86,7 @@ export class Answers {
   }
 }
 
-/** The message of an error, with `N` in place of its numbers, so that equal reasons are counted together. */
+/** The message of an error, with `N` in place of its numbers, so that messages that differ only in numbers are counted together. */
 function messageOf(text: string): string {
   const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
   return message.slice(0, 160).replaceAll(/\d+/g, 'N');

@@ -13,7 +13,7 @@ import { systemClock } from '../../src/system/system.ts';
 import { memberOf } from '../../test/support/members.ts';
 import { NotAnswered } from './last-look.ts';
 
-/** Longest wait after a `Retry-After`; if a node asks for more, the wait is cut to this. Milliseconds. */
+/** The longest time to wait after a `Retry-After`, even if the node asks for more. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 /** How long a client caches the enclave keys of the nodes. The time is short, because a restarted node has new keys. Milliseconds. */
@@ -21,7 +21,7 @@ const NODES_TTL_MS = 1_000;
 
 export class AppReaders {
   readonly #clients: readonly KmsClient[];
-  /** The wait in the last `Retry-After` of each node, by origin. Milliseconds. */
+  /** How long each node asked to wait in its last `Retry-After`, by the node's origin. Milliseconds. */
   readonly #retryAfterMs = new Map<string, number>();
   #turn = 0;
 

@@ -29,7 +29,7 @@ export interface Taken {
 
 export interface FieldClient {
   derive(path: string): Promise<string>;
-  /** @param at the URL of the only node to ask */
+  /** @param at the URL of a node; if it is given, no other node is asked */
   put(key: string, text: string, at?: string): Promise<Taken>;
   /** Null when the nodes report that the key is absent. */
   remove(key: string): Promise<Taken | null>;
@@ -40,7 +40,7 @@ export interface FieldClient {
 export interface WayIn {
   readonly chain: DevChain;
   readonly proxyUrl: string;
-  /** The certificate in PEM. */
+  /** The certificate that clients trust when they connect to the nodes with TLS, in PEM. */
   readonly authority: string;
   readonly urls: readonly string[];
   readonly answers: Answers;

@@ -1,8 +1,8 @@
 /**
  * The last look of a field run checks that every node has all acknowledged writes. If several nodes have equal stores, only one of them is
  * read, key by key and by several readers. The equal digests prove the same for the other nodes. A read that gets no answer, or an older
- * state than the acknowledged one, is repeated after a pause: in at most `PASSES` passes, and only within the time limit. Unanswered reads
- * are counted, but not reported as lost: a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
+ * state than the acknowledged one, is repeated after a pause, in at most `PASSES` passes and within the time limit. Unanswered reads are
+ * counted, but not reported as lost writes, because a node that is not sure answers 503 for absent keys (protocol.md §10, 404 means absent).
  */
 import type { Ledger, Verdict } from './ledger.ts';
 
@@ -22,7 +22,7 @@ export class NotAnswered extends Error {
   /** How long the node asked the caller to wait; 0 if the node named no time. Milliseconds. */
   readonly retryAfterMs: number;
 
-  /** @param what the status or the failure; equal reasons have equal texts */
+  /** @param what the status or the failure; the same cause must always be given the same text, because unanswered reads are counted by this text */
   constructor(what: string, retryAfterMs = 0, options: ErrorOptions = {}) {
     super(what, options);
     this.retryAfterMs = retryAfterMs;
@@ -86,7 +86,7 @@ interface Item {
 interface NodeCourse {
   readonly node: LookedAtNode;
   readonly items: readonly Item[];
-  /** The node that was read instead, because its store is equal. */
+  /** The node that was read instead, because its store is equal; null when this node itself is read. */
   likeNode: NodeCourse | null;
 }
 
@@ -168,7 +168,7 @@ export class LastLook {
       const roots = await this.#roots();
       const different = new Set(roots.values());
       if (different.has(null) || different.size === 1 || look === ROOT_LOOKS || this.#leftMs() <= ROOT_PAUSE_MS) {
-        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes report the digest of their store' : `${roots.size} nodes have ${different.size} different stores`}`);
+        this.#modules.say(`last look: ${different.has(null) ? 'not all nodes report the digest of their store' : `${roots.size} nodes were compared; number of different stores: ${different.size}`}`);
         return roots;
       }
       await this.#modules.wait(ROOT_PAUSE_MS);

@@ -1,6 +1,6 @@
 /**
- * An app that calls at a steady rate, even when its calls fail. It derives, writes and deletes. It also reads each write back some time
- * after the acknowledgement, from one node after another.
+ * An app that calls at a steady rate, even when its calls fail. It derives, writes and deletes. Some time after a write is acknowledged,
+ * it reads the key back, each time from the next node.
  */
 import { pause } from '../../src/dev/waiting.ts';
 import { CallFailed, type FieldClient } from './field-client.ts';
