@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import process from 'node:process';
 import { whenStarterIsGone } from './starter.mjs';
 
-/** A URL, because `--import` reads a path as part of a URL, in which `#`, `?` and `%` have special meanings. */
+/** A URL and not a path, because `--import` reads a path as part of a URL, in which `#`, `?` and `%` have special meanings. */
 const LEASH = new URL('./leash.mjs', import.meta.url).href;
 /** The pipe's file descriptor in the program. */
 const LEASH_DESCRIPTOR = 3;

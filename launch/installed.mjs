@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, MODULES, ROOT } from './runtime.mjs';
 
-/** Maximum number of packages that a message names. If there are more, the message also says how many. */
+/** Maximum number of packages that a message names. If there are more, the message also says how many more. */
 const MAX_NAMED = 3;
 
 function packagesOf(file) {
