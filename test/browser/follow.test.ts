@@ -55,7 +55,7 @@ async function boxOf(selector: string): Promise<{ readonly x: number; readonly y
 }
 const text = async (selector: string): Promise<string> => (await page.textContent(selector)) ?? '';
 
-describe('a drawn machine', () => {
+describe('the machine of a source', () => {
   test('is shown live: active states and the edge taken last are highlighted, and edges that were never taken are pale', async () => {
     expect(await page.locator(arrow('red', 'green')).getAttribute('class')).toContain('never');
     crossing.clock.increment(20_000);
@@ -84,7 +84,7 @@ describe('a drawn machine', () => {
     expect(await page.locator('.drawing').count()).toBe(2);
   });
 
-  test('is described in words until the drawing has loaded', async () => {
+  test('is described in words until its drawing has loaded', async () => {
     const held = Promise.withResolvers<undefined>();
     await page.route('**/layouts/**', async (route) => {
       await held.promise;

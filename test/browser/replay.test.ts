@@ -291,7 +291,7 @@ describe('a live stream', () => {
     await untilTexts(page, '.count', ['3 of 3 kept events']);
   });
 
-  test('continues after the clock of its server was set back', async () => {
+  test('continues after the clock of its server has been set back', async () => {
     const watched = new Watched();
     const crossing = watched.start('crossing-1');
     watched.shiftMs(3_600_000);
