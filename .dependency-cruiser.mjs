@@ -1,6 +1,6 @@
 /**
- * Which room may import which, and why (ARCHITECTURE.md, Rooms). Imports go in one direction only: code that decides must not import
- * code that carries out its decisions. Every room must be in this table.
+ * Which room (folder of `src`) may import which, and why (ARCHITECTURE.md, Rooms). Imports go in one direction only: code that decides must
+ * not import code that carries out its decisions. Every room must be in this table.
  */
 
 /** For each room, the other rooms that it may import. */
@@ -113,7 +113,7 @@ export default {
     ...packageRules,
     {
       name: 'every-file-is-in-a-room',
-      comment: 'Every file must be in a room, because readers look for a file by its room.',
+      comment: 'Every file must be in a room (a folder of src), because readers look for a file by its room.',
       severity: 'error',
       from: { path: '^src/', pathNot: `^src/(?:${names})/` },
       to: {},
