@@ -17,7 +17,7 @@ import { median, table } from './statistics.ts';
 const PROBE = join(import.meta.dirname, 'memory-probe.mjs');
 const probeLine = z.object({ probe: z.literal('memory'), heap: z.number(), rss: z.number() });
 
-/** One request per second. */
+/** The requests of a day: one per second for 24 hours. */
 const REQUESTS_OF_A_DAY = 86_400;
 /**
  * About the highest rate that one node reaches when all nodes of the cluster share two processors. A short run makes fewer requests than a
@@ -26,16 +26,16 @@ const REQUESTS_OF_A_DAY = 86_400;
 const MAX_REQUESTS_A_MINUTE = 6_000;
 const NODES = 3;
 const CALLERS = 8;
-/** Not divisible by the number of kinds of requests, so that each key gets all kinds of requests. */
+/** Number of keys. It is not divisible by the number of kinds of requests, so that each key gets all kinds of requests. */
 const KEYS = 501;
 const VALUE_BYTES = 100;
-/** Less than a minute, so that each minute ends with as many records as it began with. Milliseconds. */
+/** Lifetime of a key, and retention of tombstones. Both are so short that each minute ends with as many records as it began with. Milliseconds. */
 const TTL_MS = 20_000;
 const RETENTION_MS = 30_000;
 const READY_TIMEOUT_MS = 90_000;
 const MS_PER_MINUTE = 60_000;
 const BYTES_PER_MIB = 1_048_576;
-/** The share of the run during which caches fill and code is compiled. */
+/** The first part of the run, as a share of the whole. Its samples are ignored, because caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
 /** How much the memory may grow from the end of the warm-up to the end of the run. MiB. */
 const GROWTH_AIM_MIB = 6;

@@ -29,7 +29,7 @@ const VALUE_BYTES = 100;
 const CALLERS = 16;
 const KEYS = options.quick ? 5_000 : 50_000;
 const LOAD_MS = options.quick ? 10_000 : 60_000;
-/** Long enough for several ticks and rounds of anti-entropy. Milliseconds. */
+/** How long nodes idle before their memory is measured. 20 s are enough for several ticks and rounds of anti-entropy. Milliseconds. */
 const IDLE_MS = options.quick ? 5_000 : 20_000;
 const READY_TIMEOUT_MS = 120_000;
 const SAMPLE_EVERY_MS = 1_000;

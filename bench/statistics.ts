@@ -14,7 +14,7 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
   return texts.map((row) => row.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  ')).join('\n');
 }
 
-/** @param percent for example 99: 99 of 100 figures are not above the result */
+/** Returns the smallest figure that at least `percent` % of the figures do not exceed. */
 export function percentile(figures: readonly number[], percent: number): number {
   const sorted = [...figures].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? NaN;

@@ -9,7 +9,7 @@ import { systemRandom } from '../src/system/system.ts';
 import { aimAt } from './aims.ts';
 import { table } from './statistics.ts';
 
-/** Slightly above a power of two, so that maps have just doubled and are half empty. */
+/** The usual number of records. It is slightly above a power of two, so that maps have just doubled and are half empty. */
 const USUAL_RECORDS = 33_000;
 const RECORDS = Number(process.argv[2] ?? USUAL_RECORDS);
 const NOW_MS = 1_790_000_000_000;
