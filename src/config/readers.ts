@@ -1,6 +1,6 @@
 /**
- * Readers that turn the string of a variable into its value. A reader that cannot do so throws an error that completes the sentence
- * `VARIABLE ...`, such as `must be true or false`. The error never contains the string itself, which may be a secret.
+ * Readers that turn the string of a variable into its value. For an invalid string, a reader throws an error. The message of the error
+ * completes the sentence `VARIABLE ...`, such as `must be true or false`. It never contains the string itself, which may be a secret.
  */
 import { isIP } from 'node:net';
 import { hasReadableLogin } from '../domain/endpoint.ts';
@@ -127,13 +127,13 @@ export const addressList: Read<readonly string[]> = (text) => {
   return entries;
 };
 
-/** Only checks the string; it is parsed where it is used. */
+/** Checks the string and returns it unchanged. The code that uses it parses it again. */
 export const noProxy: Read<string> = (text) => {
   parseNoProxy(text);
   return text;
 };
 
-/** For a URL that `/status` shows to anyone, so it must not contain credentials. */
+/** Reads a URL that must not contain credentials, because `/status` shows it to anyone. */
 export const publicUrl: Read<string> = (value) => {
   if (value === '') return '';
   const url = httpUrl(value);

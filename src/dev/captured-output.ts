@@ -8,7 +8,7 @@ const MAX_LINE_CHARS = 16 * 1024;
 const STACK_NOISE = /^(?:\s.*|[})\]]|Node\.js v.*)?$/;
 
 export interface CapturedLine {
-  /** Such as `node-1` or `emulator-1`. */
+  /** The name of the process, such as `node-1` or `emulator-1`. */
   readonly source: string;
   readonly stream: 'stdout' | 'stderr';
   readonly text: string;
