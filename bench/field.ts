@@ -56,7 +56,7 @@ const options = new Command('field')
   .option('--rate <n>', 'calls per second, for both apps together', wholeNumber(2, 1_000), 20)
   .option('--kill-every <seconds>', 'seconds between two kills; 0: no kills', wholeNumber(0, 86_400), 120)
   .option('--tick <seconds>', 'KMS_NODE_TICK_SECONDS', wholeNumber(1, 3_600), 10)
-  .option('--calm', 'no hostile callers and no hostile member')
+  .option('--calm', 'run without the hostile callers and the hostile member')
   .option('--lines <file>', 'write the output of the processes to this file')
   .parse()
   .opts<{ minutes: number; nodes: number; rate: number; killEvery: number; tick: number; calm?: boolean; lines?: string }>();
@@ -265,7 +265,7 @@ for (const app of apps) app.stop();
 await Promise.all([...running, ...jobs, hostileCallers.stop()]);
 report();
 
-say('looking for every write on every node');
+say('last look: checking that every node has every acknowledged write');
 const nodes = cluster.nodes.map((node) => ({
   name: node.name,
   root: async () => {
