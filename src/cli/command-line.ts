@@ -93,7 +93,7 @@ function oneLine(text: string): string {
   return `${text.trimEnd().replaceAll('\n', ' ')}\n`;
 }
 
-/** The first line is enough: the other lines help only to debug the library that threw the error. */
+/** Returns only the first line of the error's message: the other lines help only to debug the library that threw the error. */
 export function firstLine(error: unknown): string {
   return error instanceof Error ? error.message.split('\n', 1)[0]! : 'a value that is not an Error was thrown';
 }

@@ -1,7 +1,7 @@
 /** The exit codes of all commands (README.md, The command line). */
 export const EXIT = {
   done: 0,
-  /** One line on standard error states the reason. */
+  /** The command failed. One line on standard error states the reason. */
   failed: 1,
   /** The command line, or a file or variable that the command needs, is invalid. A node with an invalid environment exits with `failed`. */
   usage: 2,

@@ -130,7 +130,7 @@ describe('npm start -- --once', () => {
       const cells = table.slice(1).map((line) => line.split(/ {2,}/));
       expect(cells.map(([node, , state]) => `${node} ${state}`)).toEqual([1, 2, 3, 4, 5].map((index) => `node-${index} ready`));
       expect(new Set(cells.map(([, , , , fingerprint]) => fingerprint)).size).toBe(1);
-      expect(stdout).toMatch(/the keys are equal, and a write on node-1 was seen and deleted everywhere \(\d+\.\d s\)\.\n$/);
+      expect(stdout).toMatch(/the keys are equal, and a record written on node-1 was seen, then deleted, on every node \(\d+\.\d s\)\.\n$/);
       expect(command.processes()).toEqual([]);
     },
   );

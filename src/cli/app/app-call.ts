@@ -22,11 +22,11 @@ export async function callAsApp<Result>(command: Command, call: (client: KmsClie
   }
 }
 
-/** Maximum number of attempts that an error line lists. If several attempts with one node failed in the same way, one of them is listed. */
+/** Maximum number of attempts that an error line lists. Attempts with the same node that failed in the same way are listed once. */
 const MAX_SAID_ATTEMPTS = 8;
 const MAX_URL_CHARACTERS = 80;
 
-/** Makes an error line from the client's message and the failure of each node. The line contains nothing from requests or answers. */
+/** Makes an error line from the client's message and the failure of each node. The line quotes nothing from requests or answers except the HTTP status. */
 export function commandErrorOf(error: KmsClientError): CommandError {
   const { message, attempts } = error;
   const tries = [...new Set(attempts.map(attemptText))];

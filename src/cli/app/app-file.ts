@@ -10,7 +10,7 @@ const hexKey = (bytes: number) => z.string().regex(new RegExp(`^(?:0x)?[0-9a-fA-
 const appFile = z.strictObject({
   /** The secp256k1 key of the app's wallet, in hex. */
   privateKey: hexKey(32),
-  /** The P-384 scalar of the app's registered teePubkey, in hex. */
+  /** The P-384 private scalar that belongs to the app's registered teePubkey, in hex. */
   teeScalar: hexKey(48).optional(),
   envelope: z.enum(['enclaver', 'capsule']).optional(),
   /** JSON-RPC URL of the chain. */

@@ -76,7 +76,7 @@ function readAppFile(path: string): AppFile {
   return parsed;
 }
 
-/** Whether other users may read the file. They cannot read a pipe. Windows has no permission bits, so the answer is always no there. */
+/** Whether other users may access the file. They cannot access a pipe. Windows has no permission bits, so the result is always false there. */
 function isForOthers(path: string): boolean {
   const stats = statSync(path);
   return process.platform !== 'win32' && stats.isFile() && (stats.mode & OTHERS) !== 0;

@@ -47,7 +47,7 @@ export async function run(command: Command): Promise<number> {
   return EXIT.done;
 }
 
-/** Maximum size of a value, because the whole value is read into memory. The limit of any node is lower. Bytes. */
+/** Maximum size of a value. A limit is needed because the whole value is read into memory; every node has a lower limit. Bytes. */
 const MAX_INPUT_BYTES = 64 * 1024 * 1024;
 
 async function readValue(text: string | undefined, file: string | undefined): Promise<Uint8Array> {

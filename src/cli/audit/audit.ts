@@ -51,7 +51,7 @@ export function define(command: Command): void {
     .argument('<place...>', 'URL and file, or only the file')
     .option('--token-file <path>', 'fetch: a file that contains the token')
     .option('--wallet <0x..>', 'verify: a wallet that may sign; can be repeated', addWallet)
-    .option('--complete', 'verify: no entry may be missing or unsigned')
+    .option('--complete', 'verify: fail if an entry is missing or unsigned')
     .option('--json', 'verify: print one JSON object')
     .addHelpText('after', MORE);
 }

@@ -7,7 +7,7 @@ import { parseEvent } from '../../visualizer/event-form.ts';
 import type { VisualizerEvent } from '../../visualizer/wire.ts';
 import { LineSplitter } from '../line-splitter.ts';
 
-/** Pause before the next connection. Milliseconds. */
+/** How long `followEvents` waits before it connects again. Milliseconds. */
 const RECONNECT_AFTER_MS = 250;
 /** Maximum length of a line in a stream; a longer line ends the connection. Bytes. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;

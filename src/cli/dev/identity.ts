@@ -32,7 +32,7 @@ export class DevIdentity {
     this.#answers = answers;
   }
 
-  /** @returns null when the file was written; otherwise one line that says why it cannot be written */
+  /** @returns null when the file was written; otherwise one line that says why it could not be written */
   async write(app: Pick<DevApp, 'keys'>, { chain }: { readonly chain: Pick<DevChain, 'url' | 'novaAppRegistry'> }): Promise<string | null> {
     const content: AppFile = {
       ...app.keys,

@@ -138,7 +138,7 @@ function tableText(rows: readonly TableRow[], afterMs: number, equal: boolean, c
     return line.replace(` ${state} `, ` ${paint(state, state, colours)} `);
   });
   const verdict = equal
-    ? 'The answers are signed by their nodes, the keys are equal, and a write on node-1 was seen and deleted everywhere'
+    ? 'The answers are signed by their nodes, the keys are equal, and a record written on node-1 was seen, then deleted, on every node'
     : 'The keys are NOT equal';
   return ['', head, ...painted, '', `${verdict} (${seconds(afterMs).trim()}).`].join('\n');
 }

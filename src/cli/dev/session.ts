@@ -15,7 +15,10 @@ import { checkReplication, type ReplicationTimes } from './replication-check.ts'
 import type { Report, TableRow } from './report.ts';
 import type { DevVisualizer } from './visualizer.ts';
 
-/** Time between blocks during the start. It is short, because the start waits until the hash is deep enough in the chain. Seconds. */
+/**
+ * Time between blocks during the start. It is short, because the start waits until the hash of the master secret is deep enough in the
+ * chain. Seconds.
+ */
 const BLOCK_TIME_UNTIL_READY_SECONDS = 0.25;
 const BLOCK_TIME_SECONDS = 1;
 /** Nodes may take this time plus READY_TIMEOUT_TICKS ticks to become ready. Milliseconds. */
@@ -71,7 +74,7 @@ export class DevSession {
 
   /**
    * After `run`: writes the identity file, so that commands in another terminal can act as the cluster's app.
-   * @returns null when the file was written; otherwise one line that says why it cannot be written
+   * @returns null when the file was written; otherwise one line that says why it could not be written
    */
   async offerIdentity(): Promise<string | null> {
     const failure = await this.#identity.write(this.#app!, this.#cluster!);

@@ -33,7 +33,7 @@ export interface DoctorModules {
   readonly random: Random;
   readonly inspection: Inspection;
   readonly apps: AppReader;
-  /** Reads the view in the same way as a node. */
+  /** Reads the membership and the hash from the chain, in the same way as a node_tick. */
   readonly readView: (signal: AbortSignal) => Promise<ChainView>;
   readonly transport: Transport;
   /** The source of this node's identity: its enclave API, or its `/status`. */

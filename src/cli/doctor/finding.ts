@@ -46,7 +46,7 @@ export function findingLines({ check, outcome, detail, advice }: Finding): reado
   return advice === undefined ? [line] : [line, `${' '.repeat(13)}→ ${advice}`];
 }
 
-/** The report of `--json`: one line. A peer or an RPC endpoint may send anything. */
+/** The report of `--json`, as one line. Unsafe characters are escaped, because a peer or an RPC endpoint may send any text. */
 export function reportLine(report: DoctorReport): string {
   return plainJson(report);
 }

@@ -12,7 +12,7 @@ export interface SimOptions {
   readonly nodes: number;
   readonly apps: number;
   readonly hours: number;
-  /** The name of a level, or the path of the file that was read. */
+  /** The name of a fault level, or the path of the file with the fault rates. */
   readonly faultsName: string;
   readonly faults: FaultProfile;
   readonly requests: number;

@@ -67,7 +67,7 @@ export function reportOf({ takenAtMs, nodes: surveyed, members, leftOut }: Surve
   const nodes = surveyed.map((node) => nodeReport(node, urls));
   const hashes = counted(nodes.flatMap(({ master_secret_hash: hash }) => (hash === null ? [] : [{ hash }])));
   const ready = nodes.filter(({ state }) => state === 'ready').length;
-  // Nodes in other languages may not report a KMS app.
+  // Nodes that are implemented in other languages may not report a KMS app.
   const kmsApps = counted(
     surveyed.flatMap(({ answer }) => {
       const { kms_app_id: appId = null, registry_address: registry = null } = answer?.cluster ?? {};

@@ -157,7 +157,7 @@ async function watch(options: StatusOptions, look: (before: Survey | null) => Pr
   return EXIT.done;
 }
 
-/** The signal may be aborted during an `await`, but the compiler assumes that it cannot. */
+/** Reads the signal in a function, because it may be aborted during an `await`, but the compiler assumes that it cannot be. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }

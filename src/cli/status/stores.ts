@@ -15,7 +15,7 @@ export interface StoresComparison {
   readonly stores: number;
 }
 
-/** @param look returns the status of each node, or null for a node without one; it is called again while stores differ */
+/** @param look returns the status of each node, or null for a node without a status; it is called again while stores differ */
 export async function compareStores(look: () => Promise<readonly (StatusAnswer | null)[]>, clock: Clock, signal: AbortSignal): Promise<StoresComparison> {
   for (let looked = 1; ; looked += 1) {
     const ready = (await look()).filter((status) => status?.node.service_available === true);

@@ -57,7 +57,7 @@ describe('an identity file', () => {
     });
   });
 
-  test.each([0o640, 0o604, 0o620])('that other users may read or write (%o) is refused', (mode) => {
+  test.each([['640', 0o640], ['604', 0o604], ['620', 0o620]] as const)('that other users may read or write (mode %s) is refused', (_, mode) => {
     const path = fileOf(JSON.stringify({ privateKey: KEY, kmsAppId: mode }));
     chmodSync(path, mode);
     expect(refusal(() => options(path))).toEqual({ code: 2, message: `${path} contains keys, and other users may read it: run chmod 600 ${path}` });
@@ -85,7 +85,7 @@ describe('an identity file', () => {
   });
 });
 
-describe('without a file', () => {
+describe('without a file,', () => {
   test('the keys are read from two variables', () => {
     expect(options(undefined, { NOVA_KMS_PRIVATE_KEY: KEY, NOVA_KMS_TEE_SCALAR: SCALAR, ODYN_URL: 'http://odyn' }).identity).toEqual({ privateKey: KEY, teeScalar: SCALAR });
   });

@@ -133,7 +133,7 @@ describe('a file', () => {
     ['a last line without a line break', '{"a":1}', [{ a: 1 }], false],
     ['a line that is not JSON', 'x\n{"b":2}\n', [undefined, { b: 2 }], true],
     ['no lines', '', [], true],
-  ])('with %s is read line by line, and an incomplete last line is reported', async (_, text, lines, isWhole) => {
+  ])('with %s is read line by line, and the result tells whether it ends with a line break', async (_, text, lines, isWhole) => {
     const path = join(folder, 'audit.jsonl');
     await writeFile(path, text);
     const taken: unknown[] = [];

@@ -100,7 +100,7 @@ describe('the funds for a claim', () => {
   test.each<readonly [string, bigint, boolean, string]>([
     ['pass when they are just enough', 2n * CLAIM_GAS * GWEI, true, 'ok'],
     ['fail when they are one wei short', 2n * CLAIM_GAS * GWEI - 1n, true, 'failed'],
-    ['pass even when they are zero if a hash is already set', 0n, false, 'ok'],
+    ['pass when a hash is already set, even if they are zero', 0n, false, 'ok'],
   ])('%s', (_, balanceWei, isHashZero, outcome) => {
     expect(judgeFunds(is({ balanceWei, gasPriceWei: GWEI }), isHashZero).outcome).toBe(outcome);
   });

@@ -59,7 +59,7 @@ Peers that lack writes of a node, or do not answer it:
   http://a -> http://b: 3 records, 2.0 KiB; the peer cannot be reached`);
 });
 
-test('the lines show which ready nodes are not sure yet, and which members those nodes are waiting for', () => {
+test('the lines show which ready nodes cannot yet say that a key is absent, and which members those nodes are waiting for', () => {
   const waiting = { sure: false, by: null, waits_for: [wallet('b'), wallet('gone')] };
   const shown = text(report([answering('a', { sureness: waiting }), answering('b', { sureness: { sure: true, waits_for: [] } }), answering('c', { state: 'syncing-secret', sureness: waiting })]));
   expect(shown).toMatch(/\n\nNodes that cannot yet say that a key is absent:\n {2}http:\/\/a waits for http:\/\/b, 0x\w+$/);

@@ -182,14 +182,14 @@ describe('a file that is not a trace', () => {
     ['an event with a text that is too long', JSON.stringify({ n: 1, atMs: 0, kind: 'note', source: null, level: 'info', text: 'x'.repeat(10_000) }), /text/],
     ['a line that is longer than 4 MiB', 'x'.repeat(4 * 1024 * 1024 + 1), /a line has more than 4194304 bytes/],
     ['an empty file', '', /is empty/],
-  ])('is refused with the problem in the message: %s', async (_, text, problem) => {
+  ])('is refused with a message that states the problem: %s', async (_, text, problem) => {
     writeFileSync(file, text);
     const reading = readTraceFile(file);
     await expect(reading).rejects.toThrow(TraceFileError);
     await expect(reading).rejects.toThrow(problem);
   });
 
-  test('is refused with the problem in the message: a folder, or a missing file', async () => {
+  test('is refused with a message that states the problem: a folder, or a missing file', async () => {
     await expect(readTraceFile(folder)).rejects.toThrow(/is not a file/);
     await expect(readTraceFile(join(folder, 'none'))).rejects.toThrow(/ENOENT/);
   });
