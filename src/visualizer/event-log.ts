@@ -21,7 +21,7 @@ export const MAX_CHARTS = 64;
  * `#leastWanted` returns.
  */
 export const MAX_SOURCES = 256;
-/** Minimum number of dropped events before the array is compacted. */
+/** Minimum number of dropped events before the array of events is compacted. */
 const COMPACT_AFTER = 1_024;
 
 interface Entry {

@@ -5,7 +5,7 @@ import { MAX_CHARTS } from './event-log.ts';
 import type { Layout } from './layout-graph.ts';
 import type { Chart } from './wire.ts';
 
-/** Maximum memory of the worker that draws a chart. A node's chart needs a small part of it. MiB. */
+/** Maximum memory of the worker that draws a chart. A node's chart needs only a small part of it. MiB. */
 const WORKER_MEMORY_MIB = 512;
 
 /** Keeps the layout of each chart, by the chart's id. A trace file may have many charts, so only one of them is drawn at a time. */

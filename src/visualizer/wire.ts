@@ -45,7 +45,7 @@ export interface ChartEvent extends Numbered {
 }
 
 /**
- * The whole state of a source. It is sent when the actor starts, and when a reader joins late or after a gap, but not at other times. If a
+ * The whole state of a source. It is sent when the actor starts, and when a reader joins late or returns after a gap, but not at other times. If a
  * reader already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
  * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers its events.
  *

@@ -22,7 +22,10 @@ export class Arrivals {
     return true;
   }
 
-  /** After a gap, the stream repeats the end of a source directly after the state of that source. The repeated end may have its old number. */
+  /**
+   * Whether the event is the end of a source directly after the state of that source. After a gap, a stream repeats both, and the repeated
+   * end may have its old number.
+   */
   #endsLast(event: VisualizerEvent): boolean {
     return event.kind === 'end' && this.#last?.kind === 'state' && this.#last.source === event.source && this.#last.n + 1 === event.n;
   }

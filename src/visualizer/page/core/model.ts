@@ -15,7 +15,7 @@ export interface SourceModel {
   readonly headline: string | null;
   /** When the headline last changed, as far as the page knows. */
   readonly sinceMs: number;
-  /** false: the source may already have been in that state before `sinceMs`. */
+  /** false: the source may already have had this headline before `sinceMs`. */
   readonly sinceExact: boolean;
   /** How many times each edge of the chart was taken since the actor started, or since the page first received an event of the actor. */
   readonly taken: ReadonlyMap<string, number>;
@@ -93,7 +93,7 @@ function folded(
   const headline = event.active === undefined ? before.headline : headlineOf(index, active);
   const moved = headline !== before.headline;
   const taken = new Map(before.taken);
-  // Counts only the edges of the chart: a trace may name any number of others, and each step copies all counts.
+  // Counts only the edges of the chart: a trace may name any number of other edges, and each step copies all counts.
   for (const edge of event.edges) if (index?.edges.has(edge) === true) taken.set(edge, (taken.get(edge) ?? 0) + 1);
   return {
     ...before,
