@@ -1,4 +1,4 @@
-/** Authenticates callers (protocol.md §3): apps with a proof and the registry, peers with a proof and the peer cache. */
+/** Authenticates callers (protocol.md §3): an app by its proof and the registry, a peer by its proof and the peer cache. */
 import { RefusalError } from '../domain/errors.ts';
 import { parseWallet, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import type { AuthorizedApp, Member } from '../domain/membership.ts';

@@ -66,7 +66,7 @@ export class NonceBook {
     return bytes.toString('base64');
   }
 
-  /** Treats a nonce as issued here at the given time (Unix seconds), for vectors with fixed nonces. */
+  /** Treats a nonce as issued here at the given time (Unix seconds), for test vectors with fixed nonces. */
   note(nonce: string, issuedAtSeconds: number): void {
     const ageSeconds = Math.floor(this.#clock.nowMs() / 1000) - issuedAtSeconds;
     this.#noted.set(nonce, this.#nowSeconds() - ageSeconds);

@@ -1,7 +1,7 @@
 /**
- * Proof of possession (protocol.md §3): three headers with a nonce issued here, a fresh timestamp and an EIP-191 signature. If a proof is
- * malformed or its timestamp is not accepted, its nonce stays unused. Otherwise, looking up the nonce uses it up, even if the signature is
- * not valid.
+ * Proof of possession (protocol.md §3): three headers with a nonce that this node issued, a fresh timestamp and an EIP-191 signature. If a
+ * proof is malformed or its timestamp is not accepted, its nonce stays unused. Otherwise, looking up the nonce uses it up, even if the
+ * signature is not valid.
  */
 import { isBase64 } from '../crypto/base64.ts';
 import { appAuthMessage, peerAuthMessage } from '../crypto/messages.ts';

@@ -36,9 +36,9 @@ type Answer<Name extends Operation> = Name extends 'random' ? Uint8Array : Name 
 
 interface OperationRule {
   readonly path: string;
-  /** A GET has no body; any other operation is a POST. */
+  /** true: the operation is a GET, without a body; false: it is a POST. */
   readonly isGet: boolean;
-  /** Its name in errors, which must not show paths of the API (protocol.md §2). */
+  /** The name of the operation in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
   /** Whether the call may be sent again after its connection failed. If the API has received the first request, the call runs twice. */
   readonly again: boolean;

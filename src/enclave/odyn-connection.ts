@@ -24,7 +24,7 @@ export interface OdynAddress {
 export interface Exchange extends AnswerLimit {
   /** The request's head. */
   readonly head: string;
-  /** The request's body; empty for a GET. A body of bytes contains nothing secret, and is not overwritten. */
+  /** The request's body; empty for a GET. A body that is a Buffer contains nothing secret and is not overwritten. */
   readonly body: string | Buffer;
   /** Must not throw. @param body is overwritten after the function has returned */
   onAnswer(status: number, body: Buffer): void;

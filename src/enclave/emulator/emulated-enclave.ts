@@ -27,7 +27,7 @@ export interface AttestationFields {
 /** A call was refused. The server answers such a call with 400. */
 export class EmulatorRefusal extends Error {}
 
-/** A transaction that cannot be signed, such as one with a tip above its maximum fee, is the caller's fault. */
+/** Refuses the call when signing fails: the caller sent an invalid transaction, such as one with a tip above its maximum fee. */
 function refusing<T>(work: () => T): T {
   try {
     return work();

@@ -199,7 +199,7 @@ export class EmulatorServer {
   }
 }
 
-/** Sends the length too. Without it, Node would send the body in chunks, which costs both sides more. */
+/** Also sends the length of the body. Without it, Node would send the body in chunks, which costs both sides more. */
 function send(response: ServerResponse, contentType: string, body: Uint8Array): void {
   response.writeHead(200, { 'content-type': contentType, 'content-length': body.length }).end(body);
 }
