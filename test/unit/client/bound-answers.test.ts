@@ -132,7 +132,7 @@ describe('when the client compares the bounds in an answer with the request,', (
   });
 });
 
-describe('a 404 for a key', () => {
+describe('a 404', () => {
   const PLAIN = answerOf(404, { code: 'not_found', message: 'there is no such key' });
 
   test.each<[string, Partial<Habits>]>([

@@ -203,7 +203,7 @@ describe('a key that an older node has accepted, although it is too long for thi
   });
 });
 
-describe('acknowledgements (acks)', () => {
+describe('acknowledgements (acks):', () => {
   test('a put and a delete report how many peers acknowledged the write', async () => {
     const { client, node } = await start();
     const put = client.put({ key: 'k', value: bytes('v'), acks: 1 });

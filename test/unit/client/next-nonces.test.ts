@@ -90,7 +90,7 @@ describe('unused nonces from earlier answers', () => {
   const A = `0x${'aa'.repeat(20)}` as Wallet;
   const B = `0x${'bb'.repeat(20)}` as Wallet;
 
-  test('are used only once, only for their node, and the newest first', () => {
+  test('are used once each, newest first, and only for the node that issued them', () => {
     const spare = new SpareNonces({ clock: new ManualClock() });
     for (const nonce of ['1', '2']) spare.keep(A, nonce);
     expect([spare.take(B), spare.take(A), spare.take(A), spare.take(A)]).toEqual([null, '2', '1', null]);

@@ -115,7 +115,7 @@ describe('an app', () => {
   });
 });
 
-describe('with a real node', () => {
+describe('with a real node,', () => {
   const value = new Uint8Array(Buffer.from('v'));
 
   test('an app requests a nonce once; after that, each request uses the nonce in the previous answer', async () => {

@@ -94,7 +94,7 @@ describe('a deleted key', () => {
   test.each<[string, Partial<Habits>]>([
     ['nodes that seal their 404 answers', NEWER],
     ['older nodes', {}],
-  ])('is absent for this client immediately, although other nodes still have it: %s', async (_, habits) => {
+  ])('is absent for this client immediately, although other nodes still have it (%s)', async (_, habits) => {
     const { client, nodes } = await start(habits);
     for (const node of nodes) node.values.set('k', Buffer.from('v').toString('base64'));
     expect((await client.delete({ key: 'k' })).deleted).toBe(true);
@@ -154,7 +154,7 @@ describe('the writes that a client remembers', () => {
     expect([writes.took(longKey(0), node), writes.took(longKey(1), node)]).toEqual([false, true]);
   });
 
-  test('include only the last write of each key: a put replaces a delete', () => {
+  test('include only the last write to each key: a put replaces a delete', () => {
     const writes = new OwnWrites();
     writes.note('k', node, 'delete');
     writes.note('k', node, 'put');
