@@ -1,6 +1,6 @@
 import { CommandError, EXIT } from './exit-codes.ts';
 
-/** Normalizes the base URL of a node; null when it is invalid. Without a scheme, the URL is read as an http URL. */
+/** Normalizes the base URL of a node. A URL without a scheme is read as an http URL. @returns null when the URL is invalid */
 export function nodeUrl(given: string): string | null {
   const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`;
   if (!URL.canParse(whole)) return null;

@@ -8,7 +8,7 @@ import { failed, notChecked, ok, type Finding } from './finding.ts';
 
 export interface ChainExpectations {
   readonly chainId: number | undefined;
-  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds; 0: any age. */
+  /** `CHAIN_MAX_AGE_SECONDS` in milliseconds; 0: any age is accepted. */
   readonly maxAgeMs: number;
   readonly maxClockSkewMs: number;
   readonly confirmations: number;

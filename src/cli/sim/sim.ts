@@ -47,7 +47,7 @@ function showFailure({ seed, violation, lastLines }: SimulationResult, options: 
 
 const SHOWN_LINES = 30;
 
-/** Runs one seed. Writes its trace, and its events for the visualiser, to files. */
+/** Simulates the scenario of one seed. Writes the trace, and the events for the visualiser, to the files that the options name, if any. */
 async function runWritten(options: SimOptions): Promise<number> {
   const [seed] = options.seeds;
   const files: WriteStream[] = [];

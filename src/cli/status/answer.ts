@@ -1,5 +1,5 @@
 /**
- * Parses the answers to `GET /status` and `GET /nodes` (protocol.md §2, §10). A server may send anything, so control characters are removed
+ * Parses the answers to `GET /status` and `GET /nodes` (protocol.md §2, §10). A server may send anything, so control characters are replaced
  * and the length of strings is limited. Nodes that are implemented in other languages send fewer fields, so a field that is missing or has
  * the wrong type becomes null.
  */

@@ -1,4 +1,4 @@
-/** Compares stores by their roots. Recent writes need time to reach all nodes, so stores that differ are compared a few times. */
+/** Compares stores by their roots. Recent writes need time to reach all nodes, so stores that differ are compared again a few times. */
 import { sleep } from '../../domain/deadline.ts';
 import type { Clock } from '../../domain/ports.ts';
 import type { StatusAnswer } from './answer.ts';

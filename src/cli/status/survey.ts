@@ -131,7 +131,7 @@ const CAUSES: Readonly<Record<string, string>> = {
 
 /** Describes a failure in our own words, but quotes an unknown system code. */
 export function silenceOf(error: unknown, timeoutMs: number): string {
-  if (!(error instanceof DependencyError)) return 'cannot be asked';
+  if (!(error instanceof DependencyError)) return 'the request failed';
   switch (error.failure) {
     case 'timeout':
       return `no answer within ${timeoutMs / 1_000} s`;

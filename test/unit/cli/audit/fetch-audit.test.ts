@@ -120,7 +120,7 @@ test('the fetch fails when an answer is longer than the limit for a page, and th
   await server.close();
 });
 
-describe('a file', () => {
+describe('an audit file', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'audit-'));
