@@ -57,7 +57,7 @@ export function refusalOf(headers: IncomingHttpHeaders, port: number, { changes,
   return null;
 }
 
-/** Compares in constant time. */
+/** Compares the given token with the right one in constant time. */
 export function isToken(given: string | readonly string[] | undefined, token: string): boolean {
   return timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(token));
 }

@@ -104,7 +104,7 @@ export class EventLog implements EventSink {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Calls back after each event. @returns a function that stops the callbacks */
+  /** Calls `listener` after each event. @returns a function that ends these calls */
   listen(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -27,7 +27,7 @@ import { sortedSources, SourcesView } from './view/sources-view.ts';
 import { StageView } from './view/stage-view.ts';
 import { TimelineView } from './view/timeline-view.ts';
 
-/** How often the page is drawn when no events arrive, so that the shown ages stay correct. */
+/** Time between two drawings of the page when no events arrive, so that the shown ages stay correct. Milliseconds. */
 const REFRESH_MS = 250;
 /** A moment in 2001. Later times come from a real clock; earlier times come from a simulated clock. Unix milliseconds. */
 const OF_DAY_FROM_MS = 1_000_000_000_000;

@@ -50,7 +50,7 @@ export interface Lane {
   readonly open: Map<string, Span>;
 }
 
-/** Outcome of a span when its source has ended, when its end was lost in a gap, or when the machine has left its state. */
+/** Outcome of a span whose end was lost in a gap, whose source has ended, or whose state the machine has left. */
 const CUT_OFF = 'cut off';
 const ENDED = 'ended';
 /** Maximum number of span rows for one source; further kinds of work share the last row. */

@@ -12,7 +12,7 @@ const CLOCK_STEP_MS = 10_000;
 
 export const isFailure = (event: VisualizerEvent): boolean => event.kind === 'note' && event.level === 'failure';
 
-/** Whether the event may be a repetition. After a gap or a restart, a stream repeats charts, states and ends with their old times. */
+/** Whether the event may be a repetition. After a gap or a restart, a stream repeats `chart`, `state` and `end` events with their old times. */
 const isToldAgain = (event: VisualizerEvent): boolean => event.kind === 'chart' || event.kind === 'end' || (event.kind === 'state' && !event.fresh);
 
 export interface RecordingLimits {

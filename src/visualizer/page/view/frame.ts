@@ -13,7 +13,7 @@ export interface Frame {
   readonly lanes: Lanes;
   readonly chosen: SourceModel | null;
   readonly replay: boolean;
-  /** true: times are times of day. */
+  /** true: times are shown as times of day. */
   readonly ofDay: boolean;
 }
 
