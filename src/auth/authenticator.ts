@@ -21,7 +21,7 @@ export interface AuthenticatorModules {
   readonly directory: PeerDirectory;
 }
 
-/** What the headers of an app's request contain. */
+/** The wallet, the signature and the nonce from the headers of an app's request. */
 export interface AppProof {
   readonly wallet: Wallet;
   /** Null if the request is not signed; the nonce is then null too. In development, a request may contain a wallet without a signature. */
@@ -48,7 +48,7 @@ export class Authenticator {
     this.#modules = modules;
   }
 
-  /** Does not read the chain. @throws RefusalError unauthorized */
+  /** Checks the headers of an app's request without reading the chain. @throws RefusalError unauthorized */
   proveApp(headers: Headers, nodeWallet: Wallet): AppProof {
     if (hasProofHeaders('app', headers)) return verifyProof('app', headers, nodeWallet, this.#options.windowSeconds, this.#modules);
     const named = headers['x-tee-wallet'];
