@@ -234,8 +234,8 @@ describe('the client asks the next node when the first node cannot be used:', ()
   });
 });
 
-describe('Retry-After', () => {
-  test('is the time that the client waits before it asks the nodes again, if no node is ready', async () => {
+describe('the time in Retry-After', () => {
+  test('is how long the client waits before it asks the nodes again, if no node is ready', async () => {
     const { client, clock, nodes, asked } = start(['a', 'b']);
     nodes.forEach((node) => (node.bend = status(503, {}, { 'retry-after': '4' })));
     const derived = client.derive({ path: 'p' });
@@ -246,7 +246,7 @@ describe('Retry-After', () => {
     expect((await derived).appId).toBe(100);
   });
 
-  test('that is longer than the timeout of the call ends the call immediately', async () => {
+  test('ends the call immediately if it is longer than the timeout of the call', async () => {
     const { client, nodes } = start(['a'], { timeoutMs: 10_000 });
     nodes[0]!.bend = status(503, {}, { 'retry-after': '60' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'unavailable' });
@@ -408,7 +408,7 @@ describe('the list of nodes', () => {
     expect(registry.reads).toBe(3);
   });
 
-  test('is not read to the end when the client is closed: the read is aborted', async () => {
+  test('is no longer read when the client is closed: a read that is under way is aborted', async () => {
     const { client, registry } = start(['a']);
     registry.hanging = true;
     const failed = failureOf(client.nodes());
