@@ -13,7 +13,10 @@ export interface AdmitModules {
   readonly underWay: RequestsUnderWay;
 }
 
-/** Runs after authentication. Refuses with rate_limited or service_unavailable. @param callerOf returns the caller whose limits apply */
+/**
+ * Takes a place among the caller's requests, or waits for one. Runs after authentication. Refuses with rate_limited or service_unavailable.
+ * @param callerOf returns the caller whose limits apply
+ */
 export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitModules, callerOf: (locals: Locals) => string): SealedHandler<Locals> {
   return (_request, response, next) => {
     const admission = new Admission(bytes.open(callerOf(response.locals)));

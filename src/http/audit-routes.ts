@@ -31,7 +31,7 @@ export function auditRoutes({ tokenHash, reader, onSent }: AuditModules, limits:
       const after = wholeNumber('after', asked['after'], 0, Number.MAX_SAFE_INTEGER);
       const limit = wholeNumber('limit', asked['limit'], MAX_PAGE_ENTRIES, MAX_PAGE_ENTRIES);
       const page = reader.page(after, limit);
-      // This function also answers HEAD, but without the page.
+      // This handler also runs for HEAD, whose answer does not contain the page.
       if (request.method === 'GET') response.once('finish', () => onSent(after, limit));
       response.type('json').send(page);
     })

@@ -26,12 +26,12 @@ const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
   ['snapshot_request', 'snapshot'],
 ]);
 
-/** Runs after authentication. @param audit if null, nothing is recorded */
+/** Audits requests from apps. Runs after authentication. @param audit if null, nothing is recorded */
 export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
   return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }, outcome) => ({ operation, wallet, appId, target: targetOf(vault, operation, appId, inner), outcome }));
 }
 
-/** Runs after authentication. @param audit if null, nothing is recorded */
+/** Audits messages from peers. Runs after authentication. @param audit if null, nothing is recorded */
 export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit: Audit | null): SealedHandler<Locals> {
   return audited<Locals>(audit, ({ caller, inner }, outcome) => {
     const operation = PEER_OPERATIONS.get(inner?.['type']);
@@ -42,7 +42,7 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
 /** @param eventOf returns null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, eventOf: (known: Known<Locals>, outcome: string) => AuditEvent | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
-  // All requests share this listener, which is added with `on`. Using `once`, or a listener for each request, would cost more than recording.
+  // All requests share this listener, which is added with `on`. Using `once`, or a listener for each request, would cost more than the record.
   function record(this: Response<unknown, Locals>): void {
     const event = eventOf(this.locals, outcomeOf(this));
     if (event !== null) audit?.record(event);

@@ -30,7 +30,8 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Runs first. The node does not read a body of GET, HEAD or OPTIONS, and closes the connection after the answer (protocol.md §10, Bounds).
+ * The first middleware. If a GET, HEAD or OPTIONS request has a body, the node does not read it, and closes the connection after the answer
+ * (protocol.md §10, Bounds).
  */
 export const leaveBodyUnread: RequestHandler = (request, response, next) => {
   const { method } = request;

@@ -16,7 +16,7 @@ export type Operation = 'derive' | 'put' | 'delete';
 
 type AppRequest = Request<Record<string, string>>;
 
-/** Runs after the envelope has been opened. Refuses with bad_request. */
+/** Refuses an inner body that states a different nonce or operation (bad_request). Runs after the envelope has been opened. */
 export function requireBound(operation: Operation): SealedHandler<AppLocals> {
   return (_request, { locals }, next) => {
     const { nonce, op } = locals.inner;

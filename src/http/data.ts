@@ -23,7 +23,7 @@ export interface DataStore {
   /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
   list(appId: string, request: ListRequest, nowMs: number): KeyPage;
-  /** Whether a record of this key may have been left out: this node did not accept the record, but a peer may have it. */
+  /** Whether this node may have refused a record of this key that a peer sent. If so, the key is not known to be absent. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
 

@@ -28,13 +28,13 @@ export class InflightBytes {
     return new ByteLease(this, caller);
   }
 
-  /** Called only by `ByteLease`. Whether the lease may take this many more bytes now. */
+  /** Whether the lease may take this many more bytes now. Called only by `ByteLease`. */
   fits(lease: ByteLease, moreBytes: number): boolean {
     if (this.#large === lease || this.#held === lease.bytes) return true;
     return this.#held + moreBytes <= this.#maxBytes && !this.#exceedsShare(lease, moreBytes);
   }
 
-  /** Called only by `ByteLease`. */
+  /** Counts bytes for a lease; a negative number releases bytes. Called only by `ByteLease`. */
   count(lease: ByteLease, bytes: number): void {
     if (bytes > 0 && this.#large === null && this.#held === lease.bytes && this.#exceedsShare(lease, bytes)) this.#large = lease;
     this.#held += bytes;
@@ -43,7 +43,7 @@ export class InflightBytes {
     else this.#byCaller.set(lease.caller, left);
   }
 
-  /** Called only by `ByteLease`. */
+  /** Releases all bytes of a lease. Called only by `ByteLease`. */
   release(lease: ByteLease): void {
     this.count(lease, -lease.bytes);
     if (this.#large === lease) this.#large = null;

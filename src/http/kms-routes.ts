@@ -49,7 +49,7 @@ export type CallerLimits = Pick<ClientLimits, 'rest' | 'countProven' | 'countUnp
 /** Limits for each app wallet (protocol.md §10, Bounds). */
 const UNDER_WAY: UnderWayLimits = { maxUnderWay: 32, maxWaiting: 256, waitTimeoutMs: 5_000 };
 
-/** Has no capture group, because Express would decode the captured text. A key must be read as it was sent. */
+/** This pattern has no capture group, because Express would decode the captured text, but a key must be read as it was sent. */
 const DATA_KEY_PATH = /^\/data\//;
 
 /** @param bytes the half of `MAX_INFLIGHT_BYTES` that does not belong to `/sync` */

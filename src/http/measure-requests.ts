@@ -35,7 +35,7 @@ export function measureRequests(meter: Pick<Meter, 'requestBegan' | 'requestEnde
     const startedMs = clock.monotonicMs();
     meter.requestBegan();
     return () => {
-      // Express moves the prefix of a Router from `url` to `baseUrl`. Together they are the target.
+      // Express moves the prefix of a Router from `url` to `baseUrl`. Joined again, the two are the target of the request.
       const { baseUrl = '', url = '', method = '' } = request as Partial<Pick<Request, 'baseUrl'>> & IncomingMessage;
       const route = routeOf(baseUrl + url);
       meter.requestEnded({

@@ -12,7 +12,7 @@ export function rawQuery(url: string): string {
 
 export type Query = Readonly<Partial<Record<string, string>>>;
 
-/** @throws RefusalError bad_request when the text is not a percent-encoding of UTF-8 */
+/** @throws RefusalError bad_request when the percent-encoding is malformed or does not encode UTF-8 */
 export function decodePercent(text: string, what: 'path' | 'query'): string {
   try {
     return decodeURIComponent(text);

@@ -61,7 +61,7 @@ export function knownIdentity(identity: Identity | null): Identity {
   return identity;
 }
 
-/** Refuses with bad_request, forbidden or payload_too_large. */
+/** Checks and decrypts the envelope, and signs the answer at the same time. Refuses with bad_request, forbidden or payload_too_large. */
 export function openEnvelope<Locals extends SealedLocals>({ enclave }: EnvelopeModules): SealedHandler<Locals> {
   return async (_request, response, next) => {
     const { locals } = response;

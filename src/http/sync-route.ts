@@ -129,7 +129,7 @@ function requireHmac({ handler, vault }: Pick<SyncModules, 'handler' | 'vault'>)
         throw new RefusalError('forbidden', 'x-sync-signature is missing or wrong');
       }
     }
-    // A delta's body has megabytes, which are not needed while its records are merged.
+    // The body of a delta may take up megabytes, and is not needed while its records are merged. So its memory is freed here.
     locals.body = undefined;
     next();
   };
