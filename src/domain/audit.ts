@@ -1,7 +1,7 @@
 /** Events for a node's audit log (docs/audit.md): who asked for what, and the outcome. An event contains no key, path or value. */
 import type { AppId, Wallet } from './ids.ts';
 
-/** `snapshot`: one page of a snapshot. `set_aside`: the chain no longer shows the secret's hash, or the claim was reset. */
+/** What was done. `snapshot`: a peer asked for one page. `set_aside`: the chain no longer shows a secret's hash, or its claim was reset. */
 export type AuditOperation = 'start' | 'stop' | 'derive' | 'put' | 'delete' | 'hand_over' | 'snapshot' | 'claim' | 'install' | 'set_aside';
 
 export interface AuditEvent {

@@ -41,8 +41,8 @@ export async function sleep(clock: Clock, delayMs: number, signal?: AbortSignal)
 }
 
 /**
- * Runs `work` with a signal that is aborted after `timeoutMs` or when `parent` is aborted. The promise settles no later than that, even
- * if `work` ignores the signal.
+ * Runs `work` with a signal that is aborted after `timeoutMs` or when `parent` is aborted. When the signal is aborted, the returned promise
+ * rejects immediately, even if `work` ignores the signal.
  * @throws DeadlineError, the parent's reason, or what `work` throws
  */
 export async function within<T>(

@@ -46,7 +46,7 @@ export function envelopeBytes(sealed: SealedText): Buffer {
   return jsonEndingWithHex(envelopeJson({ ...sealed, encryptedData: '' }), sealed.encryptedData);
 }
 
-/** The bytes of a JSON object whose last field is hex. @param json the object with an empty text as its last field; ASCII */
+/** The bytes of a JSON object whose last field is hex. @param json the object with an empty string in that field; ASCII */
 export function jsonEndingWithHex(json: string, hex: string): Buffer {
   const at = json.length - '"}'.length;
   const bytes = Buffer.allocUnsafeSlow(json.length + hex.length);

@@ -1,5 +1,5 @@
 /**
- * Errors that carry a code, typed facts and their cause; callers switch on the code. The HTTP room maps `ErrorCode` to a status
+ * Errors that carry a code, typed facts and their cause; callers switch on the code. `src/http` maps `ErrorCode` to a status
  * (protocol.md §2), the jobs map `DependencyError` to a reason, and `failure-facts.ts` turns any error into a log line.
  */
 

@@ -1,4 +1,4 @@
-/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room keeps its own figures, and HTTP shows them. */
+/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room (folder of `src`) keeps its own; `src/http` shows them. */
 import type { Wallet } from './ids.ts';
 import type { SureReason } from './readiness.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Limits that no setting changes, each with its unit. Settings live in `src/config`. A limit that only one room uses is defined in that
- * room.
+ * Limits that no setting changes, each with its unit. Settings live in `src/config`. A limit that only one room (folder of `src`) uses is
+ * defined in that room.
  */
 
 /** Maximum number of read attempts in one step. After that, the step has failed (protocol.md §6). */

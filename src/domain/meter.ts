@@ -1,5 +1,5 @@
 /**
- * The port through which a node reports the events that its metrics count. Only the room `observe` contains metrics. A node without metrics
+ * The port through which a node reports the events that its metrics count. Only `src/observe` contains metrics. A node without metrics
  * counts nothing. No argument contains an app, a key or a caller.
  */
 import type { DependencyFailure } from './errors.ts';

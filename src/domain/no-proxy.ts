@@ -1,6 +1,6 @@
 /**
  * `NO_PROXY` (protocol.md §7, §8): which hosts are reached directly. Entries have the same meaning as for curl and Go: names with their
- * subdomains, addresses and ranges, each with or without a port, and `*`. If an entry cannot be read, the node reports it and does not
+ * subdomains, addresses and ranges, each with or without a port, and `*`. If an entry is not valid, the node reports it and does not
  * start.
  */
 import { BlockList, isIP } from 'node:net';
@@ -16,7 +16,7 @@ interface Entry {
 const NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** @throws Error whose message completes the sentence `NO_PROXY ...` and quotes the entry that cannot be read */
+/** @throws Error whose message completes the sentence `NO_PROXY ...` and quotes the invalid entry */
 export function parseNoProxy(text: string): NoProxy {
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '').map(parseEntry);
   return (url) => {

@@ -1,6 +1,6 @@
 /**
- * What the rooms need from outside, as types. Only the composition root and the adapters behind these ports use time, randomness, the
- * network or the environment. So a run with seeded ports can be repeated exactly.
+ * Types for what the rooms (folders of `src`) need from outside. Only the composition root and the adapters behind these ports use time,
+ * randomness, the network or the environment. So a run with seeded ports can be repeated exactly.
  */
 import type { AppRecord, ChainView, ClaimReport, HashReading, Membership } from './membership.ts';
 import type { Hash32, TeePubkey, Wallet } from './ids.ts';
@@ -31,13 +31,13 @@ export interface Random {
 export type LogFact = string | number | boolean | null | undefined;
 export type LogFacts = Readonly<Record<string, LogFact>>;
 
-/** A log line is a fixed sentence plus facts. Neither contains a key, token, plaintext or raw peer byte. */
+/** A log line is a fixed sentence plus facts. Neither contains a key, a token, a plaintext or bytes from a peer. */
 export interface Log {
   debug(sentence: string, facts?: LogFacts): void;
   info(sentence: string, facts?: LogFacts): void;
   warn(sentence: string, facts?: LogFacts): void;
   error(sentence: string, facts?: LogFacts): void;
-  /** A logger that adds the name of this room to every line. */
+  /** A logger that adds the name of the given room (folder of `src`) to every line. */
   child(room: string): Log;
 }
 
