@@ -112,7 +112,7 @@ export class ClaimSender {
     return hash;
   }
 
-  /** Whether a transaction of this process set this hash. @throws DependencyError when that cannot be read */
+  /** Whether a transaction of this process set this hash. @throws DependencyError when the chain cannot be read */
   async hasClaimed(hash: Hash32, signal: AbortSignal): Promise<boolean> {
     const sent = this.#sent?.hash === hash ? this.#sent.transactions : [];
     if (sent.length === 0) return false;
