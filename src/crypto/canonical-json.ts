@@ -9,7 +9,7 @@ import { isJsonObject } from './json.ts';
 /** Maximum depth of nested arrays and objects. The parsers of other nodes have the same limit. */
 const MAX_DEPTH = 128;
 
-/** A longer text of hex is a separate piece. Characters. */
+/** A longer hex string becomes a separate piece of the result. Characters. */
 const MAX_JOINED_CHARS = 16 * 1024;
 
 function byCodeUnit(a: string, b: string): number {
@@ -22,8 +22,8 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * `canonicalJson` in pieces. Long hex in a field of `value` is a separate piece: hex needs no escaping, and an envelope contains megabytes
- * of it, which would be copied several times. @throws as `canonicalJson`
+ * `canonicalJson` in pieces. A long hex string in a field of `value` is a separate piece, because it needs no escaping, and an envelope
+ * contains megabytes of hex, which would otherwise be copied several times. @throws the same refusal as `canonicalJson`
  */
 export function canonicalPieces(value: unknown): readonly string[] {
   if (!isJsonObject(value)) return [canonicalJson(value)];

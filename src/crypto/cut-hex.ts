@@ -1,5 +1,5 @@
 /**
- * Parses JSON that contains one long text of hex, such as the body of an envelope. A JSON parser would decode the megabytes of hex into a
+ * Parses JSON that contains one long hex string, such as the body of an envelope. A JSON parser would decode the megabytes of hex into a
  * string on the heap, search them for escapes and copy them. Here the hex is cut out of the bytes, and becomes a string once.
  */
 import { isHex } from '../domain/hex.ts';
@@ -20,15 +20,15 @@ export function parseCuttingHex(body: Uint8Array, name: string, parse: (json: Ui
   const cut = body.length < MIN_BYTES ? null : cutHex(Buffer.from(body.buffer, body.byteOffset, body.byteLength), name);
   if (cut === null) return parse(body);
   const parsed = parse(cut.rest);
-  // The field is in another object.
+  // The field belongs to another object, so the body is parsed as it is.
   if (!isJsonObject(parsed) || !Object.hasOwn(parsed, name)) return parse(body);
   parsed[name] = cut.hex;
   return parsed;
 }
 
 /**
- * Cuts the text of hex out of the body. Returns null if the rest could have another field of this name: if the name is in it a second time,
- * or if it has a backslash, because then a name may be written with escapes.
+ * Cuts the hex string out of the body. Returns null if the rest could contain another field of this name. That is possible if the name
+ * occurs again, or if there is a backslash, because the name may then be written with escapes.
  */
 function cutHex(body: Buffer, name: string): { readonly rest: Buffer; readonly hex: string } | null {
   const quoted = `"${name}"`;

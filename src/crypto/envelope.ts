@@ -1,6 +1,6 @@
 /**
- * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384; HKDF-SHA256, whose salt is both uncompressed points in ascending byte
- * order, followed by the nonce; AES-256-GCM. In a running node, the enclave API does this. The emulator, apps that hold their own keys, and
+ * The envelope's cryptography (protocol.md §3, Envelope): ECDH P-384; HKDF-SHA256, whose salt is the two uncompressed points, sorted
+ * bytewise, followed by the nonce; AES-256-GCM. In a running node, the enclave API does this. The emulator, apps that hold their own keys, and
  * tests use this code.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto';

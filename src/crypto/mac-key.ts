@@ -29,7 +29,7 @@ export class MacKey {
     }
   }
 
-  /** @param message a string is hashed as UTF-8; several strings are hashed as one, without joining them. @returns 32 bytes */
+  /** @param message a string is hashed as UTF-8; several strings give the MAC of their concatenation, which is never built @returns 32 bytes */
   mac(message: Uint8Array | string | readonly string[]): Buffer {
     return Buffer.from(this.macHex(message), 'hex');
   }
@@ -46,7 +46,7 @@ export class MacKey {
     this.#outer.fill(0);
   }
 
-  /** In hex. */
+  /** HMAC's inner hash, in hex. */
   #innerHash(message: Uint8Array | string | readonly string[]): string {
     if (typeof message !== 'string' && !(message instanceof Uint8Array)) return this.#innerHashOfPieces(message);
     const isText = typeof message === 'string';

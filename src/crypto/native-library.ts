@@ -1,5 +1,5 @@
 /**
- * Tells whether signatures come from libsecp256k1. Without a prebuilt binary, its package silently falls back to JavaScript, and every
+ * Tells whether signatures come from libsecp256k1. Without a prebuilt binary, the package silently falls back to JavaScript, and every
  * proof takes dozens of times as long. The node reports this at start.
  */
 import { createRequire } from 'node:module';

@@ -32,7 +32,7 @@ export type AuditTagKind = 'derive' | 'data';
 
 /** A request of this node for the master secret. A peer seals the secret to a key pair that stays in the vault. */
 export interface SecretRequest {
-  /** DER, ephemeral. */
+  /** The public key of that pair, which is used for this request only. */
   readonly ecdhPubkey: TeePubkey;
 }
 
