@@ -1,4 +1,4 @@
-/** At which times a node signs a checkpoint, which covers all earlier entries of its audit log (docs/audit.md). No request waits for a checkpoint. */
+/** When a node signs a checkpoint, which covers all earlier entries of its audit log (docs/audit.md). No request waits for a checkpoint. */
 import { describe, expect, test } from '@jest/globals';
 import { CHECKPOINT_ENTRIES, CHECKPOINT_MS, planCheckpoint, type CheckpointPlan, type CheckpointState } from '../../../src/audit/checkpoint-plan.ts';
 import { Checkpoints } from '../../../src/audit/checkpoints.ts';

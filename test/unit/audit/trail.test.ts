@@ -53,7 +53,7 @@ describe('the order of the entries', () => {
   });
 });
 
-describe('without a reader', () => {
+describe('without a reader,', () => {
   test('an audit log that gets 100,000 entries stays within both limits: the oldest entries are dropped and counted', async () => {
     const { trail, checkpoint } = auditOf();
     let most = 0;

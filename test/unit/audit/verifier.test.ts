@@ -14,7 +14,7 @@ const STRANGER = Buffer.alloc(32, 7);
 const STRANGERS_WALLET = walletOfPrivateKey(STRANGER);
 
 let wallet: Wallet;
-/** Entry 1 is the start. Entries 7 and 10 are the checkpoints of entries 6 and 9. All other entries record derived keys. */
+/** Entry 1 is the start. Entries 7 and 10 are the checkpoints of entries 6 and 9. All other entries record requests to derive a key. */
 let lines: Lines;
 beforeAll(async () => {
   const audit = auditOf();

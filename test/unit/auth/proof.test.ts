@@ -49,7 +49,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     ['has an empty signature', ({ headers }) => headers({ signature: ' ' })],
     ['has no timestamp', ({ headers }) => ({ ...headers(), [`${PREFIX[kind]}timestamp`]: undefined })],
     ['has a signature that is too long', ({ headers }) => headers({ signature: 'a'.repeat(257) })],
-    ['has its nonce twice', ({ headers, nonce }) => headers({ nonce: `${nonce}, ${nonce}` })],
+    ['contains its nonce twice', ({ headers, nonce }) => headers({ nonce: `${nonce}, ${nonce}` })],
     ['has a nonce in URL-safe base64', ({ headers }) => headers({ nonce: '__________-_-w==' })],
     ['has a nonce without padding', ({ headers, nonce }) => headers({ nonce: nonce.replace('==', '') })],
     ['has a timestamp with a leading zero', ({ headers, now }) => headers({ timestamp: `0${now}` })],
@@ -87,12 +87,12 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
   test.each([
     [-121, "the timestamp is 121 s behind this node's clock, outside the window of 120 s"],
     [86_400, "the timestamp is 86400 s ahead of this node's clock, outside the window of 120 s"],
-  ])('dated %i s from now is refused with a message that contains the difference between the clocks', (offset, message) => {
+  ])('whose timestamp differs from the clock by %i s is refused with a message that contains the difference', (offset, message) => {
     const { headers, verify, now } = startVerifier(kind);
     expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
   });
 
-  test.each([-120, -1, 0, 1, 120])('dated %i s from now is inside the window', (offset) => {
+  test.each([-120, -1, 0, 1, 120])('whose timestamp differs from the clock by %i s is inside the window', (offset) => {
     const { headers, now, verify } = startVerifier(kind);
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });

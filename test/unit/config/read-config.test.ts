@@ -99,7 +99,7 @@ describe('a variable', () => {
     ['AUDIT_TOKEN_SHA256', 'AB'.repeat(32), 'auditTokenHash', new Uint8Array(32).fill(0xab)],
     ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
     ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
-  ])('%s=%s is read', (variable, text, name, value) => {
+  ])('is read as set: %s=%s', (variable, text, name, value) => {
     expect(configOf({ ...DEVELOPMENT, [variable]: text })[name]).toEqual(value);
   });
 
@@ -108,7 +108,7 @@ describe('a variable', () => {
     ['HTTP_PROXY', 'http://first.test', 'http_proxy', 'http://second.test', 'httpProxy'],
     ['HTTPS_PROXY', 'http://first.test', 'https_proxy', 'http://second.test', 'httpsProxy'],
     ['NO_PROXY', 'first.test', 'no_proxy', 'second.test', 'noProxy'],
-  ])('%s takes precedence over its alias, which is used only when the variable itself is unset or empty', (variable, first, alias, second, name) => {
+  ])('(%s) takes precedence over its alias, which is used only when the variable itself is unset or empty', (variable, first, alias, second, name) => {
     expect(configOf({ [variable]: first, [alias]: second })[name]).toBe(first);
     expect(configOf({ [alias]: second })[name]).toBe(second);
     expect(configOf({ [variable]: '', [alias]: second })[name]).toBe(second);
@@ -149,7 +149,7 @@ describe('a variable', () => {
     ['HTTP_PROXY', ['ftp://proxy.test', 'http://', 'user:100%@proxy.test:3128', 'http://proxy.test/path', 'http://proxy.test?query', 'proxy.test:3128#part']],
     ['HTTPS_PROXY', ['socks5://proxy.test']],
     ['NO_PROXY', ['10.0.0.0/33', 'http://inside.test', 'a b c/d']],
-  ])('%s with an invalid value is reported as one problem, in one line that begins with the variable', (variable, texts) => {
+  ])('(%s) with an invalid value is reported as one problem, in one line that begins with the name of the variable', (variable, texts) => {
     for (const text of texts) {
       const problems = problemsOf({ ...DEVELOPMENT, [variable]: text });
       expect({ text, problems }).toEqual({ text, problems: [expect.stringMatching(new RegExp(`^${variable} must [^\\n]+$`))] });
@@ -177,7 +177,7 @@ describe('problems', () => {
     ['NODE_PRIVATE_KEY', '11'.repeat(32)],
     ['NODE_WALLET', `0x${'ab'.repeat(20)}`],
     ['MASTER_SECRET_HEX', '11'.repeat(32)],
-  ])('%s is reported unless IN_ENCLAVE is false, because the environment of an enclave is public', (variable, value) => {
+  ])('include %s unless IN_ENCLAVE is false, because the environment of an enclave is public', (variable, value) => {
     for (const strict of [{}, { IN_ENCLAVE: 'true' }]) {
       expect(problemsOf({ ...strict, [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     }
@@ -188,7 +188,7 @@ describe('problems', () => {
     ['NODE_OPTIONS', '--inspect=0.0.0.0:9229'],
     ['NODE_DEBUG', 'stream'],
     ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
-  ])('%s is reported unless IN_ENCLAVE is false, because it can weaken the protection of the node', (variable, value) => {
+  ])('include %s unless IN_ENCLAVE is false, because this variable can weaken the protection of the node', (variable, value) => {
     expect(problemsOf({ [variable]: value })).toEqual([`${variable} is for development: it needs IN_ENCLAVE=false`]);
     expect(problemsOf({ [variable]: '' })).toEqual([]);
     expect(problemsOf({ ...DEVELOPMENT, [variable]: value })).toEqual([]);

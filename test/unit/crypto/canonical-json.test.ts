@@ -62,18 +62,18 @@ describe('canonical JSON', () => {
 describe('canonical JSON in pieces', () => {
   const HEX = 'ab09'.repeat(5_000);
 
-  test('is the canonical JSON, with each long text of hex in a separate piece', () => {
+  test('has each long hex string in a separate piece', () => {
     const pieces = canonicalPieces({ nonce: '00', encrypted_data: HEX });
     expect(pieces).toEqual(['{"encrypted_data":"', HEX, '","nonce":"00"}']);
   });
 
-  test('is the canonical JSON of any value', () => {
+  test('can be joined into the canonical JSON of any value', () => {
     const texts = fc.constantFrom<unknown>(HEX, HEX.toUpperCase(), `${HEX}"`, `${HEX}é`, `0x${HEX}`, 'ab');
     const fields = fc.dictionary(fc.constantFrom('a', 'b"', 'é', '__proto__', '1'), fc.oneof(json, texts));
     fc.assert(fc.property(fc.oneof(json, texts, fields, fc.array(fields, { maxLength: 2 })), (value) => expect(canonicalPieces(value).join('')).toBe(canonicalJson(value))));
   });
 
-  test('refuses the same nesting', () => {
+  test('also allows at most 128 levels of nesting', () => {
     const nested = (levels: number): unknown => ({ a: parseJson('['.repeat(levels - 1) + ']'.repeat(levels - 1)) });
     expect(canonicalPieces(nested(128)).join('')).toBe(canonicalJson(nested(128)));
     expect(() => canonicalPieces(nested(129))).toThrow(expect.objectContaining({ code: 'bad_request' }));

@@ -1,4 +1,4 @@
-/** JSON with one long text of hex (crypto/cut-hex.ts), compared with a parser that gets all bytes. */
+/** JSON with one long hex string (crypto/cut-hex.ts). The results are compared with those of a parser that gets the whole body. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseCuttingHex } from '../../../src/crypto/cut-hex.ts';
@@ -7,7 +7,7 @@ import { parseJsonBody } from '../../../src/crypto/json.ts';
 const NAME = 'encrypted_data';
 const HEX = 'ab09'.repeat(5_000);
 
-/** The lengths of the texts that the parser gets. */
+/** The length of each string that the parser gets. */
 function parserLengths(body: string): readonly number[] {
   const lengths: number[] = [];
   parseCuttingHex(Buffer.from(body), NAME, (json) => {
@@ -19,7 +19,7 @@ function parserLengths(body: string): readonly number[] {
 
 function outcomeOf(parse: () => unknown): unknown {
   try {
-    // The text shows the order of the fields too.
+    // The JSON text also shows the order of the fields.
     return JSON.stringify(parse());
   } catch {
     return 'refused';
@@ -47,14 +47,14 @@ test('a short body is parsed as it is', () => {
   expect(parserLengths(body)).toEqual([body.length]);
 });
 
-describe('the result is that of the parser', () => {
+describe('the result is the same as if the parser got the whole body', () => {
   test.each<[string, string]>([
     ['the field occurs twice', `{"${NAME}":"${HEX}","${NAME}":"cd"}`],
-    ['the field occurs twice, once with an escape', `{"${NAME}":"${HEX}","encrypted\\u005fdata":"cd"}`],
+    ['the field occurs twice, once with an escape in its name', `{"${NAME}":"${HEX}","encrypted\\u005fdata":"cd"}`],
     ['the field is in another object', `{"a":{"${NAME}":"${HEX}"}}`],
-    ['the field is in another object, and outside with an escape', `{"a":{"${NAME}":"${HEX}"},"encrypted\\u005fdata":""}`],
-    ['the name is a text, and the field has an escape', `{"a":"${NAME}","encrypted\\u005fdata":"${HEX}"}`],
-    ['the field is quoted in a text', `{"a":"\\"${NAME}\\":\\"${HEX}\\""}`],
+    ['the field is in an inner object, and the outermost object has a field whose escaped name is the same', `{"a":{"${NAME}":"${HEX}"},"encrypted\\u005fdata":""}`],
+    ['the name is the value of another field, and the name of the field contains an escape', `{"a":"${NAME}","encrypted\\u005fdata":"${HEX}"}`],
+    ['the field is quoted in a string', `{"a":"\\"${NAME}\\":\\"${HEX}\\""}`],
     ['the outermost value is a list', `[{"${NAME}":"${HEX}"}]`],
     ['the value has an escape', `{"${NAME}":"${HEX}\\u0061"}`],
     ['the value has a line break', `{"${NAME}":"${HEX}\n"}`],

@@ -1,4 +1,4 @@
-/** The digest of a record (protocol.md §10, Comparison). Its canonical JSON is written field by field, and is compared with `canonicalJson`. */
+/** The digest of a record (protocol.md §10, Comparison). The code writes the record as JSON field by field; the test uses `canonicalJson`. */
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';

@@ -16,7 +16,7 @@ import { waitUntil } from '../../../src/dev/waiting.ts';
 import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { runningEmulator } from '../../support/running-emulator.ts';
 
-/** Maximum number of copies of the first secret, and of the secret that replaces the first. */
+/** For each phase, the maximum number of copies of the first secret, and of the secret that replaces the first. */
 const AT_MOST: Readonly<Record<string, readonly [number, number]>> = {
   'drawn, and wiped': [0, 0],
   generated: [1, 0],
@@ -25,7 +25,7 @@ const AT_MOST: Readonly<Record<string, readonly [number, number]>> = {
   'after stop': [0, 0],
 };
 
-test('the memory of a process contains at most the stated number of copies of the secret, and no copy after the secret was replaced or wiped', async () => {
+test('the memory of a process contains at most one copy of a secret, and none after the secret was replaced or wiped', async () => {
   const emulator = await runningEmulator('residues');
   try {
     const script = fileURLToPath(new URL('residues.process.ts', import.meta.url));

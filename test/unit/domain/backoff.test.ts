@@ -1,4 +1,4 @@
-/** The exponential backoff, which the whole project uses. */
+/** The exponential backoff that the whole project uses. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { backoffMs, withJitter } from '../../../src/domain/backoff.ts';

@@ -14,7 +14,7 @@ test.each<[string | undefined, number, number | null, string]>([
   ['secret', 0, null, ''],
   ['', 0, null, ''],
   [undefined, 0, null, ''],
-])('"%s", received %i ms after noon, means a lead of %s ms', (date, sinceNoonMs, leadMs, words) => {
+])('the date "%s", received %i ms after noon, gives this lead in ms: %s', (date, sinceNoonMs, leadMs, words) => {
   expect(clockLeadMs(date, NOW + sinceNoonMs)).toBe(leadMs);
   expect(clockLeadWords(leadMs)).toBe(words);
 });

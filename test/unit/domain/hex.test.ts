@@ -16,7 +16,7 @@ test.each([
   ['\u01300', false],
   ['ab\u0130b', false],
   ['\u{1f600}', false],
-])('%j is hex: %s', (text, is) => {
+])('isHex(%j) is %s', (text, is) => {
   expect(isHex(text)).toBe(is);
 });
 

@@ -53,7 +53,7 @@ async function startMisbehaving(answer: Answering) {
   return { server, ...startClient(server.url) };
 }
 
-describe('with the emulated enclave API', () => {
+describe('with the emulated enclave API,', () => {
   test('the client can read the wallet, the key and random bytes', async () => {
     const { client, enclave } = await startEnclave('a');
     expect(await client.address()).toBe(enclave.wallet);

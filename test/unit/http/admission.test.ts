@@ -246,9 +246,9 @@ test('each waiting request reserves as many bytes as its headers may have', asyn
 });
 
 test.each([
-  { bytes: 1, character: 'k', answer: '200' },
-  { bytes: 3, character: '€', answer: '503 1' },
-])('a listing is counted in bytes: if its keys have 56,610 characters of $bytes byte(s) each, the answer is $answer', async ({ character, answer }) => {
+  { size: '56,610 bytes', status: 'status 200', character: 'k', answer: '200' },
+  { size: '169,830 bytes', status: 'status 503', character: '€', answer: '503 1' },
+])('a listing is counted in bytes: keys of 56,610 characters and $size get $status', async ({ character, answer }) => {
   await node.close();
   // The app may use 256 KiB, and an answer counts twice, so its listing may have 128 KiB.
   node = await startNodeOverHttp({ lookup: async (wallet) => authorizedRecord(100n, wallet, app.teePubkey), enclave: (real) => holding(real, hold), http: { maxInflightBytes: 2 * 1024 * 1024 } });

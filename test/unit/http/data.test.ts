@@ -472,7 +472,7 @@ describe('the quota of an app', () => {
   });
 });
 
-describe('acknowledgements (acks)', () => {
+describe('acknowledgements (acks):', () => {
   /** Waits for a request that needs an acknowledgement, and then lets the peer acknowledge the last write. */
   async function acknowledge(key: string): Promise<void> {
     await waitUntil({ what: 'a write that waits', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.acknowledgements.size > 0 ? null : 'no one waits'));

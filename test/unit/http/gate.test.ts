@@ -21,7 +21,7 @@ describe('the gate', () => {
         { kms: state === 'ready', sync: secretConfirmed },
       ]),
     ),
-  )('in the state %s (secret confirmed: %s) is open as follows: %j', (state, secretConfirmed, open) => {
+  )('in the state %s (secret confirmed: %s) admits requests as follows: %j', (state, secretConfirmed, open) => {
     const view: ReadinessView = { ...READY, state, secretConfirmed, reason: state === 'ready' ? null : WAITING };
     for (const [isOpen, enter] of [[open.kms, assertReady], [open.sync, assertSecretConfirmed]] as const) {
       if (isOpen) expect(() => enter(view)).not.toThrow();
@@ -29,12 +29,12 @@ describe('the gate', () => {
     }
   });
 
-  test.each<[number | null, number]>([
-    [30_000, 30],
-    [1, 1],
-    [0, 0],
-    [null, 1],
-  ])('returns the reason; when the next node_tick is due in %s ms, it also returns a Retry-After of %i s', (nextTickInMs, retryAfterSeconds) => {
+  test.each<[string, number, number | null]>([
+    ['the next node_tick is due in 30 s', 30, 30_000],
+    ['the next node_tick is due in 1 ms', 1, 1],
+    ['the next node_tick is due now', 0, 0],
+    ['a node_tick is running', 1, null],
+  ])('refuses with the reason; when %s, the Retry-After is %i s', (_, retryAfterSeconds, nextTickInMs) => {
     const view: ReadinessView = { ...READY, state: 'bootstrapping', reason: WAITING, nextTickInMs };
     expect(() => assertReady(view)).toThrow(
       expect.objectContaining({ message: 'master secret hash not deep enough: claimed here', retryAfterSeconds }),

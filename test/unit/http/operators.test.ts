@@ -1,4 +1,4 @@
-/** What operators see (protocol.md §2, §8, §10): `/status`, `/nodes`, and clients behind proxies, over real HTTP. */
+/** `/status` and `/nodes`, which operators read, and how clients behind proxies are told apart (protocol.md §2, §8, §10), over real HTTP. */
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { REASONS, reason } from '../../../src/domain/reasons.ts';

@@ -110,7 +110,7 @@ describe('a caller', () => {
     ['_hidden:1', true, 'unknown', 1],
     ['203.0.113.7:500011', true, 'unknown', 1],
     ['', false, 'unknown', 1],
-  ])('at the address %j (trusted proxies: %s) is counted as the client %j, with %i times the limit', (address, trusts, key, factor) => {
+  ])('at the address %j (trusted proxies: %s) is counted as the client %j, and its limit is multiplied by %i', (address, trusts, key, factor) => {
     expect(countedClient(address, trusts)).toEqual({ key, factor });
   });
 });

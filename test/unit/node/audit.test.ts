@@ -52,13 +52,13 @@ describe('the end of the audit log', () => {
     expect(log.lines.at(-1)).toMatchObject({ sentence: 'the audit log has ended', facts: { sequence: 4, hash: entries[3]!['hash'], signed: true } });
   });
 
-  test.each<[boolean, string, (() => void)[]]>([
-    [false, 'no page', []],
-    [false, 'a page without the last entry', [() => send(0, 2)]],
-    [false, 'an empty page', [() => send(3), () => send(999)]],
-    [false, 'no part of a page that the node has prepared', [() => pageAfter(0)]],
-    [true, 'the page with the last entry', [() => send(0, 2), () => send(2, 1)]],
-  ])('counts as read: %p, if the reader has received %s', async (isRead, _, reads) => {
+  test.each<[string, boolean, (() => void)[]]>([
+    ['does not count as read if the reader has received no page', false, []],
+    ['does not count as read if the reader has received only a page without the last entry', false, [() => send(0, 2)]],
+    ['does not count as read if the reader has received only an empty page', false, [() => send(3), () => send(999)]],
+    ['does not count as read if the node has prepared a page but has not sent it', false, [() => pageAfter(0)]],
+    ['counts as read if the reader has received the page with the last entry', true, [() => send(0, 2), () => send(2, 1)]],
+  ])('%s', async (_, isRead, reads) => {
     send(0);
     held.resolve(undefined);
     const { whenRead } = await audit.end();

@@ -70,10 +70,10 @@ test('a node whose wallet changes counts as a different node, and the change is 
 });
 
 describe('a request to the enclave', () => {
-  test.each([
-    [2, true],
-    [3, false],
-  ])('succeeds after %i failures in a row: %s', async (failures, outlives) => {
+  test.each<[string, number, boolean]>([
+    ['succeeds at the third attempt after two failures', 2, true],
+    ['fails after three failures in a row', 3, false],
+  ])('%s', async (_, failures, outlives) => {
     let calls = 0;
     const { identity, clock } = identityOf({
       publicKey: async () => ((calls += 1) <= failures ? Promise.reject(new DependencyError('enclave', 'timeout', 'silent')) : Promise.resolve(PUBKEY)),

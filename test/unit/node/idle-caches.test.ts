@@ -9,9 +9,9 @@ import { SeededRandom } from '../../support/seeded-random.ts';
 
 const clock = new ManualClock();
 const COPIES = 64;
-/** Far less than a cache with room for 4,096 entries allocates outside the heap. Bytes. */
+/** Limit for each object: far less than a cache with room for 4,096 entries allocates outside the heap. Bytes. */
 const MAX_BYTES_EACH = 1_024;
-/** Garbage that is collected during a measurement would hide what is allocated. */
+/** Keeps all created objects, because the measurement would be too low if some of them were collected. */
 const kept: unknown[] = [];
 
 test.each<[string, () => unknown]>([

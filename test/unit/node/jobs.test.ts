@@ -511,10 +511,10 @@ describe('step 4, the first snapshot', () => {
     expect([staleness.isStale(), ended]).toEqual([false, ['overdue records are forgotten', 'resynced']]);
   });
 
-  test.each<[Wallet | null, boolean]>([
-    [PEER, true],
-    [null, false],
-  ])('is reported as complete only if a member sent a complete snapshot (%s: %s)', async (completeFrom, complete) => {
+  test.each<[string, Wallet | null, boolean]>([
+    ['is reported as complete if a member sent a complete snapshot', PEER, true],
+    ['is reported as incomplete if no member sent a complete snapshot', null, false],
+  ])('%s', async (_, completeFrom, complete) => {
     const { jobs, look, seen } = startJobs({ modules: { snapshotFetch: { fetchFirstSnapshot: async () => ({ asked: 1, answered: 1, completeFrom }) } } });
     await look();
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 1, asked: 1, answered: 1, complete });
@@ -539,7 +539,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('is installed, and the node reports how many other members there are and whether it claimed the hash (%s)', async (claimedHere) => {
+  test.each([true, false])('is installed, and the node reports how many other members there are and whether it claimed the hash (here %s)', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();

@@ -112,6 +112,6 @@ describe('the lane of a source', () => {
   });
 });
 
-test.each([['ok', true], ['done', true], ['cut off', false], ['self not in node list', false], ['broken', false]])('the outcome %j is good: %j', (outcome, well) => {
+test.each([['ok', true], ['done', true], ['cut off', false], ['self not in node list', false], ['broken', false]])('for the outcome %j, wentWell returns %j', (outcome, well) => {
   expect(wentWell(outcome)).toBe(well);
 });
