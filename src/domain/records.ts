@@ -48,7 +48,7 @@ export interface MergeReport {
   readonly skipped: number;
   readonly rejected: number;
   readonly skip_reasons: Readonly<Record<string, number>>;
-  /** At most 100. */
+  /** The first rejections, at most 100, even if more records were rejected. */
   readonly rejections: readonly Rejection[];
 }
 

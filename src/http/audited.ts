@@ -42,7 +42,8 @@ export function auditPeer<Locals extends SealedLocals<AuthenticatedPeer>>(audit:
 /** @param eventOf returns null for a request that is not audited; must not throw */
 function audited<Locals extends SealedLocals>(audit: Audit | null, eventOf: (known: Known<Locals>, outcome: string) => AuditEvent | null): SealedHandler<Locals> {
   if (audit === null) return (_request, _response, next) => next();
-  // All requests share this listener, which is added with `on`. Using `once`, or a listener for each request, would cost more than the record.
+  // All requests share this listener, which is added with `on`. Using `once`, or a listener for each request, would cost more than the
+  // recording itself.
   function record(this: Response<unknown, Locals>): void {
     const event = eventOf(this.locals, outcomeOf(this));
     if (event !== null) audit?.record(event);

@@ -1,4 +1,4 @@
-/** The last middleware: turns every error in handling a request into an answer (error table), and logs it unless it is the caller's fault. */
+/** The last middleware: turns an error in handling a request into an answer (`error-table.ts`), and logs it unless the caller caused it. */
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { InvariantError, RefusalError, type ErrorCode } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';

@@ -109,7 +109,10 @@ export class ViewReader {
     return this.#judgeHash(result, block, signal);
   }
 
-  /** Trip 1. The last view's list is a hint too. It is the only hint when the list at the head cannot be read. */
+  /**
+   * Trip 1: reads the head's number, the chain's id and the list at the head. The list of the last view is a hint too. It is the only hint
+   * when the list at the head cannot be read.
+   */
   async #readHead(signal: AbortSignal): Promise<Head> {
     for (let asked = 1; ; asked += 1) {
       const [head, chainId, latest] = await this.#rpc.trip(signal, ({ client, views }) =>
@@ -133,7 +136,7 @@ export class ViewReader {
     return found;
   }
 
-  /** Trip 2. */
+  /** Trip 2: reads the time, the list, the chain hash and the hinted instances, all at the pinned block. */
   async #readListed({ hinted, block, chainId }: Omit<Head, 'head'>, signal: AbortSignal) {
     const calls = [this.#listCall(), this.#hashCall(), ...hinted.map((wallet) => this.#instanceCall(wallet))];
     const [header, [list, hash, ...rest]] = await this.#tripOn(chainId, signal, ({ client, views }) =>
