@@ -24,7 +24,7 @@ function effectiveOf(environment: Environment): Readonly<Record<string, string>>
   return read.effective;
 }
 
-describe('without any variable', () => {
+describe('without any variable,', () => {
   test.each<[keyof Config, unknown]>([
     ['inEnclave', true],
     ['logLevel', 'INFO'],
@@ -65,7 +65,7 @@ describe('without any variable', () => {
     expect(configOf({})[name]).toEqual(value);
   });
 
-  test('empty variables have the same effect as unset ones', () => {
+  test('the configuration is the same as when every variable is empty', () => {
     const empty = Object.fromEntries(Object.values(SETTINGS).map(({ variable }) => [variable, '']));
     expect(configOf(empty)).toEqual(configOf({}));
   });

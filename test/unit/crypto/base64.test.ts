@@ -15,7 +15,7 @@ test('decoding encoded bytes returns the same bytes, in a separate buffer', () =
   );
 });
 
-test.each(['AAA', 'AA=', 'A===', 'AA==\n', ' AA==', 'AA-_', 'A*AA', 'AA==AA==', 'é'])('%j is not valid', (text) => {
+test.each(['AAA', 'AA=', 'A===', 'AA==\n', ' AA==', 'AA-_', 'A*AA', 'AA==AA==', 'é'])('%j is not valid base64', (text) => {
   expect([isBase64(text), decodeBase64(text)]).toEqual([false, null]);
 });
 

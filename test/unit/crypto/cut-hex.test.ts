@@ -61,12 +61,12 @@ describe('the result is the same as if the parser got the whole body', () => {
     ['the value has an odd number of digits', `{"${NAME}":"${HEX}a"}`],
     ['the value is a list', `{"${NAME}":["${HEX}"]}`],
     ['the value is a number', `{"${NAME}":${'1'.repeat(20_000)}}`],
-    ['the value does not end', `{"${NAME}":"${HEX}`],
+    ['the value has no closing quote', `{"${NAME}":"${HEX}`],
     ['the colon is missing', `{"${NAME}" "${HEX}"}`],
-    ['a quote is missing', `{"a":"x${NAME}":"${HEX}"}`],
-    ['a comma follows', `{"${NAME}":"${HEX}",}`],
-    ['text follows', `{"${NAME}":"${HEX}"} x`],
-    ['a byte order mark precedes', `\ufeff{"${NAME}":"${HEX}"}`],
+    ['the name has no opening quote', `{"a":"x${NAME}":"${HEX}"}`],
+    ['a comma follows the last field', `{"${NAME}":"${HEX}",}`],
+    ['text follows the object', `{"${NAME}":"${HEX}"} x`],
+    ['a byte order mark precedes the object', `\ufeff{"${NAME}":"${HEX}"}`],
     ['there is a field __proto__', `{"__proto__":{"a":1},"${NAME}":"${HEX}"}`],
   ])('if %s', (_, body) => expectSame(Buffer.from(body)));
 

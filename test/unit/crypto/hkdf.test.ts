@@ -41,7 +41,7 @@ describe('HKDF', () => {
       42,
       '8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8',
     ],
-  ])('%s', (_, ikm, salt, info, length, okm) => {
+  ])('agrees with the test vector %s', (_, ikm, salt, info, length, okm) => {
     const [a, b, c] = [ikm, salt, info].map((text) => Buffer.from(text, 'hex'));
     expect(hex(hkdfSha256(a!, b!, c!, length))).toBe(okm);
   });
@@ -74,7 +74,7 @@ describe('an app key', () => {
     expect(hex(deriveKey(secret, 49, derivationInfo('pfad/ü', 'ctx'), 32))).toBe(expected);
   });
 
-  test('is the same for an app id as a number, a string or a bigint', () => {
+  test('is the same whether the app id is a number, a string or a bigint', () => {
     expect(new Set([49, '49', 49n].map((id) => hex(deriveKey(secret, id, 'p', 32)))).size).toBe(1);
   });
 

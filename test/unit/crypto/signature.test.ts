@@ -56,7 +56,7 @@ describe('a signature', () => {
     ['with r equal to zero', `0x${'00'.repeat(32)}${rs.slice(64)}1b`],
     ['with s equal to zero', `0x${rs.slice(0, 64)}${'00'.repeat(32)}1b`],
     ['with r equal to the order', `0x${hex64(ORDER)}${rs.slice(64)}1b`],
-    ['made of one-bits', `0x${'ff'.repeat(64)}1b`],
+    ['with every bit of r and s set', `0x${'ff'.repeat(64)}1b`],
   ])('is not valid in this form: %s', (_, text) => {
     expect(recoverEip191(MESSAGE, text)).toBeNull();
   });

@@ -151,7 +151,7 @@ describe('the secret that serves', () => {
     expect([vault.servingHash(), vault.heldHashes()]).toEqual([hashOf(1), [hashOf(1)]]);
   });
 
-  test('that is set aside is kept and can serve again', () => {
+  test('is kept when it is set aside, and can serve again', () => {
     const vault = servingVault(1);
     vault.setAside(hashOf(1));
     expect([vault.servingHash(), vault.heldHashes()]).toEqual([null, [hashOf(1)]]);
@@ -232,7 +232,7 @@ describe('the vault, when it receives or wipes secrets,', () => {
     expect(() => emptyVault().hold(new Uint8Array(31))).toThrow(expect.objectContaining({ name: 'InvariantError' }));
   });
 
-  test('refuses callers after all secrets are wiped, and then throws an InvariantError if it is asked to receive or serve a secret', () => {
+  test('refuses callers after all secrets are wiped, and throws an InvariantError if it is then asked to receive or serve a secret', () => {
     const vault = servingVault();
     vault.installSyncKey();
     vault.wipe();

@@ -6,7 +6,7 @@ import { REASONS } from '../../../src/domain/reasons.ts';
 
 const runbook = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'operations.md'), 'utf8');
 
-test.each(Object.values(REASONS))('%s', (reason) => {
+test.each(Object.values(REASONS))('exactly one row of the runbook explains the reason "%s"', (reason) => {
   const rows = runbook.split('\n').filter((line) => line.startsWith('|'));
   expect(rows.filter((row) => row.split('|')[1]!.includes(`\`${reason}\``))).toHaveLength(1);
 });

@@ -56,7 +56,7 @@ describe('an app id', () => {
     [1.5, null],
     [Number.NaN, null],
     [Number.POSITIVE_INFINITY, null],
-  ])('is read exactly, or as null if it is out of range: %s as %s', (value, id) => {
+  ])('is read exactly, or as null if it is not supported: %s as %s', (value, id) => {
     expect(toAppId(value)).toBe(id);
   });
 });

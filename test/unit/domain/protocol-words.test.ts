@@ -52,7 +52,7 @@ describe('an error', () => {
     expect(known.toSorted()).toEqual(documented.map(([code]) => code).toSorted());
   });
 
-  test.each(documented)('%s has the status from §2: %i', (code, status) => {
+  test.each(documented)('with the code %s has the status from §2: %i', (code, status) => {
     const answer = errorAnswer(new RefusalError(code as ErrorCode, 'a message'));
     expect([answer.body.code, answer.status]).toEqual([code, status]);
   });

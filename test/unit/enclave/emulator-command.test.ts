@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const child of running.splice(0)) await child.stop();
 });
 
-/** The command line of the package script. */
+/** The command line of the script `emulator` in package.json. */
 function commandOf(): { readonly script: readonly string[] } {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
   return { script: scripts['emulator']!.replace(/^exec node /, '').split(' ') };

@@ -183,7 +183,7 @@ describe('an enclave API that closes a used connection', () => {
   });
 });
 
-describe('a malformed part of an answer', () => {
+describe('a single malformed part makes the whole answer malformed:', () => {
   test.each<[string, (enclave: Enclave) => Promise<unknown>, object]>([
     ['an invalid address', (enclave) => enclave.address(), { address: '0x1234' }],
     ['random bytes of the wrong length', (enclave) => enclave.random(), { random_bytes: `0x${'ab'.repeat(31)}` }],
@@ -192,7 +192,7 @@ describe('a malformed part of an answer', () => {
     ['an invalid transaction hash', (enclave) => enclave.signTransaction(TRANSACTION), { raw_transaction: '0x02', transaction_hash: '0x12' }],
     ['a public key that is not valid hex', (enclave) => enclave.publicKey(), { public_key_der: 'key' }],
     ['a plaintext that is not a string', (enclave) => enclave.decrypt({ senderPubkey: KEY, nonce: '', encryptedData: '' }), { plaintext: 17 }],
-  ])('%s makes the answer malformed', async (_, call, answer) => {
+  ])('%s', async (_, call, answer) => {
     const { client } = await startMisbehaving(json(answer));
     expect((await failureOf(call(client))).failure).toBe('malformed');
   });

@@ -57,7 +57,7 @@ describe('readiness', () => {
   });
 });
 
-describe('over HTTP', () => {
+describe('over HTTP,', () => {
   let node: NodeOverHttp;
   afterEach(() => node.close());
 

@@ -46,7 +46,7 @@ describe('a limit per minute', () => {
     expect([granted(limit, 'a', 9), granted(limit, 'b', 9)]).toEqual([3, 3]);
   });
 
-  test('is ten times higher for a client with a factor of ten', () => {
+  test('is ten times as high for a client with a factor of ten', () => {
     expect(granted(new RateLimit(3, { clock: new ManualClock() }), 'a', 99, 10)).toBe(30);
   });
 

@@ -70,7 +70,7 @@ const nonsense = (): Promise<number> =>
   });
 
 const FLOODS: readonly (readonly [string, () => Promise<number>])[] = [
-  ['nonces', () => statusOf('GET', '/nonce')],
+  ['requests for nonces', () => statusOf('GET', '/nonce')],
   ['invalid proofs in the name of the authorized wallet', nonsense],
   ['proofs in the name of the authorized wallet, with valid nonces but signed by a stranger', forged],
   ['valid proofs of a wallet that belongs to no app', () => list(stranger)],
@@ -106,7 +106,7 @@ test('while all floods run at the same time, an authorized wallet can still deri
 });
 
 describe('strangers together', () => {
-  test.each(FLOODS.filter(([name]) => name !== 'nonces'))('are refused when they exceed ten times the limit of one client: %s', async (_, one) => {
+  test.each(FLOODS.filter(([name]) => name !== 'requests for nonces'))('are refused when they exceed ten times the limit of one client: %s', async (_, one) => {
     const answers = await flood(one, TEN_TIMES + 20);
     expect(answers.filter((status) => status === 429)).toHaveLength(20);
   });

@@ -10,7 +10,7 @@ const inCode = (code: string): Linter.LintMessage[] => linter.verify(code, { ...
 const inMarkdown = (text: string): Linter.LintMessage[] => linter.verify(text, { ...common, files: ['**/*.md'], language: 'plain-english/text' }, 'a.md');
 const found = (messages: Linter.LintMessage[]): (string | undefined)[] => messages.map(({ message }) => /^"(.*)": /.exec(message)?.[1] ?? message);
 
-describe('the lint reports, in a comment and in a document,', () => {
+describe('the lint reports, in a comment and in a document:', () => {
   test.each([
     ['the answer is no envelope', 'is no envelope'],
     ['these lines are no events', 'are no events'],
@@ -36,7 +36,7 @@ describe('the lint reports, in a comment and in a document,', () => {
   });
 });
 
-describe('the lint accepts', () => {
+describe('the lint accepts:', () => {
   test.each([
     'there is no other member',
     'the node is no longer ready',

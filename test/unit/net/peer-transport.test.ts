@@ -185,7 +185,7 @@ describe('an unusable target', () => {
   });
 });
 
-describe('in an enclave', () => {
+describe('in an enclave,', () => {
   test.each(['127.0.0.1', 'localhost'])('a peer at %s is refused without an attempt to connect', async (host) => {
     const server = await startServer(json({}));
     const refused = startTransport({}, true).get(`http://${host}:${server.port}`);

@@ -40,7 +40,7 @@ describe('the identity of this node', () => {
     expect(identity.others(MEMBERSHIP)).toEqual(MEMBERSHIP.members);
   });
 
-  test("separates this node's entry in a membership from the others", async () => {
+  test("distinguishes this node's entry in a membership from the other entries", async () => {
     const { identity } = identityOf();
     expect(await identity.refresh(SIGNAL)).toEqual({ wallet: OWN, teePubkey: PUBKEY });
     expect(identity.ownEntry(MEMBERSHIP)?.wallet).toBe(OWN);

@@ -413,7 +413,7 @@ describe('step 3, the claim', () => {
     expect(seen.claims).toEqual([hashOf(1), hashOf(2)]);
   });
 
-  test('throws an InvariantError before the enclave has reported the wallet of this node', async () => {
+  test('throws an InvariantError if the enclave has not reported the wallet of this node yet', async () => {
     const { jobs } = startJobs();
     await jobs.readChain(SIGNAL);
     await expect(jobs.claimHash(SIGNAL)).rejects.toThrow(InvariantError);
@@ -492,7 +492,7 @@ describe('step 4, the first snapshot', () => {
     expect(await jobs.fetchSnapshot(SIGNAL)).toEqual({ others: 0, asked: 0, answered: 0, complete: false });
   });
 
-  test('ends the staleness of a node that has become the only member, because there is no other member to learn from', async () => {
+  test('is not needed by a node that has become the only member: the node is no longer stale, because it can learn from no other member', async () => {
     const clock = new ManualClock();
     const ended: string[] = [];
     const staleness = new Staleness({ retentionMs: 1_000 }, { clock, lastSequenceNumber: () => 3, acknowledgedByAny: () => 3 });
@@ -539,7 +539,7 @@ describe('step 5, the sync key', () => {
     expect(vault.hasSyncKey()).toBe(true);
   });
 
-  test.each([true, false])('is installed, and the node reports how many other members there are and whether it claimed the hash (here %s)', async (claimedHere) => {
+  test.each([true, false])('is installed, and the node reports how many other members there are and whether it claimed the hash (claimed: %s)', async (claimedHere) => {
     const { jobs, world, seen, give, claim, look } = startJobs();
     give(9);
     if (claimedHere) await claim();

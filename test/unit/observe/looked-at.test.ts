@@ -31,7 +31,7 @@ const TABLE = Object.entries(METRICS) as [string, MetricRow][];
 const LOOKED_AT = namesIn([ALERTS, ...QUERIES].join('\n'));
 
 describe('metrics', () => {
-  test.each(TABLE)('%s is on a dashboard or in an alert', (name, row) => {
+  test.each(TABLE)('are on a dashboard or in an alert: %s', (name, row) => {
     expect(samplesOf(name, row).some((sample) => LOOKED_AT.has(sample))).toBe(true);
   });
 
@@ -49,7 +49,7 @@ describe('alerts', () => {
     expect(RULES.map(({ name }) => name)).toEqual(expect.arrayContaining(['RequestErrors', 'RpcErrors', 'EnclaveErrors', 'BrokenAssumption']));
   });
 
-  test.each(RULES)('$name has a severity, a paragraph in the runbook and a test of its rule', ({ name, text }) => {
+  test.each(RULES)('have a severity, a paragraph in the runbook and a test of their rule: $name', ({ name, text }) => {
     expect(text).toMatch(/severity: (?:critical|warning)/);
     expect(text).toContain(`runbook_url: docs/operations.md#${name.toLowerCase()}`);
     expect(RUNBOOK).toMatch(new RegExp(`^### ${name}\n\n\\S`, 'm'));

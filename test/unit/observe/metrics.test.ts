@@ -63,7 +63,7 @@ async function scrape(): Promise<ReadonlyMap<string, number>> {
 }
 
 describe('the table', () => {
-  test.each(Object.entries(METRICS) as [string, MetricRow][])('%s follows the naming rules of Prometheus', (name, row) => {
+  test.each(Object.entries(METRICS) as [string, MetricRow][])('names %s according to the rules of Prometheus', (name, row) => {
     expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
     expect(name.endsWith('_total')).toBe(row.type === 'counter');
     const ending = { seconds: '_seconds', bytes: '_bytes', timestamp_seconds: '_seconds', count: '', flag: '' }[row.unit];

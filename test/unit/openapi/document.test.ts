@@ -20,7 +20,7 @@ describe('the document is the same', () => {
     expect(JSON.parse(readFileSync(join(DOCS, 'openapi.json'), 'utf8'))).toEqual(document);
   });
 
-  test('in docs/api.md, as a page for people (npm run openapi:update)', () => {
+  test('in docs/api.md, where it is written as a page for people (npm run openapi:update)', () => {
     expect(readFileSync(join(DOCS, 'api.md'), 'utf8')).toBe(apiPage(document));
   });
 
@@ -73,7 +73,7 @@ describe('an inner request', () => {
     ['DeleteRequest', { key: 'k' }],
     ['SnapshotRequest', { type: 'snapshot_request', app: '7', buckets: [0, 255] }],
     ['DeltaRequest', { type: 'delta', data: { 7: [] } }],
-  ])('%s may be %j', (name, inner) => {
+  ])('of the type %s may be %j', (name, inner) => {
     expect(formOf(name).safeParse(inner).success).toBe(true);
   });
 
@@ -87,7 +87,7 @@ describe('an inner request', () => {
     ['DeleteRequest', { key: 'k', value: '' }],
     ['SnapshotRequest', { type: 'snapshot_request', buckets: [256] }],
     ['DeltaRequest', { type: 'delta', data: 'x' }],
-  ])('%s may not be %j', (name, inner) => {
+  ])('of the type %s may not be %j', (name, inner) => {
     expect(formOf(name).safeParse(inner).success).toBe(false);
   });
 });

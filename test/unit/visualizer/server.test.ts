@@ -141,7 +141,7 @@ describe('access', () => {
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
 
-  test.each([['/', 200], ['/session', 403], ['/events', 403], ['/trace?follow=true', 403]])('a link or frame on another site that opens %s gets %i', async (path, status) => {
+  test.each([['/', 200], ['/session', 403], ['/events', 403], ['/trace?follow=true', 403]])('through a link or frame on another site to %s is answered with %i', async (path, status) => {
     const { server } = await serve();
     const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     expect((await open(server, path, { headers })).statusCode).toBe(status);
