@@ -7,7 +7,7 @@ import { createHash, hash } from 'node:crypto';
 import { invariant } from '../domain/errors.ts';
 import { secretBytes } from '../domain/secret-bytes.ts';
 
-/** Sizes of SHA-256. */
+/** The sizes of a block and of a digest of SHA-256, and the two padding bytes of HMAC. */
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;

@@ -24,7 +24,7 @@ function signed32(hex: string): number {
   return Number.parseInt(hex, 16) | 0;
 }
 
-/** 16 hex digits. */
+/** The digest as 16 hex digits. */
 export function digestText({ high, low }: Digest64): string {
   return (high >>> 0).toString(16).padStart(8, '0') + (low >>> 0).toString(16).padStart(8, '0');
 }

@@ -42,7 +42,7 @@ export function recoverEip191(message: string, signature: string): Wallet | null
 }
 
 export interface DigestSignature {
-  /** 32 bytes each. */
+  /** `r` and `s` have 32 bytes each. */
   readonly r: Uint8Array;
   readonly s: Uint8Array;
   readonly yParity: 0 | 1;
@@ -69,7 +69,7 @@ export function walletOfPrivateKey(privateKey: Uint8Array): Wallet {
   return walletOfPublicKey(secp256k1.publicKeyCreate(privateKey, false));
 }
 
-/** 65 bytes, uncompressed. */
+/** The public key in 65 bytes, uncompressed. */
 export function publicKeyOfPrivateKey(privateKey: Uint8Array): Uint8Array {
   return secp256k1.publicKeyCreate(privateKey, false);
 }

@@ -46,7 +46,7 @@ const CONNECTION_WORDS: Readonly<Record<string, string>> = {
 /** Maximum value of `Retry-After`; a larger value is lowered to it. Milliseconds. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-/** `the chain RPC at rpc.example:443`. */
+/** The dependency and its server in words, such as `the chain RPC at rpc.example:443`. */
 export function nameOf({ dependency, endpoint }: Pick<DependencyCall, 'dependency' | 'endpoint'>): string {
   return `${SUBJECTS[dependency]} at ${endpoint}`;
 }
@@ -100,7 +100,7 @@ function connectionWords(thrown: unknown): string {
   return words === undefined ? ` (${code})` : `: ${words} (${code})`;
 }
 
-/** `5 s`, `0.3 s`. */
+/** A duration in words, such as `5 s` or `0.3 s`. */
 export function secondsText(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
 }

@@ -53,7 +53,7 @@ export interface ProbeFigures {
 export interface SurenessFigures {
   /** True if the node has become sure and is not stale. */
   readonly sure: boolean;
-  /** Why it has become sure; null before that. */
+  /** Why the node has become sure; null before that. */
   readonly by: SureReason | null;
   /** Members whose answer or records this node still needs. */
   readonly waitsFor: readonly Wallet[];

@@ -102,7 +102,7 @@ export interface TransportRequest {
 
 export interface TransportAnswer {
   readonly status: number;
-  /** Names in lower case. */
+  /** The names of the headers are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
 }

@@ -23,7 +23,7 @@ export interface NodeStatus {
   /** Whether this node may say that a key is absent. */
   readonly sureness: {
     readonly sure: boolean;
-    /** Why it has become sure; null before that. */
+    /** Why the node has become sure; null before that. */
     readonly by: SureReason | null;
     /**
      * Members whose answer or records this node still needs, as many as fit into the answer. To end the wait for a dead member, stop its
@@ -78,7 +78,7 @@ export type FieldsOf<Part, Form> = Partial<Record<keyof Part, Form>>;
 /** All times are Unix milliseconds, all durations are milliseconds. */
 export interface ReadinessStatus {
   readonly state: ReadinessState;
-  /** Null when ready. */
+  /** Null when the node is ready. */
   readonly reason: string | null;
   readonly since_ms: number;
   readonly last_tick: { readonly started_at_ms: number; readonly duration_ms: number; readonly outcome: string } | null;

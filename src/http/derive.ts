@@ -23,7 +23,7 @@ export const deriveBody = z
 export interface DeriveAnswer {
   readonly app_id: AppId;
   readonly path: string;
-  /** Base64. */
+  /** The derived key in base64. */
   readonly key: string;
   readonly length: number;
 }

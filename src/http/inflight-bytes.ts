@@ -19,7 +19,7 @@ export class InflightBytes {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes held now. */
+  /** The bytes that are counted in this half now. */
   get held(): number {
     return this.#held;
   }

@@ -20,7 +20,7 @@ const RAISE_DENOMINATOR = 8n;
 export const STUCK_AFTER_BLOCKS = 10n;
 
 export interface ClaimFees {
-  /** Wei per gas. */
+  /** Both fees are in wei per gas. */
   readonly maxPriorityFeePerGas: bigint;
   readonly maxFeePerGas: bigint;
 }
@@ -28,7 +28,7 @@ export interface ClaimFees {
 /** The last attempt to send a claim, for this or any other hash. */
 export interface LastTry extends ClaimFees {
   readonly nonce: number;
-  /** The head at the time of sending. */
+  /** The number of the head block when the attempt was made. */
   readonly sentAt: bigint;
   /** `taken`: the RPC accepted it, or may have accepted it. `refused`: its price was too low, so the next attempt offers more. */
   readonly became: 'taken' | 'refused';
@@ -41,7 +41,7 @@ export interface ChainFacts {
   /** Number of transactions of this wallet on the chain. */
   readonly nonce: number;
   readonly baseFee: bigint;
-  /** Suggested by the RPC. */
+  /** The tip that the RPC suggests. Wei per gas. */
   readonly tip: bigint;
 }
 

@@ -26,9 +26,9 @@ const ASKED_AT_ONCE = 4;
 
 /** What the RPC's answers have shown about ways to call many views at once. */
 export interface MulticallSupport {
-  /** Multicall3 was seen on the chain. */
+  /** Whether Multicall3 has been found on the chain. */
   hasMulticall3: boolean;
-  /** The RPC refuses calls that create a contract. */
+  /** Whether the RPC refuses calls that create a contract. */
   refusesDeployless: boolean;
 }
 

@@ -10,7 +10,7 @@ import { authorizedRecord, startNodeOverHttp, type NodeOverHttp } from '../../su
 import { ProvenCaller } from '../../support/proven-caller.ts';
 
 const PER_MINUTE = 3;
-/** The limit of all strangers together. A wallet has the same limit. */
+/** The limit of all strangers together. Each authorized wallet has the same limit. */
 const TEN_TIMES = 10 * PER_MINUTE;
 const DAY_MS = 86_400_000;
 
