@@ -213,7 +213,7 @@ export class Vault {
     }
   }
 
-  /** Overwrites everything. Later calls that need a secret fail. */
+  /** Overwrites all secrets and all keys derived from them. Later calls that need a secret fail. */
   wipe(): void {
     for (const hash of this.heldHashes()) this.wipeSecret(hash);
     for (const request of [...this.#requests.keys()]) this.endSecretRequest(request);

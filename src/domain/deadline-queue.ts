@@ -28,7 +28,7 @@ export class DeadlineQueue {
     this.#timer ??= this.#setTimer(this.#timeoutMs);
   }
 
-  /** Leaves the timer set, because the next wait uses it. */
+  /** Removes a wait, but leaves the timer set, because the next wait uses it. */
   remove(waiting: Waiting): void {
     this.#waiting.delete(waiting);
   }

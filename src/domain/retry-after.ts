@@ -1,4 +1,4 @@
-/** `Retry-After` in the form that nodes send: whole seconds (RFC 9110 §10.2.3). The date form is not read. */
+/** `Retry-After` in the form that nodes send: whole seconds (RFC 9110 §10.2.3). A header in the date form is ignored. */
 
 /** Milliseconds, at most `maxMs`; undefined if the header is absent or has another form. */
 export function readRetryAfterMs(header: string | undefined, maxMs: number): number | undefined {

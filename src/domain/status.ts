@@ -88,7 +88,7 @@ export interface ReadinessStatus {
   readonly sync_ticks: { readonly run: number };
 }
 
-/** A peer's progress with this node's own writes. All times are Unix milliseconds. */
+/** A peer's progress with this node's own writes. All times are Unix milliseconds, except `clock_lead_ms`. */
 export interface PeerStatus {
   readonly wallet: string;
   readonly acknowledged_up_to: number;

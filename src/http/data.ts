@@ -38,7 +38,7 @@ export interface DataModules {
   readonly store: DataStore;
   /** Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
-  /** Waits until `peers` peers have the write. @returns how many have it. @throws RefusalError not_replicated */
+  /** Waits until this number of peers has the write. @returns how many peers have it. @throws RefusalError not_replicated */
   readonly acknowledged: (write: LocalWrite, peers: number, timeoutMs: number) => Promise<number>;
   /** Called after each local write, so that it is pushed to the peers. */
   readonly onWritten: () => void;
@@ -118,14 +118,14 @@ export class DataHandlers {
     return this.#read(appId, wanted, [wanted]);
   }
 
-  /** @param candidates all must be absent before the node says that `wanted` is absent */
+  /** @param candidates the keys that must all be absent before the node says that `wanted` is absent */
   #read(appId: AppId, wanted: string, candidates: readonly string[]): object {
     const { clock, vault, store } = this.#modules;
     if (!isKey(wanted, MAX_HELD_KEY_BYTES)) throw new RefusalError('bad_request', `key is not 1 to ${MAX_HELD_KEY_BYTES} bytes of UTF-8`);
     const held = store.get(String(appId), wanted, clock.nowMs());
     if (held === null) throw this.#absent(appId, candidates);
     const plaintext = vault.openValue(appId, held.value);
-    // A different secret has been installed since the gate was checked, and the store is about to be emptied.
+    // If the value does not decrypt, a different secret has been installed since the gate was checked. The store is about to be emptied.
     if (plaintext === null) throw new RefusalError('service_unavailable', 'the master secret has changed');
     const value = encodeBase64(plaintext);
     plaintext.fill(0);

@@ -1,4 +1,4 @@
-/** The routes at the root (protocol.md §2): those that operators, monitors and callers read, and `/sync`. */
+/** Routes outside `/kms` (protocol.md §2): those that operators, monitors and callers read, and `/sync`. */
 import { Router, type ErrorRequestHandler, type RequestHandler } from 'express';
 import type { NonceBook } from '../auth/nonce-book.ts';
 import { OVERVIEW_ENDPOINTS } from '../domain/routes.ts';

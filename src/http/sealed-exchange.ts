@@ -132,7 +132,7 @@ async function sign(enclave: EnvelopeModules['enclave'], { caller, nodeWallet }:
   return caller.signature === null ? null : enclave.sign(responseMessage(caller.signature, nodeWallet));
 }
 
-/** A refusal by the enclave API means that the registered key is unusable, or that the answer is too large, such as a long listing. */
+/** If the enclave API refuses, the registered key is unusable, or the answer is too large, as a long listing may be. */
 async function encrypt(enclave: EnvelopeModules['enclave'], text: string, receiver: TeePubkey): Promise<SealedText> {
   try {
     return await enclave.encrypt(text, receiver);

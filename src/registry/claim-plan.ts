@@ -30,9 +30,9 @@ export interface LastTry extends ClaimFees {
   readonly nonce: number;
   /** The number of the head block when the attempt was made. */
   readonly sentAt: bigint;
-  /** `taken`: the RPC accepted it, or may have accepted it. `refused`: its price was too low, so the next attempt offers more. */
+  /** `taken`: the RPC accepted the claim, or may have accepted it. `refused`: the price was too low, so the next attempt offers more. */
   readonly became: 'taken' | 'refused';
-  /** Whether it claimed the same hash as the claim that is being planned. */
+  /** Whether the attempt claimed the same hash as the claim that is being planned. */
   readonly isSameHash: boolean;
 }
 

@@ -1,8 +1,8 @@
 /**
  * Makes one call to the chain's RPC (protocol.md §6). Behind a load balancer, every second answer may be bad, so a call makes up to six
- * attempts before it fails. The second attempt starts immediately, later attempts after growing pauses, and none before `Retry-After`
- * allows it. A backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The first answer is
- * used.
+ * attempts before it fails. The second attempt starts immediately, and later attempts start after growing pauses. No attempt starts before
+ * `Retry-After` allows it. A backend may hang, so when an attempt has had no answer for a second, the next one starts in parallel. The
+ * first answer is used.
  */
 import { RpcRequestError } from 'viem';
 import { backoffMs } from '../domain/backoff.ts';

@@ -1,6 +1,6 @@
 /**
  * Calls the chain's RPC in round trips. A trip is a set of calls that do not wait for each other's answers. `rpc-caller.ts` retries
- * each call separately, and stops when the signal of the trip aborts. A DependencyError contains none of the RPC's own texts.
+ * each call separately, and stops when the signal of the trip is aborted. A DependencyError contains none of the RPC's own texts.
  */
 import { createClient, custom, publicActions, type PublicActions } from 'viem';
 import { malformedAnswer } from '../domain/dependency-failures.ts';
