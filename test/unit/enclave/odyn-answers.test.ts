@@ -1,4 +1,4 @@
-/** The hand-written reader of the enclave API (protocol.md §7) accepts the same answers as a schema and returns the same result. */
+/** The hand-written reader for answers of the enclave API (protocol.md §7) accepts what a schema accepts, and returns the same result. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';

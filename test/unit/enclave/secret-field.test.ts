@@ -1,4 +1,4 @@
-/** A secret is read from a field of JSON that occurs once and has the right form. Its digits are then overwritten in the buffer. */
+/** A secret is read from a JSON field that occurs once and has the right form. The digits of the secret are then overwritten in the buffer. */
 import { expect, test } from '@jest/globals';
 import { takeSecretField } from '../../../src/enclave/secret-field.ts';
 

@@ -116,7 +116,7 @@ describe('bodies', () => {
     await becomes('503 1', 'b', 500_000);
     // The body is read, and then it is refused because of its content.
     expect(await answerTo('b', 200_000)).toBe('400 ');
-    // A caller that already uses a quarter of the half gets no more.
+    // A caller that already uses a quarter of the half gets no more memory.
     expect(await answerTo('a', 1_000)).toBe('503 1');
     held.socket.destroy();
     await becomes('400 ', 'b', 500_000);

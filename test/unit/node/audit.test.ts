@@ -1,4 +1,4 @@
-/** The end of a node's audit log (docs/audit.md): its last checkpoint covers every entry, and the node notices when a reader has received that end. */
+/** The end of a node's audit log (docs/audit.md): its last checkpoint covers every entry, and the node notices when a reader has received this checkpoint. */
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { AppId } from '../../../src/domain/ids.ts';
 import type { AuditEvent } from '../../../src/domain/audit.ts';

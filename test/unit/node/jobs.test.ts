@@ -1,4 +1,4 @@
-/** The code in the slots of the machine (protocol.md §1, §10): each step runs with a real vault and small fakes of the other ports. */
+/** The jobs that the machine of a node runs (protocol.md §1, §10). Each step runs with a real vault and small fakes of the other ports. */
 import { describe, expect, test } from '@jest/globals';
 import { createActor } from 'xstate';
 import { keccak256 } from '../../../src/crypto/hash.ts';

@@ -1,4 +1,4 @@
-/** The master secret with a real vault (protocol.md §5, §9.1, §10): the vault carries out the reducer's decisions in the same call. */
+/** The master secret with a real vault (protocol.md §5, §9.1, §10): the vault carries out the decisions of `secret-life.ts` in the same call. */
 import { describe, expect, test } from '@jest/globals';
 import { deriveKey } from '../../../src/crypto/derivation.ts';
 import { keccak256 } from '../../../src/crypto/hash.ts';

@@ -1,4 +1,4 @@
-/** Drawings of machines are the same each time. Their positions are correct, and no text is larger than its box. */
+/** The drawing of a machine is the same each time. Its states are in the right places, and no text is larger than its box. */
 import { describe, expect, test } from '@jest/globals';
 import { createMachine } from 'xstate';
 import { chartOf } from '../../../src/chart/chart-of.ts';
