@@ -1,4 +1,7 @@
-/** Proof of possession (protocol.md §3): a malformed proof, or one whose timestamp is not accepted, leaves its nonce valid. Any other failure uses the nonce up. */
+/**
+ * Proof of possession (protocol.md §3): a malformed proof, or one whose timestamp is not accepted, leaves its nonce valid. Any other failure
+ * uses the nonce up.
+ */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NonceBook } from '../../../src/auth/nonce-book.ts';
