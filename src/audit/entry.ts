@@ -33,8 +33,9 @@ export interface SequenceRange {
 }
 
 /** The fields of each entry are in ascending order of their names, so that `JSON.stringify` produces canonical JSON. */
-export function eventText(sequence: number, atMs: number, event: AuditEvent): string {
-  const { appId, operation, outcome, target, wallet } = event;
+/** @param target the target of the event, or its tag if it is a path or key */
+export function eventText(sequence: number, atMs: number, event: AuditEvent, target: string | null): string {
+  const { appId, operation, outcome, wallet } = event;
   return JSON.stringify({ app_id: appId, at_ms: atMs, op: operation, outcome, seq: sequence, target, wallet });
 }
 

@@ -3,7 +3,8 @@
  * Recording an event does not wait for anything. Entries that no reader fetches in time are dropped and counted, and the chain records
  * this.
  */
-import type { Audit, AuditEvent } from '../domain/audit.ts';
+import type { Audit, AuditEvent, AuditTagKind } from '../domain/audit.ts';
+import type { AppId } from '../domain/ids.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { checkpointText, droppedText, eventText, gapText, nextHash, startText, withHash, type Checkpoint, type ChainPoint } from './entry.ts';
 import { AuditRing, type RingLimits } from './ring.ts';
@@ -15,14 +16,18 @@ const DROPPED_TEXT_CHARS = 128;
 const CHECKPOINT_TEXT_CHARS = 512;
 const CHAIN_ID_BYTES = 16;
 /**
- * Maximum number of events that wait to be written into the chain. If each event were written right after its request, the processor would
- * have to load the code for writing into its caches each time, which costs more than the writing itself.
+ * Maximum number of events that wait to be written into the chain. If the tag and the hash of each event were made right after its request,
+ * the processor would have to load their code into its caches each time, which costs several times as much as running it.
  */
 const MAX_WAITING_EVENTS = 64;
+/** Maximum total length of the paths and keys of waiting events, exceeded by one path or key at most. Characters. */
+const MAX_WAITING_CHARS = 64 * 1024;
 
 export interface AuditTrailModules {
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly random: Pick<Random, 'bytes'>;
+  /** The tag of a path or key of an app (`Vault.auditTag`). */
+  readonly tagOf: (kind: AuditTagKind, appId: AppId, text: string) => string | null;
   /** Called after each entry that needs a signature, except the first (`start`). Only checkpoints need no signature. */
   readonly onUnsigned: () => void;
 }
@@ -39,17 +44,21 @@ export class AuditTrail implements Audit {
   readonly #written: AuditRing;
   readonly #chain: string;
   readonly #onUnsigned: () => void;
+  readonly #tagOf: AuditTrailModules['tagOf'];
   /** The events that are not in the chain yet, oldest first. Before the chain is read, they are always written into it. */
   readonly #waiting: TimedEvent[] = [];
+  /** Total length of the paths and keys of the waiting events. Characters. */
+  #waitingChars = 0;
   /** The number of the newest dropped entry that the chain has reported. */
   #saidDropped = 0;
   #hasEnded = false;
 
-  constructor(limits: RingLimits, { clock, random, onUnsigned }: AuditTrailModules) {
+  constructor(limits: RingLimits, { clock, random, tagOf, onUnsigned }: AuditTrailModules) {
     this.#clock = clock;
     this.#written = new AuditRing(limits);
     this.#chain = Buffer.from(random.bytes(CHAIN_ID_BYTES)).toString('hex');
     this.#onUnsigned = onUnsigned;
+    this.#tagOf = tagOf;
     this.#append(startText(this.#nowMs(), this.#chain));
   }
 
@@ -70,8 +79,16 @@ export class AuditTrail implements Audit {
   record(event: AuditEvent): void {
     if (this.#hasEnded) return;
     this.#waiting.push({ atMs: this.#nowMs(), event });
-    if (this.#waiting.length >= MAX_WAITING_EVENTS) this.#writeWaiting();
+    if (event.target !== null && typeof event.target !== 'string') this.#waitingChars += event.target.text.length;
+    if (this.#waiting.length >= MAX_WAITING_EVENTS || this.#waitingChars > MAX_WAITING_CHARS) this.writeWaiting();
     this.#onUnsigned();
+  }
+
+  /** Writes the waiting events into the chain. Call it before the key of the tags changes. */
+  writeWaiting(): void {
+    for (const { atMs, event } of this.#waiting) this.#append(eventText(this.#nextSequence(), atMs, event, this.#targetOf(event)));
+    this.#waiting.length = 0;
+    this.#waitingChars = 0;
   }
 
   /** From now on, no event is recorded, because the last checkpoint would not cover it. Checkpoints can still be added. */
@@ -90,7 +107,7 @@ export class AuditTrail implements Audit {
   }
 
   addCheckpoint(checkpoint: Checkpoint): void {
-    this.#writeWaiting();
+    this.writeWaiting();
     this.#append(checkpointText(this.#nextSequence(), this.#nowMs(), checkpoint));
   }
 
@@ -131,13 +148,13 @@ export class AuditTrail implements Audit {
 
   /** The entries of the chain, after all waiting events have been written into it. */
   get #ring(): AuditRing {
-    this.#writeWaiting();
+    this.writeWaiting();
     return this.#written;
   }
 
-  #writeWaiting(): void {
-    for (const { atMs, event } of this.#waiting) this.#append(eventText(this.#nextSequence(), atMs, event));
-    this.#waiting.length = 0;
+  #targetOf({ appId, target }: AuditEvent): string | null {
+    if (target === null || typeof target === 'string') return target;
+    return appId === null ? null : this.#tagOf(target.kind, appId, target.text);
   }
 
   #nextSequence(): number {

@@ -8,6 +8,7 @@
 import { inspect } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { invariant, RefusalError } from '../domain/errors.ts';
+import type { AuditTagKind } from '../domain/audit.ts';
 import type { AppId, Hash32, TeePubkey } from '../domain/ids.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Random } from '../domain/ports.ts';
@@ -27,9 +28,6 @@ const OPEN_SECRET_REQUESTS = 64;
 /** Length of a tag in the audit log. Hex digits. */
 const AUDIT_TAG_CHARS = 32;
 
-/** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
-export type AuditTagKind = 'derive' | 'data';
-
 /** A request of this node for the master secret. A peer seals the secret to a key pair that stays in the vault. */
 export interface SecretRequest {
   /** The public key of that pair, which is used for this request only. */
@@ -48,12 +46,15 @@ export class Vault {
   #serving: { readonly hash: Hash32; readonly bytes: Uint8Array } | null = null;
   #syncKey: MacKey | null = null;
   #auditKey: MacKey | null = null;
+  readonly #beforeKeysChange: () => void;
   #wiped = false;
   readonly #dataKeys = new LRUCache<string, Uint8Array>({ max: DATA_KEYS, dispose: (key) => key.fill(0) });
   readonly #requests = new Map<SecretRequest, OpenRequest>();
 
-  constructor(modules: { readonly random: Random }) {
-    this.#random = modules.random;
+  /** @param modules `beforeKeysChange` is called while keys are still derived from the old secret */
+  constructor({ random, beforeKeysChange = () => undefined }: { readonly random: Random; readonly beforeKeysChange?: () => void }) {
+    this.#random = random;
+    this.#beforeKeysChange = beforeKeysChange;
   }
 
   /** Keeps a secret of 32 bytes and wipes the argument. No key is derived from the secret yet. @returns its hash */
@@ -72,6 +73,7 @@ export class Vault {
     const bytes = this.#secrets.get(hash);
     invariant(bytes !== undefined, 'the secret that is to serve is not in the vault');
     if (this.#serving?.hash === hash) return;
+    this.#beforeKeysChange();
     this.#wipeDerived();
     this.#serving = { hash, bytes };
   }
@@ -79,6 +81,7 @@ export class Vault {
   /** Keeps this secret, but no longer derives anything from it. */
   setAside(hash: Hash32): void {
     if (this.#serving?.hash !== hash) return;
+    this.#beforeKeysChange();
     this.#serving = null;
     this.#wipeDerived();
   }

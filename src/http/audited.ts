@@ -6,10 +6,8 @@
 import type { Response } from 'express';
 import type { AuthenticatedPeer } from '../auth/authenticator.ts';
 import { derivationInfo } from '../crypto/derivation.ts';
-import type { Vault } from '../crypto/vault.ts';
-import type { Audit, AuditEvent, AuditOperation } from '../domain/audit.ts';
+import type { Audit, AuditEvent, AuditOperation, TagSource } from '../domain/audit.ts';
 import type { ErrorCode } from '../domain/errors.ts';
-import type { AppId } from '../domain/ids.ts';
 import { MAX_DERIVE_INFO_BYTES, MAX_HELD_KEY_BYTES } from '../domain/limits.ts';
 import type { AppLocals, Operation } from './bound-request.ts';
 import type { SealedHandler, SealedLocals } from './sealed-exchange.ts';
@@ -27,8 +25,8 @@ const PEER_OPERATIONS: ReadonlyMap<unknown, AuditOperation> = new Map([
 ]);
 
 /** Audits requests from apps. Runs after authentication. @param audit if null, nothing is recorded */
-export function auditApp(audit: Audit | null, vault: Pick<Vault, 'auditTag'>, operation: Operation): SealedHandler<AppLocals> {
-  return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }, outcome) => ({ operation, wallet, appId, target: targetOf(vault, operation, appId, inner), outcome }));
+export function auditApp(audit: Audit | null, operation: Operation): SealedHandler<AppLocals> {
+  return audited<AppLocals>(audit, ({ caller: { appId, wallet }, inner }, outcome) => ({ operation, wallet, appId, target: targetOf(operation, inner), outcome }));
 }
 
 /** Audits messages from peers. Runs after authentication. @param audit if null, nothing is recorded */
@@ -56,15 +54,15 @@ function audited<Locals extends SealedLocals>(audit: Audit | null, eventOf: (kno
   };
 }
 
-/** The tag of the requested path or key; null if the request has no valid path or key. */
-function targetOf(vault: Pick<Vault, 'auditTag'>, operation: Operation, appId: AppId, inner: Record<string, unknown> = {}): string | null {
+/** The requested path or key; null if the request has no valid one. */
+function targetOf(operation: Operation, inner: Record<string, unknown> = {}): TagSource | null {
   const { path, context = '', key } = inner;
-  if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? vault.auditTag('data', appId, key) : null;
+  if (operation !== 'derive') return taggable(key, MAX_HELD_KEY_BYTES) ? { kind: 'data', text: key } : null;
   if (!taggable(path, MAX_DERIVE_INFO_BYTES) || !(context === '' || taggable(context, MAX_DERIVE_INFO_BYTES))) return null;
-  return vault.auditTag('derive', appId, derivationInfo(path, context));
+  return { kind: 'derive', text: derivationInfo(path, context) };
 }
 
-/** Whether to hash the string. A string longer than `maxChars` is refused anyway, so it is not hashed. */
+/** Whether the string gets a tag. A string longer than `maxChars` is refused anyway, so it gets none. */
 function taggable(text: unknown, maxChars: number): text is string {
   return typeof text === 'string' && text !== '' && text.length <= maxChars;
 }

@@ -38,7 +38,7 @@ export interface AppCallerModules {
 }
 
 export interface KmsModules extends Pick<GateModules, 'readiness'>, AppCallerModules, EnvelopeModules, DataModules {
-  readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey' | 'auditTag'>;
+  readonly vault: DataModules['vault'] & Pick<Vault, 'deriveAppKey'>;
   /** Null if the node keeps no audit log. */
   readonly audit: Audit | null;
   readonly clock: Clock;
@@ -60,7 +60,7 @@ export function kmsRoutes(options: KmsOptions, modules: KmsModules, limits: Call
   const refuse = [limits.rest, methodNotAllowed];
   const bounds = { bytes, underWay: new RequestsUnderWay(UNDER_WAY, modules) };
   const admitted = admit<AppLocals>(bounds, ({ caller }) => caller.wallet);
-  const audited = (operation: Operation) => auditApp(modules.audit, modules.vault, operation);
+  const audited = (operation: Operation) => auditApp(modules.audit, operation);
   const body = readBody(options.maxRequestBodyBytes);
   const open = openEnvelope<AppLocals>(modules);
   const send = (answer: Parameters<typeof answerBound>[0]) => sendSealed<AppLocals>(modules, 'x-kms-response-signature', answerBound(answer));

@@ -5,10 +5,10 @@
 import { Checkpoints } from '../audit/checkpoints.ts';
 import { AUDIT_LIMITS, AuditTrail } from '../audit/trail.ts';
 import type { Config } from '../config/settings.ts';
-import type { Audit, AuditEvent } from '../domain/audit.ts';
+import type { Audit, AuditEvent, AuditTagKind } from '../domain/audit.ts';
 import { ExpectedError } from '../domain/errors.ts';
 import type { FailureLog } from '../domain/failure-log.ts';
-import type { Wallet } from '../domain/ids.ts';
+import type { AppId, Wallet } from '../domain/ids.ts';
 import type { Clock, Enclave, Log, Random } from '../domain/ports.ts';
 import type { AuditModules } from '../http/audit-routes.ts';
 import type { NodeJobsModules } from './jobs.ts';
@@ -22,6 +22,8 @@ export interface NodeAuditModules {
   readonly failures: Pick<FailureLog, 'note'>;
   /** This node's wallet; null until the enclave has answered. */
   readonly wallet: () => Wallet | null;
+  /** The tag of a path or key of an app (`Vault.auditTag`). */
+  readonly tagOf: (kind: AuditTagKind, appId: AppId, text: string) => string | null;
 }
 
 export interface EndedAudit {
@@ -57,6 +59,11 @@ export class NodeAudit {
   /** Number of entries that were dropped, so that no reader can fetch them now. */
   get dropped(): number {
     return this.#trail.dropped;
+  }
+
+  /** Call it before the key of the tags changes. */
+  writeWaiting(): void {
+    this.#trail.writeWaiting();
   }
 
   noteSecret({ operation, hash, from }: SecretChange): void {

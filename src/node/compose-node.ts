@@ -132,8 +132,8 @@ export function composeNode(config: Config, ports: NodePorts, onFatal: (error: E
       replicas.resetAll();
     },
   });
-  const audit = NodeAudit.of(config, { clock, random, enclave, log: log.child('audit'), failures, wallet: () => identity.wallet() });
-  const vault = new Vault({ random });
+  const audit = NodeAudit.of(config, { clock, random, enclave, log: log.child('audit'), failures, wallet: () => identity.wallet(), tagOf: (kind, appId, text) => vault.auditTag(kind, appId, text) });
+  const vault: Vault = new Vault({ random, beforeKeysChange: () => audit?.writeWaiting() });
   const secret: MasterSecret = new MasterSecret({
     vault,
     onChange: (change) => audit?.noteSecret(change),

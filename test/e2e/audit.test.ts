@@ -167,6 +167,27 @@ test('after a restart of the node, its audit file has a second hash chain, and b
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
+test('a derive request is recorded with the tag that belongs to the secret of that time, even if the secret is set aside before the log is read', async () => {
+  const derive = () => app.client.derive({ path: 'asked twice' }, { node: first.wallet });
+  const lastTag = (entries: readonly Entry[]) => entries.findLast(({ op }) => op === 'derive')!.target;
+  await derive();
+  const tag = lastTag(await fetched(first));
+  expect(tag).toMatch(/^[0-9a-f]{32}$/);
+  await derive();
+  const hash = await cluster.chain.masterSecretHash();
+  await cluster.chain.resetMasterSecretHash();
+  // A read of the log would write the entry, so the test does not read it before another secret is in use.
+  await waitUntil({ what: 'another secret', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
+    await cluster.mineConfirmations();
+    const confirmed = (await first.status()).cluster['master_secret_hash'] as string | null;
+    return confirmed !== null && confirmed !== hash ? null : `the hash is ${confirmed}`;
+  });
+  const entries = await fetched(first);
+  expect(entries.some(({ op }) => op === 'set_aside')).toBe(true);
+  expect(lastTag(entries)).toBe(tag);
+  await waitForStates(cluster, cluster.nodes, 'ready');
+});
+
 test('before a node exits, the reader of its audit log can fetch the signed end of the log', async () => {
   let after = (await fetched(first)).at(-1)!.seq!;
   const stopped = first.stop();

@@ -1,5 +1,5 @@
 /** An audit log whose checkpoints are signed by an emulated enclave, and helpers to read it page by page. */
-import { AUDIT_LIMITS, AuditTrail } from '../../../src/audit/trail.ts';
+import { AUDIT_LIMITS, AuditTrail, type AuditTrailModules } from '../../../src/audit/trail.ts';
 import { AuditVerifier, type AuditReport } from '../../../src/audit/verifier.ts';
 import type { RingLimits } from '../../../src/audit/ring.ts';
 import { auditMessage } from '../../../src/crypto/messages.ts';
@@ -19,12 +19,12 @@ export function derived(number: number, outcome = 'ok'): AuditEvent {
   return { operation: 'derive', wallet: `0x${'ab'.repeat(20)}` as Wallet, appId: (1_000 + number) as AppId, target: number.toString(16).padStart(32, '0'), outcome };
 }
 
-export function auditOf(limits: RingLimits = AUDIT_LIMITS, seed = 'audit') {
+export function auditOf(limits: RingLimits = AUDIT_LIMITS, seed = 'audit', tagOf: AuditTrailModules['tagOf'] = () => null) {
   const clock = new ManualClock();
   const random = new SeededRandom(seed);
   const enclave = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random, clock });
   const { wallet } = enclave.emulated;
-  const trail = new AuditTrail(limits, { clock, random, onUnsigned: () => undefined });
+  const trail = new AuditTrail(limits, { clock, random, tagOf, onUnsigned: () => undefined });
   return {
     trail,
     wallet,

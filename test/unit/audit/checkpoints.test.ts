@@ -31,7 +31,7 @@ function start(signing: (real: Enclave) => Enclave['sign'] = (real) => (message)
   const random = new SeededRandom('checkpoints');
   const real = inProcessEnclave({ info: 'capsule-ecdh-aes256gcm-v1' }, { random, clock });
   const state = { wallet: real.emulated.wallet as typeof real.emulated.wallet | null, failures: [] as unknown[] };
-  const trail = new AuditTrail(AUDIT_LIMITS, { clock, random, onUnsigned: () => checkpoints.noteUnsigned() });
+  const trail = new AuditTrail(AUDIT_LIMITS, { clock, random, tagOf: () => null, onUnsigned: () => checkpoints.noteUnsigned() });
   const checkpoints = new Checkpoints({ clock, random, enclave: { sign: signing(real) }, wallet: () => state.wallet, trail, onFailure: (error) => state.failures.push(error) });
   const signed = (): unknown[] => readAll(trail).filter(({ op }) => op === 'checkpoint').map(({ of }) => of);
   const record = (count: number): void => {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { AUDIT_LIMITS } from '../../../src/audit/trail.ts';
+import type { AuditEvent } from '../../../src/domain/audit.ts';
 import { auditOf, derived, readAll, verify } from './audit-of.ts';
 
 const numbersOf = (entries: readonly Readonly<Record<string, unknown>>[]): unknown[] => entries.map((entry) => entry['seq'] ?? `${String(entry['from'])}-${String(entry['to'])}`);
@@ -50,6 +51,36 @@ describe('the order of the entries', () => {
     const written = readAll(trail).map(({ op, app_id: appId }) => (op === 'derive' ? Number(appId) - 1_000 : op));
     const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, number) => number);
     expect(written).toEqual(['start', ...upTo(0), 'checkpoint', ...upTo(70), 'checkpoint', ...upTo(140), 'checkpoint']);
+  });
+});
+
+describe('a path or key', () => {
+  const asked = (kind: 'derive' | 'data', text: string): AuditEvent => ({ ...derived(1), target: { kind, text } });
+
+  test('is recorded as its tag, and the tag is made before the key of the tags changes', () => {
+    let key = 'first';
+    const { trail, page } = auditOf(AUDIT_LIMITS, 'tags', (kind, appId, text) => `${key}/${kind}/${appId}/${text}`);
+    trail.record(asked('derive', 'path'));
+    trail.writeWaiting();
+    key = 'second';
+    trail.record(asked('data', 'key'));
+    trail.record(derived(2));
+    expect(page(1).entries.map(({ target }) => target)).toEqual(['first/derive/1001/path', 'second/data/1001/key', '2'.padStart(32, '0')]);
+  });
+
+  test.each([
+    ['64 events', 64, 1],
+    ['64 KiB of paths and keys', 3, 32_768],
+  ])('waits for its tag until %s are waiting', (_, count, chars) => {
+    let tags = 0;
+    const { trail } = auditOf(AUDIT_LIMITS, 'tags', () => {
+      tags += 1;
+      return null;
+    });
+    for (let number = 1; number < count; number += 1) trail.record(asked('data', 'k'.repeat(chars)));
+    expect(tags).toBe(0);
+    trail.record(asked('data', 'k'.repeat(chars)));
+    expect(tags).toBe(count);
   });
 });
 

@@ -110,7 +110,7 @@ test('a change or removal after the last checkpoint is not detected, but the uns
 
 test('an entry is hashed as canonical JSON', () => {
   const checkpoint = { sequence: 3, hash: 'ab'.repeat(32), wallet: STRANGERS_WALLET, signature: `0x${'cd'.repeat(65)}` };
-  for (const text of [eventText(7, 1, derived(1)), startText(1, 'ab'.repeat(16)), checkpointText(4, 1, checkpoint), droppedText(4, 1, 2), gapText('ab'.repeat(16), { from: 1, to: 2 }, 'ab'.repeat(32))]) {
+  for (const text of [eventText(7, 1, derived(1), 'ab'.repeat(16)), startText(1, 'ab'.repeat(16)), checkpointText(4, 1, checkpoint), droppedText(4, 1, 2), gapText('ab'.repeat(16), { from: 1, to: 2 }, 'ab'.repeat(32))]) {
     expect(canonicalJson(JSON.parse(text))).toBe(text);
   }
   expect(JSON.parse(withHash('{"a":1}', 'ff'))).toEqual({ a: 1, hash: 'ff' });

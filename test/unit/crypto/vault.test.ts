@@ -86,6 +86,20 @@ describe('the audit tag of a path or key', () => {
   });
 });
 
+test('the vault announces each change of the secret while it still derives keys from the old secret', () => {
+  const seen: (string | null)[] = [];
+  const vault: Vault = new Vault({ random: new SeededRandom('vault'), beforeKeysChange: () => void seen.push(vault.auditTag('derive', APP, 'path')) });
+  const [first, second] = [vault.hold(secret(1)), vault.hold(secret(2))];
+  vault.serve(first);
+  vault.serve(first);
+  vault.serve(second);
+  vault.setAside(second);
+  vault.serve(first);
+  vault.wipe();
+  const tagOf = (value: number) => servingVault(value).auditTag('derive', APP, 'path');
+  expect(seen).toEqual([null, tagOf(1), tagOf(2), null, tagOf(1)]);
+});
+
 describe('a secret that does not serve', () => {
   test.each<[string, (vault: Vault) => unknown]>([
     ['derives no key', (vault) => vault.deriveAppKey(APP, 'path', undefined, 32)],

@@ -28,7 +28,7 @@ let trail: AuditTrail;
 const events: string[] = [];
 beforeEach(async () => {
   events.length = 0;
-  trail = new AuditTrail(AUDIT_LIMITS, { clock: new ManualClock(), random: new SeededRandom('trail'), onUnsigned: () => undefined });
+  trail = new AuditTrail(AUDIT_LIMITS, { clock: new ManualClock(), random: new SeededRandom('trail'), tagOf: (kind, appId, text) => node.vault.auditTag(kind, appId, text), onUnsigned: () => undefined });
   node = await startNodeOverHttp({
     listener: (real) => (request, response) => {
       response.once('finish', () => events.push(`${request.method} finished`));

@@ -28,7 +28,7 @@ beforeEach(() => {
   };
   audit = NodeAudit.of(
     { auditTokenHash: new Uint8Array(32) },
-    { clock, random, enclave: { sign }, log, failures: new FailureLog({ clock }), wallet: () => enclave.emulated.wallet },
+    { clock, random, enclave: { sign }, log, failures: new FailureLog({ clock }), wallet: () => enclave.emulated.wallet, tagOf: () => null },
   )!;
 });
 
