@@ -141,7 +141,7 @@ function requestsOf({ seed, nodes, apps, durationMs, requestsPerSecond }: Scenar
   return steps;
 }
 
-/** Repeats some puts at the same moment with a different value. All nodes must then keep the same one of the two records. */
+/** Repeats some puts at the same moment with a different value. All nodes must then agree on which of the two records they keep. */
 function twinsOf(requests: readonly RequestStep[], { seed, nodes }: ScenarioOptions): RequestStep[] {
   const random = new SeededRandom(`${seed}/twins`);
   const written = requests.filter((request) => request.do === 'put' && random.chance(TWIN_SHARE));

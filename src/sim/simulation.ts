@@ -39,7 +39,7 @@ import { Checks, type Violation } from './watch/violation.ts';
 const FIRST_APP_ID = 100;
 /** An app id too large for a JSON number. Nodes must refuse the app and never confuse it with another app (protocol.md §9.15). */
 const OVERSIZED_APP_ID = 2 ** 53;
-/** The versions of the instances; they alternate in the order of registration. */
+/** The instances get these version ids alternately, in the order of registration. */
 const VERSIONS = ['1', '2'] as const;
 /** A change of a node's state or reason. */
 export interface ReadinessChange {

@@ -17,7 +17,7 @@ import { BACKEND_FAULTS, GOOD_RPC, type BackendFault, type BackendFaultKind, typ
 import { ZERO_HASH } from '../../domain/ids.ts';
 
 /**
- * How long the effects of a fault may last after its end: a change in the registry must first become CONFIRMATIONS blocks deep, and the
+ * How long the effects of a fault may last after its end: a change in the registry must first become `CONFIRMATIONS` blocks deep, and the
  * nodes must then read it. Milliseconds.
  */
 const REGISTRY_ECHO_MS = (CONFIRMATIONS + 2) * BLOCK_MS + 70_000;

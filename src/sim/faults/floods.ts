@@ -47,7 +47,7 @@ export class Floods {
     return this.#through(node, holdRequests(node, perSecond, { clock, app: holder, onFault: (what) => this.#scene.onFault(what) }));
   }
 
-  /** During the flood, all callers of the node have the loopback address. */
+  /** Gives all callers of the node the loopback address for the duration of the flood. @returns a function that ends the flood */
   #through({ name }: SimNode, end: () => void): () => void {
     const { network } = this.#scene;
     this.#flooded.add(name);

@@ -37,7 +37,7 @@ const SLOW_PAGE_MS = 1_000;
 const DELTA_TIMEOUT_MS = 15_000;
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const SIGNATURE_HEADER = 'x-kms-peer-signature';
-/** Statuses with which a node refuses a whole message because of its content, not because of its sender or its time. */
+/** Statuses with which a node refuses a message as a whole because of its content, not because of its sender or its time. */
 const SPOILED: ReadonlySet<number | undefined> = new Set([400, 413, 422, 500]);
 
 export interface LiarModules {
@@ -52,7 +52,7 @@ export interface LiarModules {
   readonly transportOf: (life: Life) => Transport;
   /** Stops the liar's instance in the registry, or makes it active again. */
   readonly setMember: (isMember: boolean) => void;
-  /** Called when a node refuses a whole poisoned message. */
+  /** Called when a node refuses a poisoned message as a whole. */
   readonly onSpoiled: (victim: Member) => void;
   /** Checks the answer to a poisoned message: the victim must have accepted its good records. */
   readonly judge: (victim: Member, message: PoisonedMessage, answer: Inner) => void;

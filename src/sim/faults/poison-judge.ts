@@ -13,7 +13,7 @@ export class PoisonJudge {
     this.#scene = scene;
   }
 
-  /** Reports a node that refused a whole message, because then the bad records harmed the good ones. */
+  /** Reports a node that refused a message as a whole, because its bad records then harmed its good ones. */
   spoiled({ wallet, teePubkey }: Member): void {
     const victim = [...this.#scene.nodes.values()].find((node) => node.wallet === wallet);
     if (victim === undefined || victim.lies !== null) return;

@@ -10,7 +10,7 @@ type Inner = Record<string, unknown>;
 
 /** Good records per message. */
 const GOOD_RECORDS = 3;
-/** Number of copies of one key in a message, and number of new entries in the clock of each copy. Nodes accept up to 1,024 entries. */
+/** Number of records with the same key in a message, and number of new entries in the clock of each. Nodes accept up to 1,024 entries. */
 const GROWN_COPIES = 3;
 const FRESH_ENTRIES = 1_000;
 const FUTURE_MS = 10 * 60_000;

@@ -298,7 +298,7 @@ export class ClusterWatch {
     }
   }
 
-  /** Whether a process is honest, has been undisturbed for CALM_MS and has been ready for `forMs`. */
+  /** Whether a process is honest, has been undisturbed for `CALM_MS`, and has been ready for `forMs`. */
   #isWell(life: Life, forMs: number): boolean {
     return !life.instance.everLied && this.#modules.isCalm(life, CALM_MS) && isReadyFor(life, forMs);
   }

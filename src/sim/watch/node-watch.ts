@@ -211,7 +211,7 @@ export class NodeWatch {
     if (aheadMs > instance.maxClockSkewMs) report('a block whose time is ahead of the clock is not accepted', `${name} accepts a block whose time is ${Math.round(aheadMs / 1_000)} s ahead`);
   }
 
-  /** An acknowledged sequence must not be ahead of what the peer has accepted. */
+  /** A write that counts as acknowledged by a peer must be one that the peer has accepted. */
   #checkAcknowledged(): void {
     const { report, checks, history, isHonestWallet } = this.#modules;
     const life = this.#life;

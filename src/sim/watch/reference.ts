@@ -99,7 +99,7 @@ export function storeBytesOf({ key, value, version }: WireRecord): number {
   const isLatin1 = (characters: string): boolean => Buffer.from(characters, 'latin1').toString('latin1') === characters;
   const text = (characters: string): number => 24 + (isLatin1(characters) ? 1 : 2) * characters.length;
   const clock = Object.keys(version).reduce((sum, clockKey) => sum + 32 + text(clockKey), 0);
-  // A value costs at least as much as the clock entry that its delete adds: the key `<wallet>/<store_id>` has 59 characters.
+  // A value costs at least as much as the clock entry that its delete adds. The key of that entry, `<wallet>/<store_id>`, has 59 characters.
   return 640 + text(key) + clock + (value === null ? 0 : Math.max(24 + value.length / 2, 32 + 24 + 59));
 }
 

@@ -200,7 +200,7 @@ export class OlderNode implements Server {
     return merged;
   }
 
-  /** Like all nodes, an older node needs the secret whose hash is CONFIRMATIONS blocks deep. It asks one member after another. */
+  /** Like all nodes, an older node needs the secret whose hash is `CONFIRMATIONS` blocks deep. It asks one member after another for it. */
   async #tick(): Promise<void> {
     const { hash } = this.#modules.chain.deepState;
     if (this.#secret !== null && keccak256(this.#secret) === hash) return;

@@ -1,7 +1,7 @@
 /**
  * The chain of a simulation: a block every two seconds, the state of both contracts at each block, transactions that wait for a block, and
- * reorganisations that undo the latest blocks. The state at a depth of CONFIRMATIONS blocks never changes. The nodes rely on that state,
- * and the invariants are checked against it.
+ * reorganisations that undo the latest blocks. A block that is `CONFIRMATIONS` blocks deep is never undone. Therefore the nodes rely on
+ * the state at that depth, and the invariants are checked against it.
  */
 import { keccak256, parseTransaction, type Hex } from 'viem';
 import { ZERO_HASH, type Hash32, type Wallet } from '../../domain/ids.ts';
@@ -11,7 +11,7 @@ import type { Timeline } from './timeline.ts';
 
 export const BLOCK_MS = 2_000;
 export const CONFIRMATIONS = 6;
-/** The head at the start. It is high enough that some blocks are already CONFIRMATIONS deep. */
+/** The head at the start. It is high enough that some blocks are already `CONFIRMATIONS` blocks deep. */
 const FIRST_HEAD = 100;
 export const CHAIN_ID = 84_532;
 export const KMS_APP_ID = 49n;
@@ -83,13 +83,13 @@ export class SimChain {
   readonly #receipts = new Map<Hash32, Receipt>();
   readonly #nonces = new Map<Wallet, number>();
   #miningAt: number | null = null;
-  /** Hashes that were ever CONFIRMATIONS deep, each with the time when it first reached that depth. Simulated milliseconds. */
+  /** Hashes that were ever `CONFIRMATIONS` blocks deep, each with the time when it first reached that depth. Simulated milliseconds. */
   readonly deepHashes = new Map<Hash32, number>();
   /** Hashes that the owner has reset, each with the time of its last reset. Simulated milliseconds. */
   readonly resetHashes = new Map<Hash32, number>();
   /** Called for each claim that the pool accepts, with the claimed hash and the sender. */
   onClaim: (hash: Hash32, sender: Wallet) => void = () => undefined;
-  /** Called each time a block with transactions becomes CONFIRMATIONS blocks deep. */
+  /** Called each time a block with transactions becomes `CONFIRMATIONS` blocks deep. */
   onDeep: () => void = () => undefined;
   /** Number of claims that replaced a waiting claim. */
   replaced = 0;
@@ -109,7 +109,7 @@ export class SimChain {
     for (let at = this.#mined.length - 1; ; at -= 1) if (this.#mined[at]!.block <= block) return this.#mined[at]!.state;
   }
 
-  /** The state CONFIRMATIONS blocks below the head. */
+  /** The state of both contracts at the block that is `CONFIRMATIONS` blocks below the head. */
   get deepState(): ContractState {
     return this.stateAt(this.head - CONFIRMATIONS);
   }
@@ -138,7 +138,7 @@ export class SimChain {
     return this.#mined[0]!.state;
   }
 
-  /** Changes the first state, which is CONFIRMATIONS blocks deep from the start. */
+  /** Changes the first state, which is `CONFIRMATIONS` blocks deep from the start. */
   setUp(change: Change): void {
     const { state } = this.#mined[0]!;
     this.#mined[0] = { block: 0, state: this.#derive(state, change), claims: [], changes: [] };
@@ -189,8 +189,8 @@ export class SimChain {
   }
 
   /**
-   * Undoes the latest blocks, at most CONFIRMATIONS - 1. Their transactions wait for a block again. The claims of each block wait in reverse
-   * order.
+   * Undoes the latest blocks, at most `CONFIRMATIONS - 1` of them. Their transactions wait for a block again. The claims of each block wait
+   * in reverse order.
    * @returns the number of claims and changes that were undone
    */
   reorganise(depth: number): number {
@@ -243,7 +243,7 @@ export class SimChain {
       this.#receipts.set(claim.transactionHash, { block, succeeded });
     }
     this.#mined.push({ block, state, claims: ready, changes });
-    // When this runs, the block is CONFIRMATIONS deep, unless a reorganisation has undone it.
+    // When this runs, the block is `CONFIRMATIONS` blocks deep, unless a reorganisation has undone it.
     this.#timeline.at((block + CONFIRMATIONS - FIRST_HEAD) * BLOCK_MS, null, () => {
       const { hash } = this.deepState;
       if (!this.deepHashes.has(hash)) this.deepHashes.set(hash, this.#timeline.nowMs);

@@ -62,7 +62,7 @@ export class SimEnclave implements Enclave {
   /** Whether the next call opens a new connection. A new connection is not closed immediately. */
   #isFresh = false;
 
-  /** @param walletKey 32 bytes; the P-384 key is newly drawn */
+  /** Draws a new P-384 key. @param walletKey the private key of the wallet, 32 bytes */
   constructor(walletKey: Uint8Array, modules: SimEnclaveModules) {
     this.#walletKey = walletKey;
     this.#signer = new SimSigner(walletKey);
