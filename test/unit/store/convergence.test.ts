@@ -78,7 +78,7 @@ function shuffled<Thing>(things: readonly Thing[], picks: readonly number[]): Th
 
 const picks = fc.array(fc.nat(1_000), { minLength: 1, maxLength: 40 });
 
-describe('after any history that local writes of five nodes can produce', () => {
+describe('after any history of local writes by five nodes,', () => {
   test('every store has the same records, clocks and digests in the end, for any order of arrival', () => {
     fc.assert(
       fc.property(fc.array(action, { minLength: 5, maxLength: 60 }), skews, fc.array(picks, { minLength: NODES + 2, maxLength: NODES + 2 }), (actions, aheadMs, orders) => {
@@ -189,7 +189,7 @@ function orders<Thing>(things: readonly Thing[]): Thing[][] {
 describe('two concurrent writes to a key', () => {
   const side = fc.record({ fill: fc.constantFrom(1, 2), ttlMs: fc.constantFrom(0, 5), deletes: fc.boolean(), writes: fc.integer({ min: 1, max: 3 }) });
 
-  test('lose on every node to a write from a node that has seen both, even if the clock of that node is far behind', () => {
+  test('both lose, on every node, to a later write by a node that has seen them, even if the clock of that node is far behind', () => {
     fc.assert(
       fc.property(side, side, skews, fc.boolean(), fc.boolean(), fc.constantFrom(0, 1, 40_000), (left, right, aheadMs, turned, deletes, laterMs) => {
         const versions = [left, right].map(({ fill, ttlMs, deletes: isDeleted, writes }, node) => {

@@ -53,7 +53,7 @@ describe('the quota of an app', () => {
     expect(store.totals(START_MS)).toEqual({ namespaces: 2, totalKeys: 2, totalBytes: 100 });
   });
 
-  test('can be exceeded by merges, and then allows only deletes and writes that do not use more bytes than before', () => {
+  test('can be exceeded by merges; then only deletes, and writes that do not increase the number of used bytes, are allowed', () => {
     const { store } = openStore('a', { maxAppBytes: 60 });
     for (const key of ['a', 'b', 'c', 'd']) expect(store.merge(APP, foreign(key), START_MS)).toEqual({ kind: 'merged' });
     expect(store.totals(START_MS).totalBytes).toBe(116);
@@ -86,7 +86,7 @@ describe('the quota of an app', () => {
   });
 });
 
-test("a node's own write is unseen until a peer has reported that it has exactly that write", () => {
+test("a node's own write counts as unseen until a peer has reported that it has this exact write", () => {
   const { store } = openStore('a');
   const first = store.put(APP, 'k', bytesOf(28), 0, START_MS).sequenceNumber;
   const second = store.put(APP, 'k', bytesOf(28, 2), 0, START_MS + 1).sequenceNumber;
@@ -97,7 +97,7 @@ test("a node's own write is unseen until a peer has reported that it has exactly
 });
 
 describe('the limit of the whole store', () => {
-  /** A small value costs as much as the clock entry that its delete adds: the key `<wallet>/<store_id>` has 59 characters. */
+  /** A small value costs as much as the clock entry that its delete adds. The key of that entry, `<wallet>/<store_id>`, has 59 characters. */
   const MIN_VALUE_BYTES = 32 + 24 + 59;
   const record = (key: string): number => 640 + 32 + 24 + 'peer'.length + 24 + key.length + MIN_VALUE_BYTES;
   const app = 1_024;

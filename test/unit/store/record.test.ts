@@ -27,7 +27,7 @@ describe('a record', () => {
 
   /** The size of a record without its key and value, but with one clock entry, whose key has one character. */
   const BASE = 640 + 32 + 24 + 1;
-  /** A small value costs as much as the clock entry that its delete adds: the key `<wallet>/<store_id>` has 59 characters. */
+  /** A small value costs as much as the clock entry that its delete adds. The key of that entry, `<wallet>/<store_id>`, has 59 characters. */
   const SMALL_VALUE = 32 + 24 + 59;
 
   test.each<[string, Partial<StoredRecord>, number, number]>([

@@ -63,7 +63,7 @@ describe('a clock in the store', () => {
     [0, 65, 64],
     [64, 1, 64],
     [1_000, 24, 64],
-  ])('with %i entries of current nodes and %i entries of older nodes keeps at most 64', (ours, older, kept) => {
+  ])('keeps exactly 64 of its entries (entries of current nodes: %i, entries of older nodes: %i)', (ours, older, kept) => {
     const held = clock(Object.fromEntries([...names(ours, '0x/'), ...names(older, 'n')].map((key, at) => [key, at + 1])));
     expect(clockEntries(cutClock(held))).toHaveLength(kept);
   });

@@ -99,7 +99,7 @@ describe('a walk', () => {
 });
 
 test('a walk repeats no record and misses no record that existed the whole time, regardless of changes between its steps and pages', () => {
-  // The keys are in few buckets, so that neighbours in the same bucket are added and removed.
+  // The keys belong to only three buckets, so that neighbours in the same bucket are added and removed.
   const keys = Array.from({ length: 4_000 }, (_, index) => `k${index}`).filter((key) => bucketOf(key) < 3).slice(0, 24);
   const name = fc.tuple(fc.constantFrom(...APPS), fc.constantFrom(...keys));
   const change = fc.oneof(

@@ -53,7 +53,7 @@ function fullOf(record: WireRecord): RecordStore {
 }
 
 describe('the limit of the whole store', () => {
-  test('can be filled to the last byte by local writes for all apps together, but not exceeded by one byte', () => {
+  test('can be used up to the last byte by local writes for all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + own(1, 100) + own(3, 150);
     const { store } = openStore('a', { maxStoreBytes: limit });
     expect(put(store, APP, 'k', 100)).toBe('written');
@@ -66,7 +66,7 @@ describe('the limit of the whole store', () => {
     expect(store.heldBytes).toBe(limit);
   });
 
-  test('can be filled to the last byte by merges for all apps together, but not exceeded by one byte', () => {
+  test('can be used up to the last byte by merges for all apps together, but not exceeded by one byte', () => {
     const limit = 2 * APP_BYTES + cost(1, [4], 100) + cost(3, [4, 7], 150);
     const { store } = openStore('a', { maxStoreBytes: limit });
     const two = { version: { peer: 1, 'peer añx': 2 ** 40 } };
@@ -91,8 +91,8 @@ describe('the limit of the whole store', () => {
   });
 
   test.each<[string, number, string]>([
-    ['by a node like this one', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
-    ['of the smallest value by a node like this one', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['by a current node', 60, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
+    ['of the smallest value by a current node', 28, `0x${'d'.repeat(40)}/${'0'.repeat(16)}`],
     ['by an older node', 60, `0x${'d'.repeat(40)}`],
   ])('does not refuse a delete %s, although it adds a clock entry and the store is full to the last byte', (_, stored, deleter) => {
     const store = fullOf(foreign('k', stored));
