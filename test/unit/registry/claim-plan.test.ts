@@ -33,7 +33,7 @@ describe('a claim', () => {
     ['that becomes stuck only at the next block is not sent again', tried(7, STUCK_AFTER_BLOCKS - 1n), { kind: 'wait' }],
     ['that is stuck is replaced with the same nonce and both fees raised', tried(7, STUCK_AFTER_BLOCKS), { kind: 'send', nonce: 7, ...RAISED }],
     ['that was refused because of its price is sent again immediately with raised fees', tried(7, 0n, { became: 'refused' }), { kind: 'send', nonce: 7, ...RAISED }],
-    ['for another hash replaces the previous claim, which is still in the pool', tried(7, 0n, { isSameHash: false }), { kind: 'send', nonce: 7, ...RAISED }],
+    ['for another hash replaces a previous claim that is still in the pool', tried(7, 0n, { isSameHash: false }), { kind: 'send', nonce: 7, ...RAISED }],
     ['whose nonce has been used on the chain is sent again with the next nonce and fresh fees', tried(6, 0n), { kind: 'send', nonce: 7, ...FRESH }],
     ['whose nonce the chain has not reached yet keeps that nonce', tried(9, 50n), { kind: 'send', nonce: 9, ...RAISED }],
     ['that was refused although its tip was at the cap is sent again with the same nonce and fresh fees', tried(7, 0n, { became: 'refused', maxPriorityFeePerGas: MAX_TIP }), { kind: 'send', nonce: 7, ...FRESH }],
@@ -44,7 +44,7 @@ describe('a claim', () => {
 
 describe('fresh fees', () => {
   test.each<[string, { baseFee: bigint; tip: bigint }, ClaimFees | null]>([
-    ['consist of the tip, and a maximum fee equal to the tip plus twice the base fee', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
+    ['consist of the tip and of a maximum fee that equals the tip plus twice the base fee', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
     ['have a tip of at least a million wei', { baseFee: 50n, tip: 3n }, { maxPriorityFeePerGas: MIN_TIP, maxFeePerGas: MIN_TIP + 100n }],
     ['have a tip at the cap if the RPC suggests an absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
     ['have a maximum fee at the cap if twice a high base fee would exceed the cap', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],

@@ -348,7 +348,7 @@ describe('a claim that was mined', () => {
 });
 
 describe('the hash at the head', () => {
-  test('is never treated as zero if it cannot be read: that is a failure of the chain', async () => {
+  test('is never treated as zero if it cannot be read, because an unreadable hash is a failure of the chain', async () => {
     const { state, sender, claim, transactions } = startChain();
     state.headHash = '0x';
     await expect(sender.readHeadHash(signal)).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed' });

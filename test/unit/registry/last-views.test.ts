@@ -23,15 +23,15 @@ describe('the last answer', () => {
 
   test.each<[string, readonly ViewCall[]]>([
     ['in a different order', [version(2n), version(1n)]],
-    ['without one of the calls', [version(1n)]],
-    ['followed by one more call', [version(1n), version(2n), version(3n)]],
+    ['from which one call is missing', [version(1n)]],
+    ['with one additional call', [version(1n), version(2n), version(3n)]],
     ['that is empty', []],
-    ['to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
-    ['of a different function', [version(1n), version(2n, { functionName: 'other' })]],
-    ['with a different ABI', [version(1n), version(2n, { abi: [...ABI] })]],
-    ['with a different argument', [version(1n), version(3n)]],
-    ['with fewer arguments', [version(1n), version(2n, { args: [7n] })]],
-    ['with an argument of a different type', [version(1n), version(2n, { args: [7n, '2'] })]],
+    ['in which one call goes to a different contract', [version(1n), version(2n, { address: `0x${'22'.repeat(20)}` })]],
+    ['in which one call names a different function', [version(1n), version(2n, { functionName: 'other' })]],
+    ['in which one call has a different ABI', [version(1n), version(2n, { abi: [...ABI] })]],
+    ['in which one call has a different argument', [version(1n), version(3n)]],
+    ['in which one call has fewer arguments', [version(1n), version(2n, { args: [7n] })]],
+    ['in which one call has an argument of a different type', [version(1n), version(2n, { args: [7n, '2'] })]],
   ])('is not found for a list of calls %s', (_, calls) => {
     const views = new LastViews();
     views.remember(lastOf([version(1n), version(2n)]));
@@ -52,7 +52,7 @@ describe('the last answer', () => {
     expect(views.find([version(1n)])).toBeUndefined();
   });
 
-  test('is forgotten after answers to four other sets of calls', () => {
+  test('is forgotten when the answers to four other lists of calls have been remembered', () => {
     const views = new LastViews();
     const ids = [1n, 2n, 3n, 4n, 5n];
     for (const id of ids) views.remember(lastOf([version(id)]));

@@ -156,7 +156,7 @@ describe('a final answer', () => {
   test.each<[string, object]>([
     ['from its code', { code: 3, message: 'execution reverted', data: '0x1234' }],
     ['from its message', { code: -32_000, message: 'VM Exception: revert' }],
-  ])('may be a revert that is recognized %s, and the call is not attempted again', async (_, error) => {
+  ])('may be a revert that is recognized %s: the call is not attempted again', async (_, error) => {
     const { seen, call, finish } = start(() => say({ error }));
     const outcome = await finish(call('eth_call'));
     expect(outcome.error).toBeInstanceOf(RpcRequestError);

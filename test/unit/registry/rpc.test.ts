@@ -150,7 +150,7 @@ describe('the records that authorize an app', () => {
     expect(trips.waves).toBe(1);
   });
 
-  test('cannot be read when there is no registry: that is a failure of the chain, not an unknown wallet', async () => {
+  test('cannot be read when there is no registry, which is treated as a failure of the chain, not as an unknown wallet', async () => {
     const { rpc } = countingRpc(running.url);
     const nowhere = `0x${'99'.repeat(20)}` as Wallet;
     const read = createAppReader({ novaAppRegistry: nowhere }, { rpc }).read(APP, signal);
