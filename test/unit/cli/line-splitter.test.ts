@@ -45,7 +45,7 @@ describe('lines', () => {
 });
 
 describe('the number of copied bytes', () => {
-  test.each([1, 7, 64, 4_096])('is at most the length of a long line that arrives in chunks of %i bytes', (size) => {
+  test.each([1, 7, 64, 4_096])('is at most the length of a long line that arrives in several chunks (bytes per chunk: %i)', (size) => {
     const { lines, copied } = split('x'.repeat(400_000), size);
     expect([lines.length, lines[0]!.length]).toEqual([1, 400_000]);
     expect(copied).toBeLessThanOrEqual(400_000);

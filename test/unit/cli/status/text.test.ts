@@ -102,7 +102,7 @@ test.each([
 
 test('the exit code is 3 when a node was not asked', () => expect(exitCodeOf(report([answering('a')], 1))).toBe(3));
 
-test('a peer that had an error and has recovered is not shown', () => {
+test('a peer that had an error is shown as behind until it has recovered', () => {
   const peers = [{ ...BEHIND, behind_by: { records: 0, bytes: 0 }, last_success_ms: 9 }];
   expect(report([answering('a', { peers })]).nodes[0]!.peers_behind).toEqual([]);
   expect(report([answering('a', { peers: [{ ...peers[0], last_success_ms: null }] })]).nodes[0]!.peers_behind).toHaveLength(1);
