@@ -236,7 +236,7 @@ export class FaultActions {
   }
 
   #enclave(node: SimNode, change: Partial<EnclaveBehaviour>, forMs: number): Undo {
-    // All nodes are affected: after a peer has sent an invalid signature, the other nodes ask it last for a while.
+    // This disturbs all nodes: for a while, they ask a peer that has sent an invalid signature only after all their other peers.
     this.#scene.disturb('', forMs + REGISTRY_ECHO_MS);
     Object.assign(node.enclaveBehaviour, change);
     return () => Object.assign(node.enclaveBehaviour, backTo(GOOD_ENCLAVE, change));

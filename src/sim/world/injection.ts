@@ -36,7 +36,7 @@ export function injectRequest(app: Express, request: TransportRequest, address: 
   response.once('close', () => {
     if (!isAnswered) reject(new Error('the connection closed without an answer'));
   });
-  // The type casts are correct as soon as Express has added its own methods to both objects.
+  // The app adds Express's own methods to both objects, so the type casts are correct from then on.
   app(incoming as Request, response as Response);
   return promise;
 }
