@@ -278,7 +278,7 @@ describe("sequence numbers of a node's own writes", () => {
   test.each([
     ['in merged clocks are accepted up to the maximum (the current time plus the allowed clock skew plus 2^20)', 0, 'merged'],
     ['in merged clocks are rejected above the maximum', 1, 'rejected'],
-  ])('%s, also under the clock keys of other nodes', (_, above, kind) => {
+  ])('%s, like the counts of other nodes', (_, above, kind) => {
     const { store, ownKey } = openStore('a');
     const count = START_MS + LIMITS.maxClockSkewMs + 2 ** 20 + above;
     for (const clockKey of [ownKey(), '0xpeer/1', 'older']) {

@@ -38,7 +38,7 @@ describe.each(['this node', 'a peer'] as const)('an expired record that was writ
     ['delete', null],
     ['list', []],
     ['totals', { namespaces: 0, totalKeys: 0, totalBytes: 0 }],
-  ])('is absent for the operation "%s", which leaves its clock unchanged', (look, absent) => {
+  ])('is absent for the operation "%s", which does not change the record', (look, absent) => {
     const { store, other, held } = startExpired(writer);
     expect(looks[look]!(store)).toEqual(absent);
     expect(store.recordOf(APP, 'k')).toEqual(held);

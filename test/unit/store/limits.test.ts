@@ -142,7 +142,7 @@ describe('a store at the limit of tombstones for an app', () => {
     return { ...opened, numbers, held };
   }
 
-  test('refuses a local delete until all peers have acknowledged a tombstone that this node wrote', () => {
+  test('refuses a local delete while no tombstone that this node wrote has been acknowledged by all peers', () => {
     const { store, outside, numbers } = withTombstones(3);
     outside.acknowledged = numbers[0]! - 1;
     expectFull(store, START_MS, () => store.delete(APP, 'x', START_MS));

@@ -82,7 +82,7 @@ describe('the limit of the whole store', () => {
     expect([store.heldBytes, store.refusedFull]).toEqual([limit, 3]);
   });
 
-  test('is the same for local writes and for merges', () => {
+  test('applies to local writes and merges together', () => {
     const { store } = openStore('a', { maxStoreBytes: APP_BYTES + own(1, 100) + cost(1, [4], 128) });
     expect(put(store, APP, 'k', 100)).toBe('written');
     expect(store.merge(APP, foreign('m', 129), START_MS)).toEqual({ kind: 'rejected', why: 'store_full' });
