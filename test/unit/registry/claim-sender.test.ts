@@ -247,7 +247,7 @@ describe("when the RPC's answer to a transaction is", () => {
 });
 
 describe('a claim that is refused because of its price', () => {
-  test('gets fees that are an eighth higher with each new attempt, even in later ticks, until the RPC accepts it', async () => {
+  test('keeps its nonce, and gets a tip that is at least an eighth higher with each new attempt, even in later ticks, until the RPC accepts it', async () => {
     const { state, claim, transactions } = startChain();
     state.sayings = [refusing('could not replace existing tx')];
     for (let tick = 0; tick < 3; tick += 1) expect((await claim()).kind).toBe('refused');

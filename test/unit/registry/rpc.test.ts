@@ -115,7 +115,7 @@ describe.each([
     expect(before).toEqual([{ ok: false, why: 'empty' }, { ok: false, why: 'empty' }]);
   });
 
-  test('a second read requests the views again, and returns the new values', async () => {
+  test('each read sends one new request, and returns the values at its own block', async () => {
     const { readMany, trips } = await start();
     const calls = [GOOD(), ...faults().map(([call]) => call)];
     const read = (at: bigint): Promise<ViewResult[]> => readMany([...calls], at);
@@ -225,7 +225,7 @@ describe('many views in one multicall', () => {
     expect(times).toBe(3);
   });
 
-  test('all fail with the same reason when the RPC fails', async () => {
+  test('all fail when the RPC fails, with an error that does not quote its answer', async () => {
     const { readMany, readOne } = await startMarred(() => ({ error: { code: -32_000, message: 'secret' } }));
     for (const read of [() => readMany(CALLS(), block), () => readOne(GOOD(), block)]) {
       await expect(read()).rejects.toMatchObject({ dependency: 'chain', failure: 'malformed', message: expect.not.stringContaining('secret') as unknown });

@@ -175,7 +175,7 @@ describe('all data is read at the same block, six blocks below the head:', () =>
     expect(view.timestampMs).toBe(Number(timestamp) * 1000);
   });
 
-  test('the hash is read at the pinned block, not at the head', async () => {
+  test('the hash in the view equals the hash that is read separately at the pinned block', async () => {
     await settleChain();
     const { reader } = start();
     const view = await reader.readView(signal);
@@ -281,7 +281,7 @@ describe('the pinned block never becomes lower:', () => {
   });
 });
 
-test('a block with a time ahead of the clock makes the read fail with a reason that mentions the clock', async () => {
+test('a block whose time is too far ahead of the clock makes the read fail with a reason that mentions the clock', async () => {
   await settleChain();
   const { reader } = start({ maxClockSkewMs: 15_000 });
   await running.chain.test.setNextBlockTimestamp({ timestamp: BigInt(2_000_000_000) });
