@@ -93,7 +93,7 @@ test('a request for the help of an unknown command is refused', async () => {
 });
 
 describe.each(COMMANDS.map(({ name }) => [name] as const))('nova-kms %s', (name) => {
-  test.each([[[name, '--help']], [['help', name]]])('prints help with examples and exit codes when called as %j', async (argv) => {
+  test.each([[[name, '--help']], [['help', name]]])('prints help with examples and exit codes, at most 90 characters wide, when called as %j', async (argv) => {
     const { code, stdout, stderr } = await run(argv, COMMANDS);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`Usage: nova-kms ${name} `);

@@ -44,7 +44,7 @@ describe('a claim', () => {
 
 describe('fresh fees', () => {
   test.each<[string, { baseFee: bigint; tip: bigint }, ClaimFees | null]>([
-    ['consist of the tip and of a maximum fee that equals the tip plus twice the base fee', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
+    ['consist of the tip and a maximum fee, which is the tip plus twice the base fee', { baseFee: 50n, tip: 3_000_000n }, { maxPriorityFeePerGas: 3_000_000n, maxFeePerGas: 3_000_100n }],
     ['have a tip of at least a million wei', { baseFee: 50n, tip: 3n }, { maxPriorityFeePerGas: MIN_TIP, maxFeePerGas: MIN_TIP + 100n }],
     ['have a tip at the cap if the RPC suggests an absurd tip', { baseFee: 0n, tip: 10n ** 18n }, { maxPriorityFeePerGas: MAX_TIP, maxFeePerGas: MAX_TIP }],
     ['have a maximum fee at the cap if twice a high base fee would exceed the cap', { baseFee: 100n * GWEI, tip: GWEI }, { maxPriorityFeePerGas: GWEI, maxFeePerGas: MAX_FEE_PER_GAS }],

@@ -148,7 +148,7 @@ describe('check-config', () => {
     expect(stdout.join('\n')).not.toMatch(/a7a7|pass|token/);
   });
 
-  test('shows each problem on its own line', () => {
+  test('shows each problem on its own line, or as one item of a list in JSON', () => {
     const wrong = readConfig({ ...secrets, KMS_APP_ID: 'x', BIND_ADDR: 'y' });
     expect(configLines(wrong, false)).toEqual({ stdout: [], stderr: [expect.stringMatching(/^BIND_ADDR must/), expect.stringMatching(/^KMS_APP_ID must/)] });
     const { stdout } = configLines(wrong, true);

@@ -41,7 +41,7 @@ test('a cluster replaces an old identity file, but at its end, it does not remov
   expect(readFileSync(file, 'utf8')).toBe('of another cluster');
 });
 
-test('a cluster does not replace the file of a cluster that is still running, but replaces the file of a cluster that has ended', async () => {
+test('a cluster does not replace the identity file of another cluster that is still running, but replaces that of a cluster that has ended', async () => {
   const first = new DevIdentity(file);
   await first.write(APP, CLUSTER);
   const asked: string[] = [];
