@@ -55,7 +55,7 @@ const uncached: RequestHandler = (_request, response, next) => {
 
 export function createApp(options: AppOptions, modules: AppModules): Express {
   const limits = createClientLimits(options, modules);
-  // Half of MAX_INFLIGHT_BYTES is for these routes, and half for `/sync`.
+  // Half of `MAX_INFLIGHT_BYTES` is for these routes, and half for `/sync`.
   const bytes = new InflightBytes(options.maxInflightBytes / 2);
   const answers = new OpenAnswers(bytes);
   const app = express();
@@ -87,8 +87,8 @@ export function createApp(options: AppOptions, modules: AppModules): Express {
 }
 
 /**
- * The app as a server's listener. If Express cannot route a target, this listener answers in the same JSON form as for all other errors,
- * not in HTML.
+ * The app as a server's listener. If Express cannot route a target, this listener answers in the JSON form that all errors have, not in
+ * HTML.
  */
 export function listenerOf(app: Express): RequestListener {
   const unrouted = new RefusalError('bad_request', 'the request target is not valid');

@@ -39,7 +39,7 @@ export function auditRoutes({ tokenHash, reader, onSent }: AuditModules, limits:
   return router;
 }
 
-/** A number above `max` is lowered to `max`. @throws RefusalError bad_request */
+/** Parses a number from the query. A number above `max` is lowered to `max`. @throws RefusalError bad_request */
 function wholeNumber(name: 'after' | 'limit', text: string | undefined, fallback: number, max: number): number {
   if (text === undefined) return fallback;
   if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text)) || (name === 'limit' && Number(text) === 0)) throw new RefusalError('bad_request', `${name} is not a valid number`);

@@ -7,7 +7,10 @@ import type { Wallet } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 
 const REMEMBERED_MS = 24 * 60 * 60 * 1_000;
-/** Above this number, the least recently used wallet is dropped. Strangers cannot cause this: only registered instances are added. */
+/**
+ * Maximum number of remembered wallets. Above it, the least recently used wallet is dropped. Strangers cannot cause this, because only
+ * registered instances are added.
+ */
 const MAX_WALLETS = 20_000;
 
 export class AuthorizedWallets {

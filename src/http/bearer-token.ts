@@ -15,7 +15,7 @@ export interface TokenOptions {
   readonly realm: string;
 }
 
-/** Answers 401 to a request without the right token. @param limit the rate limit that counts these requests */
+/** Answers 401 to a request without the right token. @param limit the rate limit for such requests */
 export function requireToken({ tokenHash, realm }: TokenOptions, limit: RequestHandler): RequestHandler {
   return (request, response, next) => {
     const token = BEARER.exec(request.headers.authorization ?? '')?.[1];

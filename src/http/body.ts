@@ -63,7 +63,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
   };
   const onEnd = (): void => resolve(chunks.join());
   const onCut = (): void => {
-    // A request also emits `close` after `end`. In that case, no error is created, because that would cost as much as reading the body.
+    // A request also emits `close` after `end`. In that case, no error is made, because making one costs as much as reading the body.
     if (!request.readableEnded) reject(cutOff());
   };
   request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);

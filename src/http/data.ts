@@ -38,7 +38,7 @@ export interface DataModules {
   readonly store: DataStore;
   /** Whether this node may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
-  /** Waits until this number of peers has the write. @returns how many peers have it. @throws RefusalError not_replicated */
+  /** Waits until at least `peers` peers have the write. @returns how many peers have it. @throws RefusalError not_replicated */
   readonly acknowledged: (write: LocalWrite, peers: number, timeoutMs: number) => Promise<number>;
   /** Called after each local write, so that it is pushed to the peers. */
   readonly onWritten: () => void;
@@ -53,7 +53,7 @@ const heldKey = z.string().refine((text) => isKey(text, MAX_HELD_KEY_BYTES), `1 
 const ttlMs = z.number().min(0).refine(Number.isInteger).meta({ type: 'integer' }).transform((ms) => (Number.isSafeInteger(ms) ? ms : 0));
 const acks = { acks: z.number().int().min(0).max(MAX_MEMBERS).default(0), timeout_ms: z.number().int().min(1).max(MAX_ACK_TIMEOUT_MS).default(DEFAULT_ACK_TIMEOUT_MS) };
 export const putBody = z.object({ key: newKey, value: z.string().meta({ contentEncoding: 'base64', pattern: CANONICAL_BASE64_PATTERN }), ttl_ms: ttlMs.default(0), ...acks });
-/** A body with `value` or `ttl_ms` is refused, because it was sent as a write, and a proxy turned it into a delete. */
+/** A body with `value` or `ttl_ms` is refused, because it looks like a write that a proxy has turned into a delete. */
 export const deleteBody = z.object({ key: heldKey, value: z.undefined().optional(), ttl_ms: z.undefined().optional(), ...acks });
 
 function isKey(text: string, maxBytes: number): boolean {
@@ -106,7 +106,7 @@ export class DataHandlers {
     return { app_id: appId, key: body.key, deleted: true, ...replicated };
   }
 
-  /** Reads the first key that is present. @param candidates the keys that a path may mean. @throws the same errors as `read` */
+  /** Reads the value of the first candidate that is present. @param candidates the keys that a path may mean. @throws the same errors as `read` */
   readFirst(appId: AppId, candidates: readonly string[]): object {
     const { clock, store } = this.#modules;
     const found = candidates.find((key) => isKey(key, MAX_HELD_KEY_BYTES) && store.get(String(appId), key, clock.nowMs()) !== null);

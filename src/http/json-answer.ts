@@ -21,8 +21,8 @@ export function sendJsonText(response: ServerResponse, status: number, text: str
   }
   const bytes = Buffer.byteLength(text);
   setHead(response, status, bytes);
-  // An ASCII string, such as an envelope, has one byte per character. Node writes it faster as latin1, because it then does not have to look
-  // for characters of several bytes.
+  // An ASCII string, such as an envelope, has one byte per character. Node writes it faster as latin1, because Node then does not have to
+  // look for characters of several bytes.
   response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }
 

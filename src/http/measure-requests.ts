@@ -1,7 +1,7 @@
 /**
  * Reports each request to the meter when its answer has been sent or its connection has closed. It reports the pattern of the route, not
- * the path, because a path may contain a key. The server reports the requests, because it already watches the end of each answer. A
- * middleware would cost more.
+ * the path, because a path may contain a key. The server calls this code, because it already watches the end of each answer. A middleware
+ * would cost more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';

@@ -1,7 +1,7 @@
 /**
  * Classes of requests and answers that already have the prototypes of Express. Express sets these prototypes on the objects of every
- * request. When a prototype changes, V8 discards what it has optimized for that object, which costs more than all middlewares of a node
- * together. Setting the prototype that an object already has costs nothing.
+ * request. When an object gets a different prototype, V8 discards what it has optimized for that object, which costs more than all
+ * middlewares of a node together. Setting the prototype that an object already has costs nothing.
  */
 import { IncomingMessage, ServerResponse, type ServerOptions } from 'node:http';
 import type { Express } from 'express';

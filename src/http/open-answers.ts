@@ -1,8 +1,8 @@
 /**
- * The answers of `/status` and `/nodes`, counted for the limit on bytes in flight (protocol.md §10, Bounds). Anyone may ask for them, and
- * if a caller does not read its answers, they stay in the node's memory. Callers of these routes cannot always be told apart, so all of
- * them together count as one caller, which leaves most of the bytes to apps. The shorter answers of other routes, and
- * answers to operators with a token, are not counted.
+ * Sends the answers of `/status` and `/nodes`, which count towards the limit on bytes in flight (protocol.md §10, Bounds). Anyone may ask
+ * for them, and if a caller does not read its answers, they stay in the node's memory. Callers of these routes cannot always be told apart,
+ * so all of them together count as one caller, which leaves most of the bytes to apps. The shorter answers of other routes, and answers to
+ * operators with a token, are not counted.
  */
 import type { ServerResponse } from 'node:http';
 import type { InflightBytes } from './inflight-bytes.ts';

@@ -52,7 +52,7 @@ export interface ProbeRequest {
 
 export interface ProbeAnswer {
   readonly isOk: boolean;
-  /** `ok`, or one line for each check and one for the result, each with a line break. */
+  /** `ok`, or one line for each check and one for the result, each ending with a line break. */
   readonly text: string;
 }
 

@@ -33,7 +33,7 @@ export interface StatusModules extends GateModules {
 const STATUS_VALUE: Readonly<Record<InstanceStatus, number>> = { ACTIVE: 0, STOPPED: 1, FAILED: 2, UNKNOWN: 255 };
 
 /**
- * Maximum number of dropped entries of the membership that are listed. Peers read at most 64 KiB of a status, and this limit keeps the
+ * Maximum number of listed entries that the membership has dropped. Peers read at most 64 KiB of a status, and this limit keeps the
  * answer below that size.
  */
 const MAX_DROPPED_LISTED = 100;

@@ -1,7 +1,7 @@
 /**
  * `POST /sync` (protocol.md §3, §4): a peer's request, from its proof to the sealed answer, as a chain of middlewares. The node reads
  * bodies only from members. It checks the secret and the membership again after the body, because a body may take a long time to arrive,
- * and a snapshot request may wait for others.
+ * and a snapshot request may wait for other snapshot requests.
  */
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { AuthenticatedPeer, Authenticator } from '../auth/authenticator.ts';
