@@ -134,7 +134,7 @@ describe('after a claim, a hand-over, a snapshot, derive requests, a put and a d
     expect(tags(others)).toEqual(tags(entries));
   });
 
-  test('the file passes verification with the wallet of the node, but not with another wallet', async () => {
+  test('the fetched file passes verification with the wallet of the node, but not with another wallet', async () => {
     const { code, stdout, stderr } = await audit('verify', '--wallet', first.wallet, fileOf(first));
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^checkpoints  [1-9]\\d*, signed by ${first.wallet}$`, 'm'));
@@ -143,7 +143,7 @@ describe('after a claim, a hand-over, a snapshot, derive requests, a put and a d
     expect([other.code, (JSON.parse(other.stdout) as { ok: boolean }).ok]).toEqual([3, false]);
   });
 
-  test('a changed file fails verification, and `fetch` adds nothing to it', async () => {
+  test('a changed file fails verification, and `fetch` refuses to add entries to it', async () => {
     const changed = join(folder, 'changed.jsonl');
     await writeFile(changed, (await readFile(fileOf(first), 'utf8')).replace('"op":"put","outcome":"ok"', '"op":"put","outcome":"no"'));
     expect(await audit('verify', changed)).toMatchObject({ code: 3, stdout: expect.stringMatching(/^line \d+: the hash of entry \d+ does not follow/m) });
@@ -167,7 +167,7 @@ test('after a restart of the node, its audit file has a second hash chain, and b
   expect(JSON.parse((await audit('verify', '--json', fileOf(second))).stdout)).toMatchObject({ ok: true, chains: 2, missing: 0 });
 });
 
-test('a derive request is recorded with the tag that belongs to the secret of that time, even if the secret is set aside before the log is read', async () => {
+test('a derive request is recorded with a tag made from the secret in use at that time, even if the secret is set aside before the log is read', async () => {
   const derive = () => app.client.derive({ path: 'asked twice' }, { node: first.wallet });
   const lastTag = (entries: readonly Entry[]) => entries.findLast(({ op }) => op === 'derive')!.target;
   await derive();
@@ -176,7 +176,7 @@ test('a derive request is recorded with the tag that belongs to the secret of th
   await derive();
   const hash = await cluster.chain.masterSecretHash();
   await cluster.chain.resetMasterSecretHash();
-  // A read of the log would write the entry, so the test does not read it before another secret is in use.
+  // Reading the log would make the node write the entry, so the test does not read the log before another secret is in use.
   await waitUntil({ what: 'another secret', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 100 }, async () => {
     await cluster.mineConfirmations();
     const confirmed = (await first.status()).cluster['master_secret_hash'] as string | null;

@@ -1,6 +1,6 @@
 /**
- * Runs `nova-kms doctor` against a cluster of real processes: first against a healthy cluster, then with the mistakes that operators make.
- * The first failed line must name the mistake.
+ * Runs `nova-kms doctor` against a cluster of real processes: first while the cluster is healthy, then with one mistake at a time that an
+ * operator could make. The first failed line must name the mistake.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';
@@ -57,7 +57,7 @@ async function doctor(environment: NodeJS.ProcessEnv = {}, ...args: readonly str
   return ended;
 }
 
-/** The first check that failed. */
+/** Runs `nova-kms doctor`, which must fail. @returns the first check that failed */
 async function firstFailure(environment: NodeJS.ProcessEnv = {}): Promise<Finding> {
   const { code, stdout, stderr } = await doctor(environment, '--json');
   const { ok, checks } = JSON.parse(stdout) as DoctorReport;
@@ -73,7 +73,7 @@ async function serve(answer: Answering): Promise<string> {
   return server.url;
 }
 
-/** A server that forwards the requests of the command to the chain, and changes the answers. */
+/** Starts a server that forwards JSON-RPC requests to the chain and changes the answers. @returns its URL */
 async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<string> {
   return serve(async ({ body }, response) => {
     const answered = await fetch(cluster.chain.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
@@ -83,7 +83,7 @@ async function rpcThat(change: (answer: { result?: unknown }) => void): Promise<
   });
 }
 
-/** Runs `work` while the cluster has one more member. `answer` makes the answers of this member from the status of a real node. */
+/** Runs `work` while the cluster has one more member. `answer` builds this member's answers from the status of a real node. */
 async function withMember(answer: (status: Record<string, Record<string, unknown>>) => Answering, work: () => Promise<void>): Promise<void> {
   const status = (await (await fetch(`${cluster.node(2).localUrl}/status`)).json()) as Record<string, Record<string, unknown>>;
   const { wallet, teePubkey } = freshKeys();
@@ -98,7 +98,7 @@ async function withMember(answer: (status: Record<string, Record<string, unknown
 }
 
 describe('a healthy cluster', () => {
-  test('passes every check when the command has the environment of a node', async () => {
+  test('fails no check when the command has the environment of a node', async () => {
     const { code, stdout, stderr } = await doctor();
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/\nnothing failed\n$/);
@@ -115,7 +115,7 @@ describe('a healthy cluster', () => {
     ]);
   });
 
-  test('passes every check from outside the enclave, including the check that both stores are equal', async () => {
+  test('fails no check when the command runs outside the enclave, and passes the check that both stores are equal', async () => {
     const { code, stdout } = await doctor({ ODYN_URL: 'http://127.0.0.1:9' }, '--url', node.localUrl);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ok +cluster\.stores +2 ready nodes hold the same records$/m);

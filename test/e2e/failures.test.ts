@@ -1,5 +1,5 @@
 /**
- * Makes the dependencies of a node fail, and checks the reported reason (docs/decisions/0021). The log line of the step, `/status`
+ * Makes the dependencies of a node fail, and checks the reported reason (docs/decisions/0021). The log line of the failed step, `/status`
  * and the 503 that a caller gets must all say which dependency failed, where, and how. None of them may contain the user name, the
  * password, the path or the query of a URL.
  */

@@ -1,7 +1,7 @@
 /**
- * A real node that uses an RPC with faults seen in the field (protocol.md §6, freshness and claims): a replica that is far behind, a
- * head that moves back, a suggested tip that is far too high, a transaction pool that rejects every claim as underpriced, an address with
- * a trailing slash, and a redirect.
+ * A real node that uses an RPC with faults and oddities seen in the field (protocol.md §6, freshness and claims): a replica that is far
+ * behind, a head that moves back, a suggested tip that is far too high, a transaction pool that rejects every claim as underpriced, an
+ * address with a trailing slash, and a redirect.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseTransaction, type Hex } from 'viem';
@@ -44,7 +44,7 @@ async function waitFor(what: string, holds: () => boolean | Promise<boolean>): P
   await waitUntil({ what, timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => ((await holds()) ? null : 'not yet'));
 }
 
-/** Waits until `count` more node_ticks have started, so that all but the last of them have ended. */
+/** Waits until `count` more node_ticks have started, which means that all but the last of them have ended. */
 async function ticksPass({ cluster }: World, count: number): Promise<void> {
   const { readiness } = await viewOf(cluster.node(1));
   await waitFor(`${count} ticks`, async () => (await viewOf(cluster.node(1))).readiness.ticks.run >= readiness.ticks.run + count);
@@ -80,7 +80,7 @@ describe('a ready node', () => {
     await ticksPass(world, 2);
   });
 
-  test('does not give the secret to a stopped member, even when the head of the RPC moves back to a block before the stop', async () => {
+  test('does not give the secret to a stopped member, even when the head of the RPC moves back to a block in which the member was active', async () => {
     const { cluster, rpc } = world;
     const { wallet, teePubkey, localUrl: url } = cluster.node(1);
     const asker = new AskingMember();
@@ -135,7 +135,7 @@ describe('a claim', () => {
   });
 });
 
-test('the node calls the RPC at exactly the configured address, including the trailing slash, and reports a redirect in the reason', async () => {
+test('the node calls the RPC at exactly the configured address, including the trailing slash, and its reason names the target of a redirect', async () => {
   const world = await startWorld('/v1/key/');
   try {
     const { cluster, rpc } = world;

@@ -141,7 +141,7 @@ test.each(LIES)('a peer that answers with $lie is logged and skipped in the same
   }
 });
 
-test('a peer that answers its second request with the exact bytes of its first answer is logged and skipped', async () => {
+test('a peer that sends the exact bytes of its first answer again is logged and skipped', async () => {
   const liar = await LyingPeer.start({ lie: 'the envelope of its first answer', rightSecret });
   try {
     liar.know([memberOf(joiner.wallet, joiner.teePubkey, joiner.url)]);
@@ -190,7 +190,7 @@ test('two nodes without a first snapshot get it from each other and become ready
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
   // A node asks at each tick, and becomes ready without a snapshot after enough requests have failed. Ticks are rare here, so that too few
-  // requests fail.
+  // requests fail for that.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);

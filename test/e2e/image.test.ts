@@ -76,7 +76,7 @@ describe('the root file system', () => {
     for (const name of SOURCES) cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
     const before = process.umask(0o077);
-    // LD_PRELOAD names a part of the C library that Node does not need. The dynamic linker loads it into every process of the build.
+    // `LD_PRELOAD` names a part of the C library that Node does not need. The dynamic linker loads it into every process of the build.
     const again = await build(checkout, { SOURCE_DATE_EPOCH: '1700000000', TZ: 'Asia/Tokyo', LANG: 'C', LD_PRELOAD: 'libanl.so.1' }, join(folder, 'second')).finally(() => process.umask(before));
     expect(again.sha256).toBe(built.sha256);
     process.stdout.write(`image: ${built.bytes} bytes, sha256 ${built.sha256}\n`);

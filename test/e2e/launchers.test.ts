@@ -76,7 +76,7 @@ describe('every process that a launcher started shuts down cleanly', () => {
     expect((await command.ended).stderr).toContain('"message":"stopped"');
   });
 
-  test('even when signals keep arriving until the launcher has ended; the launcher exits with the code of the node', async () => {
+  test('even when signals keep arriving: a repeated signal may end the node immediately, but no signal kills the launcher', async () => {
     const command = await startLonelyNode(BARE);
     await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 1 }, async () => {
       if (!command.running) return null;

@@ -151,7 +151,7 @@ describe('the configuration:', () => {
 });
 
 describe('the metrics of the node', () => {
-  test('are served on METRICS_PORT from the start, in any state, until the node stops', async () => {
+  test('are served on METRICS_PORT from the start, even while the node is ineligible, until the node stops', async () => {
     const metricsPort = await freePort();
     const { command } = await startLonelyNode({ METRICS_PORT: String(metricsPort) });
     await command.until('its metrics listening', hasLogged('metrics listening'));
@@ -210,7 +210,7 @@ describe('shutdown:', () => {
       await front.holding();
       command.signal('SIGTERM');
       await untilRefused(port);
-      // Copies of one signal count as one signal. Only a signal that comes a moment later counts as a second signal.
+      // Copies of a signal that arrive together count as one signal. Only a signal that comes a moment later counts as a second signal.
       await waitUntil({ what: 'the end', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 50 }, async () => {
         if (!command.running) return null;
         command.signal('SIGTERM');

@@ -1,7 +1,7 @@
 /**
- * Compatibility with an older node (protocol.md §9, §10): two real nodes, and one without the additions of this implementation, are
- * members of one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate limit, and never
- * answer its requests with 429.
+ * Compatibility with an older node (protocol.md §9, §10): two real nodes and an imitated older node, which lacks the additions of this
+ * implementation, are members of one cluster. Writes reach all nodes in both directions. The real nodes stay within the older node's rate
+ * limit, and never answer its requests with 429.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';

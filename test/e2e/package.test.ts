@@ -110,7 +110,7 @@ describe('the command line of the package', () => {
     expect(await nova('status', node.url)).toEqual({ code: 1, stdout: expect.stringContaining('connection refused'), stderr: '' });
   });
 
-  test('runs simulations on all processors', async () => {
+  test('runs simulations', async () => {
     expect(await nova('sim', '--seeds', '1..2', '--nodes', '2', '--hours', '0.01', '--faults', 'none')).toEqual({
       code: 0,
       stdout: expect.stringContaining('2 runs, 0 failed'),
@@ -118,7 +118,7 @@ describe('the command line of the package', () => {
     });
   });
 
-  test('has an emulator of the enclave API', async () => {
+  test('prints the help of the enclave API emulator', async () => {
     const { code, stdout } = await nova('emulator', '--help');
     expect(code).toBe(0);
     expect(stdout).toContain('--generation <name>');

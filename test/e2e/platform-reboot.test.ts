@@ -1,7 +1,7 @@
 /**
  * Nodes run in strict mode, with TLS and an egress proxy. One of them is killed, and its enclave restarts with new keys, while the platform's
  * client (`support/platform-client.ts`) calls the nodes at a steady rate. No call fails. The only writes that may be lost are those that the
- * killed node acknowledged just before it was killed and had not pushed yet: a push may wait for DATA_SYNC_NUDGE_MS.
+ * killed node acknowledged just before it was killed and had not pushed yet: a push may wait for `DATA_SYNC_NUDGE_MS`.
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';

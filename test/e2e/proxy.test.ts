@@ -38,7 +38,7 @@ beforeAll(async () => {
       { url: (port) => `http://node-1.kms.test:${port}`, environment: { HTTP_PROXY: first.url } },
       // The names of the variables are in lower case, and `no_proxy` contains the address of node 3.
       { url: (port) => `http://node-2.kms.test:${port}`, environment: { http_proxy: second.url, no_proxy: 'elsewhere.test,127.0.0.1' } },
-      // This node is registered with an IP address. A peer reaches it through a proxy unless the peer's NO_PROXY contains this address.
+      // This node is registered with an IP address. A peer reaches it through a proxy unless the peer's `NO_PROXY` contains this address.
       { environment: { HTTP_PROXY: third.url, NO_PROXY: 'elsewhere.test' } },
     ],
     prepare: async ({ chain }) => {

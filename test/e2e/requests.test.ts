@@ -139,7 +139,7 @@ async function ask(app: AppName, changes: Changes = {}, inner: unknown = { path:
   return world.apps[app].caller.send(world.node, 'POST', '/kms/derive', inner, changes);
 }
 
-/** Sends a message to node 1 as node 2. */
+/** Sends a message to node 1 in the name of node 2. */
 async function tell(message: unknown, changes: Changes = {}): Promise<RawAnswer> {
   return world.peer.send(world.node, 'POST', '/sync', message, changes);
 }
@@ -281,7 +281,7 @@ const APP_REFUSALS: readonly Refusal[] = [
   refusal('an app id that a JSON number cannot represent exactly', 403, 'forbidden', /app id/, () => ask('huge')),
   refusal("an app id that becomes another app's id when it is truncated to 64 bits", 403, 'forbidden', /app id/, () => ask('wrapping')),
   refusal('app id 0, which is reserved for the keys of the cluster', 403, 'forbidden', /app/, () => ask('zero')),
-  refusal('an envelope that is sealed with a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal('an envelope that is sealed with an unregistered key', 403, 'forbidden', /sender_tee_pubkey/, () =>
     ask('alice', { sealedBy: stranger }),
   ),
   refusal("an envelope with another app's key as sender_tee_pubkey", 403, 'forbidden', /sender_tee_pubkey/, () =>
@@ -333,7 +333,7 @@ const APP_REFUSALS: readonly Refusal[] = [
 ];
 
 const PEER_REFUSALS: readonly Refusal[] = [
-  refusal('no x-kms-wallet, and an envelope with a key that is not registered', 403, 'forbidden', /sender_tee_pubkey/, () =>
+  refusal('no x-kms-wallet, and an envelope that is sealed with an unregistered key', 403, 'forbidden', /sender_tee_pubkey/, () =>
     tell({ type: 'master_secret_request', ecdh_pubkey: generateP384(systemRandom).publicKeyDer }, { sealedBy: stranger, headers: { 'x-kms-wallet': undefined } }),
   ),
   refusal('a signer that is not a member', 403, 'forbidden', /member/, async () => {

@@ -1,5 +1,5 @@
 /**
- * No output of a node contains a secret (protocol.md §2). A run at LOG_LEVEL=DEBUG goes through a claim, a hand-over, derive requests,
+ * No output of a node contains a secret (protocol.md §2). A run at `LOG_LEVEL=DEBUG` goes through a claim, a hand-over, derive requests,
  * writes, refusals and a reset. The test searches every line, answer, inspector event and output of a visualiser for every secret in every
  * form. The search is tested too: it must find a deliberate leak in each form.
  */

@@ -32,12 +32,12 @@ function start(file: string, args: readonly string[], environment: NodeJS.Proces
   return command;
 }
 
-/** `npm start` without the lines that npm prints. */
+/** Starts `npm start` so that npm itself prints nothing. */
 function npmStart(...args: string[]): StartedCommand {
   return start('npm', ['start', '--silent', '--', ...args]);
 }
 
-/** The script that `npm start` runs, without npm. */
+/** Starts the script behind `npm start` directly, without npm. */
 function launcher(...args: string[]): StartedCommand {
   return start('node', ['scripts/start.mjs', ...args]);
 }

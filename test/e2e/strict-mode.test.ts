@@ -153,7 +153,7 @@ describe('with the proxy,', () => {
     expect(doors).toContain(`tunnel localhost:${fronts[0]!.port}`);
   });
 
-  test('a member without https is dropped, and /status shows it', async () => {
+  test('a member without https is dropped, and /status shows why', async () => {
     for (const node of nodes) {
       const { cluster: seen } = (await http.get(node.localUrl, '/status')).json as { cluster: Record<string, unknown> };
       expect(seen['dropped']).toEqual([{ wallet: plain.wallet, why: 'URL is not https' }]);

@@ -15,9 +15,9 @@ import { startCluster, type Cluster } from './support/cluster.ts';
 import { waitForStates } from './support/quick-blocks.ts';
 import { expectedValues, keysOn, valuesOn, waitForAbsence } from './support/replication-view.ts';
 
-/** The default of MAX_KV_VALUE_SIZE_BYTES. */
+/** The default of `MAX_KV_VALUE_SIZE_BYTES`. */
 const MAX_VALUE_BYTES = 1_048_576;
-/** MAX_APP_STORAGE_BYTES of these nodes: room for one value of the largest size with its key, but not for two. */
+/** `MAX_APP_STORAGE_BYTES` of these nodes: room for one value of the largest size with its key, but not for two. */
 const MAX_APP_BYTES = MAX_VALUE_BYTES + 200_000;
 const PORTION_BYTES = 131_072;
 /**

@@ -62,7 +62,7 @@ afterAll(async () => {
   await command.clear();
 });
 
-test('the page is available before the nodes run, and shows both nodes from their start', async () => {
+test('the event stream starts with the chart, skips no event, and shows both nodes becoming ready; the session lists all commands', async () => {
   await until(isReady('node-1'));
   await until(isReady('node-2'));
   expect(events[0]!.kind).toBe('chart');

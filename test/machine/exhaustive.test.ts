@@ -162,7 +162,7 @@ describe('a first snapshot that hangs or fails', () => {
     }
   });
 
-  test('no longer counts as a failed round after a node_tick that ended without asking for a snapshot', () => {
+  test('no longer counts as a failed round after a later node_tick has failed to read the chain', () => {
     const reading = states.filter(({ state }) => state.value.nodeTick === 'readingChain' && state.context.firstSnapshot.fullRounds > 0);
     const missing = reading.filter(({ state }) => state.context.firstSnapshot.state === 'missing');
     expect(missing.length).toBeGreaterThan(0);

@@ -14,7 +14,7 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 import { RawCaller, RawHttp, type Target } from './raw-caller.ts';
 import { assertNoSecrets, type Output, type Secret } from './secret-search.ts';
 
-/** The first apps of a cluster. The search looks for their data keys. */
+/** The ids of the first apps of a cluster. The search looks for their data keys. */
 const APP_IDS = [1_001, 1_002, 1_003];
 
 /** Runs `use` with a caller that acts as the given node and uses the enclave of that node. */

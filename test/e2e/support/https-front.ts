@@ -9,7 +9,7 @@ import { generate } from 'selfsigned';
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
-  /** File that contains the certificate, for NODE_EXTRA_CA_CERTS. */
+  /** File that contains the certificate, for `NODE_EXTRA_CA_CERTS`. */
   readonly file: string;
   remove(): Promise<void>;
 }

@@ -112,7 +112,7 @@ function noteTokens(headers: IncomingHttpHeaders, secrets: Secret[]): void {
   }
 }
 
-/** Wraps the enclave and records its proofs, candidates and inner bodies as secrets. */
+/** Wraps the enclave, and records as secrets the proofs, candidates and inner bodies that it makes or gets. */
 function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
   const note = (name: string, bytes: Uint8Array): void => {
     if (bytes.length >= 16) secrets.push({ name, bytes: Uint8Array.from(bytes) });

@@ -1,6 +1,6 @@
 /**
- * The real Prometheus and promtool: from PROMETHEUS_DIR, or from the PATH, where Debian's package `prometheus` puts them. They are not npm
- * packages. CI must install them. On other machines, if they are missing, the output says that some tests did not run.
+ * The real Prometheus and promtool: from `PROMETHEUS_DIR`, or from the `PATH`, where Debian's package `prometheus` puts them. They are not
+ * npm packages. CI must install them. On other machines, if they are missing, the output says that some tests did not run.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

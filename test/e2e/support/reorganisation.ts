@@ -11,7 +11,7 @@ async function call(chain: DevChain, method: string, parameters: readonly unknow
   return result;
 }
 
-/** The signed transaction, mined or pending. */
+/** The signed transaction with this hash, mined or pending. */
 export async function rawTransaction(chain: DevChain, hash: string): Promise<Transaction> {
   return (await call(chain, 'eth_getRawTransactionByHash', [hash])) as Transaction;
 }

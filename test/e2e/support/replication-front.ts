@@ -39,7 +39,7 @@ export class ReplicationFront {
     this.#cut.delete(wallet);
   }
 
-  /** The number of requests that the front has dropped since this member was cut off. */
+  /** The number of this member's requests that the front has dropped since the member was cut off. */
   dropped(wallet: Wallet): number {
     return this.#cut.get(wallet) ?? 0;
   }

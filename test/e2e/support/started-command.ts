@@ -30,7 +30,7 @@ export class StartedCommand {
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   readonly #mark = `/mark-${randomUUID()}`;
-  /** HOME and TMPDIR of the command, so that the test finds files that the command leaves there. */
+  /** `HOME` and `TMPDIR` of the command, so that the test finds files that the command leaves there. */
   readonly #folder = mkdtempSync(join(tmpdir(), 'command-'));
   #outputEnded = false;
   #stdout = '';
@@ -89,7 +89,7 @@ export class StartedCommand {
     });
   }
 
-  /** The processes that are still running. */
+  /** The processes of the command that are still running. */
   processes(): readonly FoundProcess[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -100,8 +100,8 @@ export class StartedCommand {
   }
 
   /**
-   * The one process whose command line contains the text. A child that has not started its program yet still has the command line of its
-   * parent.
+   * The one process whose command line contains the text. A child that has not started its program yet does not count, because it still has
+   * the command line of its parent.
    */
   processOf(text: string): FoundProcess {
     const all = this.processes().filter(({ command }) => command.includes(text));
@@ -119,7 +119,7 @@ export class StartedCommand {
     });
   }
 
-  /** The files in the HOME and TMPDIR of the command, apart from those of npm. */
+  /** The files in the `HOME` and `TMPDIR` of the command, apart from those of npm. */
   filesLeft(): readonly string[] {
     return readdirSync(this.#folder).filter((name) => name !== '.npm');
   }
