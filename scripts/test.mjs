@@ -1,6 +1,6 @@
 /**
- * `npm test`: installs packages if needed, then runs all checks in two parallel lanes and prints the time of each check. The output of a
- * check appears when the check has ended. The first failure ends the run. Arguments select the checks to run: `npm test -- unit e2e`. A
+ * `npm test`: installs packages if needed, then runs all checks in two parallel lanes and prints how long each check took. The output of
+ * a check appears when the check has ended. The first failure ends the run. Arguments select the checks to run: `npm test -- unit e2e`. A
  * single check prints its output directly.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';

@@ -58,8 +58,8 @@ const leaveOut: Plugin = {
 };
 
 /**
- * Loads Node's own modules with `require`. `import` would read every export of a module, and some exports load a second HTTP client, web
- * streams and more, which then stay in memory.
+ * Loads Node's own modules with `require`. `import` would read every export of a module, and reading some exports loads a second HTTP
+ * client, web streams and more, which then stay in memory.
  */
 const requireBuiltins: Plugin = {
   name: 'require-builtins',
@@ -110,7 +110,7 @@ export async function bundleNode(folder: string): Promise<void> {
 }
 
 /**
- * Bundles the worker thread of the visualiser for an image, in which the separate modules are missing.
+ * Bundles the worker thread of the visualiser into one file for an image, because an image does not contain the compiled modules of `src`.
  * @param folder the output folder, next to the folder of the bundle
  */
 export async function bundleWorker(folder: string): Promise<void> {

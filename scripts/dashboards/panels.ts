@@ -31,7 +31,7 @@ export interface Dashboard {
 
 const ALL = 'job="nova-kms"';
 const ONE = 'job="nova-kms", instance=~"$instance"';
-/** Seconds since a timestamp. A timestamp of 0 means never, and its line is not drawn. */
+/** Seconds since a timestamp. A timestamp of 0 means that the event has never happened, so no line is drawn. */
 const since = (selector: string): string => `time() - (${selector} > 0)`;
 const rate = (selector: string): string => `rate(${selector}[$__rate_interval])`;
 

@@ -1,6 +1,6 @@
 /**
- * Tells how many bytes the requests of all nodes in this process hold, and how many callers have a request under way. A node does not show
- * these figures, so this module remembers the objects that count them.
+ * Reports how many bytes the requests of all nodes in this process hold, and how many callers have a request under way. A node does not
+ * show these figures, so this module remembers the objects that count them.
  */
 import { InflightBytes } from '../../src/http/inflight-bytes.ts';
 import { RequestsUnderWay } from '../../src/http/requests-under-way.ts';

@@ -1,5 +1,5 @@
 /**
- * An enclave API that closes or resets its connections before, within and after answers, and that gets more calls than the client has
+ * An enclave API that closes or resets its connections before, during and after answers, and that gets more calls than the client has
  * connections. Each call must return its own answer, or fail because its connection was closed. It must never return the answer to another
  * call or a changed answer.
  */
@@ -49,7 +49,7 @@ async function wait(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The path of a request, and its whole length; null while its head is incomplete. */
+/** The path of a request, and its total length in bytes; null while its head is incomplete. */
 function headOf(text: string): { readonly path: string; readonly bytes: number } | null {
   const end = text.indexOf('\r\n\r\n');
   if (end === -1) return null;
@@ -61,7 +61,7 @@ function headOf(text: string): { readonly path: string; readonly bytes: number }
 class Api {
   /** The random bytes that the API has returned to calls, in hex. */
   readonly given = new Set<string>();
-  /** Number of times that the API has closed a connection and a request may have been lost. */
+  /** Number of times that the API has closed a connection in a way that may have lost a request. */
   closed = 0;
   readonly #case: Case;
   #requests = 0;

@@ -6,7 +6,7 @@ import { KmsClientError } from '../../src/client/errors.ts';
 import { ExpectedError } from '../../src/domain/errors.ts';
 
 const MAX_CAUSES = 8;
-/** Errors that the language throws when a program has a bug. */
+/** Errors that JavaScript itself throws because a program has a bug. */
 const FAULTS = [SyntaxError, RangeError, ReferenceError, TypeError] as const;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Callers that hang up while they send a request, while the node works on it, or while it answers. The registry and the enclave answer when
- * the case says so. Callers that stay must be answered, and afterwards the node must count no request as under way and no bytes as held.
+ * Callers that hang up while they send a request, while the node works on it, or while it answers. The case decides when the registry and
+ * the enclave answer. Callers that stay must be answered, and afterwards the node must count no request as under way and no bytes as held.
  */
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';

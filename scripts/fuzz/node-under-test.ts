@@ -28,7 +28,7 @@ export async function startNodeUnderTest(options: NodeOverHttpOptions = {}): Pro
 
 /**
  * The headers of a request that the caller sends as an app or as a peer. The headers of a peer include the HMAC of the envelope. The node
- * accepts the proof only once.
+ * accepts the nonce in the headers only once.
  */
 export async function headersOf(node: NodeOverHttp, isPeer: boolean, envelope: unknown): Promise<Record<string, string>> {
   const nonce = node.nonces.issue();

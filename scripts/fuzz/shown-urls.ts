@@ -1,6 +1,6 @@
 /**
- * Configuration values that are URLs, in all forms that a URL parser repairs. No line that a node shows may contain the login, the query or,
- * for the RPC, the path. A node must be able to start with every value that the configuration accepts.
+ * Tests settings whose values are URLs, in all malformed forms that a URL parser repairs. No line that a node shows may contain the login,
+ * the query or, for the RPC, the path. A node must be able to start with every value that the configuration accepts.
  */
 import fc from 'fast-check';
 import { readConfig } from '../../src/config/read-config.ts';

@@ -602,7 +602,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'answers-unsigned',
     section: 'own',
-    what: "An answer is accepted even if its peer's signature is missing or wrong.",
+    what: "An answer is accepted even if the peer's signature is missing or wrong.",
     replace: [
       {
         file: 'sync/peer-conversation.ts',
@@ -734,7 +734,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'depth-off-by-one',
     section: 'own',
-    what: 'The chain is read five blocks deep instead of six.',
+    what: 'The chain is read five blocks below the head instead of six.',
     replace: [{ file: 'registry/pinned-block.ts', find: `  const block = shown.head - confirmations;`, put: `  const block = shown.head - confirmations + 1n;` }],
   },
   {
@@ -965,7 +965,7 @@ const OWN: readonly Mutant[] = [
   {
     name: 'requests-under-way-unlimited',
     section: '§10',
-    what: 'All requests of a wallet are carried out at the same time.',
+    what: 'There is no limit on how many requests of a wallet are carried out at the same time.',
     replace: [{ file: 'http/kms-routes.ts', find: `maxUnderWay: 32, maxWaiting: 256`, put: `maxUnderWay: Infinity, maxWaiting: 256` }],
     runs: HELD,
   },
