@@ -22,7 +22,7 @@ export interface NodeAuditModules {
   readonly failures: Pick<FailureLog, 'note'>;
   /** This node's wallet; null until the enclave has answered. */
   readonly wallet: () => Wallet | null;
-  /** The tag of a path or key of an app (`Vault.auditTag`). */
+  /** The tag of a path or key of an app; null while there is no serving secret (`Vault.auditTag`). */
   readonly tagOf: (kind: AuditTagKind, appId: AppId, text: string) => string | null;
 }
 
@@ -61,7 +61,7 @@ export class NodeAudit {
     return this.#trail.dropped;
   }
 
-  /** Call it before the key of the tags changes. */
+  /** Writes the waiting events into the chain. Call it before the key of the tags changes. */
   writeWaiting(): void {
     this.#trail.writeWaiting();
   }

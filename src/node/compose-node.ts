@@ -1,6 +1,7 @@
 /**
  * The composition root: builds the parts of a node from the rooms (the folders under `src`), and connects them with each other and with the
- * node's ports. A process uses system ports here, a simulation uses seeded ports. This file makes no decisions, and no other file uses all rooms of a node.
+ * node's ports. A process passes system ports to it, and a simulation passes seeded ports. This file makes no decisions, and no other file
+ * uses all rooms of a node.
  */
 import { createActor, type Actor } from 'xstate';
 import { Authenticator } from '../auth/authenticator.ts';

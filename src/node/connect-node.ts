@@ -25,7 +25,7 @@ export interface ConnectedNode {
   readonly clock: Clock;
   readonly node: ComposedNode;
   readonly odyn: OdynClient;
-  /** Null without `NODE_PRIVATE_KEY`. */
+  /** Signs with `NODE_PRIVATE_KEY` instead of the enclave's key; null if that variable is not set. */
   readonly local: LocalWallet | null;
   readonly visualizer: NodeVisualizer | null;
   readonly metered: MeteredNode | null;

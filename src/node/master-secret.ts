@@ -40,7 +40,7 @@ export interface SecretChange {
 
 export interface MasterSecretModules {
   readonly vault: Vault;
-  /** For the audit log. */
+  /** Called for each change, so that the audit log can record it. */
   readonly onChange?: (change: SecretChange) => void;
   /** Empties the store, because the new secret cannot decrypt its values. */
   readonly emptyStore: () => void;

@@ -16,7 +16,7 @@ import type { ComposedNode } from './compose-node.ts';
 
 export interface MeteredNode {
   readonly meter: Meter;
-  /** For the main port; undefined without `METRICS_TOKEN_SHA256`. */
+  /** The modules of the route `/metrics` on the main port; undefined without `METRICS_TOKEN_SHA256`. */
   readonly route: MetricsModules | undefined;
   /** Must be called before the node is started. If the port `METRICS_PORT` is already in use, the node runs without a port for metrics. */
   start(node: ComposedNode): Promise<void>;

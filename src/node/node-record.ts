@@ -90,7 +90,7 @@ export class NodeRecord implements NodeWatcher {
           'may say that a key is absent': node.inside.sureness.isSure(),
         }),
         onFailure: () => {
-          // The recorder has reported the end of this source. Later events would contradict it.
+          // The recorder has reported that this source has ended. Later events would contradict that report.
           this.#isOver = true;
           onLost?.();
         },
