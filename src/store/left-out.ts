@@ -18,7 +18,7 @@ export interface LeftOutOptions {
 
 /** What is known about the left-out records of one key. */
 interface Entry {
-  /** The latest `updated_at_ms`. */
+  /** The latest `updated_at_ms` of these records. */
   readonly updatedAtMs: number;
   /** The time from which the key is absent on all nodes; Infinity if a value without a lifetime was left out. Unix milliseconds. */
   readonly goneFromMs: number;

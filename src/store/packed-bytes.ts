@@ -1,7 +1,7 @@
 /**
  * Stored bytes as the store keeps them: a string with one character per byte (Latin-1). V8 keeps such a string in one piece, with one byte
  * per character. A Uint8Array with its own buffer costs more than 400 bytes besides its content. A slice of a shared buffer
- * would keep the whole buffer in memory. Comparing two such strings compares their bytes, one by one and unsigned.
+ * would keep the whole buffer in memory. Comparing two such strings compares their bytes one by one, as unsigned numbers.
  */
 
 declare const packedBytes: unique symbol;

@@ -31,7 +31,10 @@ import { WriteLog, type LogEntry } from './write-log.ts';
 
 /** Maximum number of timers handled by one operation. Later operations handle the remaining timers. */
 const TIMERS_PER_OPERATION = 256;
-/** Maximum number of timers handled before stores are compared. It is higher, because a comparison takes a long time anyway. */
+/**
+ * Maximum number of timers handled before stores are compared. It is higher than `TIMERS_PER_OPERATION`, because a comparison takes a long
+ * time anyway.
+ */
 const TIMERS_PER_LONG_OPERATION = 10_000;
 /** Maximum number of this node's own tombstones that a delete examines to find one that all members have. */
 const OWN_TOMBSTONES_PER_DELETE = 256;

@@ -3,9 +3,9 @@
  * a string moves a few hundred neighbours at most, and a range of any length is copied piece by piece.
  */
 
-/** A piece that grows longer than this is split in two. */
+/** A piece with more strings than this is split in two. */
 const MAX_PIECE = 512;
-/** Two neighbouring pieces are joined if their total length is at most this. An empty piece is always joined. */
+/** Two neighbouring pieces are joined if they have at most this many strings together. An empty piece is always joined. */
 const JOINED_PIECE = MAX_PIECE / 2;
 
 export type Compare = (a: string, b: string) => number;

@@ -62,13 +62,13 @@ export class TimingWheel<What> {
     this.#nearCancelled = 0;
   }
 
-  /** The next timer whose time has come, or null. */
+  /** Removes and returns the next timer whose time has come; null if there is none. */
   takeDue(nowMs: number): Timer<What> | null {
     for (;;) {
       if (this.#come.length === 0) this.#reach(slotOf(nowMs));
       this.#sortOut();
       const next = this.#near.at(-1);
-      // All timers of the slots reached so far were cancelled. Later slots are due by now, so the loop continues with them.
+      // The slots reached so far contain no more timers. Later slots are due by now, so the loop continues with them.
       if (next === undefined && this.#reached < slotOf(nowMs)) continue;
       if (next === undefined || (!next.cancelled && next.atMs > nowMs)) return null;
       this.#near.pop();

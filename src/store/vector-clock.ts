@@ -84,7 +84,7 @@ interface Joined {
   readonly right: number;
 }
 
-/** For each key of either clock, the counts of both clocks. */
+/** For each key that occurs in either clock, its counts in both clocks. */
 function joined(a: VectorClock, b: VectorClock): Joined[] {
   const all: Joined[] = [];
   let left = 0;

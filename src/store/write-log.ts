@@ -11,7 +11,7 @@ export interface LogEntry<What> {
   /** Null if the entry is superseded, because the key was written again or its record was removed. */
   what: What | null;
   readonly bytes: number;
-  /** `taken`: a peer has reported that it has this record or a newer one. `replaced`: a record from a peer has replaced it since. */
+  /** `taken`: a peer has reported that it has this record or a newer one. `replaced`: a peer's record has since replaced this record. */
   state: 'untaken' | 'taken' | 'replaced';
 }
 
