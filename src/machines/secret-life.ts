@@ -15,7 +15,7 @@
 import { InvariantError, invariant } from '../domain/errors.ts';
 import { ZERO_HASH, type Hash32, type Wallet } from '../domain/ids.ts';
 
-/** Maximum number of secrets set aside at the same time. When there are more, the oldest is wiped. */
+/** Maximum number of secrets set aside at the same time. When one more is set aside, the oldest is wiped. */
 export const MAX_ASIDE = 4;
 
 /** Where a secret came from: made by this enclave, given in `MASTER_SECRET_HEX`, or handed over by a member. */

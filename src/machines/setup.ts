@@ -59,7 +59,7 @@ export function setupNode(options: NodeMachineOptions, ports: NodeMachinePorts) 
       stopIfBroken: ({ event }) => {
         if ('error' in event && event.error instanceof InvariantError) throw event.error;
       },
-      /** Stops the machine when replication has ended. Replication must run as long as the node is ready, so something is broken. */
+      /** Stops the machine when replication has ended. Replication must not end while the node is ready, so this is a fault. */
       stopBroken: ({ event }) => {
         throw 'error' in event && event.error instanceof Error ? event.error : new InvariantError('replication ended by itself');
       },

@@ -21,7 +21,7 @@ export interface NodeShownModules {
   /** The clock that the machine uses. */
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;
   readonly secret: { readonly life: SecretLife; isServable(): boolean };
-  /** Converts a time of the node's wall clock to the reader's wall clock. Absent: both clocks are the same. */
+  /** Converts a time of the node's wall clock to a time of the reader's wall clock. If absent, both clocks are the same. */
   readonly readerMs?: (nodeMs: number) => number;
 }
 

@@ -36,12 +36,15 @@ export interface ClaimFacts {
   readonly progress: string;
 }
 
-/** Step 4, secret: whether the secret whose hash the chain shows was installed. */
+/** Step 4, secret: whether the step has installed the secret whose hash the chain shows. */
 export type SecretFacts =
   | { readonly kind: 'installed'; readonly store: StoreOrigin }
   | { readonly kind: 'failed'; readonly reason: Reason };
 
-/** Step 5. `stale`: the node was cut off for so long that its store may be incomplete, so it asks for a snapshot again. */
+/**
+ * The result of step 5, which installs the sync key. `stale`: the node was cut off for so long that its store may be incomplete, so it asks
+ * for a snapshot again.
+ */
 export interface SyncKeyFacts {
   readonly stale: boolean;
 }
