@@ -18,7 +18,7 @@ describe('an early tick', () => {
     expect(earlyTickDelayMs({ attempt }, BEAT_MS, 0)).toBe(delayMs);
   });
 
-  test('always begins after at least 1 s and at most one regular interval', () => {
+  test('always begins after a delay of at least 1 s and at most one regular interval', () => {
     fc.assert(
       fc.property(fc.nat(100), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, unit) => {
         const delayMs = earlyTickDelayMs({ attempt }, BEAT_MS, unit);

@@ -19,7 +19,7 @@ function after(rounds: readonly (SnapshotRound & { atMs: number })[], from: Firs
 describe('a first snapshot counts as complete when', () => {
   test.each<[string, SnapshotRound]>([
     ['there is no other member', { others: 0, asked: 0, answered: 0, complete: false }],
-    ['a member sent a complete snapshot, even if others did not answer', { others: 4, asked: 2, answered: 1, complete: true }],
+    ['a member sent a complete snapshot, even if other members were not asked or did not answer', { others: 4, asked: 2, answered: 1, complete: true }],
     ['every other member sent its snapshot in the same tick, complete or not', { others: 3, asked: 3, answered: 3, complete: false }],
   ])('%s', (_, round) => {
     expect(after([{ ...round, atMs: 0 }])).toBe(SNAPSHOT_COMPLETE);
@@ -51,19 +51,19 @@ describe('a node without a first snapshot', () => {
   const silent = { others: 2, asked: 2, answered: 1, complete: false };
   const inVain = after([0, 1_000, 60_000].map((atMs) => ({ ...silent, atMs })));
 
-  test('becomes ready after three consecutive rounds that asked every member in vain, but not before one node_tick interval has passed since the first round', () => {
+  test('becomes ready after three consecutive rounds that asked every member in vain, if the first round began at least one node_tick interval ago', () => {
     expect(inVain.state).toBe('none');
   });
 
-  test('keeps asking after it has become ready, and a later complete snapshot still counts', () => {
+  test('accepts a complete snapshot even after it has become ready', () => {
     expect(after([{ ...silent, complete: true, atMs: 120_000 }], inVain)).toBe(SNAPSHOT_COMPLETE);
   });
 
-  test('stays ready if no member answers after it has become ready', () => {
+  test('stays ready if a later round asks no member', () => {
     expect(after([{ ...silent, asked: 0, answered: 0, atMs: 120_000 }], inVain).state).toBe('none');
   });
 
-  test('does not become ready when a node_tick between two rounds asked no member, because then the rounds are not consecutive', () => {
+  test('counts its rounds from zero again after a node_tick that asked no member, because only consecutive rounds count', () => {
     const broken = breakRow(after([0, 1_000].map((atMs) => ({ ...silent, atMs }))));
     expect(after([{ ...silent, atMs: 60_000 }], broken).state).toBe('missing');
     expect(after([60_000, 61_000, 62_000].map((atMs) => ({ ...silent, atMs })), broken).state).toBe('none');

@@ -129,9 +129,9 @@ describe('a ready node stops being ready in the tick in which it sees', () => {
 describe('a secret that the chain no longer shows', () => {
   test.each<[string, HashFacts, ReadinessState, Reason]>([
     ['the hash is zero', { kind: 'unset' }, 'bootstrapping', reason(REASONS.awaitingHash)],
-    ['the hash is of a secret that this node lacks', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
+    ['the hash belongs to a secret that this node lacks', { kind: 'wanted' }, 'syncing-secret', reason(REASONS.secretHashMismatch, 'asking the members')],
     [
-      'the hash is of a different secret that this node holds',
+      'the hash belongs to a different secret that this node holds',
       { kind: 'confirmed', store: { secret: OTHER, claimedHere: false } },
       'syncing-secret',
       reason(REASONS.firstSnapshotMissing),
@@ -278,8 +278,8 @@ describe('a node whose wall clock jumps ahead and back within a node_tick', () =
   });
 });
 
-describe('a node becomes ready again', () => {
-  test('when the cause is gone, and requests neither the secret nor a snapshot again', async () => {
+describe('a node becomes ready', () => {
+  test('again when the chain can be read again, without requesting the secret or a snapshot', async () => {
     const node = await readyNode({ outageMs: 0 });
     await node.fail('readChain', LOST);
     expect(node.state).toBe('ineligible');
@@ -304,7 +304,7 @@ describe('a node becomes ready again', () => {
     expect(node.state).toBe('ready');
   });
 
-  test('in an early tick after a failed fetch, and keeps the reason until then', async () => {
+  test('in an early tick after a failed fetch, and shows the reason of the failure until then', async () => {
     const node = new Node();
     await node.eligible({ kind: 'wanted' });
     await node.settle('fetchSecret', { kind: 'failed', reason: reason(REASONS.nobodyHoldsSecret) });
@@ -383,7 +383,7 @@ describe('a node that was cut off for too long', () => {
 });
 
 describe('probes', () => {
-  test('run only in an enclave, at the same time as the tick, and nothing waits for them', async () => {
+  test('start only if they are turned on, and the node becomes ready without waiting for them', async () => {
     const [strict, loose] = [new Node({ probePeers: true }), new Node()];
     for (const node of [strict, loose]) await node.toReady();
     expect([strict.started.get('probePeers'), loose.started.get('probePeers')]).toEqual([1, undefined]);

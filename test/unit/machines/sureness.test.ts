@@ -98,7 +98,7 @@ describe('a node is not sure, and lists the members that it waits for, when', ()
     ['records of the sure member were left out', ['a'], [began, members('a'), says('a', true), merged('a', { sure: true, leftOut: true })]],
     ['a member sent all its records before it reported that it is sure', ['a'], [began, members('a', 'b'), merged('a'), says('a', true), says('b', false)]],
     ['one of two members that are not sure has sent no records', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), says('b', false)]],
-    ['one of two members that are not sure is gone permanently', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), silent('b', SILENCE_MS)]],
+    ['one member that is not sure has sent all records, and the other member has been silent for too long', ['b'], [began, members('a', 'b'), says('a', false), merged('a'), silent('b', 0), silent('b', SILENCE_MS)]],
     ['a member of an older version has sent no records, and no member is sure', ['old'], [began, members('a', 'old'), says('a', false), merged('a'), says('old', false, null)]],
     ['the member that has sent all its records now has a new store', ['a', 'b'], [began, members('a', 'b'), says('b', false), merged('a'), says('a', false, 'its next store')]],
     ['the records were sent for the previous store of this node', ['a'], [began, members('a'), { type: 'store.began', store: NEXT_STORE }, merged('a', { sure: true })]],

@@ -20,8 +20,8 @@ test.each<[string, { nowMs: number; monotonicMs: number }, number, number]>([
 
 describe('the master secret', () => {
   test.each<[string, number, Partial<FreshnessLimits>, boolean]>([
-    ['is handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick old', 108_000, {}, true],
-    ['is not handed out when the view is older than CHAIN_MAX_AGE_SECONDS plus one node_tick', 108_001, {}, false],
+    ['is handed out while the view is at most CHAIN_MAX_AGE_SECONDS plus one node_tick interval old', 108_000, {}, true],
+    ['is not handed out when the view is older than CHAIN_MAX_AGE_SECONDS plus one node_tick interval', 108_001, {}, false],
     ['is handed out with a view of any age when CHAIN_MAX_AGE_SECONDS is 0', 10_000_000, { maxAgeMs: 0 }, true],
   ])('%s', (_, ms, limits, may) => {
     expect(isFreshEnough(VIEW, after(ms), { ...LIMITS, ...limits })).toBe(may);
