@@ -82,7 +82,7 @@ test('the page follows three nodes while they start, while one is killed and sta
   await page.waitForSelector('.drawing [data-state="node.readiness.ready"].active');
   await page.waitForSelector('.arrow:not(.never)[data-arrow$="-> node.readiness.ready"]', { state: 'attached' });
 
-  // Without the hash no node is ready, and each card shows the reason.
+  // Without the hash, no node is ready, and each card shows the reason.
   await command('reset_hash');
   await all(':not([data-state=ready]):not(.ended)');
   await page.waitForSelector(`${card('node-1', ':not([data-state=ready])')} .reason:not(:empty)`);

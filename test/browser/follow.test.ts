@@ -70,7 +70,7 @@ describe('the machine of a source', () => {
     await page.waitForSelector(`${arrow('red', 'green')}:not(.last):not(.never)`, { state: 'attached' });
   });
 
-  test('shows the state of every region in words, and at first draws only the region of the headline', async () => {
+  test('shows the state of every region in words, and at first draws only the region whose state is the headline', async () => {
     expect(await page.locator('.drawing').count()).toBe(1);
     expect(await page.locator('.drawing').getAttribute('data-region')).toBe('crossing.light');
     expect(await page.locator('.tab-state').allTextContents()).toEqual(['red', 'standing', 'idle', '', '']);

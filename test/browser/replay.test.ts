@@ -143,8 +143,8 @@ describe('a trace file', () => {
   });
 });
 
-describe('a simulation that breaks a rule', () => {
-  test('is opened, and the page jumps to the moment when the rule was broken and chooses the node that broke it', async () => {
+describe('the trace of a simulation that breaks a rule', () => {
+  test('is opened, and a key shows the moment when the rule was broken and chooses the node that broke it', async () => {
     const lines: string[] = [];
     const scenario = makeScenario({ seed: '3', nodes: 4, apps: 2, durationMs: 120_000, faults: FAULT_PROFILES.light, requestsPerSecond: 1 });
     const { violation } = await simulate(scenario, { onStart: forgetOneKey, onEvent: (line) => void lines.push(line) });
