@@ -1,6 +1,6 @@
 /**
  * A composed node and the system ports that it uses in this process: clock, randomness, enclave API, chain RPC, peers, metrics and
- * visualiser. Nothing has been started and nothing listens.
+ * visualiser. Nothing has been started yet, and no port is open.
  */
 import type { Config } from '../config/settings.ts';
 import { DependencyError } from '../domain/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * Reports to the recorder what happens in one node: the chart of its machine, the part of the machine's context that may be shown, each
- * sync_tick as a span, and figures about its peers. A watched process and a simulated node both use this.
+ * sync_tick as a span, and figures about its peers. Both watched processes and simulated nodes use this module.
  */
 import type { AnyMachineSnapshot } from 'xstate';
 import { chartOf } from '../chart/chart-of.ts';
