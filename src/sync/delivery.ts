@@ -109,8 +109,8 @@ export class Delivery<Entry extends Sent> {
     const count = batch.entries.length;
     if (outcome.kind !== 'unlisted') return this.#settle(count, outcome, this.#grown());
     if (count === 1) return this.#settle(1, refused(batch.entries[0]!, 'unlisted'), this.#grown());
-    // The next batches have at most `MAX_REJECTIONS_LISTED` records, because a peer of this implementation can list that many rejections. If
-    // this batch was not larger than that, the peer can list only fewer, so the next batches have one record each.
+    // The next batches have at most `MAX_REJECTIONS_LISTED` records, because a peer that runs this implementation can list that many
+    // rejections. If this batch was already that small, the peer lists fewer than that, so the next batches have one record each.
     const size = count > MAX_REJECTIONS_LISTED ? MAX_REJECTIONS_LISTED : 1;
     return this.#enter({ kind: 'itemizing', size, until: this.#at + count });
   }

@@ -14,8 +14,8 @@ const MESSAGE_BYTES = 512;
 const APP_BYTES = 24;
 const MAX_INNER_BYTES = innerBytes(MAX_BODY_BYTES);
 /**
- * Maximum size of the records in one push, unless a single record is larger. It is the size of a page that this node requests. A node that
- * receives larger bodies has more memory in use afterwards, because their strings and records outlive several garbage collections.
+ * Maximum size of the records in one push, unless a single record is larger. It is the size of a page that this node requests. After a node
+ * has received larger bodies, it uses more memory, because the strings and records of these bodies outlive several garbage collections.
  */
 export const BATCH_BYTES = innerBytes(SNAPSHOT_PAGE_BYTES);
 /** Maximum number of records in one push, so that its answer comes soon. */

@@ -20,7 +20,10 @@ import { snapshotPage } from './snapshot-page.ts';
 
 /** Room in an envelope for everything except the hex of the records: keys, nonce, tag, and the other inner fields. Bytes. */
 const ENVELOPE_OVERHEAD_BYTES = 1_024;
-/** On the wire, a byte of a value takes two hex digits. Any other field of a record takes fewer characters there than bytes in memory. */
+/**
+ * Maximum number of characters on the wire for each byte that a record takes in memory. A byte of a value becomes two hex digits. Any other
+ * field has fewer characters on the wire than bytes in memory.
+ */
 const WIRE_CHARS_A_HELD_BYTE = 2;
 
 export interface SyncInboundOptions {
@@ -38,7 +41,7 @@ export interface SyncInboundModules extends PacerModules {
   readonly staleness: Staleness;
   readonly issueNonce: () => string;
   readonly firstSnapshot: () => FirstSnapshotState;
-  /** Whether this node is sure, so that it may say that a key is absent (protocol.md §10, "404 means absent"). */
+  /** Whether this node is sure. Only a sure node may say that a key is absent (protocol.md §10, "404 means absent"). */
   readonly isSure: () => boolean;
   /** Whether the last good view of the chain is recent enough to hand out the secret (protocol.md §6, Freshness). */
   readonly mayHandOut: () => boolean;

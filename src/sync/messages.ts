@@ -63,7 +63,7 @@ export const deltaAnswer = z.looseObject({
 /** The cursor of a page of apps: the last app id on the previous page. */
 const appsCursor = z.string().regex(/^[1-9]\d{0,15}$/);
 
-/** One of three questions: the root digest, a page of app digests, or the bucket digests of one app. */
+/** Asks for the root digest, a page of app digests, or the bucket digests of one app. */
 export const digestRequest = z.object({
   apps: z.literal(true).optional(),
   cursor: appsCursor.optional(),

@@ -121,8 +121,8 @@ export class Replicator {
   #rest(lane: Lane, failed: boolean, signal: AbortSignal): void {
     const { again } = lane;
     lane.again = null;
-    // The node may have left `ready` and entered it again while this lane was stopping. Then the lane starts again for the latest tick. If
-    // the member now has another URL or key, it has a new lane instead.
+    // The node may have left `ready` and entered it again while this lane was stopping. In that case, this lane starts again for the latest
+    // tick, unless the member now has another URL or key and therefore a new lane.
     const isLater = signal.aborted && again !== null && !again.aborted && this.#replicaOf(lane) !== null;
     if (isLater) this.#wake(lane, again);
     for (const course of this.#courses) {
@@ -235,7 +235,7 @@ export class Replicator {
   /** Runs a round of anti-entropy. A failed round delays the next round with this peer, but does not delay pushes to this peer. */
   async #compare(lane: Lane, replica: Replica, signal: AbortSignal): Promise<void> {
     lane.compare = false;
-    // This node may have become stale while the lane was waiting. Then a comparison could bring back records that other nodes have deleted.
+    // This node may have become stale while the lane was waiting. A comparison could then bring back records that other nodes have deleted.
     if (!this.#modules.mayCompare() || this.#rounds >= MAX_ROUNDS_AT_ONCE) return;
     this.#rounds += 1;
     try {
