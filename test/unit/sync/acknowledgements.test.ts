@@ -90,7 +90,7 @@ describe('a write that waits', () => {
     expect(acknowledgements.size).toBe(0);
   });
 
-  test('is refused immediately when too many writes are already waiting', async () => {
+  test('ends as not_replicated immediately when too many writes are already waiting', async () => {
     const { acknowledgements, wait } = start();
     for (let sequenceNumber = 1; sequenceNumber <= 4_096; sequenceNumber += 1) wait(sequenceNumber, 1, { key: `k${sequenceNumber}` });
     const last = wait(4_097, 1, { key: 'one too many' });

@@ -204,11 +204,11 @@ describe('two stores', () => {
   });
 });
 
-describe('a write that reached only one peer before the node that made it died', () => {
+describe('a write that reached only some nodes', () => {
   test.each([
     ['the peer that has it starts the comparison', 'b'],
     ['the peer that lacks it starts the comparison', 'c'],
-  ])('reaches the other nodes through anti-entropy when %s', async (_, who) => {
+  ])('reaches the remaining peer through anti-entropy after the node that made it died (%s)', async (_, who) => {
     const { network, nodes } = startNodes('a', 'b', 'c');
     const [a, b, c] = nodes;
     network.setWay(a, c, 'cut');
@@ -223,7 +223,7 @@ describe('a write that reached only one peer before the node that made it died',
     expectEqual(b, c);
   });
 
-  test('reaches every node when all nodes are connected again, regardless of how the network was cut', async () => {
+  test('reaches every node after the connections that were cut are open again', async () => {
     const { network, nodes } = startNodes('a', 'b', 'c', 'd');
     const [a, b, c, d] = nodes;
     for (const [from, to] of [[a, b], [b, c], [c, d], [d, a], [a, c], [b, d]] as const) network.setWay(from, to, 'cut');

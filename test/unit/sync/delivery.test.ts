@@ -94,7 +94,7 @@ describe('batches', () => {
     expect(deliver(keys, peer).sent).toEqual(sent);
   });
 
-  test('shrink to the number of rejections that a peer can list after the peer has refused more records than it listed', () => {
+  test('shrink, after the peer has refused more records than it listed, to the number of rejections that a peer can list', () => {
     const { sent, fates } = deliver([...names(150, 'bad'), ...names(90)], refuses((key) => (key.startsWith('bad') ? 'malformed' : null)));
     expect(sent.map((keys) => keys.length)).toEqual([240, 100, 100, 40]);
     expect([...fates.values()].filter((fate) => fate === 'malformed')).toHaveLength(150);

@@ -246,7 +246,7 @@ describe('a peer that accepts only smaller bodies', () => {
 });
 
 describe('a body that is too large for some peers', () => {
-  test('does not change the acknowledged sequence of an unreachable peer, and is sent as soon as the peer is back', async () => {
+  test('does not change the acknowledged sequence of an unreachable peer, and is sent when the peer is back', async () => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;
     network.isolate(b);

@@ -202,7 +202,7 @@ describe('the memory that is reserved for the answer', () => {
     ['is limited to a smaller page if the peer requests a smaller page', LARGE, { type: 'snapshot_request', max_bytes: 512 * 1024 }, 256 * 1024 - 512],
     ['is limited to the size of a small store', ['one', 'two'], { type: 'snapshot_request' }, 4_000],
     ['is zero for a request that will be refused', LARGE, { type: 'snapshot_request', max_bytes: 'much' }, 0],
-    ['is reserved only for snapshot requests', LARGE, { type: 'delta' }, null],
+    ['is needed only for snapshot requests', LARGE, { type: 'delta' }, null],
   ])('%s', (_, holds, message, chars) => {
     expect(start({ holds }).inbound.snapshotChars(message)).toBe(chars);
   });
@@ -226,11 +226,11 @@ describe('the master secret', () => {
   test.each<[string, unknown]>([
     ['missing', undefined],
     ['not hex', 'zz'],
-    ['prefixed', `0x${RECEIVER.publicKeyDer}`],
+    ['prefixed with 0x', `0x${RECEIVER.publicKeyDer}`],
     ['not a key', 'abcd'],
     ['empty', ''],
     ['not a string', 17],
-  ])('is refused with 400 when ecdh_pubkey is %s', async (_, key) => {
+  ])('is not handed out if ecdh_pubkey is %s; the request is then refused with 400', async (_, key) => {
     expect(await codeOf(start().handle({ ...secretRequest, ecdh_pubkey: key }))).toBe('bad_request');
   });
 

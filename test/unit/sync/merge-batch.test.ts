@@ -25,7 +25,7 @@ function start() {
   return { clock, a, b, modules, verdicts, turns, record };
 }
 
-/** One row for each kind of bad record. */
+/** Each row has the name of a bad record, the record itself (or the changes that make a good record bad), and the reason of the refusal. */
 const POISON: readonly (readonly [string, unknown, string])[] = [
   ['null', null, 'malformed'],
   ['a number', 7, 'malformed'],
@@ -56,8 +56,8 @@ const POISON: readonly (readonly [string, unknown, string])[] = [
   ['a time far ahead', { updated_at_ms: 1_790_000_000_000 + 15_001 }, 'too_far_ahead'],
 ];
 
-describe('a batch', () => {
-  test.each(POISON)('with %s merges all other records, and reports the refused record', async (_, poison, reason) => {
+describe('the merge of a batch', () => {
+  test.each(POISON)('with %s accepts all other records, and reports the refused record', async (_, poison, reason) => {
     const { b, modules, record } = start();
     const bad = typeof poison === 'object' && poison !== null && !Array.isArray(poison) && Object.keys(poison).length > 0 ? record('bad', poison) : poison;
     const report = await mergeBatch({ [APP]: [record('before'), bad, record('after')] }, modules);
@@ -74,7 +74,7 @@ describe('a batch', () => {
     expect([b.keys(), b.store.appIds()]).toEqual([['good'], [APP]]);
   });
 
-  test.each([[null], ['records'], [{}], [7]])('with %j instead of the records of an app merges the records of the other apps', async (records) => {
+  test.each([[null], ['records'], [{}], [7]])('with %j instead of the records of an app accepts the records of the other apps', async (records) => {
     const { b, modules, record } = start();
     expect(await mergeBatch({ '7': records, [APP]: [record('good')] }, modules)).toMatchObject({ total: 1, merged: 1 });
     expect(b.keys()).toEqual(['good']);
@@ -111,14 +111,14 @@ describe('a batch', () => {
     expect(rejections.map(({ key }) => [key.length, key.isWellFormed()])).toEqual([[1_024, true]]);
   });
 
-  test('reports a verdict on each record to the caller of the merge', async () => {
+  test('reports a verdict on each record to the caller', async () => {
     const { modules, verdicts, record } = start();
     const good = record('good');
     await mergeBatch({ [APP]: [good, good, null] }, modules);
     expect(verdicts).toEqual([[APP, 'merged'], [APP, 'skipped'], [APP, 'rejected']]);
   });
 
-  test('yields to requests when the merge takes a long time', async () => {
+  test('yields to requests when it takes a long time', async () => {
     const { clock, modules, turns, record } = start();
     const records = Array.from({ length: 320 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;
@@ -127,7 +127,7 @@ describe('a batch', () => {
     expect(turns.yielded).toBeGreaterThanOrEqual(8);
   });
 
-  test('ends when the store is emptied during the merge, so that no record encrypted with the old secret enters the store', async () => {
+  test('ends when the store is emptied meanwhile, so that no record encrypted with the old secret enters the store', async () => {
     const { b, modules, record } = start();
     const records = Array.from({ length: 64 }, (_, index) => record(`k${index}`));
     let elapsedMs = 0;

@@ -77,7 +77,7 @@ describe('a request', () => {
   });
 });
 
-test('a peer that is no longer a member gets no request, and is not considered wrong or silent', async () => {
+test('a peer that is no longer a member gets no request, and is not remembered as wrong', async () => {
   const { peer, node, exchange } = start();
   node.state.isMember = false;
   expect((await failureOf(exchange())).failure).toBe('aborted');
@@ -142,7 +142,7 @@ describe('the next nonce in an answer', () => {
     expect(peer.syncRequests.map(({ headers }) => headers['x-kms-nonce'])).toEqual([PEER_NONCE, OTHER_NONCE, PEER_NONCE]);
   });
 
-  test('is missing when the peer refuses the first request; the error then reports how far off the clock of the peer is', async () => {
+  test('does not exist yet when the peer refuses the first request; the error then reports how far off the clock of the peer is', async () => {
     const { node, exchange } = start({ bend: () => answerOf(403, { message: 'secret' }, { date: 'Sun, 29 Nov 2026 12:02:10 GMT' }) });
     const behindMs = node.clock.nowMs() - Date.parse('Sun, 29 Nov 2026 12:02:10 GMT');
     const words = `its clock is ${Math.round(Math.abs(behindMs) / 1000)} s ${behindMs > 0 ? 'behind' : 'ahead of'} this node's`;
@@ -226,7 +226,7 @@ describe('a peer whose answers have no next nonce', () => {
 
 const withHeader = (answer: TransportAnswer, value: string): TransportAnswer => ({ ...answer, headers: { 'x-kms-peer-signature': value } });
 
-/** Replaces the answer with another answer that has a valid signature. */
+/** Replaces the body of the answer. The signature of the answer stays valid, because it does not cover the body. */
 function resealed(make: (peer: PeerSide, node: AskingNode, request: SyncRequest) => Promise<unknown>) {
   return async (peer: PeerSide, node: AskingNode, answer: TransportAnswer, request: SyncRequest): Promise<TransportAnswer> => ({
     ...answer,

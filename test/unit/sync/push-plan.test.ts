@@ -120,7 +120,7 @@ describe('a push', () => {
 });
 
 describe('a record that a peer refused for now', () => {
-  test('is sent again in its current version, with growing pauses, until the peer accepts it', () => {
+  test('is sent again, with growing pauses, until the peer accepts it', () => {
     const writer = new Writer();
     writer.write('a');
     const full: Peer = (keys) => told(keys, () => 'store_full');

@@ -78,7 +78,7 @@ describe('a peer', () => {
     expect(replicas.of({ ...B, teePubkey: 'dd' as TeePubkey }).progress.acknowledgedSequence).toBe(0);
   });
 
-  test('has not acknowledged a record that it refused for now, even if it accepted later records', () => {
+  test('is not treated as having a record that it refused for now, even if it accepted later records', () => {
     const { replicas } = start();
     const replica = replicas.of(B);
     replica.progress.advance(9, { records: 0, bytes: 0 });

@@ -317,7 +317,7 @@ describe('lanes', () => {
     expect(pushes.map(({ member }) => member.url)).toEqual(['https://peer.test', 'https://moved.test']);
   });
 
-  test('stop the node when an invariant is broken', async () => {
+  test('report a broken invariant to the node', async () => {
     const { pushes, tick, write, state } = startAlone(1);
     write(1);
     await tick();

@@ -60,7 +60,7 @@ describe('a stale node', () => {
     const { network, a, b, c } = await startWithStale();
     expect(c.keys()).toEqual(['gone', 'of c', 'of c, gone', 'stays']);
     network.isolate(c, 'open');
-    // Even a peer that lost its store gets only those records that the stale node wrote after the cut began.
+    // From the stale node, even a peer that lost its store gets only those records that were written there after the cut began.
     a.loseStore();
     c.put('meanwhile', 'value');
     await network.run(6);

@@ -161,7 +161,7 @@ describe('nothing is installed', () => {
     expect(vault.servingHash()).toBeNull();
   });
 
-  test('from a peer with the wrong secret; no secret is logged', async () => {
+  test('from a peer that sends a wrong secret; a warning is logged, but no secret', async () => {
     const { outcome, log } = start({ a: source(WRONG_SECRET), b: sealing(SECRET.slice(0, 31)), c: source(SECRET) });
     await outcome;
     const text = JSON.stringify(log.lines);

@@ -54,7 +54,7 @@ const held = (): readonly (string | null)[] => [n.read('k1'), n.read('k2')];
 const ALL = ['value of k1', 'value of k2'];
 const waitingFor = (): readonly string[] => n.sureness.waitsFor().map((wallet) => network.nameOf(wallet));
 
-describe('before a node is ready', () => {
+describe('before a node is ready,', () => {
   test('it is sure as soon as it has the snapshot of one sure member and the root digest of the other member equals its own', async () => {
     await firstTick();
     expect([n.sureness.figures().by, held(), waitingFor()]).toEqual(['all_members', ALL, []]);
@@ -94,7 +94,7 @@ describe('before a node is ready', () => {
   });
 });
 
-describe('while a node serves', () => {
+describe('while a node serves,', () => {
   beforeEach(async () => {
     network.setWay(n, b, 'cut');
     await firstTick();
@@ -115,13 +115,13 @@ describe('while a node serves', () => {
     expect([n.sureness.isSure(), n.read('k3'), waitingFor()]).toEqual([true, 'value of k3', []]);
   });
 
-  test('a minute without asking does not count: it is not sure if the other member then still does not answer', async () => {
+  test('a minute in which it asks no member does not count: after that minute, it is still not sure', async () => {
     await network.clock.advance(SILENCE_MS);
     await serve();
     expect([n.sureness.isSure(), waitingFor()]).toEqual([false, ['b']]);
   });
 
-  test('the time of an aborted round also counts as time in which the node asked the members', async () => {
+  test('an aborted round notes its end too, because its time counts as time in which the node asked the members', async () => {
     network.setWay(n, b, 'hang');
     await network.clock.advance(2_000);
     let hasEnded = false;
