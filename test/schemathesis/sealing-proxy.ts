@@ -27,7 +27,7 @@ export const PLAIN_DOCUMENT_PATH = '/plain-openapi.json';
  * for the full time, which would be a minute without this limit. Milliseconds.
  */
 const MAX_WAIT_MS = 50;
-/** Placeholder in a body for the nonce of the proof, which only the proxy knows. */
+/** Placeholder for the nonce of the proof. The proxy puts the nonce into the body, because no one else knows it. */
 const PROOF_NONCE = 'the nonce of x-app-nonce';
 /** Headers that are forwarded unchanged. */
 const PASSED_HEADERS = ['accept', 'authorization', 'content-type', 'content-encoding'];

@@ -22,7 +22,7 @@ test.each([
   { options: '--part 1/2', only: undefined, part: '1/2', names: 'ace' },
   { options: '--part 2/2', only: undefined, part: '2/2', names: 'bd' },
   { options: '--only a,b,c --part 3/3', only: 'a,b,c', part: '3/3', names: 'c' },
-])('with $options, the mutants $names are chosen', ({ only, part, names }) => {
+])('with $options, exactly these mutants are chosen: $names', ({ only, part, names }) => {
   const given = chosen(FIVE, only === undefined ? undefined : commaSeparated(only), part === undefined ? undefined : partOf(part));
   expect(given.map(({ name }) => name).join('')).toBe(names);
 });

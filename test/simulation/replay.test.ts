@@ -34,7 +34,7 @@ describe('a run', () => {
 });
 
 describe('the trace of a run', () => {
-  test('is searched for every secret of the run', async () => {
+  test('is searched for the master secret and for derived keys', async () => {
     const simulation = await Simulation.start({ seed: 'leak', nodes: 1 });
     await simulation.run(20_000);
     await simulation.ask({ do: 'derive', node: 'a', key: 'path' });
@@ -42,7 +42,7 @@ describe('the trace of a run', () => {
     expect([candidate?.length, derived?.length]).toEqual([32, 32]);
   });
 
-  test.each([{ onTrace: () => undefined }, {}])('fails the run if it contains a secret, even if no file receives the trace', async (listening) => {
+  test.each([{ onTrace: () => undefined }, {}])('fails the run if it contains a secret, whether or not the caller receives the trace', async (listening) => {
     const leaking = await simulate(scenarioOf('7'), {
       ...listening,
       onStart: (life) => {

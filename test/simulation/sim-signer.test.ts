@@ -6,7 +6,7 @@ import { SimSigner } from '../../src/sim/world/sim-signer.ts';
 
 const walletKey = fc.uint8Array({ minLength: 32, maxLength: 32 }).filter(isPrivateKey);
 
-test('the wallet that is recovered from a signature is the wallet of the signer only if the text is unchanged', () => {
+test('the wallet recovered from a signature is the wallet of the signer if the text is unchanged, but not if text was appended', () => {
   fc.assert(
     fc.property(walletKey, fc.string({ unit: 'binary' }), fc.string({ minLength: 1 }), (key, text, more) => {
       const signature = new SimSigner(key).sign(text);

@@ -6,7 +6,7 @@ import { formatStory, parseStory, playStory } from '../../src/sim/story.ts';
 const folder = new URL('stories/', import.meta.url);
 const stories = readdirSync(folder).filter((name) => name.endsWith('.story'));
 
-test('there are many stories', () => {
+test('there are at least 15 stories', () => {
   expect(stories.length).toBeGreaterThanOrEqual(15);
 });
 

@@ -1,4 +1,4 @@
-/** Instances as the registry could list them. */
+/** App records and members, as the registry could list them. */
 import type { Wallet } from '../../src/domain/ids.ts';
 import type { AppRecord, Member } from '../../src/domain/membership.ts';
 
