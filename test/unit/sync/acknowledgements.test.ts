@@ -70,7 +70,7 @@ describe('a write that waits', () => {
     expect(seen.outcome).toBe('not_replicated');
   });
 
-  test('waits at the same time as other writes to the same key, each for its own number of peers', async () => {
+  test('is independent of other waiting writes to the same key: each waits for its own number of peers', async () => {
     const { wait, note } = start();
     const [one, two] = [wait(7, 1), wait(8, 2)];
     await note(B, 8);

@@ -578,7 +578,7 @@ describe('the number of acknowledgements', () => {
   });
 });
 
-describe('a record that makes a peer fail the whole batch (§9.10, §9.17)', () => {
+describe('a record that makes a peer refuse the whole batch (§9.10, §9.17)', () => {
   test.each(['internal_error', 'bad_request'] as const)('does not block later records or the other records in its batch, and is sent again: %s', async (code) => {
     const { network, nodes } = startNodes('a', 'b');
     const [a, b] = nodes;

@@ -181,7 +181,7 @@ describe('sender_wallet', () => {
   });
 });
 
-describe('a valid HMAC', () => {
+describe('before a message is handled,', () => {
   test.each<[string, unknown]>([
     ['not required', 'master_secret_request'],
     ['required', 'snapshot_request'],
@@ -190,7 +190,7 @@ describe('a valid HMAC', () => {
     ['required', 'MASTER_SECRET_REQUEST'],
     ['required', undefined],
     ['required', ['master_secret_request']],
-  ])('is %s for a message of type %j', (need, type) => {
+  ])('a valid HMAC is %s if its type is %j', (need, type) => {
     expect(start().inbound.requiresHmac({ type })).toBe(need === 'required');
   });
 
@@ -321,7 +321,7 @@ describe('a snapshot', () => {
     ['an empty list of buckets but no app', { buckets: [] }],
     ['an invalid bucket', { app: '100', buckets: [256] }],
     ['more buckets than an app has', { app: '100', buckets: Array.from({ length: 257 }, () => 1) }],
-  ])('with %s is refused with 400', async (_, request) => {
+  ])('is not sent if the request has %s; the request is then refused with 400', async (_, request) => {
     const { handle, walks } = start();
     expect(await codeOf(handle({ type: 'snapshot_request', ...request }))).toBe('bad_request');
     expect(walks).toEqual([]);
