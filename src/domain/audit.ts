@@ -1,13 +1,13 @@
 /** Events for a node's audit log (docs/audit.md): who asked for what, and the outcome. An entry of the log contains no key, path or value. */
 import type { AppId, Wallet } from './ids.ts';
 
-/** What was done. `snapshot`: a peer asked for one page. `set_aside`: the chain no longer shows a secret's hash, or its claim was reset. */
+/** What was done. `snapshot`: a peer asked for one page. `set_aside`: the chain no longer shows a secret's hash, or that hash was reset. */
 export type AuditOperation = 'start' | 'stop' | 'derive' | 'put' | 'delete' | 'hand_over' | 'snapshot' | 'claim' | 'install' | 'set_aside';
 
 /** What an audit tag stands for: the info string of a derivation, or a key in an app's store. */
 export type AuditTagKind = 'derive' | 'data';
 
-/** A path or key. The target of the entry is its tag (`Vault.auditTag`). */
+/** A path or key. The log entry contains only the tag of this text as its target (`Vault.auditTag`). */
 export interface TagSource {
   readonly kind: AuditTagKind;
   readonly text: string;

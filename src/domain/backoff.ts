@@ -4,7 +4,7 @@
  * backoffs for peers are in `sync/replica.ts`, `sync/retries.ts` and `sync/anti-entropy-state.ts`.
  */
 
-/** Fraction of a wait that jitter may add. It spreads the retries of callers that failed at the same time. */
+/** Maximum jitter, as a share of the wait. Jitter spreads the retries of callers that failed at the same time. */
 const JITTER_SHARE = 0.25;
 /** After this many doublings, every wait has reached its limit. More doublings would exceed the safe integers. */
 const MAX_DOUBLINGS = 30;

@@ -2,7 +2,8 @@
 import { JoinedChunks } from './joined-chunks.ts';
 
 /**
- * Ends the stream if the body is longer than `maxBytes`. @param tooLarge makes the error for a body that is too long
+ * Reads the whole body, but destroys the stream as soon as the body exceeds `maxBytes`.
+ * @param tooLarge makes the error for a body that is too long
  * @throws the error from `tooLarge`, or what the stream throws
  */
 export async function readBoundedBody(chunks: AsyncIterable<Uint8Array>, maxBytes: number, tooLarge: () => Error): Promise<Buffer> {

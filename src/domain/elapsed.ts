@@ -1,7 +1,10 @@
 /** How much time has passed, including time in which the machine slept. */
 import type { Clock } from './ports.ts';
 
-/** A smaller lead or lag of the wall clock is ignored, because it may come from rounding or a slow correction. Milliseconds. */
+/**
+ * If the wall clock gains or loses no more than this against the monotonic clock, the difference is ignored, because it may come from
+ * rounding or a slow correction. Milliseconds.
+ */
 const LEAD_MS = 1_000;
 
 /**

@@ -20,7 +20,7 @@ function bareHex(value: unknown): string | null {
   return isHex(bare) ? lowerHex(bare) : null;
 }
 
-/** Reads a parsed JSON body as an envelope; `null` if it is not an envelope. Other fields are ignored here. */
+/** Reads a parsed JSON body as an envelope; `null` if it is not an envelope. Fields that an envelope does not have are ignored. */
 export function parseEnvelope(body: unknown): SealedText | null {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return null;
   const fields = body as Partial<Record<keyof WireEnvelope, unknown>>;

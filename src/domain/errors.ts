@@ -47,7 +47,10 @@ export class RefusalError extends ExpectedError {
 /** What a node depends on. */
 export type Dependency = 'chain' | 'enclave' | 'peer';
 
-/** How a dependency failed. `timeout` and `unreachable` can be worth a retry; `refused` and `malformed` are not. */
+/**
+ * How a dependency failed. After `timeout` or `unreachable`, a retry may succeed. After `refused` or `malformed`, it may succeed only if
+ * another backend of the dependency answers it.
+ */
 export type DependencyFailure = 'timeout' | 'unreachable' | 'refused' | 'malformed' | 'too_large' | 'aborted';
 
 /** What is known about a failed call. */

@@ -1,4 +1,7 @@
-/** Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room (folder of `src`) keeps its own; `src/http` shows them. */
+/**
+ * Figures for operators (protocol.md §2, `/status` and `/nodes`; §10). Each room (folder of `src`) keeps its own figures, and `src/http`
+ * shows them.
+ */
 import type { Wallet } from './ids.ts';
 import type { SureReason } from './readiness.ts';
 
@@ -36,7 +39,7 @@ export interface ReplicationFigures {
   readonly waitingRetries: number;
   /** Number of records that the peer refused permanently, by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  /** Number of records from the peer's snapshots and anti-entropy that this node left out, by reason. */
+  /** Number of records that this node received in the peer's snapshots or through anti-entropy, but left out, by reason. */
   readonly leftOut: Readonly<Record<string, number>>;
 }
 

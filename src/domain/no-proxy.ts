@@ -46,7 +46,7 @@ function bare(host: string): string {
   return host.replace(/^\[([^\]]*)\]/, '$1');
 }
 
-/** Matches one address or a range of addresses; null if the target is neither. */
+/** Returns a test that matches one address or a range of addresses; null if the target is neither. */
 function rangeOf(target: string): ((host: string) => boolean) | null {
   const [address = '', bits, ...more] = bare(target).split('/');
   const kind = isIP(address);

@@ -114,7 +114,10 @@ export interface Transport {
 
 /** The chain as node_tick reads it (protocol.md §6). A failed call throws DependencyError('chain', ..). */
 export interface Chain {
-  /** Membership and chain hash at one block, `CHAIN_CONFIRMATIONS` blocks behind the head, in three round trips, rarely four. */
+  /**
+   * Reads the membership and the chain hash at one block, usually the block that is `CHAIN_CONFIRMATIONS` blocks behind the head. This
+   * takes three round trips, rarely four.
+   */
   readView(signal: AbortSignal): Promise<ChainView>;
   /** Reads only the chain hash, at the block of a view. Called when `readView` could not read the hash. */
   readHash(block: bigint, signal: AbortSignal): Promise<HashReading>;

@@ -29,7 +29,7 @@ export type MergeRefusal =
   | 'bad_app_id'
   | 'store_full';
 
-/** The outcome for one record. */
+/** The outcome of merging one record. */
 export type MergeVerdict =
   | { readonly kind: 'merged' }
   | { readonly kind: 'skipped'; readonly why: MergeSkip }
@@ -41,7 +41,7 @@ export interface Rejection {
   readonly reason: string;
 }
 
-/** The outcome for each record of a batch: total = merged + skipped + rejected. */
+/** How many records of a batch were merged, skipped and rejected. The three numbers add up to `total`. */
 export interface MergeReport {
   readonly total: number;
   readonly merged: number;

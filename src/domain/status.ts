@@ -1,7 +1,7 @@
 /**
- * The answer of this node to `GET /status` (protocol.md §2, §10). Only this file defines its type. The server fills in all fields. The
- * client and the command line use the type to check the fields that they read. Nodes written in other languages send only `node`, `cluster` and
- * `data_store`, with fewer fields.
+ * The answer of this node to `GET /status` (protocol.md §2, §10). Only this file defines the type of the answer. The server fills in all
+ * fields. The client and the command line use the type to check the fields that they read. Nodes that are implemented in other languages
+ * send only `node`, `cluster` and `data_store`, with fewer fields.
  */
 import type { Wallet } from './ids.ts';
 import type { FirstSnapshotState, ReadinessState, SecretState, SureReason } from './readiness.ts';
