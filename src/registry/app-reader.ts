@@ -1,4 +1,4 @@
-/** Reads the records that authorize an app (protocol.md §3) in two round trips: the instance, then app and version. */
+/** Reads the records that authorize an app (protocol.md §3) in two round trips: first the instance, then the app and the version. */
 import type { Hex } from 'viem';
 import { DependencyError } from '../domain/errors.ts';
 import type { Wallet } from '../domain/ids.ts';

@@ -175,7 +175,7 @@ export class ClaimSender {
     this.#sent = { hash, transactions: [...before, transaction].slice(-MAX_REMEMBERED) };
   }
 
-  /** @throws DependencyError when the RPC shows a different chain from the last good view */
+  /** @throws DependencyError when the RPC reports a chain ID that differs from the one in the last good view */
   async #readFacts(wallet: Wallet, signal: AbortSignal): Promise<FactsOnChain> {
     const expected = this.#chainId();
     return this.#rpc.trip(signal, async ({ client }) => {

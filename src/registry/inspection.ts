@@ -37,7 +37,7 @@ export interface InspectedHead {
 }
 
 export interface InspectedContracts {
-  /** Whether there is code at the address. */
+  /** Whether there is code at the configured address of NovaAppRegistry. */
   readonly hasNovaAppRegistry: Reading<boolean>;
   readonly hasKmsRegistry: Reading<boolean>;
   /** The app id in KMSRegistry; 0 until its owner sets it. */

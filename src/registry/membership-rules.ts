@@ -8,7 +8,7 @@ import type { Instance, Member, Membership, VersionStatus } from '../domain/memb
 
 export interface MembershipRules {
   readonly kmsAppId: number;
-  /** Whether this node runs in an enclave. There, it accepts only https URLs. */
+  /** Whether this node runs in an enclave. A node in an enclave accepts only https URLs. */
   readonly inEnclave: boolean;
 }
 

@@ -5,7 +5,7 @@
  */
 
 export interface ChainRules {
-  /** Blocks between the head and the block that is read. */
+  /** `CHAIN_CONFIRMATIONS`: how many blocks behind the head the pinned block usually is. */
   readonly confirmations: number;
   /** `CHAIN_ID`. If undefined, the first chain ID that is seen becomes the expected one. */
   readonly chainId?: number | undefined;

@@ -23,7 +23,7 @@ export const CALL_ATTEMPTS = 6;
 export const COMPANY_AFTER_MS = 1_000;
 /** The longest `Retry-After` that a call waits for; the steps that call the RPC have timeouts of 20 s or more. Milliseconds. */
 export const MAX_PAUSE_MS = 10_000;
-/** Pauses between the attempts after the second. */
+/** Pauses before the third and each later attempt. */
 const PAUSES = { firstMs: 100, lastMs: 800 };
 /** Maximum time without calls after the RPC has asked for a pause longer than MAX_PAUSE_MS. Milliseconds. */
 const MAX_REST_MS = 60_000;
