@@ -4,7 +4,7 @@ import type { AuditVerifier } from '../../audit/verifier.ts';
 import { DependencyError } from '../../domain/errors.ts';
 import type { Transport } from '../../domain/ports.ts';
 
-/** Limits of one page: its size in bytes, and the timeout in milliseconds. */
+/** Limits of one page: its size in bytes, and the timeout of its request in milliseconds. */
 export const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 const PAGE_TIMEOUT_MS = 30_000;
 

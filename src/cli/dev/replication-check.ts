@@ -15,7 +15,10 @@ const SHOWN_TIMEOUT_MS = 30_000;
 /** Pause between two requests, long enough to stay within the default rate limits. Milliseconds. */
 const LOOK_EVERY_MS = 25;
 
-/** First node: duration of its request. Other nodes: time from the first node's answer until each of them showed the change. */
+/**
+ * The times of one node. First node: the duration of its request. Any other node: the time from the first node's answer until this node
+ * showed the change.
+ */
 export interface ReplicationTimes {
   readonly writtenMs: number;
   readonly deletedMs: number;

@@ -55,7 +55,7 @@ export interface TableRow {
   readonly fingerprint: string;
   /** Duration of the derive request. */
   readonly derive_ms: number;
-  /** First node: duration of the write. Other nodes: time from the first node's answer until each of them showed the record. */
+  /** First node: duration of the write. Any other node: time from the first node's answer until this node showed the record. */
   readonly write_ms: number;
   /** The same times for the deletion. */
   readonly delete_ms: number;

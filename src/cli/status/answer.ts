@@ -12,7 +12,7 @@ import { plainText } from '../plain-text.ts';
 const MAX_STATE_CHARACTERS = 20;
 const MAX_REASON_CHARACTERS = 200;
 const MAX_ID_CHARACTERS = 70;
-/** A P-384 key in DER, as hex. */
+/** Maximum length of a public key. A P-384 key in DER has 240 hex digits. */
 const MAX_PUBKEY_CHARACTERS = 300;
 /** Maximum number of peers that are read from one status. */
 const MAX_PEERS = 64;

@@ -80,7 +80,7 @@ function behindLines({ nodes }: ClusterReport): string[] {
   return lines.length === 0 ? [] : ['', 'Peers that lack writes of a node, or do not answer it:', ...lines.map((line) => `  ${line}`)];
 }
 
-/** Lists only ready nodes, because the table already shows a reason for the other nodes. */
+/** Lists the ready nodes that are not sure. Other nodes are left out, because the table already shows a reason for each of them. */
 function unsureLines({ nodes }: ClusterReport): string[] {
   const lines = nodes
     .filter(({ state, sure }) => state === 'ready' && sure === false)

@@ -49,7 +49,7 @@ export async function writeTrace(url: string, output: Writable, { follow = true,
     }
     isWhole = !follow && splitter.restBytes === 0;
   } catch {
-    // Reported below.
+    // `isWhole` stays false, so the failure is reported below.
   }
   if (!isWhole && signal?.aborted !== true) throw new WriteTraceError(`${asked.origin} ended the trace before it was complete`);
 }
