@@ -45,9 +45,9 @@ export interface ChartEvent extends Numbered {
 }
 
 /**
- * The whole state of a source. It is sent when the actor starts, and when a reader joins late or returns after a gap, but not at other times. If a
- * reader already knows the source, this event therefore means that earlier events may be missing. Event numbers cannot show this: the
- * numbers after a gap may happen to continue without a break, and a program that forwards a stream renumbers its events.
+ * The whole state of a source. It is sent only when the actor starts, and when a reader joins late or returns after a gap. So if a reader
+ * already knows the source, this event means that earlier events may be missing. Event numbers cannot show this: the numbers after a gap
+ * may happen to continue without a break, and a program that forwards a stream renumbers its events.
  *
  * This event replaces everything that was known about the source. It also cuts off all open spans. If the source is inside a span now, that
  * span may have begun during the gap. An `end` directly after this event means that the source had already ended.

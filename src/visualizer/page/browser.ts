@@ -2,7 +2,7 @@
 /* eslint-disable no-restricted-globals, no-restricted-properties -- these are the page's ports */
 
 export const unixMs = (): number => Date.now();
-/** Monotonic. */
+/** Milliseconds since the page was opened, from a monotonic clock. */
 export const pageMs = (): number => performance.now();
 
 export function every(ms: number, work: () => void): void {

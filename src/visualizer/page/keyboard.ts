@@ -3,7 +3,7 @@ import { actionOf, type KeyAction } from './core/keys.ts';
 
 export interface KeyboardModules {
   readonly actions: Readonly<Record<KeyAction, () => void>>;
-  /** @param nth starts at 0 */
+  /** Chooses a source. @param nth the source's place among all sources; the first is 0 */
   readonly chooseNth: (nth: number) => void;
   /** @param share how far to move, as a share of the time that the timeline shows */
   readonly moveInTimeline: (share: number) => void;

@@ -101,7 +101,7 @@ export class ChartPanel {
     this.#focus(active ?? targets[0]);
   }
 
-  /** The innermost active state. If several regions are active, the state in the first region. */
+  /** The box of the innermost active state. If several regions are active, the box is the one in the first region. */
   #activeBox(): Box | undefined {
     return this.#drawing.states.find(({ id, holds }) => !holds && (this.#source?.active.has(id) ?? false));
   }

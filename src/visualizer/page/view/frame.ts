@@ -26,7 +26,7 @@ export interface Tone {
   readonly tone: string;
 }
 
-/** Shape and tone of a headline. @param state the name of the state; null or a name that the chart does not have is shown as ended */
+/** Shape and tone of a headline. @param state the name of the state; null, or a name that the chart does not contain, is shown as ended */
 export function toneOf(model: Model, source: SourceModel, state: string | null): Tone {
   const index = model.charts.get(source.chart);
   const children = index?.children.get(index.headline) ?? [];
