@@ -1,8 +1,8 @@
 /**
  * `npm run bench:convergence`: how soon the other nodes show a write, and how many requests and bytes between the nodes this takes
  * (protocol.md §10, Who sends what and Nudge). For 500 writes, it measures the time from an acknowledged put on node 1 until the lists of
- * nodes 2 and 3 contain the key: with the nudge and with only the interval, under the default rate limits. Then it counts requests and
- * bytes between 3, 5 and 9 nodes.
+ * nodes 2 and 3 contain the key, under the default rate limits: with the nudge (a write causes a sync_tick) and with only the interval
+ * (regular sync_ticks). Then it counts requests and bytes between 3, 5 and 9 nodes.
  *
  * `--writes N` sets the number of writes. `--only PART` runs only that part: `nudge`, `interval` or `cost`.
  */

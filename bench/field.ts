@@ -191,7 +191,7 @@ const residents = (): readonly (number | string)[] => cluster.nodes.map(({ runni
 const sum = (of: (app: SteadyApp) => number): number => apps.reduce((total, app) => total + of(app), 0);
 /**
  * The utilization of this process's event loop up to the last report. Each report shows how busy the loop was since the previous report.
- * Near 100 %, this process, which sends all calls and floods, is the bottleneck, and the figures do not describe the nodes.
+ * If it is near 100 %, this process, which sends all calls and floods, is the bottleneck, and the figures do not describe the nodes.
  */
 let utilization = performance.eventLoopUtilization();
 function report(): void {

@@ -1,5 +1,5 @@
 /**
- * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with this program. It has the same
+ * The floor: the minimum that a request costs in Node. `npm run bench:requests` compares the node with this program, which has the same
  * exchanges with the caller and with the enclave API, and the same cryptography, but nothing else. It uses `node:http` without Express, and
  * the low-level interface of `undici`. It has no rules and no limits. Instead of reading a registry, it knows one caller. Its store is a
  * Map. Never run it as a node, because it does not protect its secret.
@@ -67,7 +67,7 @@ interface Sealed extends Envelope {
   readonly enclave_public_key: string;
 }
 
-/** The signature of a valid proof; null when the request is not from the caller. */
+/** The signature of a valid proof; null when the request has no valid proof from the only known caller. */
 function provenSignature({ headers }: IncomingMessage): string | null {
   const { 'x-app-signature': signature, 'x-app-nonce': nonce, 'x-app-timestamp': timestamp } = headers as Record<string, string>;
   const isProven = nonces.delete(nonce!) && walletThatSigned(`NovaKMS:AppAuth:${nonce}:${wallet}:${timestamp}`, signature!) === caller;

@@ -104,7 +104,7 @@ try {
   const fromOlder = await join(joining, OLDER_RECORDS);
   await linesRead();
   const olderSeconds = (fromOlder.toMs - fromOlder.fromMs) / 1000;
-  addRow('the joining node merges one answer of an older node', OLDER_RECORDS, olderSeconds, record.between(joining.name, fromOlder.fromMs, fromOlder.toMs));
+  addRow('the joining node merges one answer from an older node', OLDER_RECORDS, olderSeconds, record.between(joining.name, fromOlder.fromMs, fromOlder.toMs));
 } finally {
   for (const close of closers.reverse()) await close();
 }

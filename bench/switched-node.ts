@@ -45,7 +45,7 @@ const { kms, sync } = observedModules;
 const plainModules: AppModules = { ...observedModules, metrics: undefined, audit: null, kms: { ...kms, audit: null }, sync: { ...sync, audit: null } };
 const observed = createApp(node.appOptions, observedModules);
 const plain = createApp(node.appOptions, plainModules);
-// The server has one class of requests (`message-classes.ts`), so both apps need the same prototypes.
+// The server makes all requests and responses with the same two classes (`message-classes.ts`), so both apps need the same prototypes.
 plain.request = observed.request;
 plain.response = observed.response;
 const observedListener = listenerOf(observed);

@@ -141,7 +141,7 @@ try {
     await note(round * TICKS_A_ROUND);
   }
   sleeper.destroy();
-  process.stdout.write(`memory of a node with a reader that never reads\n${table(rows)}\n`);
+  process.stdout.write(`memory of a node while a connected client never reads\n${table(rows)}\n`);
   await client.close();
 } finally {
   await cluster.close();

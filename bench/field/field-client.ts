@@ -29,7 +29,7 @@ export interface Taken {
 
 export interface FieldClient {
   derive(path: string): Promise<string>;
-  /** @param at the URL of a node; if it is given, no other node is asked */
+  /** If `at`, the URL of a node, is given, no other node is asked. */
   put(key: string, text: string, at?: string): Promise<Taken>;
   /** Null when the nodes report that the key is absent. */
   remove(key: string): Promise<Taken | null>;

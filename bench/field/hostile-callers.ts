@@ -20,7 +20,7 @@ const HELD_BODIES = {
 const FIRST_BYTES = 65_536;
 const DRIP_BYTES = 1_024;
 const FLOOD_EVERY_MS = 1_000;
-/** Number of requests on one connection. */
+/** Number of requests that a flood sends on one connection. */
 const PIPELINED = 100;
 /** Number of proofs from strangers in each flood. */
 const STRANGERS = 3;

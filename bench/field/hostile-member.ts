@@ -99,7 +99,7 @@ export class HostileMember {
     this.#server?.peerCache.update({ block: 1n, members, dropped: [] });
   }
 
-  /** @throws PeerError when the node does not answer or refuses the whole message */
+  /** @throws PeerError when the node does not answer or refuses the message as a whole */
   async attack(node: ClusterNode, attack: Attack, appId: number): Promise<void> {
     this.#nth += 1;
     const data =

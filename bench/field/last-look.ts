@@ -47,7 +47,7 @@ export interface LastLookOptions {
   readonly limitMs: number;
   /** Number of reads under way at one node. */
   readonly readers: number;
-  /** If a node was killed within this time after it alone acknowledged a write, the write may be lost. Milliseconds. */
+  /** If a node was killed within this time after it alone acknowledged a write, the loss of the write is not an error. Milliseconds. */
   readonly deathWindowMs: number;
 }
 
@@ -162,7 +162,7 @@ export class LastLook {
     return new Map(await Promise.all(this.#courses.map(async (course) => [course, await course.node.root()] as const)));
   }
 
-  /** Returns the digests as soon as all are equal, or after ROOT_LOOKS comparisons. It does not wait if a node returns no digest. */
+  /** Returns the digests when all are equal, after `ROOT_LOOKS` comparisons, when a node returns none, or when too little time is left. */
   async #rootsWhenEqual(): Promise<ReadonlyMap<NodeCourse, string | null>> {
     for (let look = 1; ; look += 1) {
       const roots = await this.#roots();

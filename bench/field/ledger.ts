@@ -101,7 +101,7 @@ export class Ledger {
   /**
    * @param seen the value that the node returned; null when it reports the key as absent
    * @param settledMs only writes that were acknowledged before this time must be present
-   * @param windowMs if a node was killed within this time after it alone acknowledged a write, the write may be lost
+   * @param windowMs if a node was killed within this time after it alone acknowledged a write, the loss of the write is not an error
    */
   judge(key: string, seen: string | null, settledMs: number, windowMs: number): Verdict {
     const versions = this.#keys.get(key) ?? [];

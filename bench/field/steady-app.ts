@@ -10,7 +10,7 @@ import { Ledger, type Verdict } from './ledger.ts';
  * After this time, every ready node must hold a write, because each node compares its store with all other nodes in turn. Milliseconds.
  */
 export const SETTLE_MS = 90_000;
-/** A write may be lost if only one node acknowledged it, less than this time before that node was killed. Milliseconds. */
+/** The loss of a write is not an error if only one node acknowledged it, less than this time before that node was killed. Milliseconds. */
 export const DEATH_WINDOW_MS = 1_000;
 const PATHS = 25;
 /** A key is written again after this number of writes. */
