@@ -1,7 +1,7 @@
 /**
  * Checks that an answer belongs to its request (protocol.md §10, Bound to the request). A party that terminates TLS in front of a node
- * could swap two of the node's answers, or add a prefix to a request that lists keys. So a node of this implementation repeats, inside the
- * envelope of its answer, the nonce of the request and the bounds of the listing as the node understood them.
+ * could swap two of the node's answers, or add a prefix to a request that lists keys. So a node that runs this implementation repeats,
+ * inside the envelope of its answer, the nonce of the request and the bounds of the listing as the node understood them.
  */
 
 /** The bounds that a listing asks for. */

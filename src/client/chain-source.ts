@@ -9,7 +9,7 @@ import { ViewReader } from '../registry/view-reader.ts';
 import type { MembershipSource } from './options.ts';
 
 /**
- * How long the last values of a registry entry are used while the entry cannot be read. The default of a node is the same. Milliseconds.
+ * How long the last values of a registry entry are used while the entry cannot be read. A node has the same default. Milliseconds.
  */
 const LAST_READ_TTL_MS = 180_000;
 

@@ -57,10 +57,10 @@ export interface StoredValue {
 }
 
 export interface DeleteResult {
-  /** False when the key did not exist. */
+  /** False when the nodes say that the key is absent. */
   readonly deleted: boolean;
   readonly acks: number | undefined;
-  /** null when the key did not exist. */
+  /** null when `deleted` is false. */
   readonly node: KmsNode | null;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Asks one node after another until one returns the answer. Within a call, a node that gave a wrong answer is not asked again. Unready,
- * slow or unreachable nodes are asked again after their `Retry-After`.
+ * slow or unreachable nodes are asked again after a pause, whose length a node's `Retry-After` may set.
  *
  * Most refusals are not signed, so a single lying or outdated node must not decide the outcome. A refusal is final when a second node
  * returns the same error code, or when no other node is left to ask. It is also final when its code is one of `FINAL_REFUSALS`, or when the

@@ -56,7 +56,7 @@ export class NodeList {
   }
 
   /**
-   * Waits for the read in progress, or starts one. If there is an old list to use instead, waits only until the read has taken
+   * Waits for the read in progress, or starts one. If there is an old list to use instead, waits only until the read has been running for
    * `REGISTRY_HEAD_START_MS`. The caller's signal ends the wait, not the read.
    */
   async #read(signal: AbortSignal): Promise<void> {

@@ -26,7 +26,7 @@ export class FailureBook {
 
 /**
  * The nodes in the order in which to ask them.
- * @param turn the number of the call: each call starts one node further in the list
+ * @param turn the number of the call; each call begins one place later in the list than the previous call
  * @param isFirst whether a node is asked before all others
  */
 export function orderNodes<Node extends { readonly wallet: Wallet }>(

@@ -1,4 +1,4 @@
-/** Reads `GET /status` of a node (protocol.md §2, §10). Nodes in other languages may add fields, and may lack `readiness`. */
+/** Reads `GET /status` of a node (protocol.md §2, §10). Nodes written in other languages may add fields or omit `readiness`. */
 import { z } from 'zod';
 import { parseJsonOrNull } from '../crypto/json.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -21,7 +21,7 @@ const statusAnswer = z.looseObject({
   } satisfies FieldsOf<NodeStatus['node'], z.ZodType>),
   cluster: z.looseObject({ kms_app_id: z.number(), registry_address: z.string(), total_instances: z.number() } satisfies FieldsOf<NodeStatus['cluster'], z.ZodType>),
   data_store: z.looseObject({ namespaces: z.number(), total_keys: z.number(), total_bytes: z.number() } satisfies FieldsOf<NodeStatus['data_store'], z.ZodType>),
-  /** Only nodes of this implementation send this field. */
+  /** Only nodes that run this implementation send this field. */
   readiness: z
     .looseObject({
       state: z.enum(READINESS_STATES),

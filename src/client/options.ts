@@ -30,7 +30,7 @@ export interface KmsClientOptions {
   readonly chain: { readonly rpcUrl: string } | { readonly source: MembershipSource };
   /** The app's identity, or `odynUrl`, the base URL of the app's enclave API. */
   readonly identity: { readonly odynUrl: string } | LocalKeys | ClientIdentity;
-  /** Strict mode, like a node's IN_ENCLAVE: nodes must have https URLs that are not on loopback. Default: true. */
+  /** Strict mode, like a node's `IN_ENCLAVE`: nodes must have https URLs that are not on loopback. Default: true. */
   readonly inEnclave?: boolean;
   /** Number of blocks between the head and the block at which the members are read. Default: 6. */
   readonly confirmations?: number;
@@ -79,7 +79,7 @@ export const REGISTRY_HEAD_START_MS = 1_000;
 export const REGISTRY_PAUSE_MS = 5_000;
 /** For this time after a failure, a node comes last in the order of the nodes. A `Retry-After` from the node replaces this time. */
 export const FAILED_NODE_MS = 30_000;
-/** Pause before the next round for a node that sent no `Retry-After`. */
+/** Pause before a node that sent no `Retry-After` is asked again. */
 export const ROUND_PAUSE_MS = 1_000;
 /** Maximum `Retry-After` that the client honours. */
 export const MAX_RETRY_AFTER_MS = 600_000;

@@ -7,7 +7,7 @@ import type { KmsNode } from './node-list.ts';
 
 /** Maximum number of remembered keys. The least recently used key is forgotten first. */
 const MAX_OWN_WRITES = 4_096;
-/** Maximum total length of the remembered keys, because one key may be 64 KiB long. UTF-16 units. */
+/** Maximum total length of the remembered keys. It is needed because one key may be 64 KiB long. UTF-16 units. */
 const MAX_OWN_WRITES_CHARS = 2 * 1_024 * 1_024;
 
 export type WriteKind = 'put' | 'delete';
@@ -35,7 +35,7 @@ export class OwnWrites {
     return isSame(this.#byKey.get(key)?.node, node);
   }
 
-  /** Whether this node accepted the client's most recent write, regardless of its key. If so, a request that lists keys asks it first. */
+  /** Whether this node accepted the client's most recent write, regardless of its key. If so, a listing request goes to it first. */
   tookLast(node: KmsNode): boolean {
     return isSame(this.#last?.node, node);
   }

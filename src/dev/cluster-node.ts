@@ -32,7 +32,7 @@ export interface ClusterNodeOptions {
   readonly program?: string | undefined;
 }
 
-/** @param how one line that says how the process ended */
+/** @param how describes in one line how the process ended */
 export type NodeEndListener = (node: ClusterNode, exit: Exit, how: string) => void;
 
 export interface ClusterNodeModules {

@@ -13,7 +13,7 @@ import { DevChain, KMS_APP_ID } from './dev-chain.ts';
 import { EmulatorProcess } from './emulator-process.ts';
 import { choosePorts } from './listening-ports.ts';
 
-/** The nodes read the chain this many blocks behind the head (CHAIN_CONFIRMATIONS). */
+/** The nodes read the chain this many blocks behind the head (`CHAIN_CONFIRMATIONS`). */
 export const CONFIRMATIONS = 6;
 export const MAX_NODES = 16;
 /** The id of the first app besides the KMS app, which has a lower id. Each further app gets the next id. */
@@ -38,7 +38,7 @@ export type ClusterStep = 'chain' | 'contracts' | 'enclaves' | 'registration' | 
 export interface ClusterOptions {
   /** 1..16 */
   readonly nodes: number;
-  /** KMS_NODE_TICK_SECONDS. Default: 5. */
+  /** `KMS_NODE_TICK_SECONDS` of every node. Default: 5. */
   readonly tickSeconds?: number;
   /** Port of the first node; the other nodes use the next ports. 0 (the default): any free ports. */
   readonly basePort?: number;

@@ -32,8 +32,8 @@ async function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * @returns one port per node
- * @param basePort port of the first node; the other nodes use the next ports; 0: any free ports
+ * @returns `count` ports of 127.0.0.1
+ * @param basePort the first port; the others are the next ports; 0: any free ports
  * @throws Error with a one-line message, when a port is in use or above the highest port number
  */
 export async function choosePorts(count: number, basePort: number): Promise<readonly number[]> {

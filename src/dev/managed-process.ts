@@ -97,7 +97,7 @@ export class ManagedProcess {
   }
 
   /**
-   * Ends the process gracefully with SIGTERM, or with SIGKILL after STOP_TIMEOUT_MS. Several callers may call this, but the process gets
+   * Ends the process gracefully with SIGTERM, or with SIGKILL after `STOP_TIMEOUT_MS`. Several callers may call this, but the process gets
    * only one SIGTERM, because a second SIGTERM makes a node stop immediately.
    */
   async stop(): Promise<Exit> {

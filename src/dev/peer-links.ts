@@ -6,7 +6,7 @@ import { Agent, createServer, request as httpRequest, type IncomingMessage, type
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** The map key for two names. It does not depend on the order of the names. */
+/** One string that stands for a pair of nodes, regardless of the order of their names. */
 function pairOf(one: string, other: string): string {
   return [one, other].sort().join(' ');
 }

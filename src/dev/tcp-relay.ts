@@ -1,4 +1,4 @@
-/** A relay from one loopback port to another. It can be shut: then it closes all connections and refuses new ones. */
+/** A relay from one loopback port to another. While it is shut, it has no open connections, and closes each new one immediately. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 export class TcpRelay {

@@ -56,7 +56,7 @@ export class AnswerReader {
     this.#limit = limit;
   }
 
-  /** @returns the body (possibly a view of `received`) when the answer is complete, until then null @throws NotHttpError, or the error that `tooLarge` makes */
+  /** @returns the body (possibly a view of `received`) once the answer is complete; null before that @throws NotHttpError, or the error that `tooLarge` makes */
   take(received: Buffer): Buffer | null {
     const bytes = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
     this.#unread = null;

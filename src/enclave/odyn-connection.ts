@@ -31,10 +31,10 @@ export interface Exchange extends AnswerLimit {
   onFailure(error: Error): void;
 }
 
-/** Called when an exchange has ended, before its `onAnswer` or `onFailure`, or when an idle connection was closed (`ended` is null). */
+/** Called when an exchange has ended, before its `onAnswer` or `onFailure`, and when an idle connection has closed (`ended` is null). */
 type OnFree = (connection: OdynConnection, ended: Exchange | null, isOpen: boolean) => void;
 
-/** The server closed the connection before the answer was complete. The code is the one that the operating system uses. */
+/** The server closed the connection before the answer was complete. `code` is the same as for a connection that was reset. */
 class ConnectionClosedError extends Error {
   readonly code = 'ECONNRESET';
 }

@@ -85,7 +85,7 @@ export const attestationRequest = z.object({
 
 /** A fault to inject, for tests of code that depends on the API. */
 export const faultRequest = z.object({
-  /** Path of the route, such as `/v1/eth/sign`; `*` for all. */
+  /** Path of the route, such as `/v1/eth/sign`; `*` for all routes. */
   route: z.string(),
   kind: z.enum(['fail', 'close', 'garbage', 'hang', 'none']),
   /** Number of affected calls. If absent, the fault stays until a request with `none` removes it. */
