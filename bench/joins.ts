@@ -1,6 +1,6 @@
 /**
  * `npm run bench:joins`: how much longer a node needs to join because of a member that accepts connections but never answers (a black hole,
- * protocol.md §9.5). It measures the time from the start of the process to ready, with and without such a member.
+ * protocol.md §9.5). It measures the time from the start of the process until the node is ready, with and without such a member.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';

@@ -27,7 +27,7 @@ const VALUE_BYTES = 100;
 const CALLERS = [16, 1];
 const DATA_CALLERS = 16;
 const LIMIT_MS = 90_000;
-/** When each answer carries the next nonce, callers must be faster by at least this factor. */
+/** With next nonces, callers must be at least this many times as fast as with a `GET /nonce` before each request. */
 const NEXT_NONCES_AIM = 1.25;
 /** Limits for the ratio of the node to the floor, by number of callers: a maximum for CPU and p50, a minimum for requests per second. */
 const FLOOR_AIMS: Readonly<Record<number, { readonly cpu: number; readonly perSecond?: number; readonly p50?: number }>> = {

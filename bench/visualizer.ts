@@ -23,7 +23,7 @@ const DERIVES = 600;
  */
 const ORDER = [false, true, true, false, true, false, false, true];
 const WARM_UP = 5_000;
-/** Number of derives before each measurement, because the reader may just have started or stopped. */
+/** Number of derives before each measurement. They are not measured, because the reader may just have started or stopped. */
 const SETTLE = 50;
 const CALLERS = 4;
 const AIM = 1.03;
