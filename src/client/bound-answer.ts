@@ -17,7 +17,7 @@ export interface AskedFor {
   readonly listing?: ListingBounds | undefined;
 }
 
-/** `unbound`: the answer contains no nonce, because the node is too old to send one. `foreign`: it answers another request. */
+/** `unbound`: the answer contains no nonce, because the node is too old to send one. `foreign`: it belongs to another request. */
 export type Bond = 'bound' | 'unbound' | 'foreign';
 
 /** @param inner the JSON inside the envelope */

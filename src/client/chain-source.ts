@@ -1,4 +1,4 @@
-/** Reads the members from the chain with the same reader as a node (protocol.md §6). */
+/** Reads the members from the chain with the same reader that nodes use (protocol.md §6). */
 import type { Wallet } from '../domain/ids.ts';
 import type { Membership } from '../domain/membership.ts';
 import type { Clock } from '../domain/ports.ts';

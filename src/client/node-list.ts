@@ -23,7 +23,7 @@ export class NodeList {
   readonly #closing: AbortSignal;
   #nodes: readonly KmsNode[] | null = null;
   #readAtMs = -Infinity;
-  /** When the last read ended, or when the current one began. */
+  /** When the current read began; if none is running, when the last read ended. */
   #triedAtMs = -Infinity;
   #flight: Promise<void> | null = null;
 

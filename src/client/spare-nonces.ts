@@ -9,7 +9,7 @@ import type { Clock } from '../domain/ports.ts';
 
 /** Maximum number of nonces kept for each node: this many requests to a node can start at the same time without `GET /nonce`. */
 const MAX_SPARE_NONCES = 64;
-/** Only nonces younger than this are used. It is half the usual lifetime of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
+/** Only nonces younger than this are used. This is half the usual lifetime of a nonce (`POP_TIMEOUT_SECONDS`). Milliseconds. */
 const YOUNG_MS = 60_000;
 
 interface SpareNonce {

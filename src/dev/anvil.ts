@@ -12,7 +12,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
  * other end of the pipe, so the pipe closes when this process ends.
  */
 const WATCHED = '"$@" & anvil=$!; { cat; kill -9 $anvil; } <&3 >/dev/null 2>&1 & wait $anvil';
-/** Anvil keeps the states of this many of the latest blocks, and discards older states. Without this limit, it would write them to disk. */
+/** Number of the latest blocks whose states Anvil keeps. It discards older states. Without this limit, it would write them to disk. */
 const KEPT_STATES = 1_024;
 /** How long Anvil may take to start and answer. Milliseconds. */
 const START_TIMEOUT_MS = 20_000;

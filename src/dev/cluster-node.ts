@@ -85,7 +85,7 @@ export class ClusterNode {
     return this.enclave.wallet;
   }
 
-  /** The key of the enclave. The registry may contain a different key. */
+  /** The public key of the enclave. The registry may contain a different key. */
   get teePubkey(): TeePubkey {
     return this.enclave.teePubkey;
   }

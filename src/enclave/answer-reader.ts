@@ -56,7 +56,7 @@ export class AnswerReader {
     this.#limit = limit;
   }
 
-  /** @returns the body (possibly a view of `received`) once the answer is complete; null before that @throws NotHttpError, or the error that `tooLarge` makes */
+  /** @returns null until the answer is complete, then the body (possibly a view of `received`) @throws NotHttpError, or the error that `tooLarge` makes */
   take(received: Buffer): Buffer | null {
     const bytes = this.#unread === null ? received : Buffer.concat([this.#unread, received]);
     this.#unread = null;

@@ -64,7 +64,7 @@ export class OdynConnections {
     const newest = this.#idle.pop();
     if (newest === undefined) return null;
     if (this.#clock.monotonicMs() - newest.idleSinceMs <= MAX_IDLE_MS) return newest;
-    // All other idle connections have been idle for longer.
+    // All other idle connections have been idle for even longer.
     for (const connection of [newest, ...this.#idle.splice(0)]) connection.destroy();
     return null;
   }

@@ -83,7 +83,7 @@ export class EmulatedEnclave {
     return signEip191(this.#walletKey, message, firstV(this.#info));
   }
 
-  /** `signature`: 65 bytes, `0x` and hex. @throws EmulatorRefusal when the transaction cannot be signed */
+  /** The `signature` has 65 bytes, written as `0x` and hex. @throws EmulatorRefusal when the transaction cannot be signed */
   async signTransaction(transaction: SignableTransaction): Promise<SignedTransaction & { readonly signature: string }> {
     const { signTransaction } = await import('../transaction.ts');
     const { signature, ...signed } = refusing(() => signTransaction(this.#walletKey, transaction));
