@@ -53,7 +53,7 @@ export class AuditRing {
     return { sequence: this.#goneSequence, hash: this.#goneSequence === 0 ? HASH_BEFORE_FIRST : this.#hashOf(this.#goneSequence) };
   }
 
-  /** The number of the newest dropped entry, which is also how many entries were dropped. */
+  /** The sequence number of the newest dropped entry, which equals the number of dropped entries. */
   get dropped(): number {
     return this.#goneSequence;
   }

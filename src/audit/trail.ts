@@ -17,7 +17,8 @@ const CHECKPOINT_TEXT_CHARS = 512;
 const CHAIN_ID_BYTES = 16;
 /**
  * Maximum number of events that wait to be written into the chain. If the tag and the hash of each event were made right after its request,
- * the processor would have to load their code into its caches each time, which costs several times as much as running it.
+ * the processor would have to load the code that makes them into its caches each time, which takes several times as long as running that
+ * code.
  */
 const MAX_WAITING_EVENTS = 64;
 /** Maximum total length of the paths and keys of waiting events, exceeded by one path or key at most. Characters. */

@@ -1,8 +1,8 @@
 /**
- * Issues nonces (protocol.md §3). The first lookup uses up a nonce. An unused nonce takes no memory: its 16 bytes are the time of issue, a
- * counter, and a MAC of both with a key of this process. A used nonce takes one bit. The bit is kept at least until the nonce would have
- * expired, so one client cannot make the node forget used nonces. Times come from the monotonic clock, so setting the system clock does not
- * make a used nonce valid again.
+ * Issues nonces (protocol.md §3). The first lookup of a nonce uses it up. An unused nonce takes no memory: its 16 bytes are the time of
+ * issue, a counter, and a MAC of both with a key of this process. A used nonce takes one bit. The bit is kept at least until the nonce would
+ * have expired, so one client cannot make the node forget used nonces. Times come from the monotonic clock, so setting the system clock does
+ * not make a used nonce valid again.
  */
 import { constantTimeEqual } from '../crypto/hash.ts';
 import { MacKey } from '../crypto/mac-key.ts';
@@ -17,7 +17,7 @@ const COUNTERS = 2 ** 32;
 /** Counters per page. */
 const PAGE_BITS = 1_024;
 
-/** One bit for each of 1,024 consecutive counters: whether the nonce is used. */
+/** One bit for each of 1,024 consecutive counters: whether the nonce with that counter has been used. */
 interface Page {
   readonly bits: Uint8Array;
   /** Time of issue of the newest used nonce in the page. The page is dropped when that nonce has expired. */

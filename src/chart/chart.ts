@@ -11,7 +11,7 @@ export interface ChartState {
   /** As XState names it: `node.readiness.ready`. */
   readonly id: string;
   readonly key: string;
-  /** Null: this is the root. */
+  /** Id of the enclosing state; null for the root. */
   readonly parent: string | null;
   readonly type: 'atomic' | 'compound' | 'parallel' | 'final' | 'history';
   /** Id of the child that is entered first; null for all but compound states. */
@@ -31,7 +31,7 @@ export interface ChartEdge {
   /** Source, event, and position among the source's edges for that event. Equal for equal machines in all processes. */
   readonly id: string;
   readonly source: string;
-  /** Ids of the target states; empty: the state stays and only the actions run. */
+  /** Ids of the target states. If there are none, the state does not change, and only the actions run. */
   readonly targets: readonly string[];
   /** What triggers the edge, in words: `self.eligible`, `after 5 s`, `done: readHash`, `error: readHash`, `always`. */
   readonly label: string;

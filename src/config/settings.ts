@@ -63,7 +63,7 @@ export const SETTINGS = {
   chainMaxAgeMs: setting('CHAIN_MAX_AGE_SECONDS', '120', seconds(0, 86_400)),
   chainOutageMs: setting('CHAIN_OUTAGE_SECONDS', '900', seconds(0, 604_800)),
   claimMaxTipGwei: setting('CLAIM_MAX_TIP_GWEI', '50', integer(1, 1_000_000)),
-  // The jobs, and how long their results are used.
+  // How often the jobs run, and how long their results are used.
   nodeTickMs: setting('KMS_NODE_TICK_SECONDS', '60', seconds(1, DAY_SECONDS)),
   dataSyncIntervalMs: setting('DATA_SYNC_INTERVAL_SECONDS', '10', seconds(0.1, DAY_SECONDS)),
   peerCacheTtlMs: setting('PEER_CACHE_TTL_SECONDS', '180', seconds(1, DAY_SECONDS)),

@@ -9,7 +9,7 @@ import { isJsonObject } from './json.ts';
 /** Maximum depth of nested arrays and objects. The parsers of other nodes have the same limit. */
 const MAX_DEPTH = 128;
 
-/** A longer hex string becomes a separate piece of the result. Characters. */
+/** Maximum length of a hex string that is joined with the text around it. A longer one becomes a separate piece. Characters. */
 const MAX_JOINED_CHARS = 16 * 1024;
 
 function byCodeUnit(a: string, b: string): number {

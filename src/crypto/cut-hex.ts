@@ -5,7 +5,7 @@
 import { isHex } from '../domain/hex.ts';
 import { isJsonObject } from './json.ts';
 
-/** Shorter bodies are parsed as they are. Bytes. */
+/** Minimum size of a body from which the hex is cut out. A shorter body is parsed as it is. Bytes. */
 const MIN_BYTES = 16 * 1024;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -1,6 +1,6 @@
 /**
- * One short string for an app id and a key. It saves memory in sets of keys from peers, because a key from an older node may be 64 KiB
- * long.
+ * Makes one short string of an app id and a key. Such a string saves memory in sets of keys from peers, because a key from an older node
+ * may be 64 KiB long.
  */
 import { sha256 } from '../crypto/hash.ts';
 

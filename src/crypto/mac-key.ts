@@ -12,7 +12,7 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** Maximum length of a message that is copied here. A longer one is hashed as a stream, whose overhead is then small. Bytes. */
+/** Maximum length of a message that is copied behind the padded key. A longer one is hashed as a stream, whose overhead is then small. Bytes. */
 const ROOM_BYTES = 4_096;
 
 export class MacKey {

@@ -1,6 +1,6 @@
 /**
- * Tells whether signatures come from libsecp256k1. Without a prebuilt binary, the package silently falls back to JavaScript, and every
- * proof takes dozens of times as long. The node reports this at start.
+ * Tells whether signatures come from libsecp256k1. Without a prebuilt binary, the package `secp256k1` silently falls back to
+ * JavaScript, and every proof takes dozens of times as long. The node reports this at start.
  */
 import { createRequire } from 'node:module';
 

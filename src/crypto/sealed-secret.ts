@@ -1,6 +1,7 @@
 /**
  * The sealed master secret (protocol.md §4, Sealed): ECDH P-384 between two ephemeral keys, HKDF-SHA256, AES-256-GCM, and exactly 32 bytes
- * inside. A secret that decrypts is not yet valid: the chain hash decides (§5). Only the vault uses this module.
+ * inside. A secret that decrypts may still be the wrong one, so its hash is compared with the chain hash (§5). Only the vault uses this
+ * module.
  */
 import { z } from 'zod';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';

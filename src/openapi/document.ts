@@ -122,7 +122,7 @@ function jsonSchema(schema: z.ZodType): Json {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema: json }) => {
       const { type } = zodSchema._zod.def;
-      // `undefined` is a field that must be absent. `custom` is an object that is checked later.
+      // The type `undefined` stands for a field that must be absent, and `custom` for an object that is checked later.
       if (type === 'undefined') json.not = {};
       if (type === 'custom') json.type = 'object';
     },
