@@ -104,11 +104,11 @@ describe('the verifier finds', () => {
   });
 });
 
-test('a change or removal after the last checkpoint is not detected, but the unsigned entries are counted', () => {
+test('the removal of the last checkpoint is not detected, but the entries that it covered are counted as unsigned', () => {
   expect(verify(lines.slice(0, 9))).toMatchObject({ unsigned: 2, problems: [] });
 });
 
-test('an entry is hashed as canonical JSON', () => {
+test('every line of an audit log is written as canonical JSON, and its hash is added as a field', () => {
   const checkpoint = { sequence: 3, hash: 'ab'.repeat(32), wallet: STRANGERS_WALLET, signature: `0x${'cd'.repeat(65)}` };
   for (const text of [eventText(7, 1, derived(1), 'ab'.repeat(16)), startText(1, 'ab'.repeat(16)), checkpointText(4, 1, checkpoint), droppedText(4, 1, 2), gapText('ab'.repeat(16), { from: 1, to: 2 }, 'ab'.repeat(32))]) {
     expect(canonicalJson(JSON.parse(text))).toBe(text);

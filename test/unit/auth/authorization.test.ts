@@ -22,7 +22,7 @@ describe('an app', () => {
   test.each<[string, AppRecord, number]>([
     ['with an enrolled version', good, 100],
     ['with a deprecated version', { ...good, version: { id: 1n, status: 'DEPRECATED' } }, 100],
-    ['whose id is the largest integer that JSON numbers can represent', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
+    ['whose id is 2^53 - 1, the largest safe integer of a JSON number', ofApp(2n ** 53n - 1n), 2 ** 53 - 1],
   ])('%s is authorized', (_, record, appId) => {
     expect(authorizeApp(record)).toEqual({ authorized: true, appId });
   });

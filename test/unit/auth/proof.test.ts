@@ -95,7 +95,7 @@ describe.each<ProofKind>(['app', 'peer'])('a proof of kind %s', (kind) => {
     expect(() => verify(headers({ timestamp: String(now + offset) }))).toThrow(message);
   });
 
-  test.each([-120, -1, 0, 1, 120])('whose timestamp differs from the clock by %i s is inside the window', (offset) => {
+  test.each([-120, -1, 0, 1, 120])('whose timestamp differs from the clock by %i s is accepted', (offset) => {
     const { headers, now, verify } = startVerifier(kind);
     expect(verify(headers({ timestamp: String(now + offset) })).wallet).toBe(WALLET);
   });
@@ -138,7 +138,7 @@ describe('proof headers', () => {
     [{ 'x-app-signature': '' }, true],
     [{ 'x-app-anything': 'x' }, true],
     [{ 'x-kms-nonce': 'x' }, false],
-  ])('of an app are present in %j: %s', (headers, there) => {
+  ])('of an app are searched for in %j, with the result %s', (headers, there) => {
     expect(hasProofHeaders('app', headers)).toBe(there);
   });
 });

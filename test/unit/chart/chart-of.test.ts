@@ -85,7 +85,7 @@ describe('the edges of a traffic light', () => {
     ['light.working.walkers.wait', ['always [isDay] -> light.working.walkers.done']],
     ['light.dark', ['power.back -> light.working.cars.memory', '* [inline] /note ->']],
     ['light.gone', []],
-  ])('that leave %s', (source, expected) => {
+  ])('that leave %s are listed with their triggers, guards, actions and targets', (source, expected) => {
     expect(lines(chart, source)).toEqual(expected);
   });
 

@@ -246,7 +246,7 @@ describe('the time in Retry-After', () => {
     expect((await derived).appId).toBe(100);
   });
 
-  test('ends the call immediately if it is longer than the timeout of the call', async () => {
+  test('makes the call fail immediately if it is longer than the timeout of the call', async () => {
     const { client, nodes } = start(['a'], { timeoutMs: 10_000 });
     nodes[0]!.bend = status(503, {}, { 'retry-after': '60' });
     expect(await failureOf(client.derive({ path: 'p' }))).toMatchObject({ code: 'unavailable' });

@@ -99,7 +99,7 @@ describe('a variable', () => {
     ['AUDIT_TOKEN_SHA256', 'AB'.repeat(32), 'auditTokenHash', new Uint8Array(32).fill(0xab)],
     ['TRUSTED_PROXIES', ' 10.0.0.0/8, ::1 ,fd00::/8,', 'trustedProxies', ['10.0.0.0/8', '::1', 'fd00::/8']],
     ['HTTP_PROXY', 'proxy.test:3128', 'httpProxy', 'http://proxy.test:3128'],
-  ])('is read as set: %s=%s', (variable, text, name, value) => {
+  ])('is converted to the type of its setting: %s=%s', (variable, text, name, value) => {
     expect(configOf({ ...DEVELOPMENT, [variable]: text })[name]).toEqual(value);
   });
 

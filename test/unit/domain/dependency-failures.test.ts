@@ -57,7 +57,7 @@ describe('the endpoint', () => {
     ['http://127.0.0.1:8545/', '127.0.0.1:8545'],
     ['https://[2001:db8::1]:444/a', '[2001:db8::1]:444'],
     ['no url', 'an address that is not valid'],
-  ])('of %s is %s', (url, endpoint) => {
+  ])('of "%s" is "%s"', (url, endpoint) => {
     expect(endpointOf(url)).toBe(endpoint);
   });
 });

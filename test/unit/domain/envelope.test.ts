@@ -59,7 +59,7 @@ describe('the sender', () => {
   });
 });
 
-test('an envelope is written as the same JSON that JSON.stringify returns, as text and as bytes', () => {
+test('an envelope is written as exactly the JSON that JSON.stringify returns, both as text and as bytes', () => {
   const sealed = parseEnvelope(good)!;
   const json = JSON.stringify(toWireEnvelope(sealed));
   expect(envelopeJson(sealed)).toBe(json);

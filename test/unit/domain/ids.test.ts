@@ -9,7 +9,7 @@ describe('a wallet', () => {
   test.each([
     ['in canonical form', WALLET],
     ['without 0x, in upper case', '4C0BD9D1C26F5BC45531A667C2A1ADDC789E695C'],
-    ['checksummed', '0x4C0BD9D1C26f5BC45531A667c2a1addC789e695C'],
+    ['in checksummed form', '0x4C0BD9D1C26f5BC45531A667c2a1addC789e695C'],
     ['with spaces around it', ` ${WALLET}\n`],
   ])('is accepted %s', (_, text) => {
     expect(parseWallet(text)).toBe(WALLET);

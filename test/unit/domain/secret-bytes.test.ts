@@ -6,7 +6,7 @@ test.each<[string, () => Uint8Array]>([
   ['fresh', () => secretBytes(32)],
   ['copied', () => copyOfSecret(Buffer.from('07'.repeat(32), 'hex'))],
   ['read from hex', () => secretFromHex('07'.repeat(32))],
-])('%s bytes have a separate buffer of exactly their length', (_, make) => {
+])('bytes that were %s have a separate buffer of exactly their length', (_, make) => {
   const bytes = make();
   expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([32, 0, 32]);
 });

@@ -1,5 +1,5 @@
 /**
- * The way of a request to its answer (protocol.md §2): shutdown, rate limit, gate, route, error table. Requests are injected into the
+ * The steps from a request to its answer (protocol.md §2): shutdown, rate limit, gate, route, error table. Requests are injected into the
  * Express app, so that a test can check whether a body is read.
  */
 import { describe, expect, test } from '@jest/globals';

@@ -375,7 +375,7 @@ describe('a key', () => {
     expect(await raw(target)).toMatchObject({ status: 400, body: { code: 'bad_request' } });
   });
 
-  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is invalid in a body is answered with 400 and changes nothing: %j', async (key) => {
+  test.each([[''], ['\ud800'], ['a\udc00b'], [7], [null], [undefined], [['k']], [{ k: 1 }], [true]])('that is invalid in a body causes a 400 and changes nothing: %j', async (key) => {
     await start();
     const before = stateOfStore();
     for (const answer of [await send('PUT', { key, value: base64('v') }), await send('DELETE', { key })]) {

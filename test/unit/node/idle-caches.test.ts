@@ -19,7 +19,7 @@ test.each<[string, () => unknown]>([
   ['the app registry', () => new CachedNovaRegistry({ ttlMs: 1_000 }, { clock, reader: { read: () => Promise.reject(new Error('not read')) } })],
   ['the rate limit', () => new RateLimit(60, { clock })],
   ['the anti-entropy with a peer', () => new AntiEntropyState({ clock, random: new SeededRandom('idle') })],
-])('%s allocates nothing for entries before the first one', (_, make) => {
+])('%s allocates no room for entries before it has its first entry', (_, make) => {
   const before = process.memoryUsage().arrayBuffers;
   kept.push(Array.from({ length: COPIES }, make));
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(COPIES * MAX_BYTES_EACH);

@@ -102,7 +102,7 @@ describe('a reset of the chain hash', () => {
     expect([vault.servingHash(), master.standing()]).toEqual([null, { kind: 'wanted' }]);
   });
 
-  test('makes the node accept from a peer only a secret with the new chain hash', () => {
+  test('makes the node accept from a peer only the secret whose hash is the new chain hash', () => {
     const { master, shows, receive } = start();
     master.holdCandidate(secretOf(1), 'made');
     shows(hashOf(1));

@@ -150,7 +150,7 @@ describe('a scrape', () => {
     });
   });
 
-  test('counts every event, even if many events happen between two scrapes', async () => {
+  test('includes every request in its counts, even if many requests end between two scrapes', async () => {
     for (let round = 1; round <= 2; round += 1) {
       for (let asked = 0; asked < 700; asked += 1) {
         metrics.requestBegan();

@@ -136,7 +136,7 @@ describe('access', () => {
     ['our origin with a different name', (port) => ({ origin: `http://localhost:${port}` }), 403],
     ['a script tag on another site', () => ({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }), 403],
     ['a script tag in a page from another port', () => ({ 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'no-cors' }), 403],
-  ])('for %s is allowed or refused as expected', async (_, headers, status) => {
+  ])('is decided by the Host, the origin and the fetch metadata of the request: %s', async (_, headers, status) => {
     const { server } = await serve();
     for (const path of ['/', '/session']) expect((await ask(server, path, { headers: headers(server.port) })).status).toBe(status);
   });
@@ -161,7 +161,7 @@ describe('access', () => {
     ['our origin with a different name', 80, { host: '127.0.0.1', origin: 'http://localhost' }, 403],
     ['our address with https', 80, { host: '127.0.0.1', origin: 'https://127.0.0.1' }, 403],
     ['the origin of a page on port 80', 8080, { host: '127.0.0.1:8080', origin: 'http://127.0.0.1' }, 403],
-  ])('for %s on port %d is allowed or refused as expected, and the default port of http may be omitted', (_, port, headers, status) => {
+  ])('is decided by the Host and the origin, which may omit the default port of http: %s, on port %d', (_, port, headers, status) => {
     expect(refusalOf(headers, port, { changes: true, isPage: false })?.status).toBe(status);
   });
 
@@ -244,7 +244,7 @@ describe('events', () => {
     await last;
   });
 
-  test('make the server call onFirstReader only once, when the first reader connects', async () => {
+  test('cause only one call of onFirstReader, even when a second reader connects', async () => {
     let comers = 0;
     const { server } = await serve({ onFirstReader: () => void (comers += 1) });
     await open(server, '/events');

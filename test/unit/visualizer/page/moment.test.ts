@@ -50,7 +50,7 @@ describe('times as text:', () => {
   test.each([[0, '0 ms'], [999, '999 ms'], [1_500, '1.5 s'], [59_000, '59 s'], [61_000, '1 min 01 s'], [3_700_000, '1 h 01 min'], [400_000_000, '4 d 15 h']])('a duration of %i ms is shown as %s', (ms, text) => {
     expect(durationText(ms)).toBe(text);
   });
-  test.each([[0, 'now'], [-5_400, '5 s ago'], [12_900, 'in 12 s'], [-90_000, '1 min 30 s ago']])('a time that is %i ms after the present is shown as %s', (ms, text) => {
+  test.each([[0, 'now'], [-5_400, '5 s ago'], [12_900, 'in 12 s'], [-90_000, '1 min 30 s ago']])('a time that differs from the present by %i ms is shown as %s', (ms, text) => {
     expect(momentText(1e6 + ms, 1e6)).toBe(text);
   });
   test('a clock shows the time of day or the time since the beginning', () => {
