@@ -57,7 +57,7 @@ describe('the order of the entries', () => {
 describe('a path or key', () => {
   const asked = (kind: 'derive' | 'data', text: string): AuditEvent => ({ ...derived(1), target: { kind, text } });
 
-  test('is recorded as its tag, and the tag is made before the key of the tags changes', () => {
+  test('is recorded as its tag, made with the key that is in use when the event is written into the chain', () => {
     let key = 'first';
     const { trail, page } = auditOf(AUDIT_LIMITS, 'tags', (kind, appId, text) => `${key}/${kind}/${appId}/${text}`);
     trail.record(asked('derive', 'path'));

@@ -458,7 +458,7 @@ describe('close', () => {
     expect(asked()).toEqual([1]);
   });
 
-  test("wipes the client's keys", async () => {
+  test("makes the client's identity unavailable", async () => {
     const { client } = start(['a']);
     await client.identity();
     await client.close();

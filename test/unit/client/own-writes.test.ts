@@ -47,7 +47,7 @@ describe('a written key', () => {
     for (let turn = 0; turn < 6; turn += 1) expect(await textOf(client, 'k')).toBe('new');
   });
 
-  test('is in the list, because the client requests lists from the node that accepted its last write', async () => {
+  test('makes the client request lists from the node that accepted its last write', async () => {
     const { client } = await start();
     await client.put({ key: 'first', value: bytes('1') });
     const { node } = await client.put({ key: 'second', value: bytes('2') });

@@ -64,7 +64,7 @@ describe('the audit tag of a path or key', () => {
     expect(new Set(tags).size).toBe(tags.length);
   });
 
-  test('cannot be derived by an app, and reveals nothing about a derived key', () => {
+  test('is found neither in keys that the app derives nor in HMACs made with these keys', () => {
     const vault = servingVault();
     const keys = ['path', 'audit_tag_key', `derive:${APP}:path`].map((path) => Buffer.from(vault.deriveAppKey(APP, path, undefined, 32)));
     for (const key of keys) {
@@ -175,7 +175,7 @@ describe('the secret that serves', () => {
 });
 
 describe('a secret from a peer', () => {
-  test('has a readable hash, but does not serve until the vault is told to keep it and then to serve it', () => {
+  test('can be identified by its hash, but does not serve until the vault is told to keep it and then to serve it', () => {
     const vault = emptyVault();
     const request = vault.beginSecretRequest();
     expect(vault.openReceived(request, sealedTo(request.ecdhPubkey, secret(1)))).toBe(hashOf(1));

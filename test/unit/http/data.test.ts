@@ -159,7 +159,7 @@ describe('a value', () => {
     expect((await raw('/kms/data')).body['keys']).toEqual(['k']);
   });
 
-  test('is encrypted in the store with the key of its app, and is sealed in transit', async () => {
+  test('is stored only in encrypted form, which is 28 bytes longer than the value', async () => {
     await start();
     await put('k', 'a readable value');
     const record = node.store.recordOf('100', 'k')!;
@@ -494,7 +494,7 @@ describe('acknowledgements (acks):', () => {
     expect((await answer).body).toEqual({ app_id: 100, key: 'k', deleted: true, acks: 1 });
   });
 
-  test('a write is pushed to peers before the request waits for them', async () => {
+  test('a write starts a push to peers before any peer has acknowledged it', async () => {
     await start();
     const answer = put('k', 'value', { acks: 1 });
     await waitUntil({ what: 'the nudge', timeoutMs: WAIT_TIMEOUT_MS, everyMs: 2 }, async () => (node.state.written === 1 ? null : 'no nudge was sent'));
