@@ -77,7 +77,7 @@ describe('within', () => {
     expect(seen?.aborted).toBe(true);
   });
 
-  test('ends when its parent signal is aborted, and removes its listener from that signal', async () => {
+  test('ends when its parent signal is aborted, and leaves no timer behind', async () => {
     const clock = new CountingClock();
     const parent = new AbortController();
     const why = new Error('the step is over');

@@ -159,7 +159,7 @@ describe('a message that one enclave has sealed', () => {
     expect(answer.text).not.toContain('refused');
   });
 
-  test('has a P-384 key as its receiver, because a request to seal to any other key is refused', async () => {
+  test('cannot be made for a receiver with an invalid key: the request to seal it is refused', async () => {
     const body = { plaintext: 'x', client_public_key: '0xabcd' };
     expect((await app.request('POST', '/v1/encryption/encrypt', body)).status).toBe(400);
   });

@@ -84,7 +84,7 @@ describe('with the emulated enclave API,', () => {
     await expect(b.client.decrypt(sealed)).rejects.toMatchObject({ dependency: 'enclave', failure: 'refused', status: 400 });
   });
 
-  test('a message that is too large for the API is refused, and the client does not retry', async () => {
+  test('a message that is too large for the API is refused with the status 413', async () => {
     const { client } = await startEnclave('a');
     await expect(client.sign('x'.repeat(ENCLAVE_BODY_BYTES))).rejects.toMatchObject({ failure: 'refused', status: 413 });
   });

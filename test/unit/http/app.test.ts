@@ -170,7 +170,7 @@ describe('the rate limit', () => {
     expect(await codes(ask, 'GET', '/status', 2)).toEqual([200, 'rate_limited']);
   });
 
-  test('does not apply to /health', async () => {
+  test('does not apply to GET /health', async () => {
     const { ask } = start({ options: { rateLimitPerMinute: 1 } });
     expect(await codes(ask, 'GET', '/health', 5)).toEqual([200, 200, 200, 200, 200]);
   });

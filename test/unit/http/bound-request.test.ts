@@ -158,7 +158,7 @@ describe('a key that is too long for apps to write', () => {
   });
 });
 
-describe('a path with a +:', () => {
+describe('a path with a + or an encoded space:', () => {
   test.each<[string, readonly string[], string]>([
     ['/kms/data/a+b', ['a b'], 'a b'],
     ['/kms/data/a+b', ['a+b'], 'a+b'],
@@ -201,7 +201,7 @@ test.each(['9007199254740992', '18446744073709551615'])('a lifetime of %s ms mea
   expect(node.store.recordOf(String(APP), 'k')?.ttl_ms).toBe(0);
 });
 
-test('an error message contains no words from which the platform’s client concludes that the node is dead', async () => {
+test('the error message for an invalid timeout contains no words from which the platform’s client concludes that the node is dead', async () => {
   const body = { key: 'k', value: '', acks: 1 };
   const { said } = await ask({ method: 'PUT', path: '/kms/data', inner: () => ({ ...body, timeout_ms: -1 }) });
   expect(said['message']).not.toMatch(/timeout|timed out|connection refused|connection reset|broken pipe|dns error|not found/i);

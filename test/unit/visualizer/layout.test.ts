@@ -89,7 +89,7 @@ test('a layout that failed is made again, and does not hold up the next one', as
   expect((await layouts.of(nodeChart)).chart).toBe(nodeChart.id);
 });
 
-test('a layout includes final and history states, and edges from a state to itself, from a parent to its child and to several regions', async () => {
+test('a layout can be made of a machine with final and history states, and with edges from a state to itself, from a parent to its child and to several regions', async () => {
   const chart = chartOf(
     createMachine({
       id: 'odd',
@@ -108,7 +108,7 @@ test('a layout includes final and history states, and edges from a state to itse
   for (const { points } of drawings[0]!.arrows) expect(points.length).toBeGreaterThanOrEqual(2);
 });
 
-test('the layout of an invalid chart fails, and can be requested again', async () => {
+test('the layout of an invalid chart fails each time that it is requested', async () => {
   const broken = { ...nodeChart, id: 'broken', edges: [{ ...nodeChart.edges[0]!, source: 'nowhere', targets: ['node'] }], states: [] } as unknown as Chart;
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
   await expect(layoutOf(broken)).rejects.toThrow('cannot be drawn');
