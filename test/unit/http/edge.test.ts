@@ -126,7 +126,7 @@ describe('headers', () => {
 });
 
 describe('a browser', () => {
-  test.each(['/kms/derive', '/sync', '/nothing'])('may send a preflight request to %s, whether or not the node is ready', async (path) => {
+  test.each(['/kms/derive', '/sync', '/nothing'])('may send a preflight request to %s, even when the node is not ready', async (path) => {
     node.state.view = { ...node.state.view, state: 'ineligible' };
     try {
       const answer = await fetch(`${node.url}${path}`, { method: 'OPTIONS' });
@@ -185,7 +185,7 @@ describe('a body', () => {
     expectRefusal(answer, 404, 'not_found');
   });
 
-  test('of random bytes changes nothing, and the node continues to answer requests', async () => {
+  test('of random bytes is refused, and the node continues to answer requests', async () => {
     const garbage = '\u00ff\u0000{'.repeat(5_000);
     const answer = await fetch(`${node.url}/sync`, { method: 'POST', body: garbage });
     expect(answer.status).toBe(403);
