@@ -67,7 +67,7 @@ export class AuditVerifier {
   /** The highest `up_to` of a `dropped` entry that a checkpoint covers. */
   #droppedUpTo = 0;
 
-  /** @param trusted the wallets that may sign; null: any wallet, and the report names them */
+  /** @param trusted the wallets that may sign; if null, any wallet may sign. The report names the wallets of all checkpoints. */
   constructor(trusted: readonly Wallet[] | null = null) {
     this.#trusted = trusted === null ? null : new Set(trusted);
   }

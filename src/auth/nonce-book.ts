@@ -14,7 +14,7 @@ const COUNTER_AT = 4;
 const MAC_AT = 8;
 const KEY_BYTES = 32;
 const COUNTERS = 2 ** 32;
-/** Counters per page. */
+/** Number of counters whose bits share a page. */
 const PAGE_BITS = 1_024;
 
 /** One bit for each of 1,024 consecutive counters: whether the nonce with that counter has been used. */

@@ -77,7 +77,10 @@ export class P384KeyPair {
   #privateKey: KeyObject | null;
   readonly #shared: LRUCache<string, Uint8Array>;
 
-  /** @param scalar 48 bytes, big endian; wiped, even when its value is refused. @throws P384Error when it is not in 1..n-1 */
+  /**
+   * @param scalar 48 bytes, big endian; wiped, even when its value is refused
+   * @throws P384Error when the scalar has a different length, is zero, or is not below the order of the group
+   */
   constructor(scalar: Uint8Array) {
     if (scalar.length !== SCALAR_BYTES) throw new P384Error('not a P-384 scalar');
     const ecdh: ECDH = createECDH('secp384r1');

@@ -104,7 +104,7 @@ describe('the verifier finds', () => {
   });
 });
 
-test('the removal of the last checkpoint is not detected, but the entries that it covered are counted as unsigned', () => {
+test('the removal of the last checkpoint is not detected, but the entries that are then unsigned are counted', () => {
   expect(verify(lines.slice(0, 9))).toMatchObject({ unsigned: 2, problems: [] });
 });
 
