@@ -1,4 +1,4 @@
-/** The bodies of `GET /status` and `GET /nodes` (protocol.md §2, §10), for operators. They are made from memory and contain no secret. */
+/** The bodies of `GET /status` and `GET /nodes` (protocol.md §2, §10), for operators. They use only data in memory and contain no secret. */
 import type { Faults } from '../domain/failure-log.ts';
 import type { ChainFigures, ProbeFigures, ReplicationFigures, StoreFigures, SurenessFigures } from '../domain/figures.ts';
 import type { Wallet } from '../domain/ids.ts';

@@ -104,6 +104,6 @@ export class SurenessKeeper implements SureListener {
       log.error('this node has tried in vain for an hour to become sure of its store: from now on it answers 404 for keys that it does not hold, although it is not sure that they are absent', {
         waited_for: waitsFor(before).length,
       });
-    } else log.info('this node is sure of its store: it may say that a key is absent', { by });
+    } else log.info('this node is sure of its store: from now on it can answer that a key is absent', { by });
   }
 }

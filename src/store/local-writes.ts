@@ -57,9 +57,9 @@ export class LocalWrites {
   }
 
   /**
-   * The clock key with which a write replaces the held record on every node (protocol.md §10, A forged count). A member has forged the
-   * held clock's count for this node's key if that count is above the last sequence number of this node. Other nodes may hold even higher
-   * forged counts, so this node then uses a new key, which no member could have known before.
+   * The clock key with which a write replaces the held record on every node (protocol.md §10, A forged count). If the held
+   * clock's count for this node's key is above the last sequence number of this node, a member must have forged it. Other nodes may hold
+   * even higher forged counts, so this node then uses a new key, which no member could have known before.
    */
   #keyOver(heldClock: VectorClock, lastSequenceNumber: number): string {
     const isForged = (clockKey: string): boolean => countOf(heldClock, clockKey) > lastSequenceNumber;

@@ -3,8 +3,8 @@
  * batches smaller (protocol.md §4, Sizes; §9.6, §9.10, §9.17; §10, Rejections). Pure: `next` returns what to send; `answered` and `failed`
  * receive the outcome. `delta-push.ts` does the sending.
  *
- * Invariants: records are settled in order, each exactly once; a batch holds at least one record, except in `checking`; a delivery that is
- * over sends nothing.
+ * Invariants: records are settled in order, each exactly once; a batch holds at least one record, except in `checking`; a finished delivery
+ * sends nothing.
  */
 import { invariant } from '../domain/errors.ts';
 import { MAX_RECORDS, planDelta, type AccountedOutcome, type DeltaBatch, type DeltaOutcome, type Sent } from './delta-plan.ts';

@@ -24,7 +24,7 @@ export const MAX_RECORDS = 4_096;
 export interface DeltaBatch<Entry extends Sent> {
   readonly entries: readonly Entry[];
   readonly data: WireRecords;
-  /** Whether the batch holds a single record above `MAX_INNER_BYTES`, which some peers do not accept. */
+  /** Whether the batch consists of one record that is larger than `MAX_INNER_BYTES`. Some peers do not accept such a batch. */
   readonly oversized: boolean;
 }
 

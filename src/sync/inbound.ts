@@ -108,10 +108,10 @@ export class SyncInbound {
   #giveSecret(sender: Member, message: Record<string, unknown>): object {
     const { directory, vault, log } = this.#modules;
     if (!this.#modules.mayHandOut()) {
-      throw new RefusalError('service_unavailable', 'the view of the chain is too old to hand out the master secret');
+      throw new RefusalError('service_unavailable', 'the view of the chain is too old for this node to hand out the master secret');
     }
     if (directory.ageMs() > this.#options.peerCacheTtlMs) {
-      throw new RefusalError('service_unavailable', 'the membership is too old to hand out the master secret');
+      throw new RefusalError('service_unavailable', 'the membership data is too old for this node to hand out the master secret');
     }
     // If the sender's entry in the membership is from an earlier read, the sender may have been revoked since then.
     if (sender.asLastRead === true) throw new RefusalError('service_unavailable', 'the registry entry of the sender cannot be read now');

@@ -1,4 +1,4 @@
-/** How long this node waits after a failure before it tries a peer again. Each further failure makes the rest longer; a success ends it. */
+/** How long this node waits after a failure before it tries a peer again. Each further failure makes the wait longer; a success ends it. */
 import { backoffMs, type BackoffLimits } from '../domain/backoff.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 

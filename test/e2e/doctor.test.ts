@@ -1,6 +1,6 @@
 /**
- * Runs `nova-kms doctor` against a cluster of real processes: first while the cluster is healthy, then with one mistake at a time that an
- * operator could make. The first failed line must name the mistake.
+ * Runs `nova-kms doctor` against a cluster of real processes: first while the cluster is healthy, then with mistakes that an operator
+ * could make, one at a time. The first failed line must name the mistake.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../src/dev/cluster-node.ts';

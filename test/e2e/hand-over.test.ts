@@ -189,8 +189,8 @@ test('two nodes without a first snapshot get it from each other and become ready
   const pair = [cluster.node(2), cluster.node(3)];
   await Promise.all(pair.map((node) => node.kill()));
   front.refuse('snapshot');
-  // A node asks at each tick, and becomes ready without a snapshot after enough requests have failed. Ticks are rare here, so that too few
-  // requests fail for that.
+  // A node asks at each tick, and becomes ready without a snapshot after enough requests have failed. The interval between ticks is
+  // long here, so that too few requests fail for the node to become ready.
   await Promise.all(pair.map((node) => node.start({ KMS_NODE_TICK_SECONDS: '60' })));
   await Promise.all(pair.map((node) => waitForReason(node, 'first snapshot missing', WAIT_TIMEOUT_MS)));
   await setListed(holder, INSTANCE_STATUS.STOPPED);

@@ -106,7 +106,7 @@ async function* examineCluster({ wallet, teePubkey }: Subject, expected: Expecta
     const why = judgeEligibility({ wallet, teePubkey }, view.membership);
     yield why === null
       ? ok('membership.self', 'this node is an eligible member')
-      : failed('membership.self', reasonLine(why), `wait until the registration is ${expected.confirmations} blocks deep; if it is already that deep, see the checks of the instance above`);
+      : failed('membership.self', reasonLine(why), `wait until the registration is ${expected.confirmations} blocks deep; if it is already that deep, see the instance checks above`);
   }
   const own = modules.subject.kind === 'node' ? [{ url: modules.subject.url, wallet: null }] : [];
   const peers: readonly AskedNode[] = members.filter((member) => member.wallet !== wallet).map((member) => ({ url: member.url, wallet: member.wallet }));

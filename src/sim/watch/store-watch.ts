@@ -283,7 +283,7 @@ export class StoreWatch {
     if (heldBytes > maxBytes || apps > maxApps) this.#modules.report('a store stays within its limits', `${this.#life.name} holds ${heldBytes} bytes of ${apps} apps`);
   }
 
-  /** How many bytes of `MAX_STORE_BYTES` all records and apps use together. */
+  /** Total number of bytes that all records and apps count towards `MAX_STORE_BYTES`. */
   #boundBytes(): number {
     return this.#shadowBytes + this.#store.appIds().length * APP_BYTES;
   }

@@ -119,8 +119,8 @@ describe('when the client compares the bounds in an answer with the request,', (
 
   test.each<[string, unknown, string]>([
     ['without a nonce is not bound to the request', { prefix: 'other' }, 'unbound'],
-    ['with the nonce of another request is refused', { nonce: 'x' }, 'foreign'],
-    ['with the nonce null is refused', { nonce: null }, 'foreign'],
+    ['whose nonce belongs to another request is refused', { nonce: 'x' }, 'foreign'],
+    ['whose nonce is null is refused', { nonce: null }, 'foreign'],
     ['that is a string is refused', 'text', 'foreign'],
     ['that is null is refused', null, 'foreign'],
   ])('an inner answer %s', (_, inner, bond) => expect(bondOf(inner, { nonce, listing: { prefix: 'a' } })).toBe(bond));

@@ -131,7 +131,7 @@ describe('the sureness listener hears the outcome of a fetch from a member', () 
     ['that lacks its own first snapshot', source({ keys: ['k1'], complete: false }), ['node a answers', 'node a gave all records']],
     ['that becomes sure only at a later page', source({ keys: ['k1'] }, { keys: ['k2'], sure: true }), ['node a answers', 'node a is sure', 'node a gave all records']],
     ['with records for which there is no room', source({ keys: ['large', 'k1'], sure: true }), ['node a is sure', 'node a gave only some records, and is sure']],
-    ['with records on the first page for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
+    ['whose first page has records for which there is no room', source({ keys: ['large', 'k1'], sure: true }, { keys: ['k2'], sure: true }), ['node a is sure', 'node a is sure', 'node a gave only some records, and is sure']],
     ['with bad records, which every node refuses', source({ keys: ['bad', 'k1'], sure: true }), ['node a is sure', 'node a gave all records, and is sure']],
     ['that stops half-way', source({ keys: ['k1'], sure: true }, { keys: [], fails: true }), ['node a is sure', 'node a answers']],
     ['that refuses because it has no secret', { bend: () => answerOf(503, {}) }, ['node a answers']],

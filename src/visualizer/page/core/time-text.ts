@@ -24,7 +24,7 @@ const LAST_DATE_MS = 8.64e15;
 
 /** The time of day (UTC), or the time since the start of a clock that begins at 0. */
 export function clockText(atMs: number, utcDay: boolean): string {
-  // A timeline shows some time before its first event and after its last event, so it may reach beyond the range of a `Date`.
+  // A timeline extends a little before its first event and a little after its last, so it may go beyond the range of a `Date`.
   const date = new Date(Math.max(utcDay ? -LAST_DATE_MS : 0, Math.min(LAST_DATE_MS, atMs)));
   const text = date.toISOString().split('T', 2)[1]!.slice(0, -1);
   if (utcDay) return text;

@@ -6,7 +6,7 @@ import { activeIn, chart, CLOSES, numbered, OPENS, state, step } from './scripte
 const modelOf = (...events: NewEvent[]): Model => numbered(events).reduce(fold, EMPTY_MODEL);
 
 describe('the model of a source', () => {
-  test('takes its headline from the active child of the state that is marked as the headline', () => {
+  test('takes its headline from the state marked as the headline: the name of the active child of that state', () => {
     const { sources } = modelOf(chart(), state(1, 'a', activeIn('closed'), { reason: 'it is cold' }), step(5, 'a', 'push', [OPENS], activeIn('open'), { reason: null }));
     expect(sources.get('a')).toMatchObject({ headline: 'open', sinceMs: 5, sinceExact: true, ended: null });
     expect(reasonOf(sources.get('a')!)).toBeNull();
