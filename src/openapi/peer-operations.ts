@@ -27,7 +27,8 @@ const framed = (answer: z.ZodObject) => answerFrame.extend(answer.shape);
 export const PEER_SCHEMAS = {
   DeltaRequest: deltaRequest.extend(message('delta')),
   DeltaAnswer: framed(deltaAnswer),
-  SnapshotRequest: snapshotRequest.extend(message('snapshot_request')),
+  // The rule is a refinement of the schema, and refinements do not appear in the document.
+  SnapshotRequest: snapshotRequest.extend(message('snapshot_request')).meta({ dependentRequired: { buckets: ['app'] } }),
   SnapshotAnswer: framed(snapshotAnswer),
   MasterSecretRequest: masterSecretRequest.extend(message('master_secret_request')),
   MasterSecretAnswer: framed(secretAnswer),
