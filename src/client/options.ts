@@ -1,10 +1,13 @@
 /** The options of a client and their defaults. All durations are in milliseconds. */
+import type { TeePubkey } from '../domain/ids.ts';
 import type { Membership } from '../domain/membership.ts';
-import type { Clock, Enclave, Random, Transport } from '../domain/ports.ts';
+import type { Clock, Enclave, Random, SealedText, Transport } from '../domain/ports.ts';
 import type { ProxySettings } from '../net/way-out.ts';
 
 /** The app's identity: its wallet signs, and its P-384 key opens answers. Any `Enclave` can be used as an identity. */
-export type ClientIdentity = Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'encrypt' | 'decrypt'>;
+export interface ClientIdentity extends Pick<Enclave, 'address' | 'publicKey' | 'sign' | 'decrypt'> {
+  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText>;
+}
 
 /** The keys of an app without an enclave, for development. */
 export interface LocalKeys {

@@ -4,6 +4,7 @@
  */
 import type { AppRecord, ChainView, ClaimReport, HashReading, Membership } from './membership.ts';
 import type { Hash32, TeePubkey, Wallet } from './ids.ts';
+import type { QuotedJson } from './quoted-json.ts';
 
 export type TimerId = unknown;
 
@@ -65,6 +66,9 @@ export interface SealedText {
   readonly encryptedData: string;
 }
 
+/** A text, or long JSON in pieces. `String(plaintext)` is the text of both. */
+export type Plaintext = string | QuotedJson;
+
 /** The enclave API (protocol.md §7). A failed call throws DependencyError('enclave', ..). */
 export interface Enclave {
   address(signal?: AbortSignal): Promise<Wallet>;
@@ -75,7 +79,7 @@ export interface Enclave {
   /** EIP-191 personal_sign; `0x` + 65 bytes, lower-case hex. */
   sign(message: string, signal?: AbortSignal): Promise<string>;
   signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction>;
-  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText>;
+  encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText>;
   /** Throws with failure `refused` when the message does not decrypt (bad tag, bad key, replayed nonce). */
   decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string>;
 }

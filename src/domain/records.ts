@@ -1,4 +1,5 @@
 /** A record of the replicated store as `/sync` sends it (protocol.md §4), and the outcome of merging a batch. */
+import type { QuotedValue } from './quoted-json.ts';
 
 export interface WireRecord {
   readonly key: string;
@@ -106,5 +107,13 @@ export interface KeyPage {
   /** In ascending order of UTF-16 code units. */
   readonly keys: readonly string[];
   /** Whether more keys follow the last key of this page. */
+  readonly more: boolean;
+}
+
+/** A `KeyPage` whose keys are JSON already. */
+export interface QuotedKeyPage {
+  /** A JSON array. */
+  readonly keys: QuotedValue;
+  readonly count: number;
   readonly more: boolean;
 }

@@ -12,14 +12,14 @@ export interface OdynCallOptions<Answer> {
   /** The request's head. */
   readonly head: string;
   /** The request's body, as in `Exchange`. */
-  readonly body: string | Buffer;
+  readonly body: string | readonly Buffer[];
   /** Reads an answer. @param body is overwritten after the function has returned. @throws DependencyError */
   readonly read: (status: number, body: Buffer) => Answer;
 }
 
 export class OdynCall<Answer> implements Waiting, Exchange {
   readonly head: string;
-  readonly body: string | Buffer;
+  readonly body: string | readonly Buffer[];
   readonly maxAnswerBytes: number;
   readonly #options: OdynCallOptions<Answer>;
   #connections: OdynConnections | null = null;

@@ -12,7 +12,8 @@ import { jsonEndingWithHex } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
-import type { Attester, Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import type { Attester, Clock, Enclave, Plaintext, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import type { QuotedJson } from '../domain/quoted-json.ts';
 import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
 import { OdynCall } from './odyn-call.ts';
 import { OdynConnections } from './odyn-connections.ts';
@@ -114,14 +115,16 @@ export class OdynClient implements Enclave, Attester {
     return this.#call('signTransaction', { payload: structuredPayload(transaction) }, signal);
   }
 
-  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
-    return this.#call('encrypt', { plaintext, client_public_key: `0x${receiver}` }, signal);
+  encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+    const fields = { client_public_key: `0x${receiver}` };
+    const isLong = typeof plaintext !== 'string' && plaintext.quotedBytes > MAX_STRING_CHARS;
+    return this.#call('encrypt', isLong ? jsonEndingWithQuoted(fields, 'plaintext', plaintext) : { plaintext: String(plaintext), ...fields }, signal);
   }
 
   decrypt({ nonce, senderPubkey, encryptedData }: SealedText, signal?: AbortSignal): Promise<string> {
     const fields = { nonce, client_public_key: `0x${senderPubkey}`, encrypted_data: encryptedData };
     const isLong = encryptedData.length > MAX_STRING_CHARS;
-    return this.#call('decrypt', isLong ? jsonEndingWithHex(JSON.stringify({ ...fields, encrypted_data: '' }), encryptedData) : fields, signal);
+    return this.#call('decrypt', isLong ? [jsonEndingWithHex(JSON.stringify({ ...fields, encrypted_data: '' }), encryptedData)] : fields, signal);
   }
 
   async attestation(nonce: string | null, signal?: AbortSignal): Promise<Buffer | null> {
@@ -139,11 +142,11 @@ export class OdynClient implements Enclave, Attester {
     this.#deadlines.close();
   }
 
-  /** @param content an object, or its JSON; undefined for a GET */
-  async #call<Name extends Operation>(operation: Name, content: object | Buffer | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+  /** @param content an object, or its JSON in pieces; undefined for a GET */
+  async #call<Name extends Operation>(operation: Name, content: object | readonly Buffer[] | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
     const { asked, start, maxAnswerBytes, read } = this.#operations[operation];
-    const body = content === undefined ? '' : content instanceof Buffer ? content : JSON.stringify(content);
-    const head = body === '' ? start : `${start}${Buffer.byteLength(body)}\r\n\r\n`;
+    const body = content === undefined ? '' : isPieces(content) ? content : JSON.stringify(content);
+    const head = body === '' ? start : `${start}${sizeOf(body)}\r\n\r\n`;
     const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, head, body, read: read as (status: number, body: Buffer) => Answer<Name> });
     const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
     if (signal?.aborted === true) call.end(signal.reason as Error);
@@ -212,6 +215,21 @@ function parseOrNull(json: Uint8Array): unknown {
   } catch {
     return null;
   }
+}
+
+/** The JSON of an object with one more field, in pieces. */
+function jsonEndingWithQuoted(fields: object, name: string, { pieces }: QuotedJson): readonly Buffer[] {
+  const json = JSON.stringify({ ...fields, [name]: '' });
+  return [Buffer.from(json.slice(0, -'"}'.length)), ...pieces, Buffer.from('"}')];
+}
+
+function isPieces(content: object): content is readonly Buffer[] {
+  return Array.isArray(content);
+}
+
+/** Bytes of UTF-8. */
+function sizeOf(body: string | readonly Buffer[]): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.reduce((sum, { length }) => sum + length, 0);
 }
 
 const quantity = (value: bigint | number): string => `0x${value.toString(16)}`;

@@ -24,8 +24,8 @@ export interface OdynAddress {
 export interface Exchange extends AnswerLimit {
   /** The request's head. */
   readonly head: string;
-  /** The request's body; empty for a GET. A body that is a Buffer contains nothing secret and is not overwritten. */
-  readonly body: string | Buffer;
+  /** The request's body; empty for a GET. Pieces contain nothing secret and are not overwritten. */
+  readonly body: string | readonly Buffer[];
   /** Must not throw. @param body is overwritten after the function has returned */
   onAnswer(status: number, body: Buffer): void;
   onFailure(error: Error): void;
@@ -67,14 +67,14 @@ export class OdynConnection {
     this.#socket.write(request, Buffer.byteLength(request) === request.length ? 'latin1' : 'utf8');
   }
 
-  #writeLong(head: string, body: string | Buffer): void {
+  #writeLong(head: string, body: string | readonly Buffer[]): void {
     this.#socket.cork();
     this.#socket.write(head, 'latin1');
     if (typeof body === 'string') {
       const bytes = Buffer.from(body);
       // The bytes are wiped after they have been sent, because they may contain a value of an app.
       this.#socket.write(bytes, () => bytes.fill(0));
-    } else this.#socket.write(body);
+    } else for (const piece of body) this.#socket.write(piece);
     this.#socket.uncork();
   }
 

@@ -7,7 +7,7 @@ import { REASONS, reason, reasonLine } from '../domain/reasons.ts';
 import type { AppId } from '../domain/ids.ts';
 import { DEFAULT_ACK_TIMEOUT_MS, MAX_ACK_TIMEOUT_MS, MAX_DATA_KEY_BYTES, MAX_HELD_KEY_BYTES, MAX_MEMBERS } from '../domain/limits.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { KeyPage, ListRequest, LocalWrite } from '../domain/records.ts';
+import type { ListRequest, LocalWrite, QuotedKeyPage } from '../domain/records.ts';
 import { readQuery } from './query.ts';
 
 /** The largest `limit` that a caller may give for a listing: nine digits. */
@@ -22,7 +22,7 @@ export interface DataStore {
   put(appId: string, key: string, value: Uint8Array, ttlMs: number, nowMs: number): LocalWrite;
   /** @returns null when the key is absent. @throws RefusalError insufficient_storage */
   delete(appId: string, key: string, nowMs: number): LocalWrite | null;
-  list(appId: string, request: ListRequest, nowMs: number): KeyPage;
+  listQuoted(appId: string, request: ListRequest, nowMs: number): QuotedKeyPage;
   /** Whether this node may have refused a record of this key that a peer sent. If so, the key is not known to be absent. */
   isLeftOut(appId: string, key: string, nowMs: number): boolean;
 }
@@ -143,10 +143,10 @@ export class DataHandlers {
     const limit = asked === null ? undefined : Math.min(asked, MAX_LIST_LIMIT);
     const { clock, store, isSure } = this.#modules;
     if (!isSure()) throw unsure('this node does not know yet whether it holds all keys');
-    const { keys, more } = store.list(String(appId), { prefix, after, limit }, clock.nowMs());
+    const { keys, count, more } = store.listQuoted(String(appId), { prefix, after, limit }, clock.nowMs());
     // The answer repeats the query as this node understood it, so that the caller notices if a proxy changed the query.
     const understood = { prefix: prefix ?? null, after: after ?? null, limit: asked };
-    return { app_id: appId, keys, count: keys.length, ...(limit === undefined ? {} : { more }), ...understood };
+    return { app_id: appId, keys, count, ...(limit === undefined ? {} : { more }), ...understood };
   }
 
   /** A caller that reads `not_found` from one node makes a new secret. So only a node that is sure answers `not_found`. */

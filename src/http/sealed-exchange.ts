@@ -9,7 +9,8 @@ import { responseMessage } from '../crypto/messages.ts';
 import { isRegisteredSender, parseEnvelope } from '../domain/envelope.ts';
 import { DependencyError, RefusalError } from '../domain/errors.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
-import type { Enclave, Identity, SealedText } from '../domain/ports.ts';
+import type { Enclave, Identity, Plaintext, SealedText } from '../domain/ports.ts';
+import { quoteObject, QuotedValue } from '../domain/quoted-json.ts';
 import type { Admission } from './admission.ts';
 import { sendEnvelope } from './json-answer.ts';
 
@@ -89,9 +90,10 @@ export function sendSealed<Locals extends SealedLocals>(
   return async (request, response) => {
     const { locals } = response;
     const { status, body } = await answer(locals, request as Request<Record<string, string>>);
-    const text = JSON.stringify(body);
+    const isQuoted = Object.values(body).some((value) => value instanceof QuotedValue);
+    const text = isQuoted ? quoteObject(body) : JSON.stringify(body);
     // A short answer is not refused, because it may belong to a write, which has already happened.
-    const bytes = Buffer.byteLength(text);
+    const bytes = typeof text === 'string' ? Buffer.byteLength(text) : text.plainBytes;
     locals.admission.lease.countAnswer(bytes * WIRE_FACTOR, bytes > SHORT_ANSWER_BYTES);
     const { answerSignature } = locals;
     const [sealed, signature] = await Promise.all([
@@ -133,7 +135,7 @@ async function sign(enclave: EnvelopeModules['enclave'], { caller, nodeWallet }:
 }
 
 /** If the enclave API refuses, the registered key is unusable, or the answer is too large, as a long listing may be. */
-async function encrypt(enclave: EnvelopeModules['enclave'], text: string, receiver: TeePubkey): Promise<SealedText> {
+async function encrypt(enclave: EnvelopeModules['enclave'], text: Plaintext, receiver: TeePubkey): Promise<SealedText> {
   try {
     return await enclave.encrypt(text, receiver);
   } catch (error) {

@@ -8,7 +8,7 @@ import { describeFailure } from '../domain/failure-facts.ts';
 import type { EnclaveFigures } from '../domain/figures.ts';
 import type { TeePubkey, Wallet } from '../domain/ids.ts';
 import type { Meter } from '../domain/meter.ts';
-import type { Clock, Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
+import type { Clock, Enclave, Plaintext, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 
 /** Number of consecutive failed calls after which the API counts as failing. */
 const FAILURES_IN_A_ROW = 3;
@@ -57,7 +57,7 @@ export class EnclaveWatch implements Enclave {
     return this.#watch('signTransaction', signal, this.#enclave.signTransaction(transaction, signal));
   }
 
-  async encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+  async encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
     return this.#watch('encrypt', signal, this.#enclave.encrypt(plaintext, receiver, signal));
   }
 

@@ -9,6 +9,7 @@ import { bucketOf, rootDigest } from './digest.ts';
 import { HeldRecord } from './held-record.ts';
 import { Namespace, type PresentTotals } from './namespace.ts';
 import { APP_BYTES, storeBytes } from './memory-cost.ts';
+import { QuotedKeys } from './quoted-keys.ts';
 import { toWireRecord, type StoredRecord } from './record.ts';
 import { SortedTexts } from './sorted-texts.ts';
 
@@ -23,6 +24,7 @@ export class Contents {
   readonly #namespaces = new Map<string, Namespace>();
   readonly #appIds = new SortedTexts(compareAppIds);
   readonly #present: PresentTotals = { keys: 0, bytes: 0, namespaces: 0 };
+  readonly #quotedKeys = new QuotedKeys();
   #bytes = 0;
   #lastPlace = 0;
   #root: string | null = null;
@@ -126,7 +128,7 @@ export class Contents {
   #namespaceOf(appId: string): Namespace {
     let namespace = this.#namespaces.get(appId);
     if (namespace === undefined) {
-      namespace = new Namespace(this.#present);
+      namespace = new Namespace(this.#present, this.#quotedKeys);
       this.#namespaces.set(appId, namespace);
       this.#appIds.add(appId);
     }

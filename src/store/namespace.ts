@@ -6,6 +6,7 @@ import { digestText } from '../crypto/record-digest.ts';
 import { appDigest, BUCKET_BYTES, BUCKETS, EMPTY_BUCKET } from './digest.ts';
 import type { HeldRecord } from './held-record.ts';
 import { KeyIndex } from './key-index.ts';
+import type { QuotedKeys } from './quoted-keys.ts';
 import { contentBytes } from './record.ts';
 
 interface Bucket {
@@ -25,7 +26,7 @@ export interface PresentTotals {
 
 export class Namespace {
   readonly #totals: PresentTotals;
-  readonly keys = new KeyIndex();
+  readonly keys: KeyIndex;
   readonly #records = new Map<string, HeldRecord>();
   readonly #buckets = new Map<number, Bucket>();
   /** Tombstones that this node wrote, oldest first. */
@@ -36,8 +37,9 @@ export class Namespace {
   tombstones = 0;
   #digest: string | null = null;
 
-  constructor(totals: PresentTotals) {
+  constructor(totals: PresentTotals, quoted: QuotedKeys) {
     this.#totals = totals;
+    this.keys = new KeyIndex(quoted);
   }
 
   get size(): number {

@@ -11,7 +11,7 @@ import { invariant, RefusalError } from '../domain/errors.ts';
 import type { StoreTotals } from '../domain/figures.ts';
 import type { StoreId } from '../domain/ids.ts';
 import type { Random } from '../domain/ports.ts';
-import type { KeyPage, ListRequest, LocalWrite, MergeRefusal, MergeVerdict, OwnWrite, WalkRequest, WalkStep, WireRecord } from '../domain/records.ts';
+import type { KeyPage, ListRequest, LocalWrite, MergeRefusal, MergeVerdict, OwnWrite, QuotedKeyPage, WalkRequest, WalkStep, WireRecord } from '../domain/records.ts';
 import { Aging } from './aging.ts';
 import { isAppIdText } from './app-id-text.ts';
 import { fitsInStore, whyFull, type CapacityLimits } from './capacity.ts';
@@ -24,6 +24,7 @@ import { compareContents, decideMerge } from './merge-rules.ts';
 import { packBytes, unpackBytes } from './packed-bytes.ts';
 import { isTooFarAhead, isWritable, readRecord } from './record-codec.ts';
 import { wireBytes } from './memory-cost.ts';
+import { quotedArray, quoteKeys } from './quoted-keys.ts';
 import { contentBytes, isPresent, toWireRecord, type StoredRecord } from './record.ts';
 import { countOf, largestCount } from './vector-clock.ts';
 import { cursorAfter, walk } from './walk.ts';
@@ -164,8 +165,7 @@ export class RecordStore {
     invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
     const namespace = this.#contents.namespace(appId);
     if (namespace === undefined) return { keys: [], more: false };
-    const nothingExpired = this.#aging.expired(nowMs).next().done === true;
-    if (nothingExpired) return namespace.keys.list(request);
+    if (!this.#hasExpired(nowMs)) return namespace.keys.list(request);
     const { limit = Infinity } = request;
     const keys: string[] = [];
     // Reading one more key than requested shows whether there are more keys. Expired keys do not count.
@@ -173,6 +173,14 @@ export class RecordStore {
       for (const key of page.keys) if (reads(namespace.get(key)!, nowMs)) keys.push(key);
       if (keys.length > limit || !page.more) return { keys: keys.slice(0, limit), more: keys.length > limit };
     }
+  }
+
+  /** The page that `list` returns, as quoted JSON. @throws InvariantError as `list` */
+  listQuoted(appId: string, request: ListRequest, nowMs: number): QuotedKeyPage {
+    const namespace = this.#contents.namespace(appId);
+    if (namespace !== undefined && !this.#hasExpired(nowMs)) return namespace.keys.listQuoted(request);
+    const { keys, more } = this.list(appId, request, nowMs);
+    return { keys: quotedArray(keys.length === 0 ? [] : [quoteKeys(keys)]), count: keys.length, more };
   }
 
   /** Merges one record from a peer (protocol.md §4, Merge and Refused). */
@@ -318,6 +326,11 @@ export class RecordStore {
     this.#aging = new Aging({ tombstoneRetentionMs }, { contents, keepsEverything, remove: (held) => this.#remove(held) });
     this.#leftOut = new LeftOut({ tombstoneRetentionMs });
     this.#localWrites = new LocalWrites(this.#storeId, { ownClockKey, drawId });
+  }
+
+  /** Whether an expired record is still counted as present, because no operation has removed it yet. */
+  #hasExpired(nowMs: number): boolean {
+    return this.#aging.expired(nowMs).next().done !== true;
   }
 
   #next(held: HeldRecord | undefined, content: Content, nowMs: number): NumberedRecord {

@@ -23,7 +23,7 @@ export function inProcessEnclave(
     random: async () => emulated.random32(),
     sign: async (message) => emulated.sign(message),
     signTransaction: (transaction) => refusing(() => emulated.signTransaction(transaction)),
-    encrypt: (plaintext, receiver) => refusing(() => emulated.encrypt(plaintext, receiver)),
+    encrypt: (plaintext, receiver) => refusing(() => emulated.encrypt(String(plaintext), receiver)),
     decrypt: (sealed) => refusing(() => emulated.decrypt(sealed)),
   };
 }

@@ -10,7 +10,7 @@ import { generateP384, P384Error, type P384KeyPair } from '../../crypto/p384.ts'
 import { walletOfPrivateKey } from '../../crypto/signature.ts';
 import type { TeePubkey, Wallet } from '../../domain/ids.ts';
 import { DependencyError } from '../../domain/errors.ts';
-import type { Enclave, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
+import type { Enclave, Plaintext, SealedText, SignedTransaction, UnsignedTransaction } from '../../domain/ports.ts';
 import { signTransaction } from '../../enclave/transaction.ts';
 import type { SeededRandom } from './seeded.ts';
 import type { SimChain } from './sim-chain.ts';
@@ -100,11 +100,12 @@ export class SimEnclave implements Enclave {
     });
   }
 
-  encrypt(plaintext: string, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
-    this.#modules.onSealing(plaintext, receiver);
+  encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+    const text = String(plaintext);
+    this.#modules.onSealing(text, receiver);
     return this.#call(
       signal,
-      () => this.#seal(plaintext, receiver),
+      () => this.#seal(text, receiver),
       () => ({ senderPubkey: this.teePubkey, nonce: '00'.repeat(12), encryptedData: '00'.repeat(40) }),
     );
   }

@@ -133,7 +133,7 @@ function listenedTo(enclave: Enclave, secrets: Secret[]): Enclave {
     },
     signTransaction: (transaction, signal) => enclave.signTransaction(transaction, signal),
     async encrypt(plaintext, receiver, signal) {
-      note('an inner body that was sealed', Buffer.from(plaintext));
+      note('an inner body that was sealed', Buffer.from(String(plaintext)));
       return enclave.encrypt(plaintext, receiver, signal);
     },
     async decrypt(sealed, signal) {

@@ -123,7 +123,8 @@ function lyingEnclave(real: Enclave, { lie, rightSecret }: LyingPeerOptions, onT
       if (request.request_id !== undefined) requests.set(request.request_id, request);
       return text;
     },
-    encrypt: async (text, receiver) => {
+    encrypt: async (plaintext, receiver) => {
+      const text = String(plaintext);
       const { request_id: id } = JSON.parse(text) as { request_id?: string };
       const request = id === undefined ? undefined : requests.get(id);
       if (request?.type !== 'master_secret_request') return real.encrypt(text, receiver);

@@ -29,6 +29,7 @@ const looks: Record<string, (store: RecordStore) => unknown> = {
   get: (store) => store.get(APP, 'k', EXPIRED_MS),
   delete: (store) => store.delete(APP, 'k', EXPIRED_MS),
   list: (store) => store.list(APP, {}, EXPIRED_MS).keys,
+  listQuoted: (store) => store.listQuoted(APP, {}, EXPIRED_MS).count,
   totals: (store) => store.totals(EXPIRED_MS),
 };
 

@@ -5,6 +5,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { RefusalError } from '../../../src/domain/errors.ts';
+import { quoteObject } from '../../../src/domain/quoted-json.ts';
 import type { ListRequest, WireRecord } from '../../../src/domain/records.ts';
 import type { RecordStore } from '../../../src/store/record-store.ts';
 import { appDigest, rootDigest } from '../../../src/store/digest.ts';
@@ -138,7 +139,10 @@ const get = fc.tuple(app, key).map(([appId, name]) =>
 
 const list = fc.tuple(app, fc.record({ prefix: optional(key), after: optional(key), limit: optional(fc.integer({ min: 1, max: 4 })) })).map(([appId, request]: [string, ListRequest]) =>
   step(`list ${appId} ${JSON.stringify(request)}`, ({ naive, nowMs }, store) => {
-    expect(store.list(appId, request, nowMs)).toEqual(naive.list(appId, request, nowMs));
+    const page = naive.list(appId, request, nowMs);
+    expect(store.list(appId, request, nowMs)).toEqual(page);
+    const { keys, count, more } = store.listQuoted(appId, request, nowMs);
+    expect([JSON.parse(String(quoteObject({ keys }))), count, more]).toEqual([{ keys: page.keys }, page.keys.length, page.more]);
   }),
 );
 
