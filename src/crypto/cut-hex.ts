@@ -1,8 +1,8 @@
 /**
  * Parses JSON that contains one long hex string, such as the body of an envelope. A JSON parser would decode the megabytes of hex into a
- * string on the heap, search them for escapes and copy them. Here the hex is cut out of the bytes, and becomes a string once.
+ * string on the heap, search them for escapes and copy them. Here the hex is cut out of the bytes, and becomes a string once, or not at all.
  */
-import { isHex } from '../domain/hex.ts';
+import { digitsIn, HexBytes, withoutPrefix } from '../domain/hex.ts';
 import { isJsonObject } from './json.ts';
 
 /** Minimum size of a body from which the hex is cut out. A shorter body is parsed as it is. Bytes. */
@@ -17,12 +17,24 @@ const SPACES: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]
  * @param parse parses JSON
  */
 export function parseCuttingHex(body: Uint8Array, name: string, parse: (json: Uint8Array) => unknown): unknown {
-  const cut = body.length < MIN_BYTES ? null : cutHex(Buffer.from(body.buffer, body.byteOffset, body.byteLength), name);
+  return parseWith(body, name, parse, (text) => (digitsIn(withoutPrefix(text)) === null ? null : text.toString('latin1')));
+}
+
+/** The same, but if the hex is cut out, the field is a `HexBytes`. */
+export function parseKeepingHexBytes(body: Uint8Array, name: string, parse: (json: Uint8Array) => unknown): unknown {
+  return parseWith(body, name, parse, (text) => HexBytes.copy(text));
+}
+
+/** Makes the value of the field from its text; null if the text is not hex. */
+type ValueOf = (text: Buffer) => string | HexBytes | null;
+
+function parseWith(body: Uint8Array, name: string, parse: (json: Uint8Array) => unknown, valueOf: ValueOf): unknown {
+  const cut = body.length < MIN_BYTES ? null : cutHex(Buffer.from(body.buffer, body.byteOffset, body.byteLength), name, valueOf);
   if (cut === null) return parse(body);
   const parsed = parse(cut.rest);
   // The field belongs to another object, so the body is parsed as it is.
   if (!isJsonObject(parsed) || !Object.hasOwn(parsed, name)) return parse(body);
-  parsed[name] = cut.hex;
+  parsed[name] = cut.value;
   return parsed;
 }
 
@@ -30,7 +42,7 @@ export function parseCuttingHex(body: Uint8Array, name: string, parse: (json: Ui
  * Cuts the hex string out of the body. Returns null if the rest could contain another field of this name. That is possible if the name
  * occurs again, or if there is a backslash, because the name may then be written with escapes.
  */
-function cutHex(body: Buffer, name: string): { readonly rest: Buffer; readonly hex: string } | null {
+function cutHex(body: Buffer, name: string, valueOf: ValueOf): { readonly rest: Buffer; readonly value: string | HexBytes } | null {
   const quoted = `"${name}"`;
   const at = body.indexOf(quoted, 0, 'latin1');
   if (at === -1) return null;
@@ -40,8 +52,8 @@ function cutHex(body: Buffer, name: string): { readonly rest: Buffer; readonly h
   if (body[colon] !== COLON || body[quote] !== QUOTE || end === -1) return null;
   const rest = Buffer.concat([body.subarray(0, quote + 1), body.subarray(end)]);
   if (rest.includes(BACKSLASH) || rest.includes(quoted, at + 1, 'latin1')) return null;
-  const hex = body.toString('latin1', quote + 1, end);
-  return isHex(hex.startsWith('0x') ? hex.slice(2) : hex) ? { rest, hex } : null;
+  const value = valueOf(body.subarray(quote + 1, end));
+  return value === null ? null : { rest, value };
 }
 
 function afterSpaces(body: Buffer, from: number): number {

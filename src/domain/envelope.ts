@@ -1,5 +1,5 @@
 /** Reads and writes the wire form of an envelope (protocol.md §3). The enclave encrypts and decrypts its content. */
-import { isHex, lowerHex } from './hex.ts';
+import { isHex, lowerHex, type HexBytes } from './hex.ts';
 import { parseTeePubkey, type TeePubkey } from './ids.ts';
 import type { SealedText } from './ports.ts';
 
@@ -7,6 +7,23 @@ export interface WireEnvelope {
   readonly sender_tee_pubkey: string;
   readonly nonce: string;
   readonly encrypted_data: string;
+}
+
+/** A long sealed text as the enclave API sent it. Its hex becomes a string only if someone reads `encryptedData`. */
+export class SealedBytes implements SealedText {
+  readonly senderPubkey: TeePubkey;
+  readonly nonce: string;
+  readonly hex: HexBytes;
+
+  constructor(senderPubkey: TeePubkey, nonce: string, hex: HexBytes) {
+    this.senderPubkey = senderPubkey;
+    this.nonce = nonce;
+    this.hex = hex;
+  }
+
+  get encryptedData(): string {
+    return String(this.hex);
+  }
 }
 
 /** Size of the AES-GCM tag. */
@@ -41,9 +58,12 @@ export function envelopeJson({ senderPubkey, nonce, encryptedData }: SealedText)
   return `{"sender_tee_pubkey":"${senderPubkey}","nonce":"${nonce}","encrypted_data":"${encryptedData}"}`;
 }
 
-/** The bytes of `envelopeJson`, without the copy that joining strings of megabytes would need. */
-export function envelopeBytes(sealed: SealedText): Buffer {
-  return jsonEndingWithHex(envelopeJson({ ...sealed, encryptedData: '' }), sealed.encryptedData);
+/** The bytes of `envelopeJson` in pieces, without the copy that joining strings of megabytes would need. */
+export function envelopePieces(sealed: SealedText): readonly Buffer[] {
+  const { senderPubkey, nonce } = sealed;
+  const json = envelopeJson({ senderPubkey, nonce, encryptedData: '' });
+  if (!(sealed instanceof SealedBytes)) return [jsonEndingWithHex(json, sealed.encryptedData)];
+  return [Buffer.from(json.slice(0, -'"}'.length)), sealed.hex.digits, Buffer.from('"}')];
 }
 
 /** The bytes of a JSON object whose last field is hex. @param json the object with an empty string in that field; ASCII */

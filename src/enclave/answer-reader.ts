@@ -3,6 +3,7 @@
  * chunk, or when the connection is closed. Pure.
  */
 import { ExpectedError } from '../domain/errors.ts';
+import { releaseBytes } from '../domain/large-bytes.ts';
 
 /** Maximum size of an answer's head, and of a line between two chunks. Bytes. */
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -74,9 +75,10 @@ export class AnswerReader {
     return this.#part === 'body' && this.#left === Infinity ? this.#whole() : null;
   }
 
-  /** Overwrites the kept bytes of an incomplete answer. */
+  /** Overwrites and releases the kept bytes. A body that is not a view of `received` is empty afterwards. */
   wipe(): void {
     this.#copy.fill(0);
+    releaseBytes(this.#copy);
   }
 
   /** @returns the bytes after the head; null while it is incomplete */
@@ -211,7 +213,7 @@ export class AnswerReader {
       const doubled = Math.min(Math.max(needed, 2 * this.#copy.length), this.#limit.maxAnswerBytes);
       const larger = Buffer.allocUnsafeSlow(this.#part === 'body' && this.#left !== Infinity ? this.#left : doubled);
       larger.set(this.#copy);
-      this.#copy.fill(0);
+      this.wipe();
       this.#copy = larger;
     }
     this.#copy.set(piece, this.#bytes);

@@ -2,7 +2,8 @@
  * Checks and normalises the answers of the enclave API (protocol.md §7). It uses no schema, because every app request needs three of these
  * answers, and checking them with a schema costs several times as much. A test compares each check with a schema.
  */
-import { isHex, lowerHex } from '../domain/hex.ts';
+import { SealedBytes } from '../domain/envelope.ts';
+import { HexBytes, isHex, lowerHex } from '../domain/hex.ts';
 import { parseHash32, parseTeePubkey, parseWallet, type Hash32, type TeePubkey, type Wallet } from '../domain/ids.ts';
 import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { SealedText, SignedTransaction } from '../domain/ports.ts';
@@ -25,7 +26,9 @@ export const readOdynAnswer = {
   },
   encrypt: ({ enclave_public_key: key, nonce, encrypted_data: data }: Fields): SealedText | null => {
     const senderPubkey = typeof key === 'string' ? parseTeePubkey(key) : null;
-    return senderPubkey !== null && isAnyHex(nonce) && isAnyHex(data) ? { senderPubkey, nonce: bare(nonce), encryptedData: bare(data) } : null;
+    if (senderPubkey === null || !isAnyHex(nonce)) return null;
+    if (data instanceof HexBytes) return new SealedBytes(senderPubkey, bare(nonce), data);
+    return isAnyHex(data) ? { senderPubkey, nonce: bare(nonce), encryptedData: bare(data) } : null;
   },
   decrypt: ({ plaintext }: Fields): string | null => (typeof plaintext === 'string' ? plaintext : null),
 } as const;

@@ -4,7 +4,7 @@
  * on. The API may close connections that were idle or just used, so a call whose connection fails is sent once more on a new connection.
  * `decrypt` is not sent again, because the API uses up the nonce even if an attempt fails.
  */
-import { parseCuttingHex } from '../crypto/cut-hex.ts';
+import { parseKeepingHexBytes } from '../crypto/cut-hex.ts';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
 import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
@@ -203,7 +203,7 @@ function readRandom(asked: DependencyCall, body: Buffer): Uint8Array {
 
 /** @throws DependencyError malformed */
 function readJson(operation: OdynOperation, asked: DependencyCall, body: Buffer): OdynAnswer<OdynOperation> {
-  const answer = operation === 'encrypt' ? parseCuttingHex(body, 'encrypted_data', parseOrNull) : parseOrNull(body);
+  const answer = operation === 'encrypt' ? parseKeepingHexBytes(body, 'encrypted_data', parseOrNull) : parseOrNull(body);
   const read = typeof answer === 'object' && answer !== null ? readOdynAnswer[operation](answer as Readonly<Record<string, unknown>>) : null;
   if (read === null) throw malformedAnswer(asked, `gave a malformed answer to ${asked.call}`);
   return read;

@@ -119,7 +119,8 @@ export class OdynConnection {
   }
 
   #answer(body: Buffer): void {
-    const [exchange, { status, staysOpen }] = [this.#exchange!, this.#reader!];
+    const [exchange, reader] = [this.#exchange!, this.#reader!];
+    const { status, staysOpen } = reader;
     this.#exchange = null;
     // The reader is dropped here, so that `destroy` cannot wipe `body` if `onFree` calls it before `onAnswer` has run. In addition, an idle
     // connection then keeps no answer in memory.
@@ -131,6 +132,7 @@ export class OdynConnection {
     this.#onFree(this, exchange, isOpen);
     exchange.onAnswer(status, body);
     body.fill(0);
+    reader.wipe();
   }
 
   #close(): void {

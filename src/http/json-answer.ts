@@ -3,7 +3,8 @@
  * again, and checks cache conditions, although no answer of a node may be cached.
  */
 import type { ServerResponse } from 'node:http';
-import { envelopeBytes, envelopeJson } from '../domain/envelope.ts';
+import { envelopeJson, envelopePieces, SealedBytes } from '../domain/envelope.ts';
+import { releaseBytes } from '../domain/large-bytes.ts';
 import type { SealedText } from '../domain/ports.ts';
 
 /** Node copies a string to join it to the headers. A string longer than this is written as bytes, which avoids the copy. Characters. */
@@ -16,7 +17,7 @@ export function sendJson(response: ServerResponse, status: number, body: object)
 /** @param text JSON */
 export function sendJsonText(response: ServerResponse, status: number, text: string): void {
   if (text.length > MAX_JOINED_CHARS) {
-    sendJsonBytes(response, status, Buffer.from(text));
+    sendJsonPieces(response, status, [Buffer.from(text)]);
     return;
   }
   const bytes = Buffer.byteLength(text);
@@ -26,14 +27,20 @@ export function sendJsonText(response: ServerResponse, status: number, text: str
   response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }
 
+/** @param sealed must not be used afterwards */
 export function sendEnvelope(response: ServerResponse, status: number, sealed: SealedText): void {
-  if (sealed.encryptedData.length > MAX_JOINED_CHARS) sendJsonBytes(response, status, envelopeBytes(sealed));
+  // `finish` means that the socket has written everything. If the connection fails instead, the socket may still use the bytes.
+  if (sealed instanceof SealedBytes) response.once('finish', () => releaseBytes(sealed.hex.digits));
+  if (sealed instanceof SealedBytes || sealed.encryptedData.length > MAX_JOINED_CHARS) sendJsonPieces(response, status, envelopePieces(sealed));
   else sendJsonText(response, status, envelopeJson(sealed));
 }
 
-function sendJsonBytes(response: ServerResponse, status: number, bytes: Buffer): void {
-  setHead(response, status, bytes.length);
-  response.end(bytes);
+function sendJsonPieces(response: ServerResponse, status: number, pieces: readonly Buffer[]): void {
+  setHead(response, status, pieces.reduce((sum, { length }) => sum + length, 0));
+  // Node sends what is written while the response is corked in one write, together with the headers.
+  response.cork();
+  for (const piece of pieces) response.write(piece);
+  response.end();
 }
 
 function setHead(response: ServerResponse, status: number, bytes: number): void {

@@ -1,8 +1,9 @@
 /** JSON with one long hex string (crypto/cut-hex.ts). The results are compared with those of a parser that gets the whole body. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseCuttingHex } from '../../../src/crypto/cut-hex.ts';
-import { parseJsonBody } from '../../../src/crypto/json.ts';
+import { parseCuttingHex, parseKeepingHexBytes } from '../../../src/crypto/cut-hex.ts';
+import { isJsonObject, parseJsonBody } from '../../../src/crypto/json.ts';
+import { HexBytes } from '../../../src/domain/hex.ts';
 
 const NAME = 'encrypted_data';
 const HEX = 'ab09'.repeat(5_000);
@@ -26,9 +27,19 @@ function outcomeOf(parse: () => unknown): unknown {
   }
 }
 
+/** Both forms of the long hex become the same string. Other values stay as they are. */
+function withBareHex(parsed: unknown): unknown {
+  const fields = parsed as Record<string, unknown>;
+  const value = isJsonObject(parsed) ? fields[NAME] : undefined;
+  if (value instanceof HexBytes) fields[NAME] = String(value);
+  if (typeof value === 'string' && /^(?:0x)?(?:[0-9a-f]{2})+$/i.test(value)) fields[NAME] = value.replace(/^0x/, '').toLowerCase();
+  return parsed;
+}
+
 function expectSame(body: Buffer): void {
   const copy = Buffer.from(body);
   expect(outcomeOf(() => parseCuttingHex(body, NAME, parseJsonBody))).toBe(outcomeOf(() => parseJsonBody(copy)));
+  expect(outcomeOf(() => withBareHex(parseKeepingHexBytes(body, NAME, parseJsonBody)))).toBe(outcomeOf(() => withBareHex(parseJsonBody(copy))));
   expect(body.equals(copy)).toBe(true);
 }
 
@@ -40,6 +51,12 @@ test.each<[string, string]>([
 ])('the parser does not get the hex if it is %s', (_, body) => {
   expect(parserLengths(body)).toEqual([body.length - body.split('"').find((text) => text.length >= HEX.length)!.length]);
   expectSame(Buffer.from(body));
+});
+
+test('the hex can stay bytes', () => {
+  const parsed = parseKeepingHexBytes(Buffer.from(`{"${NAME}":"0x${HEX.toUpperCase()}"}`), NAME, parseJsonBody) as Record<string, unknown>;
+  expect(parsed[NAME]).toBeInstanceOf(HexBytes);
+  expect(String(parsed[NAME])).toBe(HEX);
 });
 
 test('a short body is parsed as it is', () => {

@@ -1,7 +1,8 @@
 /** The form of the envelope (protocol.md §3, Envelope): an invalid envelope is refused before anything is decrypted. */
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { envelopeBytes, envelopeJson, isRegisteredSender, parseEnvelope, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { envelopeJson, envelopePieces, isRegisteredSender, parseEnvelope, SealedBytes, toWireEnvelope } from '../../../src/domain/envelope.ts';
+import { HexBytes } from '../../../src/domain/hex.ts';
 import type { TeePubkey } from '../../../src/domain/ids.ts';
 
 const good = { sender_tee_pubkey: 'ab'.repeat(120), nonce: '01'.repeat(12), encrypted_data: 'cd'.repeat(16) };
@@ -63,5 +64,7 @@ test('an envelope is written as exactly the JSON that JSON.stringify returns, bo
   const sealed = parseEnvelope(good)!;
   const json = JSON.stringify(toWireEnvelope(sealed));
   expect(envelopeJson(sealed)).toBe(json);
-  expect(envelopeBytes(sealed).toString()).toBe(json);
+  const inBytes = new SealedBytes(sealed.senderPubkey, sealed.nonce, HexBytes.copy(Buffer.from(sealed.encryptedData))!);
+  expect(JSON.stringify(toWireEnvelope(inBytes))).toBe(json);
+  for (const each of [sealed, inBytes]) expect(Buffer.concat(envelopePieces(each)).toString()).toBe(json);
 });

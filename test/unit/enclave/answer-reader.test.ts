@@ -141,3 +141,12 @@ test.each<[string, readonly string[]]>([
     concat.mockRestore();
   }
 });
+
+test('when a long answer is wiped, its memory is returned at once', () => {
+  const reader = newReader(1_000_000);
+  reader.take(Buffer.from(lines('HTTP/1.1 200 OK', 'content-length: 200000', '', 'a'), 'latin1'));
+  const body = reader.take(Buffer.alloc(199_999, 'b'))!;
+  expect([body.length, body.toString('latin1', 0, 2)]).toEqual([200_000, 'ab']);
+  reader.wipe();
+  expect([body.length, body.buffer.byteLength]).toEqual([0, 0]);
+});

@@ -7,10 +7,12 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { generate } from 'selfsigned';
 import { recoverTransactionAddress } from 'viem';
 import { recoverEip191 } from '../../../src/crypto/signature.ts';
+import { SealedBytes } from '../../../src/domain/envelope.ts';
 import { DependencyError } from '../../../src/domain/errors.ts';
 import type { TeePubkey, Wallet } from '../../../src/domain/ids.ts';
 import { ENCLAVE_BODY_BYTES } from '../../../src/domain/limits.ts';
 import type { Enclave, UnsignedTransaction } from '../../../src/domain/ports.ts';
+import { quoteObject, quotePiece, QuotedValue } from '../../../src/domain/quoted-json.ts';
 import { OdynClient } from '../../../src/enclave/odyn-client.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { runningEmulator } from '../../support/running-emulator.ts';
@@ -93,6 +95,15 @@ describe('with the emulated enclave API,', () => {
     const { client, enclave } = await startEnclave('a');
     const text = 'é'.repeat(100_000);
     expect(await client.decrypt(await client.encrypt(text, enclave.teePubkey))).toBe(text);
+  });
+
+  test.each([1, 20_000])('JSON in pieces is encrypted like its text, with %d keys', async (count) => {
+    const { client, enclave } = await startEnclave('a');
+    const keys = Array.from({ length: count }, (_, place) => `"é\\${place}`);
+    const quoted = quoteObject({ app_id: 1, keys: new QuotedValue([quotePiece('['), ...keys.map((key, place) => quotePiece(`${place === 0 ? '' : ','}${JSON.stringify(key)}`)), quotePiece(']')]) });
+    const sealed = await client.encrypt(quoted, enclave.teePubkey);
+    expect(sealed instanceof SealedBytes).toBe(count > 1);
+    expect(JSON.parse(await client.decrypt(sealed))).toEqual({ app_id: 1, keys });
   });
 
   test('the base URL may have a path and a trailing slash', async () => {
