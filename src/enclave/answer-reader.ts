@@ -11,6 +11,8 @@ const MAX_HEAD_BYTES = 16 * 1024;
 const MAX_TRAILERS = 32;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
+/** Lengths of the names of the headers that are read. Other headers are skipped without a copy. Characters. */
+const FRAMING_NAME_CHARS: ReadonlySet<number> = new Set(['content-length', 'transfer-encoding', 'connection'].map(({ length }) => length));
 const START = 'HTTP/1.';
 const NO_BYTES = Buffer.alloc(0);
 const CHUNK_SIZE = /^([\da-f]{1,8})[ \t]*(?:;.*)?$/i;
@@ -115,6 +117,7 @@ export class AnswerReader {
     for (const field of fields) {
       const colon = field.indexOf(':');
       if (colon <= 0) throw new NotHttpError('has a malformed header');
+      if (!FRAMING_NAME_CHARS.has(colon)) continue;
       const name = field.slice(0, colon).toLowerCase();
       if (name === 'content-length') {
         const text = field.slice(colon + 1).trim();

@@ -6,7 +6,7 @@
  */
 import { parseKeepingHexBytes } from '../crypto/cut-hex.ts';
 import { DeadlineQueue } from '../domain/deadline-queue.ts';
-import { malformedAnswer, noAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
+import { malformedAnswer, statusFailure, type DependencyCall } from '../domain/dependency-failures.ts';
 import { endpointOf } from '../domain/endpoint.ts';
 import { jsonEndingWithHex } from '../domain/envelope.ts';
 import { DependencyError } from '../domain/errors.ts';
@@ -15,7 +15,7 @@ import { ENCLAVE_BODY_BYTES, MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Attester, Clock, Enclave, Plaintext, SealedText, SignedTransaction, UnsignedTransaction } from '../domain/ports.ts';
 import type { QuotedJson } from '../domain/quoted-json.ts';
 import { readOdynAnswer, type OdynAnswer, type OdynOperation } from './odyn-answers.ts';
-import { OdynCall } from './odyn-call.ts';
+import { OdynCall, type OdynCallModules, type OdynOperationCall } from './odyn-call.ts';
 import { OdynConnections } from './odyn-connections.ts';
 import { takeSecretField } from './secret-field.ts';
 
@@ -41,7 +41,7 @@ interface OperationRule {
   readonly isGet: boolean;
   /** The name of the operation in errors, which must not show paths of the API (protocol.md §2). */
   readonly name: string;
-  /** Whether the call may be sent again after its connection failed. If the API has received the first request, the call runs twice. */
+  /** As in `OdynOperationCall`. */
   readonly again: boolean;
 }
 
@@ -67,20 +67,18 @@ export interface OdynClientModules {
   readonly onFailure?: (error: DependencyError) => void;
 }
 
-/** The parts of a call that depend only on its operation. They are made once. */
-interface OperationCall {
-  readonly asked: DependencyCall;
+/** What is the same for all calls of one operation. It is made once. */
+interface PreparedOperation extends OdynOperationCall {
   /** The head of a request, up to the place where the length of its body follows. For a GET, the whole head. */
   readonly start: string;
-  readonly maxAnswerBytes: number;
-  readonly read: (status: number, body: Buffer) => unknown;
 }
 
 export class OdynClient implements Enclave, Attester {
   readonly #connections: OdynConnections;
-  readonly #operations: Readonly<Record<Operation, OperationCall>>;
+  readonly #operations: Readonly<Record<Operation, PreparedOperation>>;
   readonly #modules: OdynClientModules;
   readonly #deadlines: DeadlineQueue;
+  readonly #callModules: OdynCallModules;
 
   constructor(options: OdynClientOptions, modules: OdynClientModules) {
     const url = new URL(options.baseUrl);
@@ -89,10 +87,11 @@ export class OdynClient implements Enclave, Attester {
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
     this.#connections = new OdynConnections({ host, port, isTls, maxConnections: MAX_CONNECTIONS }, modules);
-    const callOf = (operation: Operation): OperationCall => operationCall(operation, url, endpointOf(options.baseUrl));
-    this.#operations = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, callOf(name as Operation)])) as Record<Operation, OperationCall>;
+    const callOf = (operation: Operation): PreparedOperation => prepare(operation, url, endpointOf(options.baseUrl));
+    this.#operations = Object.fromEntries(Object.keys(OPERATIONS).map((name) => [name, callOf(name as Operation)])) as Record<Operation, PreparedOperation>;
     this.#modules = modules;
     this.#deadlines = new DeadlineQueue({ timeoutMs: CALL_TIMEOUT_MS }, modules);
+    this.#callModules = { connections: this.#connections, onEnd: (call, failure) => this.#onEnd(call, failure) };
   }
 
   address(signal?: AbortSignal): Promise<Wallet> {
@@ -143,44 +142,29 @@ export class OdynClient implements Enclave, Attester {
   }
 
   /** @param content an object, or its JSON in pieces; undefined for a GET */
-  async #call<Name extends Operation>(operation: Name, content: object | readonly Buffer[] | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
-    const { asked, start, maxAnswerBytes, read } = this.#operations[operation];
+  #call<Name extends Operation>(name: Name, content: object | readonly Buffer[] | undefined, signal: AbortSignal | undefined): Promise<Answer<Name>> {
+    const operation = this.#operations[name];
     const body = content === undefined ? '' : isPieces(content) ? content : JSON.stringify(content);
-    const head = body === '' ? start : `${start}${sizeOf(body)}\r\n\r\n`;
-    const call = new OdynCall({ asked, timeoutMs: CALL_TIMEOUT_MS, maxAnswerBytes, head, body, read: read as (status: number, body: Buffer) => Answer<Name> });
-    const onAbort = signal === undefined ? null : (): void => call.end(signal.reason as Error);
-    if (signal?.aborted === true) call.end(signal.reason as Error);
-    else if (onAbort !== null) signal?.addEventListener('abort', onAbort, { once: true });
+    const head = body === '' ? operation.start : `${operation.start}${sizeOf(body)}\r\n\r\n`;
+    const call = new OdynCall({ operation, timeoutMs: CALL_TIMEOUT_MS, head, body, signal }, this.#callModules);
     this.#deadlines.add(call);
-    try {
-      return await this.#tryTwice(call, operation);
-    } catch (error) {
-      const failure = noAnswer(asked, error, signal?.aborted === true);
-      if (failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
-      throw failure;
-    } finally {
-      this.#deadlines.remove(call);
-      if (onAbort !== null) signal?.removeEventListener('abort', onAbort);
-    }
+    call.start();
+    return call.answer as Promise<Answer<Name>>;
   }
 
-  async #tryTwice<Result>(call: OdynCall<Result>, operation: Operation): Promise<Result> {
-    try {
-      return await call.send(this.#connections, false);
-    } catch (error) {
-      const failure = noAnswer(this.#operations[operation].asked, error, false);
-      if (!OPERATIONS[operation].again || failure.failure !== 'unreachable') throw error;
-    }
-    return call.send(this.#connections, true);
+  #onEnd(call: OdynCall, failure: DependencyError | null): void {
+    this.#deadlines.remove(call);
+    if (failure !== null && failure.failure !== 'refused' && failure.failure !== 'aborted') this.#modules.onFailure?.(failure);
   }
 }
 
-function operationCall(operation: Operation, url: URL, endpoint: string): OperationCall {
-  const { path, name, isGet } = OPERATIONS[operation];
+function prepare(operation: Operation, url: URL, endpoint: string): PreparedOperation {
+  const { path, name, isGet, again } = OPERATIONS[operation];
   const asked: DependencyCall = { dependency: 'enclave', endpoint, call: name, setting: 'ODYN_URL' };
   const fields = `${isGet ? 'GET' : 'POST'} ${url.pathname.replace(/\/+$/, '')}${path} HTTP/1.1\r\nhost: ${url.host}\r\n`;
   return {
     asked,
+    again,
     start: fields + (isGet ? '\r\n' : 'content-type: application/json\r\ncontent-length: '),
     maxAnswerBytes: operation === 'attestation' ? MAX_ATTESTATION_BYTES : MAX_ANSWER_BYTES,
     read: (status, body) => {

@@ -37,31 +37,31 @@ export class EnclaveWatch implements Enclave {
     return { failing: null };
   }
 
-  async address(signal?: AbortSignal): Promise<Wallet> {
+  address(signal?: AbortSignal): Promise<Wallet> {
     return this.#watch('address', signal, this.#enclave.address(signal));
   }
 
-  async publicKey(signal?: AbortSignal): Promise<TeePubkey> {
+  publicKey(signal?: AbortSignal): Promise<TeePubkey> {
     return this.#watch('publicKey', signal, this.#enclave.publicKey(signal));
   }
 
-  async random(signal?: AbortSignal): Promise<Uint8Array> {
+  random(signal?: AbortSignal): Promise<Uint8Array> {
     return this.#watch('random', signal, this.#enclave.random(signal));
   }
 
-  async sign(message: string, signal?: AbortSignal): Promise<string> {
+  sign(message: string, signal?: AbortSignal): Promise<string> {
     return this.#watch('sign', signal, this.#enclave.sign(message, signal));
   }
 
-  async signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
+  signTransaction(transaction: UnsignedTransaction, signal?: AbortSignal): Promise<SignedTransaction> {
     return this.#watch('signTransaction', signal, this.#enclave.signTransaction(transaction, signal));
   }
 
-  async encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
+  encrypt(plaintext: Plaintext, receiver: TeePubkey, signal?: AbortSignal): Promise<SealedText> {
     return this.#watch('encrypt', signal, this.#enclave.encrypt(plaintext, receiver, signal));
   }
 
-  async decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
+  decrypt(sealed: SealedText, signal?: AbortSignal): Promise<string> {
     return this.#watch('decrypt', signal, this.#enclave.decrypt(sealed, signal));
   }
 
