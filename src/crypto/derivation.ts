@@ -1,5 +1,5 @@
 /** Key derivation (protocol.md §3): HKDF-SHA256(master secret, salt `nova-kms:app:<app id>`, info path[:context]). */
-import { hkdfSha256 } from './hkdf.ts';
+import { hkdfExpand, hkdfExtract, hkdfSha256 } from './hkdf.ts';
 
 /** The info string of an app's data key. It is reserved: apps cannot derive this key. */
 export const DATA_KEY_PATH = 'data_key';
@@ -13,7 +13,20 @@ export function derivationInfo(path: string, context: string | undefined): strin
 
 /** @param appId decimal digits as a string, a safe integer or a bigint */
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
-  return hkdfSha256(masterSecret, `nova-kms:app:${appId}`, info, length);
+  const appSecret = deriveAppSecret(masterSecret, appId);
+  const key = expandAppSecret(appSecret, info, length);
+  appSecret.fill(0);
+  return key;
+}
+
+/** The first step of `deriveKey`, which is the same for all keys of an app. */
+export function deriveAppSecret(masterSecret: Uint8Array, appId: string | number | bigint): Uint8Array {
+  return hkdfExtract(masterSecret, `nova-kms:app:${appId}`);
+}
+
+/** The second step of `deriveKey`. @param appSecret from `deriveAppSecret` */
+export function expandAppSecret(appSecret: Uint8Array, info: string, length: number): Uint8Array {
+  return hkdfExpand(appSecret, info, length);
 }
 
 /**
