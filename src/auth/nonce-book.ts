@@ -4,8 +4,8 @@
  * have expired, so one client cannot make the node forget used nonces. Times come from the monotonic clock, so setting the system clock does
  * not make a used nonce valid again.
  */
+import { hash } from 'node:crypto';
 import { constantTimeEqual } from '../crypto/hash.ts';
-import { MacKey } from '../crypto/mac-key.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 
 const NONCE_BYTES = 16;
@@ -39,8 +39,8 @@ export class NonceBook {
   readonly #ttlSeconds: number;
   readonly #clock: NonceBookModules['clock'];
   readonly #random: NonceBookModules['random'];
-  /** The key is drawn when the first MAC is computed. */
-  #key: MacKey | null = null;
+  /** The key, which is drawn when the first MAC is computed, and room for a message behind it. */
+  #keyed: Buffer | null = null;
   readonly #startedMs: number;
   /** Pages by number, in the order of their first use. */
   readonly #pages = new Map<number, Page>();
@@ -58,11 +58,11 @@ export class NonceBook {
 
   /** Base64 of 16 bytes. */
   issue(): string {
-    const bytes = Buffer.alloc(NONCE_BYTES);
+    const bytes = Buffer.allocUnsafe(NONCE_BYTES);
     bytes.writeUInt32BE(this.#nowSeconds(), 0);
     bytes.writeUInt32BE(this.#counter, COUNTER_AT);
     this.#counter = (this.#counter + 1) % COUNTERS;
-    bytes.set(this.#macOf(bytes), MAC_AT);
+    bytes.write(this.#macOf(bytes), MAC_AT, 'hex');
     return bytes.toString('base64');
   }
 
@@ -93,7 +93,7 @@ export class NonceBook {
     }
     const bytes = Buffer.from(nonce, 'base64');
     if (bytes.length !== NONCE_BYTES || bytes.toString('base64') !== nonce) return null;
-    if (!constantTimeEqual(bytes.subarray(MAC_AT), this.#macOf(bytes))) return null;
+    if (!constantTimeEqual(bytes.toString('hex', MAC_AT), this.#macOf(bytes))) return null;
     const issuedSeconds = bytes.readUInt32BE(0);
     // An expired nonce stays expired, so it needs no bit.
     if (this.#isExpired(issuedSeconds)) return issuedSeconds;
@@ -136,8 +136,13 @@ export class NonceBook {
     return Math.floor((this.#clock.monotonicMs() - this.#startedMs) / 1000);
   }
 
-  #macOf(bytes: Uint8Array): Uint8Array {
-    this.#key ??= new MacKey(this.#random.bytes(KEY_BYTES));
-    return this.#key.mac(bytes.subarray(0, MAC_AT)).subarray(0, NONCE_BYTES - MAC_AT);
+  /**
+   * The MAC of the first 8 bytes, in hex: a hash of the key and the message, cut to 8 bytes. HMAC would need a second hash. It protects
+   * messages of different lengths, but all messages have the same length here, and a cut hash cannot be continued.
+   */
+  #macOf(bytes: Buffer): string {
+    this.#keyed ??= Buffer.concat([this.#random.bytes(KEY_BYTES), Buffer.alloc(MAC_AT)]);
+    bytes.copy(this.#keyed, KEY_BYTES, 0, MAC_AT);
+    return hash('sha256', this.#keyed, 'hex').slice(0, 2 * (NONCE_BYTES - MAC_AT));
   }
 }
