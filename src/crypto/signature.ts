@@ -1,4 +1,5 @@
 /** EIP-191 personal_sign over secp256k1: the proofs and answer signatures of protocol.md §3. */
+import { LRUCache } from 'lru-cache';
 import secp256k1 from 'secp256k1';
 import type { Wallet } from '../domain/ids.ts';
 import { keccak256Bytes } from './hash.ts';
@@ -7,14 +8,29 @@ const SIGNATURE = /^(?:0x)?([0-9a-fA-F]{130})$/;
 /** Half the order of secp256k1 (SEC 2, section 2.4.1). A larger s is called high. */
 const LARGEST_LOW_S = Buffer.from('7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0', 'hex');
 
+/** Maximum number of public keys whose wallets are remembered. An entry takes about 300 bytes. */
+const MAX_KNOWN_WALLETS = 1_024;
+
 /** The 32 bytes that are signed for a message. */
 export function eip191Digest(message: string): Uint8Array {
   return keccak256Bytes(Buffer.from(`\x19Ethereum Signed Message:\n${Buffer.byteLength(message, 'utf8')}${message}`, 'utf8'));
 }
 
+/**
+ * Wallets of public keys, because hashing a key in JavaScript costs a tenth as much as recovering it. Allocated at first use.
+ * @see walletOfPublicKey
+ */
+let knownWallets: LRUCache<string, Wallet> | null = null;
+
 /** @param publicKey 65 bytes, uncompressed */
 function walletOfPublicKey(publicKey: Uint8Array): Wallet {
-  return `0x${Buffer.from(keccak256Bytes(publicKey.subarray(1)).subarray(12)).toString('hex')}` as Wallet;
+  knownWallets ??= new LRUCache({ max: MAX_KNOWN_WALLETS });
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1');
+  const known = knownWallets.get(name);
+  if (known !== undefined) return known;
+  const wallet = `0x${Buffer.from(keccak256Bytes(publicKey.subarray(1)).subarray(12)).toString('hex')}` as Wallet;
+  knownWallets.set(name, wallet);
+  return wallet;
 }
 
 /** EIP-191 signers write v as 27 or 28, some as 0 or 1. Null for any other v. */
