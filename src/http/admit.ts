@@ -23,7 +23,7 @@ export function admit<Locals extends SealedLocals>({ bytes, underWay }: AdmitMod
     response.locals.admission = admission;
     // Authentication may wait for the registry. If the caller hung up in the meantime, `close` has already been emitted.
     if (response.closed) admission.noteAnswerGone();
-    else response.once('close', () => admission.noteAnswerGone());
+    else response.on('close', () => admission.noteAnswerGone());
     return goOn(admission.enter(underWay, response), next);
   };
 }

@@ -66,7 +66,7 @@ async function bytesOf(request: IncomingMessage, maxBytes: number, lease: Counte
     // A request also emits `close` after `end`. In that case, no error is made, because making one costs as much as reading the body.
     if (!request.readableEnded) reject(cutOff());
   };
-  request.on('data', onData).once('end', onEnd).once('error', onCut).once('close', onCut);
+  request.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
   try {
     return await promise;
   } finally {

@@ -68,7 +68,8 @@ export class SocketBook {
       connection.isFull = true;
       response.shouldKeepAlive = false;
     }
-    response.once('close', () => {
+    // `close` is emitted once. `once` would cost more than `on`.
+    response.on('close', () => {
       underWay.delete(response);
       this.#answers -= 1;
       if (this.#answers === 0) this.#allEnded?.resolve(undefined);
