@@ -1,6 +1,6 @@
 /**
- * An app whose calls each come from a different address, like the calls of many instances. The default rate limits apply to each address,
- * so they do not slow down a benchmark. The nodes treat this process as a trusted proxy.
+ * An app whose calls arrive as they do on the platform: from a loopback address, so that a node counts them by the wallet of the app. The
+ * limits of `WIDE_LIMITS` are checked for each call, but never refuse one.
  */
 import { randomBytes } from 'node:crypto';
 import { createKmsClient, type KmsClient } from '../src/client/kms-client.ts';
@@ -12,8 +12,8 @@ import type { Transport } from '../src/domain/ports.ts';
 import { PeerTransport } from '../src/net/peer-transport.ts';
 import { systemClock } from '../src/system/system.ts';
 
-/** With these settings, the nodes of a benchmark accept the client addresses that this process sends in its requests. */
-export const TRUSTING: Environment = { TRUSTED_PROXIES: '127.0.0.1' };
+/** The largest rate limits that a node accepts. */
+export const WIDE_LIMITS: Environment = { RATE_LIMIT_PER_MINUTE: '1000000', NONCE_RATE_LIMIT_PER_MINUTE: '1000000' };
 const BENCH_APP_ID = 1_001;
 const APP_URL = 'http://127.0.0.1:9';
 
@@ -46,21 +46,18 @@ export interface BenchClientOptions {
 /** The client of an app that is registered with these keys. */
 export function connectBenchApp(cluster: Cluster, identity: LocalKeys, options: BenchClientOptions = {}): KmsClient {
   const chain = { rpcUrl: cluster.chain.url };
-  return createKmsClient({ registry: cluster.chain.novaAppRegistry, appId: KMS_APP_ID, chain, identity, inEnclave: false }, { transport: manyClients(options) });
+  return createKmsClient({ registry: cluster.chain.novaAppRegistry, appId: KMS_APP_ID, chain, identity, inEnclave: false }, { transport: callers(options) });
 }
 
-function manyClients({ reroute = new Map(), nonces = 'fetched' }: BenchClientOptions): Transport & { close(): Promise<void> } {
+function callers({ reroute = new Map(), nonces = 'fetched' }: BenchClientOptions): Transport & { close(): Promise<void> } {
   const transport = new PeerTransport({ inEnclave: false, proxy: { noProxy: '' } }, { clock: systemClock });
-  let calls = 0;
   return {
     request: (request) => {
-      calls += 1;
       const { origin } = new URL(request.url);
       const url = (reroute.get(origin) ?? origin) + request.url.slice(origin.length);
-      const address = `10.${(calls >> 16) & 255}.${(calls >> 8) & 255}.${calls & 255}`;
       // A node sends a next nonce only if the request has this header.
       const headers = Object.entries(request.headers ?? {}).filter(([name]) => nonces === 'next' || name !== 'x-nova-next-nonce');
-      return transport.request({ ...request, url, headers: { ...Object.fromEntries(headers), 'x-forwarded-for': address } });
+      return transport.request({ ...request, url, headers: Object.fromEntries(headers) });
     },
     close: () => transport.close(),
   };

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
-import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { connectBenchApp, drawKeys, registerBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { BigAnswers } from './big-answers.ts';
 import { EventLoopRecord, MEASURED } from './event-loop-record.ts';
 import { FillingMember } from './filling-member.ts';
@@ -41,7 +41,7 @@ export async function besideLargeAnswers(turns: Turns): Promise<void> {
   const blocks = new EventLoopRecord();
   const cluster = await startCluster({
     nodes: 1,
-    environment: { ...TRUSTING, ...MEASURED, MASTER_SECRET_HEX: secret },
+    environment: { ...WIDE_LIMITS, ...MEASURED, MASTER_SECRET_HEX: secret },
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
     onLine: (line) => blocks.take(line),
   });

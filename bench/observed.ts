@@ -25,7 +25,7 @@ import { parseArgs } from 'node:util';
 import { startCluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
-import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { connectBenchApp, drawKeys, registerBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { startFloor } from './floor-process.ts';
 import { exactCpuMs } from './process-figures.ts';
 import { median } from './statistics.ts';
@@ -53,7 +53,7 @@ const cluster = await startCluster({
   nodes: 1,
   tickSeconds: 60,
   nodeProgram: 'bench/switched-node.ts',
-  environment: { ...TRUSTING, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60', METRICS_TOKEN_SHA256: tokenHash, AUDIT_TOKEN_SHA256: tokenHash },
+  environment: { ...WIDE_LIMITS, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60', METRICS_TOKEN_SHA256: tokenHash, AUDIT_TOKEN_SHA256: tokenHash },
 });
 try {
   await compare(cluster.nodes[0]!);

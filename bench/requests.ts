@@ -14,7 +14,7 @@ import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster, type Cluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
-import { connectBenchApp, drawKeys, registerBenchApp, TRUSTING } from './bench-app.ts';
+import { connectBenchApp, drawKeys, registerBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { besideLargeAnswers } from './beside.ts';
 import { FillingMember } from './filling-member.ts';
 import { startFloor, type Floor } from './floor-process.ts';
@@ -162,7 +162,7 @@ async function deriveAndData(): Promise<void> {
   const filler = new FillingMember(secret);
   const cluster = await startCluster({
     nodes: 1,
-    environment: { ...TRUSTING, MASTER_SECRET_HEX: secret },
+    environment: { ...WIDE_LIMITS, MASTER_SECRET_HEX: secret },
     // The filling member does not listen. So the writes of this benchmark also cause pushes that fail, like pushes to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });

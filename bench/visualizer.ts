@@ -10,7 +10,7 @@ import type { KmsClient } from '../src/client/kms-client.ts';
 import { startCluster } from '../src/dev/cluster.ts';
 import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
-import { createBenchApp, TRUSTING } from './bench-app.ts';
+import { createBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { cpuMs, residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
 
@@ -85,7 +85,7 @@ async function cpuPerDerive(client: KmsClient, node: ClusterNode): Promise<numbe
 }
 
 const token = randomBytes(24).toString('hex');
-const cluster = await startCluster({ nodes: 2, tickSeconds: 1, visualizer: { token }, environment: { ...TRUSTING, DATA_SYNC_INTERVAL_SECONDS: '1' } });
+const cluster = await startCluster({ nodes: 2, tickSeconds: 1, visualizer: { token }, environment: { ...WIDE_LIMITS, DATA_SYNC_INTERVAL_SECONDS: '1' } });
 try {
   await Promise.all(cluster.nodes.map((each) => each.waitForState('ready', LIMIT_MS)));
   const client = await createBenchApp(cluster);
