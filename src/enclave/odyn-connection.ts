@@ -5,6 +5,7 @@
  */
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { releaseBytes } from '../domain/large-bytes.ts';
 import { AnswerReader, type AnswerLimit } from './answer-reader.ts';
 
 /** Size of the shared buffer: the number of bytes that Node reads at a time. */
@@ -72,8 +73,12 @@ export class OdynConnection {
     this.#socket.write(head, 'latin1');
     if (typeof body === 'string') {
       const bytes = Buffer.from(body);
-      // The bytes are wiped after they have been sent, because they may contain a value of an app.
-      this.#socket.write(bytes, () => bytes.fill(0));
+      // The bytes are wiped after they have been sent, because they may contain a value of an app. If the connection has failed, the socket
+      // may still use their memory.
+      this.#socket.write(bytes, (error) => {
+        bytes.fill(0);
+        if (error === undefined || error === null) releaseBytes(bytes);
+      });
     } else for (const piece of body) this.#socket.write(piece);
     this.#socket.uncork();
   }
