@@ -150,7 +150,7 @@ describe('the node in the package', () => {
     const command = await startNode({ MAX_STORE_BYTES: String(100 * 1024 * 1024), NODE_OPTIONS: '' });
     await command.until('the node listening', ({ stderr }) => stderr.includes('"message":"listening"'));
     const { pid, command: line } = command.processOf('dist/bundle/node-program.js node');
-    expect(line).toMatch(/--disable-sigusr1 --max-semi-space-size=4 --expose-gc --v8-pool-size=1 --max-old-space-size=612 /);
+    expect(line).toMatch(/--disable-sigusr1 --max-semi-space-size=8 --expose-gc --v8-pool-size=1 --max-old-space-size=612 /);
     expect(readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')).toEqual(expect.arrayContaining(['MALLOC_ARENA_MAX=1']));
     command.signal('SIGTERM');
     const { code, stderr } = await command.ended;
