@@ -75,6 +75,20 @@ async function refusalOf(call: Promise<unknown>): Promise<{ readonly status: unk
   }
 }
 
+test('values and lists of every size are the same on all nodes', async () => {
+  const [app, [writer, reader]] = [await newApp(), cluster.nodes as [ClusterNode, ClusterNode]];
+  const keys: string[] = [];
+  for (let size = 500; size < PORTION_BYTES; size = Math.ceil(size * 1.35)) {
+    // Long keys, so that a few of them make a long list.
+    const key = `${'k'.repeat(400)}/${String(size).padStart(6, '0')}`;
+    const value = randomBytes(size);
+    keys.push(key);
+    await app.client.put({ key, value, ...ON_ALL }, { node: writer.wallet });
+    expect(Buffer.compare((await app.client.get(key, { node: reader.wallet }))!.value, value)).toBe(0);
+    expect((await app.client.list({}, { node: reader.wallet })).keys).toEqual(keys);
+  }
+});
+
 describe('the largest value', () => {
   test('can be written on any node and read on the others', async () => {
     const apps = new Map<ClusterNode, DevApp>();

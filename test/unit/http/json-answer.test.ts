@@ -13,8 +13,8 @@ import { WAIT_TIMEOUT_MS } from '../../support/limits.ts';
 /** Much more than the buffers of a connection hold. */
 const DIGITS = 'ab09'.repeat(8_000_000);
 
-function sealedText(): SealedBytes {
-  return new SealedBytes('cd'.repeat(120) as TeePubkey, '01'.repeat(12), HexBytes.copy(Buffer.from(DIGITS))!);
+function sealedText(digits = DIGITS): SealedBytes {
+  return new SealedBytes('cd'.repeat(120) as TeePubkey, '01'.repeat(12), HexBytes.copy(Buffer.from(digits))!);
 }
 
 async function answering(sealed: SealedBytes) {
@@ -51,4 +51,18 @@ test('an envelope whose caller has hung up is left to the garbage collector, bec
   await once(response, 'close');
   server.close();
   expect(sealed.hex.digits).toHaveLength(DIGITS.length);
+});
+
+test('envelopes of every size arrive unchanged', async () => {
+  for (let size = 1; size < 300_000; size = Math.ceil(size * 1.3)) {
+    const sealed = sealedText('ab'.repeat(size));
+    const expected = envelopeJson(sealed);
+    const { server, socket, response } = await answering(sealed);
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk) => chunks.push(chunk));
+    await once(socket, 'end');
+    if (!response.closed) await once(response, 'close');
+    expect(Buffer.concat(chunks).toString('latin1').endsWith(`\r\n\r\n${expected}`)).toBe(true);
+    server.close();
+  }
 });
