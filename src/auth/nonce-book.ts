@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto';
 import { constantTimeEqual } from '../crypto/hash.ts';
 import type { Clock, Random } from '../domain/ports.ts';
+import { secretBytes } from '../domain/secret-bytes.ts';
 
 const NONCE_BYTES = 16;
 /** The first 4 bytes are the time of issue, in seconds since this book was made, and the next 4 the counter. The rest is the MAC. */
@@ -40,7 +41,7 @@ export class NonceBook {
   readonly #clock: NonceBookModules['clock'];
   readonly #random: NonceBookModules['random'];
   /** The key, which is drawn when the first MAC is computed, and room for a message behind it. */
-  #keyed: Buffer | null = null;
+  #keyed: Uint8Array | null = null;
   readonly #startedMs: number;
   /** Pages by number, in the order of their first use. */
   readonly #pages = new Map<number, Page>();
@@ -141,7 +142,10 @@ export class NonceBook {
    * messages of different lengths, but all messages have the same length here, and a cut hash cannot be continued.
    */
   #macOf(bytes: Buffer): string {
-    this.#keyed ??= Buffer.concat([this.#random.bytes(KEY_BYTES), Buffer.alloc(MAC_AT)]);
+    if (this.#keyed === null) {
+      this.#keyed = secretBytes(KEY_BYTES + MAC_AT);
+      this.#keyed.set(this.#random.bytes(KEY_BYTES));
+    }
     bytes.copy(this.#keyed, KEY_BYTES, 0, MAC_AT);
     return hash('sha256', this.#keyed, 'hex').slice(0, 2 * (NONCE_BYTES - MAC_AT));
   }

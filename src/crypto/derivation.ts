@@ -14,9 +14,11 @@ export function derivationInfo(path: string, context: string | undefined): strin
 /** @param appId decimal digits as a string, a safe integer or a bigint */
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
   const appSecret = deriveAppSecret(masterSecret, appId);
-  const key = expandAppSecret(appSecret, info, length);
-  appSecret.fill(0);
-  return key;
+  try {
+    return expandAppSecret(appSecret, info, length);
+  } finally {
+    appSecret.fill(0);
+  }
 }
 
 /** The first step of `deriveKey`, which is the same for all keys of an app. */

@@ -3,6 +3,7 @@
  * cost four times as much as the hashes (docs/decisions/0028).
  */
 import { hash } from 'node:crypto';
+import { invariant } from '../domain/errors.ts';
 import { copyOfSecret, secretBytes } from '../domain/secret-bytes.ts';
 
 /** The sizes of a block and of a digest of SHA-256, and the two padding bytes of HMAC. */
@@ -10,8 +11,10 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
+/** The number of a block of the derived key is one byte. */
+const MAX_BLOCKS = 255;
 
-/** @param length number of bytes to derive, at most 255 * 32 */
+/** @param length number of bytes to derive, at most 255 * 32 @throws InvariantError for any other length */
 export function hkdfSha256(ikm: Uint8Array, salt: string | Uint8Array, info: string | Uint8Array, length: number): Uint8Array {
   const prk = hkdfExtract(ikm, salt);
   const derived = hkdfExpand(prk, info, length);
@@ -27,8 +30,9 @@ export function hkdfExtract(ikm: Uint8Array, salt: string | Uint8Array): Uint8Ar
   return prk;
 }
 
-/** HKDF's second step. @param prk from `hkdfExtract` @param length as in `hkdfSha256` */
+/** HKDF's second step. @param prk from `hkdfExtract` @param length as in `hkdfSha256` @throws InvariantError as `hkdfSha256` */
 export function hkdfExpand(prk: Uint8Array, info: string | Uint8Array, length: number): Uint8Array {
+  invariant(Number.isInteger(length) && length >= 0 && length <= MAX_BLOCKS * DIGEST_BYTES, 'a key of an invalid length was requested');
   const infoBytes = typeof info === 'string' ? Buffer.from(info, 'utf8') : info;
   const derived = secretBytes(length);
   let block: Buffer = Buffer.alloc(0);

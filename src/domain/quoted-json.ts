@@ -48,11 +48,12 @@ export class QuotedJson {
   }
 }
 
-/** @param object its values are JSON values, or a `QuotedValue` */
+/** Like `JSON.stringify`. @param object its values are JSON values, undefined, or a `QuotedValue` */
 export function quoteObject(object: object): QuotedJson {
   const pieces: QuotedPiece[] = [];
   let text = '{';
   for (const [name, value] of Object.entries(object)) {
+    if (value === undefined) continue;
     text += `${text === '{' ? '' : ','}${JSON.stringify(name)}:`;
     if (value instanceof QuotedValue) {
       pieces.push(quotePiece(text), ...value.pieces);

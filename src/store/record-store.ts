@@ -177,6 +177,7 @@ export class RecordStore {
 
   /** The page that `list` returns, as quoted JSON. @throws InvariantError as `list` */
   listQuoted(appId: string, request: ListRequest, nowMs: number): QuotedKeyPage {
+    invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
     const namespace = this.#contents.namespace(appId);
     if (namespace !== undefined && !this.#hasExpired(nowMs)) return namespace.keys.listQuoted(request);
     const { keys, more } = this.list(appId, request, nowMs);

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { derivationInfo, deriveKey } from '../../../src/crypto/derivation.ts';
+import { InvariantError } from '../../../src/domain/errors.ts';
 import { hkdfSha256 } from '../../../src/crypto/hkdf.ts';
 
 function hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
@@ -52,6 +53,12 @@ describe('HKDF', () => {
     for (const length of [1, 32, 33, 1_024]) {
       expect(hex(hkdfSha256(ikm, 'salt', info, length))).toBe(byTheBook(ikm, Buffer.from('salt'), info, length));
     }
+  });
+
+  test('derives at most 255 blocks of 32 bytes', () => {
+    const [ikm, longest] = [Buffer.alloc(32, 1), 255 * 32];
+    expect(hex(hkdfSha256(ikm, 'salt', 'info', longest))).toBe(byTheBook(ikm, Buffer.from('salt'), Buffer.from('info'), longest));
+    for (const length of [longest + 1, -1, 1.5, Number.NaN]) expect(() => hkdfSha256(ikm, 'salt', 'info', length)).toThrow(InvariantError);
   });
 
   test('agrees with the RFC for any input', () => {

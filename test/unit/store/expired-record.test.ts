@@ -71,6 +71,7 @@ test('expired records never make a page of a listing empty while more keys follo
   expect(store.list(APP, { limit: 1 }, START_MS + 20_000)).toEqual({ keys: ['y'], more: true });
   expect(store.list(APP, { limit: 1, after: 'y' }, START_MS + 20_000)).toEqual({ keys: ['z'], more: false });
   expect(() => store.list(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
+  expect(() => store.listQuoted(APP, { limit: 0 }, START_MS + 20_000)).toThrow('fewer than one key');
 });
 
 test('a page of a listing is full while there are enough keys, and reports no further keys when only expired records follow', () => {
