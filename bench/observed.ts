@@ -19,7 +19,7 @@
  *
  * `--groups N` sets the number of groups of four segments.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { startCluster } from '../src/dev/cluster.ts';
@@ -27,6 +27,7 @@ import type { ClusterNode } from '../src/dev/cluster-node.ts';
 import { aimAt } from './aims.ts';
 import { connectBenchApp, drawKeys, registerBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { startFloor } from './floor-process.ts';
+import { Observation } from './observation.ts';
 import { exactCpuMs } from './process-figures.ts';
 import { median } from './statistics.ts';
 import { SteadyLoad } from './steady-load.ts';
@@ -45,15 +46,14 @@ const APP_ID = 2_000;
 const GROUPS_PER_SCRAPE_GROUP = 4;
 const { values: options } = parseArgs({ options: { groups: { type: 'string', default: '600' } } });
 const groups = Number(options.groups);
-const token = randomBytes(24).toString('base64url');
-const tokenHash = createHash('sha256').update(token).digest('hex');
+const observation = new Observation();
 const secret = randomBytes(32).toString('hex');
 
 const cluster = await startCluster({
   nodes: 1,
   tickSeconds: 60,
-  nodeProgram: 'bench/switched-node.ts',
-  environment: { ...WIDE_LIMITS, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60', METRICS_TOKEN_SHA256: tokenHash, AUDIT_TOKEN_SHA256: tokenHash },
+  nodeProgram: observation.nodeProgram,
+  environment: { ...WIDE_LIMITS, MASTER_SECRET_HEX: secret, DATA_SYNC_INTERVAL_SECONDS: '60', ...observation.environment },
 });
 try {
   await compare(cluster.nodes[0]!);
@@ -121,7 +121,7 @@ async function measureGroups(node: ClusterNode, ask: () => Promise<unknown>): Pr
     process.kill(node.pid!, observing ? 'SIGUSR2' : 'SIGHUP');
     derives += await load.answered(SETTLING_REQUESTS);
     const cpuBeforeMs = exactCpuMs(node.pid!);
-    const [answered] = await Promise.all([load.answered(SEGMENT_REQUESTS), scraping ? scrape(node) : undefined]);
+    const [answered] = await Promise.all([load.answered(SEGMENT_REQUESTS), scraping ? observation.scrape(node) : undefined]);
     derives += answered;
     return (exactCpuMs(node.pid!) - cpuBeforeMs) / answered;
   };
@@ -161,10 +161,4 @@ function interquartileMean(figures: readonly number[]): Estimate {
 
 function meanOf(figures: readonly number[]): number {
   return figures.reduce((sum, figure) => sum + figure, 0) / figures.length;
-}
-
-async function scrape(node: ClusterNode): Promise<void> {
-  const answer = await fetch(`${node.localUrl}/metrics`, { headers: { authorization: `Bearer ${token}` } });
-  await answer.text();
-  if (answer.status !== 200) throw new Error(`the request for the metrics was answered with status ${answer.status}`);
 }

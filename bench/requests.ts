@@ -2,7 +2,8 @@
  * `npm run bench:requests`: measures what requests from apps to one node cost. The cost includes the nonce, the caller's signature, the
  * registry, both envelopes, and the caller's work in this process. The benchmark compares derives with the floor, which is the least that
  * they can cost in Node.js (`floor.ts`), with the same callers and the same enclave. It also measures gets and puts in namespaces of three
- * sizes, and lists of the largest namespace. All workloads take turns, so that other load on the machine affects them equally. If there is
+ * sizes, and lists of the largest namespace. Each workload of the node is measured a second time while the node is observed: with its audit
+ * log and with metrics that are scraped (`observation.ts`). All workloads take turns, so that other load on the machine affects them equally. If there is
  * much other load, compare the processor time of the process that answers.
  *
  * `--turns N` and `--seconds S` set the number of turns and their length. `--only PART` runs only that part: `derive`, `data` or `beside`.
@@ -17,6 +18,7 @@ import { aimAt } from './aims.ts';
 import { connectBenchApp, drawKeys, registerBenchApp, WIDE_LIMITS } from './bench-app.ts';
 import { besideLargeAnswers } from './beside.ts';
 import { FillingMember } from './filling-member.ts';
+import { Observation } from './observation.ts';
 import { startFloor, type Floor } from './floor-process.ts';
 import { residentMiB } from './process-figures.ts';
 import { median, table } from './statistics.ts';
@@ -52,7 +54,20 @@ const turns = Number(options.turns);
 const runs = (part: 'derive' | 'data' | 'beside'): boolean => options.only === undefined || options.only === part;
 const withTurns: Turns = { turns, turnMs: 1_000 * Number(options.seconds) };
 
-async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: string): Promise<void> {
+interface Measured {
+  readonly cluster: Cluster;
+  readonly node: ClusterNode;
+  readonly secretHex: string;
+  readonly observation: Observation;
+}
+
+/** The workloads of the node once more, while it is observed. */
+function whileObserved(works: readonly Work[], node: ClusterNode, observation: Observation): readonly Work[] {
+  const ofNode = works.filter(({ pid }) => pid === node.pid);
+  return ofNode.map((work) => ({ ...work, name: `${work.name}, observed`, beside: () => observation.switchOn(node) }));
+}
+
+async function againstFloor({ cluster, node, secretHex, observation }: Measured): Promise<void> {
   const keys = drawKeys();
   const toNode = connectBenchApp(cluster, keys);
   await registerBenchApp(cluster, toNode, FLOOR_APP_ID);
@@ -68,6 +83,8 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       { name: 'derive, floor', size: null, client: toFloor, callers, ask, pid: floor.pid },
     ]);
     works.push({ name: 'derive, next nonces', size: null, client: withNext, callers: CALLERS[0]!, ask, pid: node.pid! });
+    const [fetched, floor16, next] = [0, 1, works.length - 1];
+    works.push(...whileObserved(works, node, observation));
     await warmUp(works);
     const figures = await measure(works, withTurns);
     process.stdout.write(`${table([HEAD, ...works.map((work, place) => row(work, figures[place]!))])}\n`);
@@ -81,11 +98,10 @@ async function againstFloor(cluster: Cluster, node: ClusterNode, secretHex: stri
       if (aim.perSecond !== undefined) aimAt(`with ${callers} callers, derives per second are at least ${aim.perSecond} times the floor's`, perSecond >= aim.perSecond);
       if (aim.p50 !== undefined) aimAt(`with ${callers} callers, p50 is at most ${aim.p50} times the floor's`, p50 <= aim.p50);
     }
-    const [fetched, floor16, next] = [figures[0]!, figures[1]!, figures.at(-1)!];
-    const nextCpu = medianRatio(next.cpuMs, floor16.cpuMs);
+    const nextCpu = medianRatio(figures[next]!.cpuMs, figures[floor16]!.cpuMs);
     process.stdout.write(`CPU of the node with next nonces, as a share of that of the floor without them, ${CALLERS[0]} callers: ${nextCpu.toFixed(2)}; aim: below 1\n`);
     aimAt('a derive with a next nonce takes less CPU than the floor without one', nextCpu < 1);
-    const faster = medianRatio(next.perSecond, fetched.perSecond);
+    const faster = medianRatio(figures[next]!.perSecond, figures[fetched]!.perSecond);
     process.stdout.write(`requests a second with next nonces, divided by those with a GET /nonce before each derive, ${CALLERS[0]} callers: ${faster.toFixed(2)}; aim: at least ${NEXT_NONCES_AIM}\n`);
     aimAt(`next nonces make ${CALLERS[0]} callers at least ${NEXT_NONCES_AIM} times as fast`, faster >= NEXT_NONCES_AIM);
   } finally {
@@ -101,7 +117,7 @@ interface Sized {
 
 const atSize = (works: readonly Work[], figures: readonly Figures[], name: string, size: number): Figures => figures[works.findIndex((work) => work.name === name && work.size === size)]!;
 
-async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember, secretHex: string): Promise<void> {
+async function bySize({ cluster, node, secretHex, observation }: Measured, filler: FillingMember): Promise<void> {
   const apps = SIZES.map((size, place) => ({ size, appId: FIRST_APP_ID + place, keys: drawKeys() }));
   const clients = apps.map(({ keys }) => connectBenchApp(cluster, keys));
   for (const [place, { appId }] of apps.entries()) await registerBenchApp(cluster, clients[place]!, appId);
@@ -133,6 +149,7 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
       { ...floored.at(-1)!, name: 'list, floor', callers: 1, ask: list },
       { ...floored.at(-1)!, name: 'derive, floor', callers: DATA_CALLERS, ask: (client) => client.derive({ path: 'bench' }, to) },
     ];
+    works.push(...whileObserved(works, node, observation));
     await warmUp(works);
     for (const work of works) if (work.ask === list) for (let count = 0; count < WARM_UP_LISTS; count += 1) await list(work.client, '');
     const figures = await measure(works, withTurns);
@@ -160,17 +177,21 @@ async function bySize(cluster: Cluster, node: ClusterNode, filler: FillingMember
 async function deriveAndData(): Promise<void> {
   const secret = randomBytes(32).toString('hex');
   const filler = new FillingMember(secret);
+  const observation = new Observation();
   const cluster = await startCluster({
     nodes: 1,
-    environment: { ...WIDE_LIMITS, MASTER_SECRET_HEX: secret },
+    nodeProgram: observation.nodeProgram,
+    environment: { ...WIDE_LIMITS, ...observation.environment, MASTER_SECRET_HEX: secret },
     // The filling member does not listen. So the writes of this benchmark also cause pushes that fail, like pushes to an absent peer.
     prepare: async ({ chain }) => chain.register({ wallet: filler.wallet, teePubkey: filler.teePubkey, url: filler.url }),
   });
   try {
     const node = cluster.node(1);
     await node.waitForState('ready', LIMIT_MS);
-    if (runs('derive')) await againstFloor(cluster, node, secret);
-    if (runs('data')) await bySize(cluster, node, filler, secret);
+    observation.switchOff(node);
+    const measured = { cluster, node, secretHex: secret, observation };
+    if (runs('derive')) await againstFloor(measured);
+    if (runs('data')) await bySize(measured, filler);
   } finally {
     await filler.close();
     await cluster.close();
