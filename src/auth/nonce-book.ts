@@ -4,8 +4,7 @@
  * have expired, so one client cannot make the node forget used nonces. Times come from the monotonic clock, so setting the system clock does
  * not make a used nonce valid again.
  */
-import { hash } from 'node:crypto';
-import { constantTimeEqual } from '../crypto/hash.ts';
+import { constantTimeEqual, sha256Hex } from '../crypto/hash.ts';
 import type { Clock, Random } from '../domain/ports.ts';
 import { secretBytes } from '../domain/secret-bytes.ts';
 
@@ -147,6 +146,6 @@ export class NonceBook {
       this.#keyed.set(this.#random.bytes(KEY_BYTES));
     }
     bytes.copy(this.#keyed, KEY_BYTES, 0, MAC_AT);
-    return hash('sha256', this.#keyed, 'hex').slice(0, 2 * (NONCE_BYTES - MAC_AT));
+    return sha256Hex(this.#keyed).slice(0, 2 * (NONCE_BYTES - MAC_AT));
   }
 }

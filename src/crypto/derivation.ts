@@ -15,20 +15,15 @@ export function derivationInfo(path: string, context: string | undefined): strin
 export function deriveKey(masterSecret: Uint8Array, appId: string | number | bigint, info: string, length: number): Uint8Array {
   const appSecret = deriveAppSecret(masterSecret, appId);
   try {
-    return expandAppSecret(appSecret, info, length);
+    return hkdfExpand(appSecret, info, length);
   } finally {
     appSecret.fill(0);
   }
 }
 
-/** The first step of `deriveKey`, which is the same for all keys of an app. */
+/** The first step of `deriveKey`, which is the same for all keys of an app. `hkdfExpand` is the second step. */
 export function deriveAppSecret(masterSecret: Uint8Array, appId: string | number | bigint): Uint8Array {
   return hkdfExtract(masterSecret, `nova-kms:app:${appId}`);
-}
-
-/** The second step of `deriveKey`. @param appSecret from `deriveAppSecret` */
-export function expandAppSecret(appSecret: Uint8Array, info: string, length: number): Uint8Array {
-  return hkdfExpand(appSecret, info, length);
 }
 
 /**

@@ -16,9 +16,9 @@ export function sha256(bytes: Uint8Array | string): Uint8Array {
   return new Uint8Array(hash('sha256', bytes, 'buffer'));
 }
 
-/** SHA-256 of the UTF-8 form of a string, as 64 lower-case hex digits. */
-export function sha256Hex(text: string): string {
-  return hash('sha256', text, 'hex');
+/** SHA-256 as 64 lower-case hex digits. A string is hashed as UTF-8. */
+export function sha256Hex(bytes: Uint8Array | string): string {
+  return hash('sha256', bytes, 'hex');
 }
 
 /** Compares two values in a time that depends only on their lengths. Strings are compared as UTF-8. */

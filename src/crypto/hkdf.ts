@@ -5,12 +5,8 @@
 import { hash } from 'node:crypto';
 import { invariant } from '../domain/errors.ts';
 import { copyOfSecret, secretBytes } from '../domain/secret-bytes.ts';
+import { BLOCK_BYTES, DIGEST_BYTES, INNER_PAD, OUTER_PAD, writePaddedKey } from './hmac-padding.ts';
 
-/** The sizes of a block and of a digest of SHA-256, and the two padding bytes of HMAC. */
-const BLOCK_BYTES = 64;
-const DIGEST_BYTES = 32;
-const INNER_PAD = 0x36;
-const OUTER_PAD = 0x5c;
 /** The number of a block of the derived key is one byte. */
 const MAX_BLOCKS = 255;
 
@@ -61,8 +57,7 @@ function hmac(key: Uint8Array, pieces: readonly Uint8Array[]): Buffer {
 
 /** Writes the padded key and the pieces. @returns the number of bytes */
 function writePadded(to: Buffer, key: Uint8Array, pad: number, pieces: readonly Uint8Array[]): number {
-  to.fill(pad, 0, BLOCK_BYTES);
-  for (let at = 0; at < key.length; at += 1) to[at] = key[at]! ^ pad;
+  writePaddedKey(to, key, pad);
   let end = BLOCK_BYTES;
   for (const piece of pieces) {
     to.set(piece, end);

@@ -16,15 +16,11 @@ export function eip191Digest(message: string): Uint8Array {
   return keccak256Bytes(Buffer.from(`\x19Ethereum Signed Message:\n${Buffer.byteLength(message, 'utf8')}${message}`, 'utf8'));
 }
 
-/**
- * Wallets of public keys, because hashing a key in JavaScript costs a tenth as much as recovering it. Allocated at first use.
- * @see walletOfPublicKey
- */
-let knownWallets: LRUCache<string, Wallet> | null = null;
+/** Wallets of public keys, because hashing a key in JavaScript costs a tenth as much as recovering it. */
+const knownWallets = new LRUCache<string, Wallet>({ max: MAX_KNOWN_WALLETS });
 
 /** @param publicKey 65 bytes, uncompressed */
 function walletOfPublicKey(publicKey: Uint8Array): Wallet {
-  knownWallets ??= new LRUCache({ max: MAX_KNOWN_WALLETS });
   const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.length).toString('latin1');
   const known = knownWallets.get(name);
   if (known !== undefined) return known;

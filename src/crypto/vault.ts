@@ -14,8 +14,9 @@ import { MASTER_SECRET_BYTES } from '../domain/limits.ts';
 import type { Random } from '../domain/ports.ts';
 import { copyOfSecret } from '../domain/secret-bytes.ts';
 import { AEAD_NONCE_BYTES } from './aead.ts';
-import { DATA_KEY_PATH, derivationInfo, deriveAppSecret, deriveAuditKey, deriveKey, expandAppSecret, SYNC_KEY_PATH } from './derivation.ts';
+import { DATA_KEY_PATH, derivationInfo, deriveAppSecret, deriveAuditKey, deriveKey, SYNC_KEY_PATH } from './derivation.ts';
 import { constantTimeEqual, keccak256 } from './hash.ts';
+import { hkdfExpand } from './hkdf.ts';
 import { MacKey } from './mac-key.ts';
 import { generateP384, isP384PublicKey, toDer, type P384KeyPair } from './p384.ts';
 import { openSecret, sealSecret, type SealedSecret } from './sealed-secret.ts';
@@ -160,7 +161,7 @@ export class Vault {
     if (appId === 0) throw new RefusalError('forbidden', 'app 0 may not derive keys');
     const info = derivationInfo(path, context);
     if (info === DATA_KEY_PATH) throw new RefusalError('bad_request', 'this path is reserved');
-    return expandAppSecret(this.#appSecret(secret.bytes, String(appId)), info, length);
+    return hkdfExpand(this.#appSecret(secret.bytes, String(appId)), info, length);
   }
 
   /** Encrypts an app's value for the store. @throws RefusalError service_unavailable */
@@ -251,7 +252,7 @@ export class Vault {
     const secret = this.#servingSecret();
     const known = this.#dataKeys.get(appId);
     if (known !== undefined) return known;
-    const key = expandAppSecret(this.#appSecret(secret.bytes, appId), DATA_KEY_PATH, 32);
+    const key = hkdfExpand(this.#appSecret(secret.bytes, appId), DATA_KEY_PATH, 32);
     this.#dataKeys.set(appId, key);
     return key;
   }

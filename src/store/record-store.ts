@@ -162,7 +162,7 @@ export class RecordStore {
 
   /** @throws InvariantError for a limit below 1, because every page would then be empty */
   list(appId: string, request: ListRequest, nowMs: number): KeyPage {
-    invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
+    requireKeys(request);
     const namespace = this.#contents.namespace(appId);
     if (namespace === undefined) return { keys: [], more: false };
     if (!this.#hasExpired(nowMs)) return namespace.keys.list(request);
@@ -177,7 +177,7 @@ export class RecordStore {
 
   /** The page that `list` returns, as quoted JSON. @throws InvariantError as `list` */
   listQuoted(appId: string, request: ListRequest, nowMs: number): QuotedKeyPage {
-    invariant((request.limit ?? 1) >= 1, 'a listing of fewer than one key was requested');
+    requireKeys(request);
     const namespace = this.#contents.namespace(appId);
     if (namespace !== undefined && !this.#hasExpired(nowMs)) return namespace.keys.listQuoted(request);
     const { keys, more } = this.list(appId, request, nowMs);
@@ -406,4 +406,9 @@ export class RecordStore {
 /** Whether a record is present for readers. An expired record does not come back when the clock is set back. */
 function reads(held: HeldRecord, nowMs: number): boolean {
   return held.presence === 'present' && isPresent(held, nowMs);
+}
+
+/** @throws InvariantError for a page without keys, because its caller would ask for the next page again and again */
+function requireKeys({ limit = 1 }: ListRequest): void {
+  invariant(limit >= 1, 'a listing of fewer than one key was requested');
 }
