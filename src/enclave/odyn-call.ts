@@ -3,7 +3,7 @@
  * every derive makes three calls, and an async function for each step of a call would cost more than its HTTP.
  */
 import { DeadlineError } from '../domain/deadline.ts';
-import type { Waiting } from '../domain/deadline-queue.ts';
+import { Waiting } from '../domain/deadline-queue.ts';
 import { nameOf, noAnswer, tooLargeAnswer, type DependencyCall } from '../domain/dependency-failures.ts';
 import type { DependencyError } from '../domain/errors.ts';
 import type { Exchange } from './odyn-connection.ts';
@@ -35,7 +35,7 @@ export interface OdynCallModules {
   readonly onEnd: (call: OdynCall, failure: DependencyError | null) => void;
 }
 
-export class OdynCall implements Waiting, Exchange {
+export class OdynCall extends Waiting implements Exchange {
   readonly head: string;
   readonly body: string | readonly Buffer[];
   readonly maxAnswerBytes: number;
@@ -50,6 +50,7 @@ export class OdynCall implements Waiting, Exchange {
   #hasEnded = false;
 
   constructor(options: OdynCallOptions, modules: OdynCallModules) {
+    super();
     const { head, body, operation, signal } = options;
     this.head = head;
     this.body = body;

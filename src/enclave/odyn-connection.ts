@@ -32,8 +32,8 @@ export interface Exchange extends AnswerLimit {
   onFailure(error: Error): void;
 }
 
-/** Called when an exchange has ended, before its `onAnswer` or `onFailure`, and when an idle connection has closed (`ended` is null). */
-type OnFree = (connection: OdynConnection, ended: Exchange | null, isOpen: boolean) => void;
+/** Called when an exchange has ended, before its `onAnswer` or `onFailure`, and when an idle connection has closed. */
+type OnFree = (connection: OdynConnection, isOpen: boolean) => void;
 
 /** The server closed the connection before the answer was complete. `code` is the same as for a connection that was reset. */
 class ConnectionClosedError extends Error {
@@ -52,6 +52,11 @@ export class OdynConnection {
     this.#onFree = onFree;
     this.#socket = address.isTls ? this.#openTls(address) : this.#open(address);
     this.#socket.on('error', (error) => this.#fail(error)).on('end', () => this.#takeEnd()).on('close', () => this.#close());
+  }
+
+  /** The exchange under way; null while the connection is idle. */
+  get exchange(): Exchange | null {
+    return this.#exchange;
   }
 
   send(exchange: Exchange): void {
@@ -134,7 +139,7 @@ export class OdynConnection {
     const isOpen = staysOpen && this.#socket.writableLength === 0;
     if (isOpen) this.#socket.unref();
     else this.#socket.destroy();
-    this.#onFree(this, exchange, isOpen);
+    this.#onFree(this, isOpen);
     exchange.onAnswer(status, body);
     body.fill(0);
     reader.wipe();
@@ -147,7 +152,7 @@ export class OdynConnection {
   #fail(error: Error): void {
     const exchange = this.#exchange;
     this.destroy();
-    this.#onFree(this, exchange, false);
+    this.#onFree(this, false);
     exchange?.onFailure(error);
   }
 }

@@ -16,11 +16,11 @@ export interface OdynConnectionsOptions extends OdynAddress {
 export class OdynConnections {
   readonly #options: OdynConnectionsOptions;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  readonly #running = new Map<Exchange, OdynConnection>();
+  readonly #open = new Set<OdynConnection>();
   /** Sorted by time of last use; the most recent one is last. */
   readonly #idle: OdynConnection[] = [];
-  /** Exchanges that wait, oldest first. The value is true if the exchange needs a new connection. */
-  readonly #waiting = new Map<Exchange, boolean>();
+  /** Exchanges that wait, oldest first. `onNew` is true if the exchange needs a new connection. */
+  readonly #waiting: { readonly exchange: Exchange; readonly onNew: boolean }[] = [];
   #isClosed = false;
 
   constructor(options: OdynConnectionsOptions, modules: { readonly clock: Pick<Clock, 'monotonicMs'> }) {
@@ -31,33 +31,30 @@ export class OdynConnections {
   /** @param onNew whether the exchange needs a connection that has carried no other request */
   send(exchange: Exchange, onNew: boolean): void {
     if (this.#isClosed) exchange.onFailure(new Error('the client is closed'));
-    else if (this.#running.size >= this.#options.maxConnections) this.#waiting.set(exchange, onNew);
-    else this.#run(exchange, (onNew ? null : this.#takeIdle()) ?? this.#connect());
+    else if (this.#areAllBusy()) this.#waiting.push({ exchange, onNew });
+    else ((onNew ? null : this.#takeIdle()) ?? this.#connect()).send(exchange);
   }
 
   /** Drops the exchange without calling its functions. Its connection is closed, because the answer may still arrive. */
   drop(exchange: Exchange): void {
-    this.#waiting.delete(exchange);
-    const connection = this.#running.get(exchange);
-    if (connection === undefined) return;
-    connection.destroy();
-    this.#running.delete(exchange);
+    const place = this.#waiting.findIndex((waiting) => waiting.exchange === exchange);
+    if (place !== -1) this.#waiting.splice(place, 1);
+    for (const connection of this.#open) if (connection.exchange === exchange) this.#discard(connection);
     this.#runNext();
   }
 
   /** Fails all exchanges. */
   close(): void {
     this.#isClosed = true;
-    const exchanges = [...this.#running.keys(), ...this.#waiting.keys()];
-    for (const connection of [...this.#running.values(), ...this.#idle.splice(0)]) connection.destroy();
-    this.#running.clear();
-    this.#waiting.clear();
+    const running = [...this.#open].flatMap(({ exchange }) => exchange ?? []);
+    const exchanges = [...running, ...this.#waiting.splice(0).map(({ exchange }) => exchange)];
+    this.#idle.length = 0;
+    for (const connection of this.#open) this.#discard(connection);
     for (const exchange of exchanges) exchange.onFailure(new Error('the client is closed'));
   }
 
-  #run(exchange: Exchange, connection: OdynConnection): void {
-    this.#running.set(exchange, connection);
-    connection.send(exchange);
+  #areAllBusy(): boolean {
+    return this.#open.size - this.#idle.length >= this.#options.maxConnections;
   }
 
   #takeIdle(): OdynConnection | null {
@@ -65,21 +62,29 @@ export class OdynConnections {
     if (newest === undefined) return null;
     if (this.#clock.monotonicMs() - newest.idleSinceMs <= MAX_IDLE_MS) return newest;
     // All other idle connections have been idle for even longer.
-    for (const connection of [newest, ...this.#idle.splice(0)]) connection.destroy();
+    for (const connection of [newest, ...this.#idle.splice(0)]) this.#discard(connection);
     return null;
   }
 
   #connect(): OdynConnection {
-    if (this.#running.size + this.#idle.length >= this.#options.maxConnections) this.#idle.shift()?.destroy();
-    return new OdynConnection(this.#options, (connection, ended, isOpen) => this.#onFree(connection, ended, isOpen));
+    const oldest = this.#open.size >= this.#options.maxConnections ? this.#idle.shift() : undefined;
+    if (oldest !== undefined) this.#discard(oldest);
+    const connection = new OdynConnection(this.#options, (freed, isOpen) => this.#onFree(freed, isOpen));
+    this.#open.add(connection);
+    return connection;
   }
 
-  #onFree(connection: OdynConnection, ended: Exchange | null, isOpen: boolean): void {
-    if (ended !== null) this.#running.delete(ended);
+  #discard(connection: OdynConnection): void {
+    this.#open.delete(connection);
+    connection.destroy();
+  }
+
+  #onFree(connection: OdynConnection, isOpen: boolean): void {
     if (isOpen) {
       connection.idleSinceMs = this.#clock.monotonicMs();
       this.#idle.push(connection);
     } else {
+      this.#open.delete(connection);
       const place = this.#idle.indexOf(connection);
       if (place !== -1) this.#idle.splice(place, 1);
     }
@@ -89,11 +94,8 @@ export class OdynConnections {
   #runNext(): void {
     // This function also runs when an idle connection closes, and all other connections may then be busy. Without this check, `send` would
     // put the oldest waiting exchange behind all others.
-    if (this.#isClosed || this.#running.size >= this.#options.maxConnections) return;
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    const [exchange, onNew] = next;
-    this.#waiting.delete(exchange);
-    this.send(exchange, onNew);
+    if (this.#isClosed || this.#areAllBusy()) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.send(next.exchange, next.onNew);
   }
 }

@@ -5,13 +5,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { LinkedList, type Linked } from '../domain/linked-list.ts';
 
 /** When a socket has this many unanswered requests, none of its further requests is carried out. */
 const MAX_PIPELINED = 16;
 
-interface Connection {
-  /** Answers and their requests, in the order in which the requests arrived. */
-  readonly underWay: Map<ServerResponse, IncomingMessage>;
+interface Connection extends Linked<Connection> {
+  readonly socket: Socket;
+  /** Answers under way, in the order in which their requests arrived. */
+  readonly underWay: ServerResponse[];
   /** If true, no further request of this socket is carried out. */
   isFull: boolean;
   /** Number of consecutive checks in which part of the oldest answer was unsent, although the node had finished writing it. */
@@ -27,8 +29,8 @@ export interface SocketBookOptions {
 export class SocketBook {
   readonly #options: SocketBookOptions;
   readonly #connections = new Map<Socket, Connection>();
-  /** Sockets without a request under way; the one that has been idle longest is first. */
-  readonly #idle = new Set<Socket>();
+  /** Connections without a request under way; the one that has been idle longest is first. */
+  readonly #idle = new LinkedList<Connection>();
   /** Number of answers under way, including those whose socket has closed and whose own `close` has not been emitted yet. */
   #answers = 0;
   #allEnded: PromiseWithResolvers<undefined> | null = null;
@@ -38,18 +40,15 @@ export class SocketBook {
   }
 
   open(socket: Socket): void {
-    this.#connections.set(socket, { underWay: new Map(), isFull: false, stalledLooks: 0 });
-    this.#idle.add(socket);
-    socket.once('close', () => {
-      this.#connections.delete(socket);
-      this.#idle.delete(socket);
-    });
+    const connection: Connection = { socket, underWay: [], isFull: false, stalledLooks: 0, previous: null, next: null };
+    this.#connections.set(socket, connection);
+    this.#idle.add(connection);
+    socket.once('close', () => this.#forget(connection));
     if (this.#connections.size <= this.#options.maxConnections) return;
     // If all other sockets have requests under way, the new socket is closed.
-    const [longestIdle] = this.#idle;
-    this.#connections.delete(longestIdle!);
-    this.#idle.delete(longestIdle!);
-    longestIdle!.destroy();
+    const longestIdle = this.#idle.first!;
+    this.#forget(longestIdle);
+    longestIdle.socket.destroy();
   }
 
   /** @param onDone called when the answer or the socket has ended. @returns false if the request must not be carried out */
@@ -61,20 +60,20 @@ export class SocketBook {
       return false;
     }
     const { underWay } = connection;
-    underWay.set(response, request);
+    underWay.push(response);
     this.#answers += 1;
-    this.#idle.delete(socket);
-    if (underWay.size >= MAX_PIPELINED) {
+    this.#idle.remove(connection);
+    if (underWay.length >= MAX_PIPELINED) {
       connection.isFull = true;
       response.shouldKeepAlive = false;
     }
     // `close` is emitted once. `once` would cost more than `on`.
     response.on('close', () => {
-      underWay.delete(response);
+      underWay.splice(underWay.indexOf(response), 1);
       this.#answers -= 1;
       if (this.#answers === 0) this.#allEnded?.resolve(undefined);
       connection.stalledLooks = 0;
-      if (underWay.size === 0 && this.#connections.has(socket)) this.#idle.add(socket);
+      if (underWay.length === 0 && this.#connections.has(socket)) this.#idle.add(connection);
       onDone();
     });
     return true;
@@ -84,7 +83,7 @@ export class SocketBook {
   closeStalled(): void {
     for (const [socket, connection] of this.#connections) {
       // Answers are sent in the order of their requests, so only the first one can be stalled.
-      const [first] = connection.underWay.keys();
+      const [first] = connection.underWay;
       if (first?.writableEnded !== true) continue;
       connection.stalledLooks += 1;
       if (connection.stalledLooks > this.#options.maxStalledLooks) socket.destroy();
@@ -93,7 +92,7 @@ export class SocketBook {
 
   /** The request whose body is incomplete; this can only be the last request of a socket. */
   unreadOf(socket: Socket): IncomingMessage | undefined {
-    const last = [...(this.#connections.get(socket)?.underWay.values() ?? [])].at(-1);
+    const last = this.#connections.get(socket)?.underWay.at(-1)?.req;
     return last?.complete === false ? last : undefined;
   }
 
@@ -105,7 +104,12 @@ export class SocketBook {
   }
 
   isBusy(socket: Socket): boolean {
-    return (this.#connections.get(socket)?.underWay.size ?? 0) > 0;
+    return (this.#connections.get(socket)?.underWay.length ?? 0) > 0;
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection.socket);
+    this.#idle.remove(connection);
   }
 
   sockets(): readonly Socket[] {
@@ -114,6 +118,6 @@ export class SocketBook {
 
   /** The answers to all requests under way. */
   *responses(): Iterable<ServerResponse> {
-    for (const { underWay } of this.#connections.values()) yield* underWay.keys();
+    for (const { underWay } of this.#connections.values()) yield* underWay;
   }
 }

@@ -1,9 +1,18 @@
 /** Many waits that have the same timeout (domain/deadline-queue.ts). */
 import { expect, test } from '@jest/globals';
-import { DeadlineQueue } from '../../../src/domain/deadline-queue.ts';
+import { DeadlineQueue, Waiting } from '../../../src/domain/deadline-queue.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 const TIMEOUT_MS = 1_000;
+
+class Wait extends Waiting {
+  readonly onDeadline: () => void;
+
+  constructor(onDeadline: () => void) {
+    super();
+    this.onDeadline = onDeadline;
+  }
+}
 
 function start() {
   const clock = new ManualClock();
@@ -22,7 +31,7 @@ function start() {
     },
   );
   const ended: string[] = [];
-  const wait = (name: string) => ({ onDeadline: () => void ended.push(`${name} at ${clock.monotonicMs()}`) });
+  const wait = (name: string) => new Wait(() => void ended.push(`${name} at ${clock.monotonicMs()}`));
   return { clock, queue, ended, wait, timers };
 }
 
@@ -50,7 +59,7 @@ test('a removed wait never ends and does not delay other waits', async () => {
 
 test('a wait that begins when another wait ends gets the full timeout', async () => {
   const { clock, queue, ended, wait } = start();
-  queue.add({ onDeadline: () => queue.add(wait('second')) });
+  queue.add(new Wait(() => queue.add(wait('second'))));
   await clock.advance(10_000);
   expect(ended).toEqual(['second at 2000']);
 });
