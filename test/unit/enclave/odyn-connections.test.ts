@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { waitUntil } from '../../../src/dev/waiting.ts';
 import type { Exchange } from '../../../src/enclave/odyn-connection.ts';
 import { OdynConnections } from '../../../src/enclave/odyn-connections.ts';
@@ -142,4 +143,70 @@ test.each<[string, (socket: Socket) => void]>([
   // The event `close` follows at the end of the turn in which the socket was destroyed, and this loop ends earlier in that turn.
   while (!sockets[0]!.destroyed) await settle(1);
   expect(await ask(connections, '/next')).toBe('200 ok');
+});
+
+/** What the server does with a request, by its path. `/held` is answered when the test releases it. */
+const SERVED = ['/answered', '/answered-and-closed', '/reset', '/held'] as const;
+type Step = { readonly send: (typeof SERVED)[number]; readonly onNew: boolean } | { readonly drop: number } | 'release' | 'pause';
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ send: fc.constantFrom(...SERVED), onNew: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ drop: fc.nat(30) }) },
+  fc.constant<Step>('release'),
+  fc.constant<Step>('pause'),
+);
+
+test('in any order of requests, drops and closes, each request ends once, and no connection is lost or exceeds the limit', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 40 }), async (maxConnections, steps) => {
+      const held: Socket[] = [];
+      const serve = (socket: Socket, text: string): void => {
+        const path = text.split(' ')[1];
+        if (path === '/reset') socket.destroy();
+        else if (path === '/held') held.push(socket);
+        else if (path === '/answered-and-closed') socket.end(answer('done', 'connection: close\r\n'));
+        else socket.write(answer('done'));
+      };
+      const release = (): void => held.splice(0).forEach((socket) => void socket.write(answer('done')));
+      const { connections, sockets } = await start(maxConnections, serve);
+      const sent: { readonly exchange: Exchange; ends: number; isDropped: boolean }[] = [];
+      const send = (path: string, onNew: boolean): void => {
+        const one = { ...request(path), ends: 0, isDropped: false };
+        const end = (): void => {
+          one.ends += 1;
+          if (one.isDropped) throw new Error('a dropped exchange has ended');
+        };
+        const exchange: Exchange = { ...one.exchange, onAnswer: end, onFailure: end };
+        sent.push(Object.assign(one, { exchange }));
+        connections.send(exchange, onNew);
+      };
+      const open = (): number => sockets.filter(({ destroyed }) => !destroyed).length;
+      for (const each of steps) {
+        if (each === 'release') release();
+        else if (each === 'pause') await settle();
+        else if ('send' in each) send(each.send, each.onNew);
+        else {
+          const one = sent[each.drop];
+          if (one !== undefined && one.ends === 0) {
+            one.isDropped = true;
+            connections.drop(one.exchange);
+          }
+        }
+        expect(open()).toBeLessThanOrEqual(maxConnections);
+      }
+      const hasEnded = ({ ends, isDropped }: (typeof sent)[number]): boolean => isDropped || ends === 1;
+      await until('the end of all requests', () => {
+        release();
+        return sent.every(hasEnded);
+      });
+      // All places are free again: as many requests as there are places arrive, although none of them is answered.
+      for (let count = 0; count < maxConnections; count += 1) send('/held', false);
+      await until('the arrival of the last requests', () => held.length === maxConnections);
+      connections.close();
+      expect(sent.map(({ ends, isDropped }) => (isDropped ? 1 : ends))).toEqual(sent.map(() => 1));
+      for (const close of closers.splice(0).reverse()) await close();
+    }),
+    // A failure may be a wait that has timed out, so making the example smaller would take too long.
+    { numRuns: 40, endOnFailure: true },
+  );
 });
